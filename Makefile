@@ -1,0 +1,72 @@
+# Every command of the project; `make` alone lists them.
+
+# The Python that .venv is made from: 3.11 or newer.
+PYTHON ?= python3
+# Where torch comes from, if not from pip's usual index: the URL of a CPU-only index, say.
+TORCH_INDEX ?=
+# Further arguments: for pytest (make test), for scripts/train.py (make demo).
+ARGS ?=
+# Where TensorBoard listens, on this machine alone.
+PORT ?= 6006
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
+  "1,250.50 Swiss francs and 33.7%, in 3 weeks" \
+  "Italian, Greek, and Welsh / Portugal or Brazil"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types tensorboard clean
+
+help: ## list these commands
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(READY) ## train a small translation model, evaluate it, translate with it (no data needed)
+	$(BIN)/python scripts/train.py run=demo $(ARGS)
+	$(BIN)/python scripts/evaluate.py run=demo
+	@printf '\nThree sentences, English then German:\n\n' && printf '%s\n' $(DEMO_SENTENCES) && echo
+	@printf '%s\n' $(DEMO_SENTENCES) | $(BIN)/python scripts/translate.py run=demo
+	@printf '\nThe run is in runs/demo. Its curves, samples and attention: make tensorboard\n'
+	@printf 'More of your own: echo "in 5 days" | $(BIN)/python scripts/translate.py run=demo\n'
+
+test: $(READY) ## run the test suite; a part of it: make test ARGS="tests/unit -k attention"
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## check the types
+	$(BIN)/mypy
+
+tensorboard: $(READY) ## show the runs in a browser: http://127.0.0.1:6006 (other port: PORT=6007)
+	$(BIN)/tensorboard --logdir runs --host 127.0.0.1 --port $(PORT) --samples_per_plugin images=100,text=100
+
+clean: ## remove the environment and the caches; runs/ stays
+	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment; installed again when what it is made from changes.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'seq2seq needs Python 3.11 or newer, which "$(PYTHON)" is not. Name another: make $(MAKECMDGOALS) PYTHON=python3.12'; \
+	  exit 1; }
+	@echo "$$DOWNLOADS"
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo 'Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv'; \
+	  exit 1; }
+	$(if $(TORCH_INDEX),$(BIN)/pip install --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch)
+	$(BIN)/pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+define DOWNLOADS
+Setting up .venv. pip downloads what it lacks of PyTorch and about 80 smaller packages:
+  with the usual Linux build of PyTorch, which brings CUDA: about 3 GB
+  with a CPU-only build: about 0.4 GB (1.6 GB on disk). For that, stop now (Ctrl-C) and run
+    make $(or $(MAKECMDGOALS),demo) TORCH_INDEX=URL
+  where URL is the package index that pytorch.org's install page names for Compute Platform 'CPU'.
+  A PyTorch that .venv already has is kept, if it is the version in constraints.txt.
+No corpus and no model is downloaded.
+endef
+export DOWNLOADS

@@ -1,0 +1,26 @@
+"""Train a model: python scripts/train.py [experiment=GROUP/NAME] [part=choice ...] [key=value ...]."""
+
+import hydra
+
+from seq2seq.config import CONFIGS, TRAIN_KEYS, Composition, Script, TrainSettings, job, launch, load_train
+
+
+def settings(composed: Composition) -> TrainSettings:
+    """The run's settings, its combination of parts found to be legal."""
+    from seq2seq.model.legality import problems
+
+    return load_train(composed, checks=[problems])
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+@job
+def main(composed: Composition) -> None:
+    """Train until a limit is reached."""
+    checked = settings(composed)
+    from seq2seq.training.run import train
+
+    train(checked)
+
+
+if __name__ == "__main__":
+    launch(main, Script("train", CONFIGS, TRAIN_KEYS, settings))

@@ -1,0 +1,34 @@
+"""Translate text: python scripts/translate.py run=NAME [input=FILE] [output=FILE]; stdin to stdout without them."""
+
+import hydra
+
+from seq2seq.config import (
+    CONFIGS,
+    TRANSLATE_KEYS,
+    Composition,
+    Script,
+    TrainSettings,
+    TranslateSettings,
+    job,
+    launch,
+    load_run,
+)
+
+
+def settings(composed: Composition) -> tuple[TranslateSettings, TrainSettings]:
+    """This script's settings and those of the run."""
+    return load_run(composed, TranslateSettings)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="translate")
+@job
+def main(composed: Composition) -> None:
+    """Answer every line with a line."""
+    checked = settings(composed)
+    from seq2seq.analysis.translation import translate
+
+    translate(*checked)
+
+
+if __name__ == "__main__":
+    launch(main, Script("translate", CONFIGS, TRANSLATE_KEYS, settings, of_run=True))

@@ -1,0 +1,1 @@
+"""Looking at a trained model: scores, translations, comparisons."""

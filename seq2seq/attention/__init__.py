@@ -1,0 +1,1 @@
+"""Attention: one file a mechanism, one contract (base.py)."""

@@ -1,0 +1,32 @@
+"""Additive attention: Bahdanau et al. (2015), arXiv:1409.0473, appendix A.1.2."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seq2seq.attention.base import ScoredAttention
+
+
+class BahdanauAttention(ScoredAttention):
+    """score(q, k) = v . tanh(W q + U k + b), with U k projected once a source.
+
+    Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
+    """
+
+    def __init__(self, *, query_dim: int, memory_dim: int, attn_dim: int, dropout: float) -> None:
+        super().__init__(query_dim=query_dim, memory_dim=memory_dim, dropout=dropout)
+        self.query_map = nn.Linear(query_dim, attn_dim, bias=False)
+        self.key_map = nn.Linear(memory_dim, attn_dim)
+        self.v = nn.Linear(attn_dim, 1, bias=False)
+        for linear in (self.query_map, self.key_map, self.v):
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.zeros_(self.key_map.bias)
+
+    def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
+        """U k + b."""
+        return self.key_map(states)
+
+    def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
+        """v . tanh(W q + U k + b): the only place that holds [B T S A]."""
+        hidden = torch.tanh(self.query_map(query).unsqueeze(2) + keys.unsqueeze(1))
+        return self.v(hidden).squeeze(-1)

@@ -1,0 +1,97 @@
+"""The contract of every attention mechanism, and the road that the scored ones share."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from seq2seq.layers.dropout import dropout
+from seq2seq.types import Attended, Capability, Component, Memory, State, source_part
+
+
+@dataclass(frozen=True)
+class AttentionState(State):
+    """What is computed once a source, and the target position of the next query."""
+
+    keys: Float[Tensor, "B S ..."] | None = source_part()
+    values: Float[Tensor, "B S ..."] | None = source_part()
+    mask: Bool[Tensor, "B S"] | None = source_part()
+    position: int = 0
+
+
+class Attention(nn.Module, Component, ABC):
+    """Queries of a decoder read the memory of an encoder.
+
+    Shapes: query [B T Q], memory states [B S M]; context [B T C] with C = `context_dim`; weights [B H T S].
+    """
+
+    wired: ClassVar[frozenset[str]] = frozenset({"query_dim", "memory_dim"})
+    context_dim: int
+
+    @classmethod
+    def gives(cls, **arguments: Any) -> frozenset[Capability]:
+        """A context, read by weights, all steps at once; mechanisms that differ say so."""
+        return frozenset({Capability.CONTEXT, Capability.WEIGHTS, Capability.PARALLEL})
+
+    @classmethod
+    def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:
+        """Why these widths cannot work, or None."""
+        return None
+
+    @abstractmethod
+    def start(self, memory: Memory) -> AttentionState:
+        """Whatever depends on the source alone, computed once."""
+
+    @abstractmethod
+    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+        """Answer N queries of each sentence that do not depend on each other."""
+
+    def forward(
+        self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
+    ) -> tuple[Attended, AttentionState]:
+        """All steps at once: query t stands at target position `state.position` + t."""
+        attended = self.attend(query, state, need_weights)
+        return attended, replace(state, position=state.position + query.shape[1])
+
+    def step(
+        self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
+    ) -> tuple[Attended, AttentionState]:
+        """One step: the K queries are hypotheses at the same target position. T = K in what comes back."""
+        attended = self.attend(query, state, need_weights)
+        return attended, replace(state, position=state.position + 1)
+
+
+class ScoredAttention(Attention):
+    """score each position, softmax over the real ones, average the memory: Luong et al. (2015), equations 7 and 5.
+
+    A mechanism adds its `score`; `keys` may prepare what depends on the memory alone. Shapes: scores [B T S], H = 1.
+    """
+
+    def __init__(self, *, query_dim: int, memory_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.query_dim = query_dim
+        self.context_dim = memory_dim
+        self.dropout = dropout
+
+    @abstractmethod
+    def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
+        """How well each query matches each key."""
+
+    def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
+        """What a query is compared with; the memory itself unless a mechanism projects it."""
+        return states
+
+    def start(self, memory: Memory) -> AttentionState:
+        """Keys once a source; the values are the memory."""
+        return AttentionState(keys=self.keys(memory.states), values=memory.states, mask=memory.mask)
+
+    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+        """Score, mask, normalise, average."""
+        scores = self.score(query, state.keys)
+        weights = scores.masked_fill(~state.mask.unsqueeze(1), float("-inf")).softmax(-1)
+        dropped = dropout(weights, self.dropout, self.training)
+        context = torch.matmul(dropped, state.values.to(dropped.dtype))
+        return Attended(context, weights.unsqueeze(1) if need_weights else None)

@@ -1,0 +1,31 @@
+"""Concatenation attention: Luong et al. (2015), arXiv:1508.04025, equation 8, 'concat'."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.attention.base import ScoredAttention
+
+
+class LuongConcatAttention(ScoredAttention):
+    """score(q, k) = v . tanh(W [q; k]), computed as v . tanh(W_q q + W_k k) so that W_k k is made once a source.
+
+    Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
+    """
+
+    def __init__(self, *, query_dim: int, memory_dim: int, attn_dim: int, dropout: float) -> None:
+        super().__init__(query_dim=query_dim, memory_dim=memory_dim, dropout=dropout)
+        self.map = nn.Linear(query_dim + memory_dim, attn_dim, bias=False)
+        self.v = nn.Linear(attn_dim, 1, bias=False)
+        for linear in (self.map, self.v):
+            nn.init.xavier_uniform_(linear.weight)
+
+    def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
+        """W_k k."""
+        return F.linear(states, self.map.weight[:, self.query_dim :])
+
+    def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
+        """v . tanh(W_q q + W_k k)."""
+        mapped = F.linear(query, self.map.weight[:, : self.query_dim])
+        return self.v(torch.tanh(mapped.unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)

@@ -1,0 +1,24 @@
+"""Bilinear attention: Luong et al. (2015), arXiv:1508.04025, equation 8, 'general'."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seq2seq.attention.base import ScoredAttention
+
+
+class LuongGeneralAttention(ScoredAttention):
+    """score(q, k) = q . W k, with W k computed once a source. Shapes: query [B T Q], keys [B S Q]; scores [B T S]."""
+
+    def __init__(self, *, query_dim: int, memory_dim: int, dropout: float) -> None:
+        super().__init__(query_dim=query_dim, memory_dim=memory_dim, dropout=dropout)
+        self.key_map = nn.Linear(memory_dim, query_dim, bias=False)
+        nn.init.xavier_uniform_(self.key_map.weight)
+
+    def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
+        """W k."""
+        return self.key_map(states)
+
+    def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
+        """q . W k."""
+        return torch.matmul(query, keys.transpose(1, 2))

@@ -1,0 +1,30 @@
+"""No attention: the decoder knows the source from the encoder's summary alone (Sutskever et al. 2014, arXiv:1409.3215)."""
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from seq2seq.attention.base import Attention, AttentionState
+from seq2seq.types import Attended, Capability, Memory
+
+
+class NoAttention(Attention):
+    """An empty context: C = 0. Shapes: query [B T Q] -> context [B T 0]."""
+
+    def __init__(self, *, query_dim: int, memory_dim: int) -> None:
+        super().__init__()
+        self.context_dim = 0
+
+    @classmethod
+    def gives(cls, **arguments: Any) -> frozenset[Capability]:
+        """Neither context nor weights."""
+        return frozenset({Capability.PARALLEL})
+
+    def start(self, memory: Memory) -> AttentionState:
+        """Nothing of the source is kept."""
+        return AttentionState()
+
+    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+        """A context without width."""
+        return Attended(query[..., :0])

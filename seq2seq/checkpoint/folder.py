@@ -1,0 +1,127 @@
+"""A run folder: where each thing lies, which runs exist, and the lock that keeps two trainers apart."""
+
+import difflib
+import fcntl
+import logging
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.identity import run_path
+from seq2seq.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Everything that one run writes, below `path`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name, as messages show it."""
+        return self.path.name
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration; a folder is a run if it has one."""
+        return self.path / "config.yaml"
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """SentencePiece models."""
+        return self.path / "tokenizer"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def eval_folder(self) -> Path:
+        """Scores and hypotheses of evaluate.py."""
+        return self.path / "eval"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Holds one folder a saved step."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """A relative link to the best checkpoint."""
+        return self.path / "best"
+
+    def checkpoint(self, step: int) -> Path:
+        """The folder of the checkpoint saved after update `step`."""
+        return self.checkpoints / f"step-{step}"
+
+    def exists(self) -> bool:
+        """Whether a run has begun here."""
+        return self.config_file.is_file()
+
+    def steps(self) -> list[int]:
+        """The saved steps, rising."""
+        if not self.checkpoints.is_dir():
+            return []
+        found = (re.fullmatch(r"step-(\d+)", entry.name) for entry in self.checkpoints.iterdir() if entry.is_dir())
+        return sorted(int(match[1]) for match in found if match)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for this process alone; the system lets go of it even if the process is killed.
+
+        Raises CheckpointError if another trainer holds it, StorageError if the folder cannot be written.
+        """
+        with storage_errors(f"write in the run folder {self.path}"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / ".lock").open("a+", encoding="utf-8")
+        with file:
+            self._take(file)
+            yield
+
+    def _take(self, file: IO[str]) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise CheckpointError(
+                f"run {self.name} is being trained by {holder}; wait for it to end, or train another with run=NAME"
+            ) from None
+        except OSError as error:  # some network file systems have no locks
+            log.warning(
+                "%s cannot be locked (%s): make sure that no other process trains it", self.path, error.strerror
+            )
+        with storage_errors(f"write in the run folder {self.path}"):
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+
+
+def find_run(run: str) -> RunFolder:
+    """The existing run of that name or path; raises CheckpointError, listing what there is, if there is none."""
+    folder = RunFolder(run_path(run))
+    if folder.exists():
+        return folder
+    if folder.path.is_dir() and "/" in run:
+        raise CheckpointError(f"{folder.path} is not a run: it has no config.yaml")
+    siblings = folder.path.parent
+    names = sorted(entry.parent.name for entry in siblings.glob("*/config.yaml"))
+    close = difflib.get_close_matches(folder.name, names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
+    there = (
+        f"there are: {', '.join(names[:20])}{more}" if names else "there are no runs yet: scripts/train.py makes one"
+    )
+    raise CheckpointError(f"no run {folder.name} in {siblings}: {hint}{there}")

@@ -1,0 +1,171 @@
+"""Reading checkpoints: each file's SHA-256 is compared with the manifest before anything is believed."""
+
+import difflib
+import json
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+from torch import Tensor
+
+from seq2seq.checkpoint.folder import MANIFEST, RunFolder
+from seq2seq.checkpoint.storage import sha256
+from seq2seq.checkpoint.write import FORMAT, recover
+from seq2seq.errors import CheckpointError
+
+MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A verified checkpoint, on the CPU. `optimizer` is empty where it was not asked for."""
+
+    step: int
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+def load(folder: RunFolder, which: str, *, average: int = 5, optimizer: bool = True) -> Checkpoint:
+    """The checkpoint `which`: best, last, average or step-N.
+
+    `average` is the mean of the newest `average` checkpoints (see `_mean`), with the newest one's step and state and
+    without an optimizer. With `optimizer=False` its file is neither verified nor read: enough to translate. Raises
+    CheckpointError if there is none of that name or a file of it is broken.
+    """
+    steps = folder.steps()
+    if which == "average" and steps:
+        return _load_average(folder, steps[-average:], average)
+    if which == "last" and steps:
+        return _load_path(folder.checkpoint(steps[-1]), optimizer)
+    if which == "best" and folder.best.exists():
+        return _load_path(folder.best.resolve(), optimizer)  # the link may move on while we read
+    step = re.fullmatch(r"step-(\d+)", which)
+    if step and int(step[1]) in steps:
+        return _load_path(folder.checkpoint(int(step[1])), optimizer)
+    raise CheckpointError(_no_such(folder, which, steps))
+
+
+def _no_such(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
+    if not steps:
+        return f"run {folder.name} has no checkpoint yet: nothing is in {folder.checkpoints}"
+    names = ["best"] * folder.best.exists() + ["last", "average", *(f"step-{step}" for step in steps)]
+    close = difflib.get_close_matches(which, names, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"run {folder.name} has no checkpoint={which}: {hint}there are: {', '.join(names)}"
+
+
+def latest_intact(folder: RunFolder) -> Checkpoint | None:
+    """The newest checkpoint that is whole, to continue from; None if the run has none yet.
+
+    A broken one is passed over with a warning. Raises CheckpointError if there are checkpoints but none is whole:
+    a run is never begun anew over the remains of another. Only the run's one writer may call this.
+    """
+    recover(folder)
+    broken = []
+    for step in reversed(folder.steps()):
+        try:
+            return _load_path(folder.checkpoint(step), optimizer=True)
+        except CheckpointError as error:
+            broken.append(str(error))
+            log.warning("%s; trying the one before it", error)
+    if broken:
+        raise CheckpointError(f"no checkpoint of run {folder.name} is whole:\n  " + "\n  ".join(broken))
+    return None
+
+
+def _load_path(path: Path, optimizer: bool) -> Checkpoint:
+    step = _verify(path, [MODEL, OPTIMIZER, STATE] if optimizer else [MODEL, STATE])
+    return Checkpoint(
+        step=step,
+        model=load_file(path / MODEL),
+        optimizer=load_file(path / OPTIMIZER) if optimizer else {},
+        state=json.loads((path / STATE).read_bytes()),
+    )
+
+
+def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Checkpoint:
+    """The mean over `steps`, the newest one's step and state."""
+    if wanted < 1:
+        raise ValueError(f"average is {wanted}: it counts checkpoints, at least 1")
+    if len(steps) < wanted:
+        log.warning("run %s has only %d checkpoints to average, not %d", folder.name, len(steps), wanted)
+    log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
+    paths = [folder.checkpoint(step) for step in steps]
+    for path in paths:
+        _verify(path, [MODEL, STATE])
+    state = json.loads((paths[-1] / STATE).read_bytes())
+    return Checkpoint(step=steps[-1], model=_mean([path / MODEL for path in paths]), optimizer={}, state=state)
+
+
+def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean of each floating tensor, summed in float64, every file counting alike; of others the last file's.
+
+    Checkpoints are meant to be equally spaced (trainer.save_every). One tensor of one file is in memory at a time.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
+        for file, other in zip(files, opened, strict=True):
+            if set(other.keys()) != set(opened[-1].keys()):
+                raise CheckpointError(f"{file} holds other tensors than {files[-1]}: they cannot be averaged")
+        mean = {}
+        for name in sorted(opened[-1].keys()):
+            last = opened[-1].get_tensor(name)
+            if last.is_floating_point():
+                total = torch.zeros(last.shape, dtype=torch.float64)
+                for file, other in zip(files, opened, strict=True):
+                    tensor = other.get_tensor(name)
+                    if tensor.shape != last.shape:
+                        raise CheckpointError(f"{file}: {name} has another shape than in {files[-1]}")
+                    total += tensor
+                last = (total / len(files)).to(last.dtype)
+            mean[name] = last
+        return mean
+
+
+def _verify(path: Path, names: Sequence[str]) -> int:
+    """Compare the named files of a checkpoint with its manifest; the step it is of.
+
+    Raises CheckpointError that names the first file that is missing, unreadable or changed.
+    """
+    step, files = _manifest(path / MANIFEST)
+    if path.name.startswith("step-") and path.name != f"step-{step}":
+        raise CheckpointError(f"{path / MANIFEST} is of step {step}: the folder was renamed or the file is broken")
+    for name in names:
+        file = path / name
+        if name not in files:
+            raise CheckpointError(f"{path / MANIFEST} is broken: it does not list {name}")
+        try:
+            found = {"sha256": sha256(file), "bytes": file.stat().st_size}
+        except OSError as error:
+            raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
+        if found["bytes"] != files[name].get("bytes"):
+            raise CheckpointError(f"{file} is broken: {found['bytes']} bytes, {files[name].get('bytes')} were written")
+        if found["sha256"] != files[name].get("sha256"):
+            raise CheckpointError(f"{file} is broken: its SHA-256 is not the one in {MANIFEST}")
+    return step
+
+
+def _manifest(file: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The step and the files that a manifest vouches for."""
+    try:
+        manifest = json.loads(file.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise CheckpointError(f"{file} is broken: {error}") from error
+    if isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT:
+        raise CheckpointError(f"{file} is of format {manifest['format']}; this version of seq2seq reads {FORMAT}")
+    match manifest:
+        case {"step": int(step), "files": dict(files)} if all(isinstance(entry, dict) for entry in files.values()):
+            return step, files
+    raise CheckpointError(f"{file} is broken: it does not hold a step and its files")

@@ -1,0 +1,86 @@
+"""Writing that survives a full disk and a killed process: files are flushed to the disk and swapped in by renaming."""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from seq2seq.errors import StorageError
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Turn the failure of a disk into a StorageError that begins with 'cannot `doing`'."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"cannot {doing}: {_reason(error)}\nWhat was saved before is untouched; "
+            "make room or give write access, then start the same run again."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words where there are any: safetensors wraps them in a sentence of its own."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).replace("Error while serializing: I/O error: ", "")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a small text file so that at every moment either the old or the new one is there, whole.
+
+    Raises StorageError.
+    """
+    beside = path.with_name(f".tmp-{path.name}")
+    with storage_errors(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write_file(beside, text)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        flush_folder(path.parent)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(text.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_file(path: Path) -> None:
+    """Wait until a file that another library wrote is on the disk."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot flush a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder as far as the disk allows."""
+    shutil.rmtree(folder, ignore_errors=True)

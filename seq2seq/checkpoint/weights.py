@@ -1,0 +1,43 @@
+"""A model's tensors by name, and back: what is tied stands once, what can be computed anew is left out."""
+
+import torch
+from torch import Tensor, nn
+
+from seq2seq.errors import CheckpointError
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers by name, the model's own tensors; a tied one stands once, under its first name.
+
+    Give the bare model: a wrapper (DDP, torch.compile) would put its prefix before every name.
+    """
+    tensors: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor.detach()
+    return tensors
+
+
+def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Copy `tensors` into the model, bit for bit; nothing is changed unless all of them fit.
+
+    Raises CheckpointError that lists what is missing, unknown, or of another shape or type.
+    """
+    own = model_tensors(model)
+    problems = [f"{name}: not in the checkpoint" for name in own if name not in tensors]
+    problems += [f"{name}: not in this model" for name in tensors if name not in own]
+    for name, tensor in own.items():
+        if name in tensors and _kind(tensors[name]) != _kind(tensor):
+            problems.append(f"{name}: {_kind(tensors[name])} in the checkpoint, {_kind(tensor)} in this model")
+    if problems:
+        shown = problems[:8] + [f"... and {len(problems) - 8} more"] * (len(problems) > 8)
+        raise CheckpointError("the checkpoint is of another model:\n  " + "\n  ".join(shown))
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

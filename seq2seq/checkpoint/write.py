@@ -1,0 +1,129 @@
+"""Writing checkpoints: all files into a folder beside, flushed to the disk, then one rename."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from seq2seq.checkpoint.folder import MANIFEST, RunFolder
+from seq2seq.checkpoint.storage import discard, flush_file, flush_folder, sha256, storage_errors, write_file
+
+FORMAT = 1
+
+
+def save(
+    folder: RunFolder,
+    step: int,
+    *,
+    model: Mapping[str, Tensor],
+    optimizer: Mapping[str, Tensor],
+    state: dict[str, Any],
+) -> Path:
+    """Save a checkpoint as checkpoints/step-N and return its folder; one that is there already is replaced.
+
+    `state` holds plain JSON values. At every moment each step is there whole or not at all. Raises StorageError
+    (a full or read-only disk) with all earlier checkpoints untouched and nothing half-written left behind.
+    """
+    final = folder.checkpoint(step)
+    beside = folder.checkpoints / f".tmp-step-{step}"
+    with storage_errors(f"save checkpoint {final}"):
+        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        recover(folder)
+        try:
+            beside.mkdir()
+            _write_files(beside, step, model, optimizer, state)
+            _swap_in(beside, final)
+        except BaseException:
+            discard(beside)
+            raise
+        flush_folder(folder.checkpoints)
+    return final
+
+
+def _write_files(
+    beside: Path, step: int, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], state: dict[str, Any]
+) -> None:
+    """The three files and, last, the manifest that vouches for them."""
+    write_file(beside / "state.json", json.dumps(state))
+    mode = (beside / "state.json").stat().st_mode
+    for name, tensors in (("model.safetensors", model), ("optimizer.safetensors", optimizer)):
+        save_file(_separate(tensors), beside / name, metadata={"format": "pt"})
+        with suppress(PermissionError):  # some file systems have no modes
+            (beside / name).chmod(mode)  # safetensors would let nobody but the owner read it
+        flush_file(beside / name)
+    files = {
+        path.name: {"sha256": sha256(path), "bytes": path.stat().st_size}
+        for path in sorted(beside.iterdir())
+        if path.name != MANIFEST
+    }
+    write_file(beside / MANIFEST, json.dumps({"format": FORMAT, "step": step, "files": files}, indent=2) + "\n")
+    flush_folder(beside)
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, contiguous, no two sharing memory, as safetensors wants them; copied only where that needs it."""
+    separate: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        storage = tensor.untyped_storage().data_ptr()
+        if storage in storages:
+            tensor = tensor.clone(memory_format=torch.contiguous_format)
+        storages.add(storage)
+        separate[name] = tensor
+    return separate
+
+
+def _swap_in(beside: Path, final: Path) -> None:
+    """Rename `beside` to `final`. A folder cannot be renamed over a full one, so an old one steps aside first."""
+    aside = final.with_name(f".old-{final.name}")
+    if final.exists():
+        final.rename(aside)
+    beside.rename(final)
+    discard(aside)
+
+
+def recover(folder: RunFolder) -> None:
+    """Tidy up after a process that was killed while it saved or pruned. Only the run's one writer may call this."""
+    for leftover in folder.checkpoints.glob(".tmp-step-*"):
+        discard(leftover)
+    for aside in folder.checkpoints.glob(".old-step-*"):
+        final = aside.with_name(aside.name.removeprefix(".old-"))
+        if final.exists():
+            discard(aside)
+        else:
+            aside.rename(final)
+
+
+def mark_best(folder: RunFolder, step: int) -> None:
+    """Point the link `best` at checkpoints/step-N, in one swap. Raises StorageError."""
+    beside = folder.path / ".tmp-best"
+    with storage_errors(f"mark checkpoint {folder.checkpoint(step)} as the best"):
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(Path("checkpoints") / f"step-{step}")
+        try:
+            beside.replace(folder.best)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        flush_folder(folder.path)
+
+
+def prune(folder: RunFolder, keep_last: int) -> None:
+    """Remove all checkpoints but the newest `keep_last` (at least one) and the best. Raises StorageError."""
+    if keep_last < 1:
+        raise ValueError(f"keep_last is {keep_last}: the newest checkpoint is needed to continue a run")
+    best = os.path.realpath(folder.best)
+    for step in folder.steps()[:-keep_last]:
+        path = folder.checkpoint(step)
+        if os.path.realpath(path) != best:
+            leaving = path.with_name(f".tmp-{path.name}")  # gone at once, even if removing its files is interrupted
+            with storage_errors(f"remove checkpoint {path}"):
+                path.rename(leaving)
+            discard(leaving)

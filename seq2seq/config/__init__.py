@@ -1,0 +1,35 @@
+"""Configuration: composed by Hydra, checked as a whole, handed on as plain settings. Only here is OmegaConf seen."""
+
+from pathlib import Path
+
+from seq2seq.config.command_line import Script
+from seq2seq.config.composition import Composition, compose
+from seq2seq.config.entry import job, launch
+from seq2seq.config.identity import read_config, run_name, run_path, settle, stored_config, write_config
+from seq2seq.config.loading import EVALUATE_KEYS, TRAIN_KEYS, TRANSLATE_KEYS, load_run, load_train
+from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+__all__ = [
+    "CONFIGS",
+    "EVALUATE_KEYS",
+    "TRAIN_KEYS",
+    "TRANSLATE_KEYS",
+    "Composition",
+    "EvaluateSettings",
+    "Script",
+    "TrainSettings",
+    "TranslateSettings",
+    "compose",
+    "job",
+    "launch",
+    "load_run",
+    "load_train",
+    "read_config",
+    "run_name",
+    "run_path",
+    "settle",
+    "stored_config",
+    "write_config",
+]

@@ -1,0 +1,169 @@
+"""A composed configuration, and where each of its keys comes from: a line of a YAML file or the command line."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seq2seq.config.overrides import as_typed
+from seq2seq.config.problems import Mistakes, Problem
+from seq2seq.config.yaml_files import describe_yaml_error, line_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One YAML file of a composition, and the key below which its content stands ('' for the root)."""
+
+    path: Path
+    package: str
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What Hydra composed: `config` unresolved, the file chosen for each group, and what was typed."""
+
+    config: DictConfig
+    choices: Mapping[str, str]
+    overrides: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()  # later ones win
+    job_suffix: str = ""  # what a multirun's job appends to its run's name
+    refused: frozenset[str] = frozenset()  # groups whose typed choice does not exist: another stands in its place
+
+    def plain(self) -> tuple[dict[str, Any], list[Problem]]:
+        """The configuration as plain lists and dicts, interpolations resolved, with those that cannot be."""
+        problems: list[Problem] = []
+        return _plain(self.config, "", problems), problems
+
+    def place(self, key: str) -> str:
+        """Where `key`, or the nearest key above it, was set: 'file:line' or the override as typed."""
+        tried = key
+        while tried:
+            for override in reversed(self.overrides):
+                name, _, _ = override.lstrip("+~").partition("=")
+                if name == tried and name not in self.choices:
+                    return as_typed(override)
+            # A key that a part lacks belongs to the file that names the part's class.
+            for candidate in [tried] if tried == key else [f"{tried}._target_", tried]:
+                for layer in reversed(self.layers):
+                    if place := _place_in(layer, candidate):
+                        return place
+            tried = tried[: max(tried.rfind("."), tried.rfind("["), 0)]
+        return str(shorten(self.layers[0].path)) if self.layers else "configuration"
+
+    def line(self, problem: Problem) -> str:
+        """A problem as one line of a message: the place, the key unless the place says it, the text."""
+        place = self.place(problem.key)
+        named = place.startswith(f"{problem.key}=")
+        return f"{place}: {problem.text}" if named or not problem.key else f"{place}: {problem.key}: {problem.text}"
+
+
+def _place_in(layer: Layer, key: str) -> str | None:
+    if layer.package and key != layer.package and not key.startswith(layer.package + "."):
+        return None
+    inner = key[len(layer.package) :].lstrip(".")
+    line = line_of(layer.path, inner) if inner else 1
+    return f"{shorten(layer.path)}:{line}" if line else None
+
+
+def shorten(path: Path) -> Path:
+    """The path as seen from the working directory, if it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@contextmanager
+def hydra_at(config_dir: Path) -> Iterator[None]:
+    """Hydra composing from `config_dir`; whatever it was doing before is put back afterwards."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir.resolve()), job_name="seq2seq"):
+        yield
+
+
+def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Composition:
+    """Compose `<config_dir>/<name>.yaml` with these overrides; raises Mistakes where Hydra cannot."""
+    try:
+        with hydra_at(config_dir):
+            config = hydra.compose(name, list(overrides), return_hydra_config=True)
+            return _composition(config, name, config.hydra)
+    except yaml.YAMLError as error:
+        raise Mistakes([_yaml_line(error)]) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise Mistakes([one_line(error)]) from error
+
+
+def of_job(config: DictConfig, *, suffix: str = "") -> Composition:
+    """The composition of the Hydra job now running, as its task function received it."""
+    job = HydraConfig.get()
+    composed = _composition(config, str(job.job.config_name), job)
+    return replace(composed, job_suffix=suffix)
+
+
+def _composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:
+    overrides = [str(item) for item in hydra_config.overrides.task]
+    chosen = {str(group): choice for group, choice in hydra_config.runtime.choices.items()}
+    content = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return Composition(
+        config=content,
+        choices={group: str(chosen[group]) for group in sorted(chosen) if chosen[group] and "hydra/" not in group},
+        overrides=tuple(overrides),
+        layers=tuple(_layers(name, hydra_config.runtime)),
+    )
+
+
+def _layers(name: str, runtime: Any) -> Iterator[Layer]:
+    """The files that were merged: the script's own, then the choices, then what lies over everything (experiments)."""
+    folders = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
+    chosen = [(str(key), choice) for key, choice in runtime.choices.items() if choice and "hydra/" not in str(key)]
+    layers = [Layer(folder / f"{name}.yaml", "") for folder in folders]
+    for key, choice in chosen:
+        group, _, package = key.partition("@")
+        layers += [Layer(folder / group / f"{choice}.yaml", package or group.replace("/", ".")) for folder in folders]
+    there = [_placed(layer) for layer in layers if layer.path.is_file()]
+    primary = there[: len(folders)]
+    yield from sorted(there, key=lambda layer: layer.package == "" and layer not in primary)
+
+
+def _placed(layer: Layer) -> Layer:
+    """The layer, at the root where its first line says so."""
+    with layer.path.open(encoding="utf-8", errors="replace") as file:
+        return replace(layer, package="") if "@package _global_" in file.readline() else layer
+
+
+def _plain(node: Any, key: str, problems: list[Problem]) -> Any:
+    """A container's content, interpolations resolved one by one so that each failure is noted."""
+    if isinstance(node, DictConfig):
+        return {name: _item(node, name, f"{key}.{name!s}".lstrip("."), problems) for name in node}
+    if isinstance(node, ListConfig):
+        return [_item(node, index, f"{key}[{index}]", problems) for index in range(len(node))]
+    return node
+
+
+def _item(node: DictConfig | ListConfig, name: Any, key: str, problems: list[Problem]) -> Any:
+    if OmegaConf.is_missing(node, name):
+        return "???"
+    try:
+        return _plain(node[name], key, problems)
+    except OmegaConfBaseException as error:
+        problems.append(Problem(key, one_line(error)))
+        return None
+
+
+def one_line(error: Exception) -> str:
+    """Hydra's and OmegaConf's errors without their 'full_key' tail, on one line."""
+    lines = [line.strip() for line in str(error).split("\nConfig search path")[0].split("\n")]
+    return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
+
+
+def _yaml_line(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"{shorten(Path(mark.name))}: " if mark and mark.name else ""
+    return place + describe_yaml_error(error)

@@ -1,0 +1,168 @@
+"""What surrounds each script's Hydra main: the command line checked first, errors to exit codes, a multirun's jobs."""
+
+import functools
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from seq2seq.config.command_line import Script, check, check_words
+from seq2seq.config.composition import Composition, compose, of_job, one_line
+from seq2seq.config.jobs import Job, split_jobs
+from seq2seq.config.overrides import take_apart
+from seq2seq.config.problems import Mistakes
+from seq2seq.errors import Seq2SeqError
+
+_FIXED = "not here; lay your own YAML over the script's as configs/experiment/GROUP/NAME.yaml"
+logger = logging.getLogger(__name__)
+
+
+class _Now:
+    """The job now running: what it adds to its run's name, and the error it ended with."""
+
+    launched = False
+    suffix = ""
+    error: Exception | None = None
+
+
+def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
+    """Between Hydra and a script's task: hands it the Composition, and keeps its error for `launch` to report."""
+
+    @functools.wraps(task)
+    def run(config: DictConfig) -> None:
+        composed = of_job(config, suffix=_Now.suffix)
+        if not _Now.launched:
+            return task(composed)
+        try:
+            task(composed)
+        except Exception as error:  # Hydra would print half of it and go on: it is raised again outside of Hydra
+            _Now.error = error
+        return None
+
+    return run
+
+
+def launch(main: Callable[[], Any], script: Script) -> NoReturn:
+    """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("seq2seq").setLevel(logging.INFO)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of ending the process with exit 1
+    sys.exit(_guarded(lambda: _launch(main, script, sys.argv[1:])))
+
+
+def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -> int:
+    options, flags, words = _split(arguments)
+    if options.help or options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
+        return _call(main, [*flags, *words])
+    unknown = [f"{word}: no such option (--help lists them)" for word in words if word.startswith("-")]
+    unknown += [f"{flag}: {_FIXED}" for flag in flags if flag.startswith(("--config-", "--experimental"))]
+    words = [word for word in words if not word.startswith("-")]
+    if not options.multirun:
+        return _call(main, [*flags, *_checked(script, words, unknown)])
+    if mistakes := [*unknown, *check_words(script.library, [take_apart(word) for word in words])]:
+        raise Mistakes(mistakes)
+    # Other sweepers and launchers (hydra/launcher=submitit_slurm) are Hydra's own affair.
+    if any(word.startswith(("hydra/launcher=", "hydra/sweeper=")) for word in words):
+        return _call(main, [*flags, *words])
+    return _multirun(main, script, [flag for flag in flags if flag != "--multirun"], words)
+
+
+def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list[str]:
+    """The words for Hydra; raises Mistakes if there are `lines` already, or more of them."""
+    try:
+        ready = check(script, words)
+    except Mistakes as mistakes:
+        raise Mistakes([*lines, *mistakes.lines]) from mistakes
+    if lines:
+        raise Mistakes(lines)
+    return ready
+
+
+def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
+    """Hydra's options parsed, the same as words again, and all other words."""
+    parser = get_args_parser()
+    options, unknown = parser.parse_known_intermixed_args(list(arguments))
+    words = [word for word in arguments if word in unknown or word in options.overrides]
+    flags = []
+    for action in parser._actions:
+        value = getattr(options, action.dest, None)
+        if action.option_strings and value not in (None, action.default):
+            flags += [action.option_strings[0] if value is True else f"{action.option_strings[0]}={value}"]
+    return options, ["--multirun" if flag == "-m" else flag for flag in flags], words
+
+
+def _call(main: Callable[[], Any], arguments: Sequence[str], *, suffix: str = "") -> int:
+    """One Hydra run of `main` with these arguments; raises the error its task ended with."""
+    typed, sys.argv = sys.argv, [sys.argv[0], *arguments]
+    _Now.launched, _Now.suffix, _Now.error = True, suffix, None
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own: the task's are kept aside
+        raise Mistakes([one_line(error)]) from error
+    finally:
+        sys.argv = typed
+    if _Now.error is not None:
+        raise _Now.error
+    return 0
+
+
+def _multirun(main: Callable[[], Any], script: Script, flags: list[str], words: list[str]) -> int:
+    """Every combination of the words' values, one after the other; a job that fails is reported and the rest run."""
+    jobs = split_jobs(words)
+    ready = [_checked_job(script, this) for this in jobs]
+    if all(isinstance(found, Mistakes) for found in ready):
+        raise Mistakes([line for found in ready for line in getattr(found, "lines", ())])
+    names = [f"job {number} of {len(jobs)} ({this.told or 'as typed'})" for number, this in enumerate(jobs, start=1)]
+    codes = [0] * len(jobs)
+    # What cannot run is told at once, not when its turn comes hours later; then the others run.
+    for index in sorted(range(len(jobs)), key=lambda index: not isinstance(ready[index], Exception)):
+        logger.info("%s", names[index])
+        codes[index] = _guarded(functools.partial(_run_job, main, flags, jobs[index], ready[index]))
+        if codes[index] > 128:
+            return codes[index]
+    for name, code in zip(names, codes, strict=True):
+        if code:
+            logger.error("%s failed with exit code %d", name, code)
+    return next((code for code in codes if code), 0)
+
+
+def _checked_job(script: Script, this: Job) -> list[str] | Seq2SeqError:
+    """The job's words for Hydra, or what is wrong with them or with the settings they make."""
+    try:
+        ready = check(script, this.words)
+        script.load(compose(script.folder, script.name, ready))
+        return ready
+    except Seq2SeqError as error:
+        return error
+
+
+def _run_job(main: Callable[[], Any], flags: list[str], this: Job, ready: list[str] | Seq2SeqError) -> int:
+    if isinstance(ready, Seq2SeqError):
+        raise ready
+    return _call(main, [*flags, *ready], suffix=this.suffix)
+
+
+def _guarded(task: Callable[[], int]) -> int:
+    """The task's exit code, or its error's: a line on stderr for what a user can cause, a traceback for a bug."""
+    try:
+        code = task()
+        sys.stdout.flush()
+        return code
+    except Seq2SeqError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception:
+        traceback.print_exc()
+        return 1

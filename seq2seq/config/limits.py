@@ -1,0 +1,102 @@
+"""Values that have the right type and still cannot be meant."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from seq2seq.config.problems import Problem, show
+from seq2seq.config.schema import TrainSettings
+from seq2seq.types import Component, Part
+
+_POSITIVE = [
+    "embedding.size",
+    "length.max_source",
+    "length.max_target",
+    *(
+        "trainer." + key
+        for key in ("max_updates", "max_epochs", "max_minutes", "tokens_per_update", "tokens_per_batch")
+    ),
+    *("trainer." + key for key in ("log_every", "validate_every", "save_every", "patience", "clip_norm")),
+    *("trainer." + key for key in ("keep_last", "average")),
+]
+_SHARES = ["embedding.dropout", "embedding.word_dropout"]
+_NOT_NEGATIVE = ["seed", "trainer.probes"]
+
+
+def check_limits(settings: TrainSettings) -> list[Problem]:
+    """Numbers of the fixed sections outside their range, and a run that would never end."""
+    problems = [
+        Problem(key, f"expected more than 0, got {value}") for key, value in _numbers(settings, _POSITIVE) if value <= 0
+    ]
+    problems += [
+        Problem(key, f"expected a share from 0 to below 1, got {value}")
+        for key, value in _numbers(settings, _SHARES)
+        if not 0 <= value < 1
+    ]
+    problems += [
+        Problem(key, f"expected 0 or more, got {value}")
+        for key, value in _numbers(settings, _NOT_NEGATIVE)
+        if value < 0
+    ]
+    if settings.run in ("", ".", ".."):
+        problems.append(Problem("run", f"expected a name (runs/NAME) or a path with a slash, got {show(settings.run)}"))
+    trainer = settings.trainer
+    if trainer.max_updates is trainer.max_epochs is trainer.max_minutes is None:
+        problems.append(
+            Problem("trainer.max_updates", "the run has no end: give max_updates, max_epochs or max_minutes")
+        )
+    elif settings.schedule.arguments.get("horizon", 1) is trainer.max_updates is None:
+        problems.append(Problem("schedule.horizon", "must be given where trainer.max_updates is null"))
+    return problems
+
+
+def check_script(own: Any) -> list[Problem]:
+    """Values that the scripts working on a run cannot mean."""
+    problems = []
+    if not re.fullmatch(r"best|last|average|step-\d+|\?", own.checkpoint):
+        problems.append(Problem("checkpoint", f"expected best, last, average or step-N, got {show(own.checkpoint)}"))
+    if getattr(own, "bootstrap", 0) < 0:
+        problems.append(Problem("bootstrap", f"expected 0 or more, got {own.bootstrap}"))
+    return problems
+
+
+def _numbers(settings: TrainSettings, keys: Iterable[str]) -> Iterable[tuple[str, float]]:
+    """The values of these keys that are numbers; others are optional and absent, or noted already."""
+    for key in keys:
+        value: Any = settings
+        for name in key.split("."):
+            value = getattr(value, name)
+        if isinstance(value, int | float):
+            yield key, value
+
+
+def hear_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
+    """What the constructors of parts that need nothing from the builder say of their arguments (ValueError)."""
+    problems = []
+    for key, part in _parts(settings):
+        unwired = isinstance(part.target, type) and issubclass(part.target, Component) and not part.target.wired
+        if not unwired or any(problem.key.startswith(f"{key}.") for problem in known):
+            continue
+        arguments = part.arguments
+        if key == "schedule" and arguments.get("horizon", 1) is None:
+            if settings.trainer.max_updates is None:
+                continue
+            arguments = {**arguments, "horizon": settings.trainer.max_updates}
+        try:
+            part.target(**arguments)
+        except ValueError as error:
+            problems.append(_said(key, arguments, str(error)))
+    return problems
+
+
+def _parts(settings: TrainSettings) -> Iterable[tuple[str, Part]]:
+    named = ((key, value) for key, value in vars(settings).items() if isinstance(value, Part))
+    return [*named, *((f"metrics.{name}", part) for name, part in settings.metrics.items())]
+
+
+def _said(key: str, arguments: dict[str, Any], text: str) -> Problem:
+    """The constructor's message under the argument it begins with, if it names one."""
+    for name in arguments:
+        if text.startswith(f"{key}.{name}"):
+            return Problem(f"{key}.{name}", text.removeprefix(f"{key}.{name}").lstrip(": ") or show(arguments[name]))
+    return Problem(key, text)

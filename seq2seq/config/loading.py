@@ -1,0 +1,186 @@
+"""The one loader: a composition becomes settings, or every mistake in it becomes one error."""
+
+import dataclasses
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from seq2seq.config.composition import Composition, Layer
+from seq2seq.config.identity import flatten, move_root, run_name, run_path, stored_config
+from seq2seq.config.limits import check_limits, check_script, hear_parts
+from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
+from seq2seq.config.reading import MISSING, Reader, stand_in
+from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
+from seq2seq.config.targets import Targets
+from seq2seq.types import Part
+
+S = TypeVar("S", bound=EvaluateSettings | TranslateSettings)
+Check = Callable[[TrainSettings], list[str]]
+FIELDS: dict[str, Any] = typing.get_type_hints(TrainSettings)
+GROUPS: tuple[str, ...] = (*(name for name, annotation in FIELDS.items() if annotation is Part), "metrics")
+# The keys of scripts/train.py that are no parts; `run` is made from the others where it is null.
+TRAIN_KEYS: dict[str, Any] = {
+    **{name: kind for name, kind in FIELDS.items() if name not in (*GROUPS, "choices", "plain")},
+}
+# The plain keys of the other scripts: their own, and those of the run that may be given anew (null: as the run has it).
+_OF_RUN = {key: FIELDS[key] | None for key in ("seed", "device", "precision")}
+EVALUATE_KEYS: dict[str, Any] = {
+    **{name: kind for name, kind in typing.get_type_hints(EvaluateSettings).items() if name != "changed"},
+    **_OF_RUN,
+    "data_root": str | None,
+}
+TRANSLATE_KEYS: dict[str, Any] = {
+    **{name: kind for name, kind in typing.get_type_hints(TranslateSettings).items() if name != "changed"},
+    **_OF_RUN,
+}
+
+
+def load_train(composed: Composition, *, checks: Sequence[Check] = (), targets: Targets | None = None) -> TrainSettings:
+    """Settings from a composition; raises Mistakes with a line for each thing that is wrong.
+
+    `checks` are asked once the settings can be read: each returns lines on combinations that cannot work.
+    """
+    plain, problems = composed.plain()
+    settings, found = read_settings(plain, composed.choices, targets or Targets(), composed.job_suffix)
+    return _finished(settings, composed, [*problems, *found], checks)
+
+
+def _finished(
+    settings: TrainSettings | None, composed: Composition, problems: Sequence[Problem], checks: Sequence[Check]
+) -> TrainSettings:
+    """The settings, if nothing at all is wrong with them."""
+    lines = [composed.line(problem) for problem in problems if problem.key.split(".")[0] not in composed.refused]
+    guessed = any(problem.key.split(".")[0] in ("tie", "embedding") for problem in problems)
+    if settings is not None and not composed.refused and not guessed:
+        lines += ask(checks, settings, certain=not lines)
+    if lines or settings is None:
+        raise Mistakes(lines)
+    return settings
+
+
+def ask(checks: Sequence[Check], settings: TrainSettings, *, certain: bool) -> list[str]:
+    """The checks' lines. Beside other mistakes (not `certain`) a check may stumble over a wrong argument."""
+    lines = []
+    for check in checks:
+        try:
+            lines += check(settings)
+        except Exception:
+            if certain:
+                raise
+    return lines
+
+
+def read_settings(
+    plain: dict[str, Any], choices: Mapping[str, str], targets: Targets, suffix: str = ""
+) -> tuple[TrainSettings | None, list[Problem]]:
+    """Settings from plain values, or None where a section is missing, and the problems under their dotted keys."""
+    reader = Reader(targets)
+    read: dict[str, Any] = {}
+    for key in plain:
+        if key not in TRAIN_KEYS and key not in GROUPS:
+            reader.note(
+                key, f"no such key{did_you_mean(key, [*TRAIN_KEYS, *GROUPS]) or '.'} Keys: {listed(TRAIN_KEYS)}"
+            )
+    for key, annotation in {**TRAIN_KEYS, "run": str | None}.items():
+        read[key] = reader.value(key, annotation, plain.get(key, MISSING))
+        if any(problem.key == key for problem in reader.problems):
+            read[key] = stand_in(annotation)
+    for group in GROUPS:
+        read[group] = _read_group(reader, group, plain, choices)
+    if not _complete(read):
+        return None, reader.problems
+    clean = to_plain(read)
+    name = run_name(clean, choices) if read["run"] is None else read["run"]
+    clean["run"] = read["run"] = name + suffix
+    settings = TrainSettings(**read, choices=dict(choices), plain=clean)
+    return settings, [*reader.problems, *check_limits(settings), *hear_parts(settings, reader.problems)]
+
+
+def load_run(
+    composed: Composition, kind: type[S], *, checks: Sequence[Check] = (), targets: Targets | None = None
+) -> tuple[S, TrainSettings]:
+    """A script's own settings (`kind`) and those of the run it works on, changed only by what was typed.
+
+    Raises Mistakes, or CheckpointError where there is no such run.
+    """
+    own, typed = _apart(composed, kind)
+    reader = Reader(targets or Targets())
+    script = reader.section("", kind, {**own, "changed": {}})
+    if not isinstance(own.get("run"), str) or script is None:
+        raise Mistakes([composed.line(problem) for problem in reader.problems])
+    stored = stored_config(own["run"])
+    merged = _over(stored, typed, composed)
+    plain, problems = merged.plain()
+    settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
+    finished = _finished(settings, merged, [*reader.problems, *check_script(script), *problems, *found], checks)
+    return dataclasses.replace(script, changed=_changed(stored["search"], finished.plain["search"])), finished
+
+
+def _apart(composed: Composition, kind: type) -> tuple[dict[str, Any], DictConfig]:
+    """The script's own keys, and what was typed for the run: a null there means 'as the run has it'."""
+    names = {field.name for field in dataclasses.fields(kind)} - {"changed"}
+    plain = cast(dict[str, Any], OmegaConf.to_container(composed.config, resolve=False))
+    own = {key: value for key, value in plain.items() if key in names}
+    return own, OmegaConf.create({k: value for k, value in plain.items() if k not in names and value is not None})
+
+
+def _over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Composition:
+    """The run's stored configuration with what was typed over it: a group chosen anew replaces the run's."""
+    base = {key: value for key, value in stored.items() if key != "choices"}
+    if "data_root" in typed:
+        base["data"] = move_root(base["data"], base["data_root"], typed["data_root"])
+    chosen = dict(composed.choices)
+    config = OmegaConf.create({key: value for key, value in base.items() if key not in chosen})
+    return Composition(
+        config=cast(DictConfig, OmegaConf.merge(config, typed)),
+        choices={**stored["choices"], **chosen},
+        overrides=composed.overrides,
+        refused=composed.refused,
+        layers=(Layer(run_path(composed.config.run) / "config.yaml", ""), *composed.layers),
+    )
+
+
+def _changed(own: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    before = flatten(own, "search")
+    return {key: value for key, value in flatten(now, "search").items() if key not in before or before[key] != value}
+
+
+def _read_group(reader: Reader, group: str, plain: dict[str, Any], choices: Mapping[str, str]) -> Any:
+    value = plain.get(group)
+    if value is None:
+        reader.note(group, f"a part must be chosen: {group}=...")
+        return None
+    if group == "metrics":
+        return reader.value(group, dict[str, Part], value)
+    return reader.part(group, value, name=choices.get(group, "custom"))
+
+
+def _complete(read: dict[str, Any]) -> bool:
+    """Whether every part and section could be made, be it with wrong values inside."""
+    made = {key: value for key, value in read.items() if key in GROUPS or dataclasses.is_dataclass(TRAIN_KEYS[key])}
+    parts = made.pop("metrics")
+    inner = list(parts.values()) if isinstance(parts, dict) else [None]
+    whole = all(isinstance(value, Part) or dataclasses.is_dataclass(value) for value in [*made.values(), *inner])
+    return whole
+
+
+def to_plain(value: Any) -> Any:
+    """Settings as plain lists and dicts again: a Part becomes its YAML form, a dataclass a dict."""
+    if isinstance(value, Part):
+        name = f"{value.target.__module__}.{value.target.__qualname__}"
+        return {"_target_": _public_name(name), "_partial_": True, **to_plain(value.arguments)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def _public_name(name: str) -> str:
+    """torch.optim.adamw.AdamW is torch.optim.AdamW to the outside; ours are named where they are defined."""
+    words = name.split(".")
+    return ".".join([*words[:2], words[-1]]) if words[:2] == ["torch", "optim"] else name

@@ -1,0 +1,204 @@
+"""From plain YAML values to what annotations ask for: settings, parts and their arguments, every mistake noted."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin
+
+from seq2seq.config.problems import Problem, did_you_mean, listed, show
+from seq2seq.config.targets import Targets, signature_of
+from seq2seq.types import Part
+
+MISSING = "???"
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
+
+
+class Reader:
+    """Reads values by their annotations. What cannot be read is noted in `problems` under its dotted key."""
+
+    def __init__(self, targets: Targets) -> None:
+        self.targets = targets
+        self.problems: list[Problem] = []
+
+    def note(self, key: str, text: str) -> None:
+        """Remember a mistake."""
+        self.problems.append(Problem(key, text))
+
+    def value(self, key: str, annotation: Any, value: Any) -> Any:
+        """`value` as `annotation` asks for it: 1 becomes 1.0 where a float is, a dict with `_target_` a Part."""
+        if isinstance(value, str) and value == MISSING:
+            self.note(key, f"must be given: {describe(annotation)}")
+            return value
+        origin = get_origin(annotation)
+        if annotation is Any:
+            return value
+        if origin in (Union, types.UnionType):
+            return self._one_of(key, annotation, value)
+        if origin is Literal:
+            return self._literal(key, annotation, value)
+        if takes_part(annotation):
+            return self.part(key, value, name=None)
+        if dataclasses.is_dataclass(annotation):
+            return self.section(key, annotation, value)
+        if origin in (list, tuple, Sequence) or annotation in (list, tuple):
+            return self._sequence(key, annotation, value)
+        if origin in (dict, Mapping) or annotation is dict:
+            return self._mapping(key, annotation, value)
+        return self._plain(key, annotation, value)
+
+    def _plain(self, key: str, annotation: Any, value: Any) -> Any:
+        if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        right = isinstance(value, annotation) if isinstance(annotation, type) else True
+        if not right or (isinstance(value, bool) and annotation in (int, float)):
+            hint = "; put it in quotes" if annotation is str and isinstance(value, int | float) else ""
+            self.note(key, f"expected {describe(annotation)}, got {show(value)}{hint}")
+        return value
+
+    def _literal(self, key: str, annotation: Any, value: Any) -> Any:
+        allowed = get_args(annotation)
+        if not any(value == item and type(value) is type(item) for item in allowed):
+            close = did_you_mean(str(value), [str(item) for item in allowed])
+            self.note(key, f"expected {describe(annotation)}, got {show(value)}{close}")
+        return value
+
+    def _one_of(self, key: str, annotation: Any, value: Any) -> Any:
+        attempts = []
+        for member in get_args(annotation):
+            attempt = Reader(self.targets)
+            read = attempt.value(key, member, value)
+            if not attempt.problems:
+                return read
+            attempts.append(attempt.problems)
+        inside = [problems for problems in attempts if any(problem.key != key for problem in problems)]
+        if len(inside) == 1:
+            self.problems += inside[0]
+        else:
+            self.note(key, f"expected {describe(annotation)}, got {show(value)}")
+        return value
+
+    def _sequence(self, key: str, annotation: Any, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            self.note(key, f"expected {describe(annotation)}, got {show(value)}")
+            return value
+        kind = tuple if annotation is tuple or get_origin(annotation) is tuple else list
+        inner = get_args(annotation)
+        if kind is tuple and inner and Ellipsis not in inner:
+            if len(inner) != len(value):
+                self.note(key, f"expected {describe(annotation)}, got {show(value)}")
+                return value
+            each: Sequence[Any] = inner
+        else:
+            each = [inner[0] if inner else Any] * len(value)
+        return kind(self.value(f"{key}[{i}]", a, item) for i, (a, item) in enumerate(zip(each, value, strict=True)))
+
+    def _mapping(self, key: str, annotation: Any, value: Any) -> Any:
+        if not isinstance(value, dict) or "_target_" in value:
+            self.note(key, f"expected {describe(annotation)}, got {show(value)}")
+            return value
+        names, inner = get_args(annotation) or (Any, Any)
+        if takes_part(inner):
+            return {name: self.part(f"{key}.{name}", item, name=str(name)) for name, item in value.items()}
+        for name in value:
+            self.value(f"{key}.{name}", names, name)
+        return {name: self.value(f"{key}.{name}", inner, item) for name, item in value.items()}
+
+    def section(self, key: str, kind: Any, value: Any) -> Any:
+        """A frozen dataclass from a dict with exactly its fields; None where that is impossible."""
+        if not isinstance(value, dict):
+            self.note(key, f"expected keys and values, got {show(value)}; it takes: {listed(_fields(kind))}")
+            return None
+        hints = typing.get_type_hints(kind)
+        required = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
+        before = len(self.problems)
+        arguments = self._arguments(key, hints, frozenset(required), value, owner=f"{key} takes")
+        # A wrong value has been noted: one of the right type stands in for it, so that the rest can be looked at.
+        wrong = {problem.key for problem in self.problems[before:]}
+        for name in arguments:
+            if any(noted.startswith(f"{key}.{name}".lstrip(".")) for noted in wrong):
+                arguments[name] = stand_in(hints[name])
+        return kind(**arguments) if set(required) <= set(arguments) else None
+
+    def part(self, key: str, value: Any, *, name: str | None) -> Part | None:
+        """A Part from a dict with `_target_`, its arguments checked against the class; None where that is impossible.
+
+        `name` is the choice (`lstm` of `encoder=lstm`); without one the class's own name serves.
+        """
+        if not isinstance(value, dict) or "_target_" not in value:
+            self.note(key, f"expected a part (keys with a _target_), got {show(value)}")
+            return None
+        try:
+            target = self.targets.resolve(value["_target_"])
+        except ValueError as error:
+            self.note(f"{key}._target_", str(error))
+            return None
+        if value.get("_partial_", True) is not True:
+            self.note(f"{key}._partial_", f"is always true, got {show(value['_partial_'])}")
+        given = {argument: item for argument, item in value.items() if argument not in ("_target_", "_partial_")}
+        signature = signature_of(target)
+        for argument in sorted(signature.wired & given.keys()):
+            self.note(f"{key}.{argument}", "the builder supplies it; take it out")
+            del given[argument]
+        owner = f"{key}={name} takes" if name else f"{target.__name__} takes"
+        arguments = self._arguments(key, signature.annotations, signature.required, given, owner=owner)
+        return Part(name=name or target.__name__, target=target, arguments=arguments)
+
+    def _arguments(
+        self, key: str, annotations: dict[str, Any], required: frozenset[str], given: dict[str, Any], *, owner: str
+    ) -> dict[str, Any]:
+        """The arguments that were given rightly; unknown and missing ones are noted, a misspelt one only once."""
+        dot = f"{key}." if key else ""
+        missing = required - given.keys()
+        for name in [name for name in given if name not in annotations]:
+            close = did_you_mean(str(name), sorted(missing) or annotations) or did_you_mean(str(name), annotations)
+            missing = missing - {guess for guess in missing if close == f"; did you mean {guess}?"}
+            self.note(f"{dot}{name}", f"no such key{close or '.'} {owner}: {listed(annotations)}")
+        for name in sorted(missing):
+            self.note(f"{dot}{name}", f"must be given: {describe(annotations[name])}")
+        return {
+            name: self.value(f"{dot}{name}", annotations[name], item)
+            for name, item in given.items()
+            if name in annotations
+        }
+
+
+def stand_in(annotation: Any) -> Any:
+    """Some value of the right type; None where there is no simple one."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return next(filter(None, map(stand_in, inner)), None)
+    if origin is Literal:
+        return inner[0]
+    return {bool: False, int: 1, float: 0.5, str: "?", list: [], dict: {}}.get(origin or annotation)
+
+
+def takes_part(annotation: Any) -> bool:
+    """Whether the annotation asks for a part: Part itself, or a factory (Callable)."""
+    return annotation is Part or annotation is Callable or get_origin(annotation) is Callable
+
+
+def describe(annotation: Any) -> str:
+    """What an annotation asks for, in words."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(member) for member in inner)
+    if origin is Literal:
+        return "one of " + ", ".join(item if isinstance(item, str) else show(item) for item in inner)
+    if takes_part(annotation):
+        return "a part (keys with a _target_)"
+    if origin is tuple and inner and Ellipsis not in inner:
+        return "a list: [" + ", ".join(describe(member) for member in inner) + "]"
+    if origin in (list, tuple, Sequence):
+        return f"a list, each item {describe(inner[0])}"
+    if origin in (dict, Mapping):
+        return f"keys with {describe(inner[1])} each"
+    if dataclasses.is_dataclass(annotation):
+        return f"the keys {listed(_fields(annotation))}"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _fields(kind: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]

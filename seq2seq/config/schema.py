@@ -1,0 +1,97 @@
+"""The fixed sections of a configuration; the rest are pluggable parts, checked against their own signatures."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from seq2seq.types import Part
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings:
+    """Token embeddings, of source and target alike."""
+
+    size: int
+    dropout: float
+    word_dropout: float  # share of tokens replaced by <unk> in training
+
+
+@dataclass(frozen=True)
+class LengthSettings:
+    """Bounds on a pair, in tokens, the end symbol not counted; `overlong` says what happens to the rest."""
+
+    max_source: int
+    max_target: int
+    overlong: Literal["drop", "truncate"]
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The training loop. Limits are whole-run totals; the first one reached ends the run."""
+
+    max_updates: int | None
+    max_epochs: int | None
+    max_minutes: float | None
+    tokens_per_update: int  # real target tokens, whatever the number of devices
+    tokens_per_batch: int  # rows x longest side of a micro-batch
+    log_every: int  # updates
+    validate_every: int  # updates
+    save_every: int  # updates
+    patience: int | None  # validations without improvement
+    best_metric: str
+    clip_norm: float | None
+    keep_last: int  # checkpoints kept beside the best one
+    average: int  # checkpoints that `checkpoint=average` averages
+    probes: int  # fixed validation sentences shown with their attention
+    deterministic: bool
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Everything scripts/train.py needs. `choices` maps a group to the file chosen; `plain` is the resolved config."""
+
+    run: str
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
+    data_root: str
+    tie: Literal["none", "target", "all"]
+    embedding: EmbeddingSettings
+    length: LengthSettings
+    trainer: TrainerSettings
+    data: Part
+    tokenizer: Part
+    position: Part
+    attention: Part
+    encoder: Part
+    decoder: Part
+    generator: Part
+    objective: Part
+    optimizer: Part
+    schedule: Part
+    search: Part
+    metrics: dict[str, Part]
+    choices: dict[str, str]
+    plain: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What scripts/evaluate.py adds to a run's own settings. `changed` are search settings other than the run's own."""
+
+    run: str
+    split: str
+    checkpoint: str
+    baseline: str | None
+    bootstrap: int  # samples of the confidence interval; 0 for none
+    changed: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TranslateSettings:
+    """What scripts/translate.py adds to a run's own settings; input and output are files, or None for stdin, stdout."""
+
+    run: str
+    checkpoint: str
+    input: str | None
+    output: str | None
+    changed: dict[str, Any]

@@ -1,0 +1,76 @@
+"""Which classes a configuration may name, and what each one's constructor takes."""
+
+import importlib
+import inspect
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from seq2seq.config.problems import did_you_mean, show
+from seq2seq.types import Component
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What `_target_` may name: components below these packages, and these classes by name."""
+
+    packages: tuple[str, ...] = ("seq2seq",)
+    names: frozenset[str] = frozenset(
+        f"torch.optim.{name}" for name in ("AdamW", "Adam", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "SGD")
+    )
+
+    def resolve(self, name: object) -> type:
+        """The class called `name`; raises ValueError saying why there is none. Nothing else is ever imported."""
+        if not isinstance(name, str):
+            raise ValueError(f"expected the dotted name of a class, got {show(name)}")
+        if name not in self.names and not any(name.startswith(package + ".") for package in self.packages):
+            raise ValueError(
+                f"{show(name)} is not allowed{did_you_mean(name, self.names) or '.'} "
+                f"Allowed: components of {', '.join(self.packages)}, and {', '.join(sorted(self.names))}"
+            )
+        module_name, _, class_name = name.rpartition(".")
+        found = getattr(_module(module_name), class_name, None)
+        if found is None:
+            classes = [key for key, value in vars(_module(module_name)).items() if _is_component(value)]
+            raise ValueError(f"module {module_name} has no class {class_name}{did_you_mean(class_name, classes)}")
+        if name not in self.names and not _is_component(found):
+            raise ValueError(f"{name} is not a component (a class that derives seq2seq.types.Component)")
+        return found
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(error.name + ".")):
+            raise ValueError(f"there is no module {error.name}") from None
+        raise
+
+
+def _is_component(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, Component)
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a YAML file gives a class: `annotations` by argument, of which `required` have no default."""
+
+    annotations: dict[str, Any]
+    required: frozenset[str]
+    wired: frozenset[str]
+
+
+def signature_of(target: type) -> Signature:
+    """The constructor's arguments, those that the builder supplies (`wired`) set apart."""
+    wired = target.wired if issubclass(target, Component) else frozenset({"params"})
+    hints = typing.get_type_hints(inspect.getattr_static(target, "__init__"))
+    arguments = {
+        name: argument
+        for name, argument in inspect.signature(target).parameters.items()
+        if name not in wired and argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
+    }
+    return Signature(
+        annotations={name: hints.get(name, Any) for name in arguments},
+        required=frozenset(name for name, argument in arguments.items() if argument.default is argument.empty),
+        wired=frozenset(wired),
+    )

@@ -1,0 +1,1 @@
+"""Text sources, their encoded cache, and the updates and batches cut from them."""

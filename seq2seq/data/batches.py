@@ -1,0 +1,105 @@
+"""Micro-batches: cut from an update's blocks, padded into tensors without a loop over tokens or pairs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from seq2seq.data.updates import PairIds
+from seq2seq.types import BOS, EOS, PAD, Batch
+
+MERGE_REAL = 0.95  # blocks are joined into one micro-batch only while this share of its longest side stays real
+
+
+class TokenIds(Protocol):
+    """Flat ids of a corpus: pair i is ids[offsets[i]:offsets[i + 1]] on each side, no end symbols."""
+
+    source_ids: np.ndarray
+    source_offsets: np.ndarray
+    target_ids: np.ndarray
+    target_offsets: np.ndarray
+    source_lengths: np.ndarray
+    target_lengths: np.ndarray
+
+
+def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int) -> list[PairIds]:
+    """An update's blocks as micro-batches of at most `tokens_per_batch` positions: rows x longest side.
+
+    Neighbouring blocks are joined where that costs little padding, large ones split. A single pair that is longer
+    than the limit is a batch of its own.
+    """
+    ordered = sorted(blocks, key=lambda block: int(corpus.target_lengths[block].max()))
+    batches: list[PairIds] = []
+    for block in ordered:
+        joined = np.concatenate((batches[-1], block)) if batches else block
+        if batches and _area(corpus, joined) <= tokens_per_batch and _real_share(corpus, joined) >= MERGE_REAL:
+            batches[-1] = joined
+        else:
+            batches += _split(corpus, block, tokens_per_batch)
+    return batches
+
+
+def _split(corpus: TokenIds, block: PairIds, tokens_per_batch: int) -> list[PairIds]:
+    parts = min(-(-_area(corpus, block) // tokens_per_batch), len(block))
+    return np.array_split(block, parts)
+
+
+def _longest(corpus: TokenIds, rows: PairIds) -> int:
+    return int(max(corpus.source_lengths[rows].max(), corpus.target_lengths[rows].max())) + 1
+
+
+def _area(corpus: TokenIds, rows: PairIds) -> int:
+    return len(rows) * _longest(corpus, rows)
+
+
+def _real_share(corpus: TokenIds, rows: PairIds) -> float:
+    source, target = corpus.source_lengths[rows] + 1, corpus.target_lengths[rows] + 1
+    return float((source.sum() + target.sum()) / (len(rows) * (source.max() + target.max())))
+
+
+def by_length(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np.ndarray]:
+    """Rows of similar length, longest first, in batches of at most `tokens_per_batch` positions: for evaluation.
+
+    `lengths` are tokens without the end symbol. Longest first, so that a batch too large for memory fails at once.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        rows = max(1, tokens_per_batch // (int(lengths[order[start]]) + 1))
+        yield order[start : start + rows]
+        start += rows
+
+
+def collate(corpus: TokenIds, rows: PairIds) -> Batch:
+    """These pairs as one padded batch: sources and targets end with EOS, decoder inputs begin with BOS."""
+    source, source_mask = _pad(corpus.source_ids, corpus.source_offsets, rows)
+    target, target_mask = _pad(corpus.target_ids, corpus.target_offsets, rows)
+    target_in = np.roll(target, 1, axis=1)
+    target_in[:, 0] = BOS
+    target_in[~target_mask] = PAD
+    arrays = (source, source_mask, target_in, target, target_mask, source_mask.sum(1), rows.astype(np.int64))
+    return Batch(*(torch.from_numpy(array) for array in arrays))
+
+
+def collate_sources(sentences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sources alone, as for translation: ids [B S] ending with EOS, and their mask."""
+    lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    flat = np.fromiter((token for sentence in sentences for token in sentence), np.int64, int(offsets[-1]))
+    source, mask = _pad(flat, offsets, np.arange(len(sentences)))
+    return torch.from_numpy(source), torch.from_numpy(mask)
+
+
+def _pad(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a flat array as [B L] with EOS after each, and the mask of real positions, EOS among them."""
+    starts = np.asarray(offsets[rows])
+    lengths = np.asarray(offsets[rows + 1]) - starts
+    position = np.arange(int(lengths.max()) + 1)
+    text = position < lengths[:, None]
+    padded = np.full(text.shape, PAD, dtype=np.int64)
+    # Row-major order of `text` is the rows' tokens one after another: one gather fills them all.
+    first = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
+    padded[text] = ids[first + np.arange(int(lengths.sum()))]
+    padded[np.arange(len(rows)), lengths] = EOS
+    return padded, position <= lengths[:, None]

@@ -1,0 +1,90 @@
+"""Which columns of a table are source, target and references, and how its rows become pairs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seq2seq.data.text import suggestion
+from seq2seq.errors import DataError
+from seq2seq.types import Pair
+
+
+@dataclass(frozen=True)
+class ColumnsOf:
+    """A split's columns where they differ from the others'; None: the same."""
+
+    source: str | None = None
+    target: str | None = None
+    references: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one split. 'a.b' is field b of column a; a reference column may hold a list of texts."""
+
+    source: str
+    target: str
+    references: tuple[str, ...]
+
+    def but(self, other: ColumnsOf | None) -> "Columns":
+        """These columns with a split's own in their place."""
+        if other is None:
+            return self
+        references = self.references if other.references is None else tuple(other.references)
+        return Columns(other.source or self.source, other.target or self.target, references)
+
+    def pairs(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Pair]:
+        """The pairs of rows, each given with its place ('FILE, line 3'). Raises DataError where a text is missing."""
+        for place, row in rows:
+            references = [text for column in self.references for text in _texts(row, column, place)]
+            yield Pair(_text(row, self.source, place), _text(row, self.target, place), tuple(references))
+
+
+def split_columns(
+    usual: Columns, own: Mapping[str, ColumnsOf], splits: Iterable[str], problems: list[str]
+) -> dict[str, Columns]:
+    """Each split's columns; what `own` says of splits that are not there is added to `problems`."""
+    names = list(splits)
+    problems += [f"data.columns_of.{name} names no split{suggestion(name, names)}" for name in own if name not in names]
+    return {name: usual.but(own.get(name)) for name in names}
+
+
+def _text(row: Mapping[str, Any], column: str, place: str) -> str:
+    return _checked(_value(row, column, place), column, place)
+
+
+def _texts(row: Mapping[str, Any], column: str, place: str) -> list[str]:
+    """A reference column's texts: one, a list of them, or none."""
+    value = _value(row, column, place)
+    texts = value if isinstance(value, list) else [] if value is None else [value]
+    return [_checked(text, column, place) for text in texts]
+
+
+def _checked(value: Any, column: str, place: str) -> str:
+    if value is None:
+        raise DataError(f"{place}: column '{column}' has no value; give a text there or take the row out")
+    if not isinstance(value, str):
+        raise DataError(f"{place}: column '{column}' holds {value!r:.60}, which is no text; write it as a string")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{place}: column '{column}' holds half a surrogate pair; correct the text") from error
+    return value
+
+
+def _value(row: Mapping[str, Any], column: str, place: str) -> Any:
+    value: Any = row
+    for name in [column] if column in row else column.split("."):
+        if not isinstance(value, Mapping) or name not in value:
+            raise DataError(f"{place}: there is no column '{column}'{suggestion(column, _field_names(row))}")
+        value = value[name]
+    return value
+
+
+def _field_names(row: Mapping[str, Any]) -> list[str]:
+    """A row's columns, and 'a.b' for each field of a nested one."""
+    names = []
+    for name, value in row.items():
+        names += [f"{name}.{inner}" for inner in _field_names(value)] if isinstance(value, Mapping) else [name]
+    return names

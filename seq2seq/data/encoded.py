@@ -1,0 +1,171 @@
+"""A split as token ids: two flat arrays with offsets, memory-mapped, and the raw text of each pair beside them."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from seq2seq.config.schema import LengthSettings
+from seq2seq.data.cache import cached, key_of
+from seq2seq.data.stored import CHUNK, FORMAT, Pairs, StoredTexts, map_array
+from seq2seq.errors import DataError
+from seq2seq.tokenizer import Tokenizer, Vocabulary
+
+log = logging.getLogger(__name__)
+
+SIDES = ("source", "target")
+NARROW = 1 << 16  # ids below this fit in 16 bits
+
+
+@dataclass(frozen=True)
+class EncodedCorpus:
+    """Pair i has the source ids source_ids[source_offsets[i]:source_offsets[i + 1]] and the text pairs[i].
+
+    Ids are uint16 where the vocabulary fits, else int32; offsets int64 [n + 1]. No begin or end symbol is stored.
+    """
+
+    source_ids: np.ndarray
+    source_offsets: np.ndarray
+    target_ids: np.ndarray
+    target_offsets: np.ndarray
+    pairs: Pairs
+    report: str  # one line on what it holds and what was left out
+    fingerprint: str  # changes whenever an id or a text changes
+
+    def __len__(self) -> int:
+        return len(self.source_offsets) - 1
+
+    @cached_property
+    def source_lengths(self) -> np.ndarray:
+        """Tokens of each source, int32."""
+        return np.diff(self.source_offsets).astype(np.int32)
+
+    @cached_property
+    def target_lengths(self) -> np.ndarray:
+        """Tokens of each target, int32."""
+        return np.diff(self.target_offsets).astype(np.int32)
+
+    def source(self, pair: int) -> list[int]:
+        """The source ids of a pair."""
+        return self.source_ids[self.source_offsets[pair] : self.source_offsets[pair + 1]].tolist()
+
+    def target(self, pair: int) -> list[int]:
+        """The target ids of a pair."""
+        return self.target_ids[self.target_offsets[pair] : self.target_offsets[pair + 1]].tolist()
+
+
+def encode_split(
+    split: str, texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, cache: Path, *, drop: bool
+) -> EncodedCorpus:
+    """A split's ids, from the cache where they were made before.
+
+    With `drop` (training) pairs with an empty side are left out and overlong ones treated as `length.overlong` says;
+    without it (scoring) every pair stays and overlong sides are truncated. Raises DataError if no pair is left.
+    """
+    bounds = [length.max_source, length.max_target, drop and length.overlong == "drop"]
+    key = key_of(FORMAT, texts.fingerprint, tokenizer.fingerprint, drop, bounds)
+
+    def build(folder: Path) -> None:
+        log.info("encoding %s: %s pairs", split, f"{len(texts):,}")
+        _write(texts, tokenizer, length, folder, drop=drop)
+
+    folder = cached(cache, "ids", key, build)
+    counts = json.loads((folder / "counts.json").read_bytes())
+    if not counts["pairs"]:
+        raise DataError(
+            f"{split}: no pair is left: {counts['empty']:,} have an empty side and {counts['overlong']:,} are over "
+            f"{_bounds(length)}; check the files, or raise length.max_source and length.max_target"
+        )
+    arrays = {
+        f"{side}_ids": map_array(folder / f"{side}.ids", id_type(vocabulary)) for side, vocabulary in _sides(tokenizer)
+    }
+    arrays |= {f"{side}_offsets": map_array(folder / f"{side}.offsets", np.int64) for side in SIDES}
+    pairs = Pairs(texts, map_array(folder / "rows", np.int64))
+    return EncodedCorpus(**arrays, pairs=pairs, report=_report(split, counts, length), fingerprint=key)
+
+
+def id_type(vocabulary: Vocabulary) -> type:
+    """The narrowest type that holds the vocabulary's ids."""
+    return np.uint16 if vocabulary.size <= NARROW else np.int32
+
+
+def flatten(rows: list[list[int]], dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of ids as one array, and the length of each."""
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return np.fromiter((i for row in rows for i in row), dtype, int(lengths.sum())), lengths
+
+
+@dataclass
+class _Counts:
+    pairs: int = 0
+    empty: int = 0  # pairs with an empty side, dropped
+    overlong: int = 0  # pairs over the bounds, dropped
+    truncated: int = 0  # pairs over the bounds, cut
+
+
+def _write(texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, folder: Path, *, drop: bool) -> None:
+    counts = _Counts()
+    with ExitStack() as stack:
+        names = ["rows", *(f"{side}.{kind}" for side in SIDES for kind in ("ids", "offsets"))]
+        files = {name: stack.enter_context((folder / name).open("wb")) for name in names}
+        ends = dict.fromkeys(SIDES, 0)
+        for side in SIDES:
+            np.zeros(1, np.int64).tofile(files[f"{side}.offsets"])
+        for start in range(0, len(texts), CHUNK):
+            rows, encoded = _encode_chunk(texts, start, tokenizer, length, counts, drop=drop)
+            (start + np.array(rows, np.int64)).tofile(files["rows"])
+            for (side, vocabulary), ids in zip(_sides(tokenizer), encoded, strict=True):
+                flat, lengths = flatten(ids, id_type(vocabulary))
+                flat.tofile(files[f"{side}.ids"])
+                (ends[side] + np.cumsum(lengths)).tofile(files[f"{side}.offsets"])
+                ends[side] += len(flat)
+    (folder / "counts.json").write_text(json.dumps(vars(counts)))
+
+
+def _encode_chunk(
+    texts: StoredTexts, start: int, tokenizer: Tokenizer, length: LengthSettings, counts: _Counts, *, drop: bool
+) -> tuple[list[int], tuple[list[list[int]], list[list[int]]]]:
+    """The rows of a chunk that stay, counted from its start, and their ids."""
+    sources, targets = texts.source[start : start + CHUNK], texts.target[start : start + CHUNK]
+    kept: list[int] = []
+    kept_ids: tuple[list[list[int]], list[list[int]]] = ([], [])
+    encoded = zip(tokenizer.source.encode(sources), tokenizer.target.encode(targets), strict=True)
+    for row, (source, target) in enumerate(encoded):
+        overlong = len(source) > length.max_source or len(target) > length.max_target
+        if drop and not (sources[row].strip() and targets[row].strip()):
+            counts.empty += 1
+            continue
+        if drop and overlong and length.overlong == "drop":
+            counts.overlong += 1
+            continue
+        counts.truncated += overlong
+        kept.append(row)
+        kept_ids[0].append(source[: length.max_source])
+        kept_ids[1].append(target[: length.max_target])
+    counts.pairs += len(kept)
+    return kept, kept_ids
+
+
+def _sides(tokenizer: Tokenizer) -> Iterator[tuple[str, Vocabulary]]:
+    return zip(SIDES, (tokenizer.source, tokenizer.target), strict=True)
+
+
+def _bounds(length: LengthSettings) -> str:
+    if length.max_source == length.max_target:
+        return f"{length.max_source} tokens"
+    return f"{length.max_source} source or {length.max_target} target tokens"
+
+
+def _report(split: str, counts: dict[str, int], length: LengthSettings) -> str:
+    """'train: 29,000 pairs, 3 empty and 2 over 256 tokens dropped'."""
+    dropped = [f"{counts['empty']:,} empty"] if counts["empty"] else []
+    dropped += [f"{counts['overlong']:,} over {_bounds(length)}"] if counts["overlong"] else []
+    parts = [f"{split}: {counts['pairs']:,} pairs"]
+    parts += [" and ".join(dropped) + " dropped"] if dropped else []
+    parts += [f"{counts['truncated']:,} truncated to {_bounds(length)}"] if counts["truncated"] else []
+    return ", ".join(parts)

@@ -1,0 +1,76 @@
+"""From text to ids: read each split once, train the tokenizer on the training text, encode; all cached by content."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seq2seq.config.schema import LengthSettings
+from seq2seq.data.cache import cached, key_of
+from seq2seq.data.encoded import EncodedCorpus, encode_split
+from seq2seq.data.resampled import Resampler
+from seq2seq.data.stored import FORMAT, StoredTexts, store_texts
+from seq2seq.data.text import TextData
+from seq2seq.tokenizer import SentencePiece, Tokenizer
+
+log = logging.getLogger(__name__)
+
+CACHE = Path(".cache/seq2seq")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training works on. `report` has a line on each split: pairs, and what was dropped or truncated."""
+
+    tokenizer: Tokenizer
+    corpora: dict[str, EncodedCorpus]
+    report: list[str]
+    resampler: Resampler | None  # None: one fixed segmentation
+
+    def train(self, epoch: int) -> EncodedCorpus:
+        """The training pairs as this epoch sees them: under sampled segmentation encoded anew, else always the same."""
+        return self.corpora["train"] if self.resampler is None else self.resampler.encode(epoch)
+
+
+def prepare(
+    *,
+    data: TextData,
+    tokenizer: SentencePiece,
+    length: LengthSettings,
+    seed: int,
+    cache: Path = CACHE,
+    splits: Sequence[str] = ("train", "valid"),
+    trained: Tokenizer | None = None,
+) -> Prepared:
+    """Everything a run needs of its data; `trained` is a continued run's own tokenizer. Raises DataError."""
+    for split in splits:
+        data.check_split(split)
+    texts = {split: store_texts(data, split, cache) for split in splits}
+    if trained is None:
+        trained = train_tokenizer(tokenizer, texts["train"], cache)
+    corpora = {
+        split: encode_split(split, texts[split], trained, length, cache, drop=split == "train") for split in splits
+    }
+    source, target = tokenizer.sampler(trained.source), tokenizer.sampler(trained.target)
+    resampler = Resampler(corpora["train"], (source, target), length, seed) if source and target else None
+    return Prepared(trained, corpora, [corpus.report for corpus in corpora.values()], resampler)
+
+
+def prepare_split(
+    *,
+    data: TextData,
+    split: str,
+    tokenizer: Tokenizer,
+    length: LengthSettings,
+    cache: Path = CACHE,
+    drop: bool = False,
+) -> EncodedCorpus:
+    """One split under a run's own tokenizer; its `report` says what was truncated. Raises DataError."""
+    return encode_split(split, store_texts(data, split, cache), tokenizer, length, cache, drop=drop)
+
+
+def train_tokenizer(settings: SentencePiece, texts: StoredTexts, cache: Path) -> Tokenizer:
+    """The tokenizer of these settings for this text, from the cache where it was trained before. Raises DataError."""
+    key = key_of(FORMAT, texts.fingerprint, settings.identity())
+    build = lambda folder: settings.train(texts.source, texts.target).save(folder)  # noqa: E731
+    return Tokenizer.load(cached(cache, "tokenizer", key, build))

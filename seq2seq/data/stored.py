@@ -1,0 +1,142 @@
+"""The raw text of a split, as read once and stored: bytes in a row, memory-mapped, any text found by its number."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from seq2seq.data.cache import cached, key_of
+from seq2seq.data.text import TextData
+from seq2seq.types import Pair
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raised whenever what is stored changes, so that older entries are not taken for it
+CHUNK = 8192  # pairs handled at once
+COLUMNS = ("source", "target", "references")
+
+
+class Column(Sequence[str]):
+    """Texts in a row in one file, with the byte offset of each."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._bytes = map_array(folder / f"{name}.text", np.uint8)
+        self._offsets = map_array(folder / f"{name}.offsets", np.int64)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"text {index} of {len(self)}")
+        index %= len(self)
+        start, end = self._offsets[index : index + 2]
+        return self._bytes[start:end].tobytes().decode()
+
+
+class StoredTexts:
+    """A split's columns of text; `fingerprint` is a hash of what they were read from."""
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.source, self.target, self._references = (Column(folder, name) for name in COLUMNS)
+        self.fingerprint = fingerprint
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def pair(self, row: int) -> Pair:
+        """The pair of a row."""
+        references = self._references[row]
+        return Pair(self.source[row], self.target[row], tuple(json.loads(references)) if references else ())
+
+
+class Pairs(Sequence[Pair]):
+    """Some rows of stored texts, each read when asked for."""
+
+    def __init__(self, texts: StoredTexts, rows: np.ndarray) -> None:
+        self._texts = texts
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Pair]: ...
+    def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
+        if isinstance(index, slice):
+            return [self._texts.pair(int(row)) for row in self._rows[index]]
+        return self._texts.pair(int(self._rows[index]))
+
+    def sources(self, start: int, end: int) -> list[str]:
+        """The sources of pairs start to end - 1."""
+        return [self._texts.source[int(row)] for row in self._rows[start:end]]
+
+    def targets(self, start: int, end: int) -> list[str]:
+        """The targets of pairs start to end - 1."""
+        return [self._texts.target[int(row)] for row in self._rows[start:end]]
+
+
+def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
+    """The split's text from the cache, read and stored there first if need be. Raises DataError."""
+    fingerprint = data.fingerprint(split)
+
+    def build(folder: Path) -> None:
+        log.info("reading %s", split)
+        _write(data.read(split), folder)
+
+    return StoredTexts(cached(cache, "text", key_of(FORMAT, fingerprint), build), fingerprint)
+
+
+def map_array(path: Path, dtype: type) -> np.ndarray:
+    """The file's numbers, memory-mapped for reading."""
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
+        return np.zeros(0, dtype)
+    return np.memmap(path, dtype, mode="r")
+
+
+def _write(pairs: Iterator[Pair], folder: Path) -> None:
+    with ExitStack() as stack:
+        writers = [stack.enter_context(TextWriter(folder, name)) for name in COLUMNS]
+        while chunk := list(islice(pairs, CHUNK)):
+            references = [json.dumps(pair.references, ensure_ascii=False) if pair.references else "" for pair in chunk]
+            columns = ([pair.source for pair in chunk], [pair.target for pair in chunk], references)
+            for writer, column in zip(writers, columns, strict=True):
+                writer.add(column)
+
+
+class TextWriter:
+    """Writes what Column reads."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._text = (folder / f"{name}.text").open("wb")
+        self._offsets = (folder / f"{name}.offsets").open("wb")
+        self._end = 0
+        np.zeros(1, np.int64).tofile(self._offsets)
+
+    def add(self, texts: list[str]) -> None:
+        """Append texts."""
+        encoded = [text.encode() for text in texts]
+        self._text.write(b"".join(encoded))
+        ends = self._end + np.cumsum([len(text) for text in encoded], dtype=np.int64)
+        ends.tofile(self._offsets)
+        self._end = int(ends[-1])
+
+    def __enter__(self) -> "TextWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._text.close()
+        self._offsets.close()

@@ -1,0 +1,66 @@
+"""Tables of text: jsonl, csv, tsv and parquet files, their columns named in the settings."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from seq2seq.data.columns import Columns, ColumnsOf, split_columns
+from seq2seq.data.rows import SUFFIXES, format_of, read_rows
+from seq2seq.data.text import TextData, hash_file
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.types import Pair
+
+
+class Table(TextData):
+    """A file a split, plain or (but for parquet) gzipped; each is read on its own, so their columns may differ.
+
+    `header` names the columns of csv and tsv files that have no such line; `columns_of` the columns of a split where
+    they are not those of the others. Raises ConfigError for a suffix that `format` does not settle.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        format: Literal["auto", "jsonl", "csv", "tsv", "parquet"],
+        header: list[str] | None,
+        source: str,
+        target: str,
+        references: list[str],
+        train: str,
+        valid: str,
+        test: str | None,
+        extra: dict[str, str],
+        columns_of: dict[str, ColumnsOf],
+    ) -> None:
+        given = {"train": train, "valid": valid, "test": test, **extra}
+        self.files = {split: Path(root or "") / name for split, name in given.items() if name}
+        self.header = header
+        self.formats = {split: format_of(file) if format == "auto" else format for split, file in self.files.items()}
+        unknown = [file for split, file in self.files.items() if self.formats[split] is None]
+        problems = [f"{file}: its suffix is none of {', '.join(SUFFIXES)}; give data.format" for file in unknown]
+        self.columns = split_columns(Columns(source, target, tuple(references)), columns_of, self.files, problems)
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    def splits(self) -> tuple[str, ...]:
+        """'train', 'valid', 'test' where given, then those of `extra`."""
+        return tuple(self.files)
+
+    def read(self, split: str) -> Iterator[Pair]:
+        """A pair a row. Raises DataError."""
+        self.check_split(split)
+        rows = read_rows(self.files[split], str(self.formats[split]), self.header)
+        empty = True
+        for pair in self.columns[split].pairs(rows):
+            empty = False
+            yield pair
+        if empty:
+            raise DataError(f"{split}: {self.files[split]} has no rows; give a file with one pair a row")
+
+    def fingerprint(self, split: str) -> str:
+        """A hash of the file's bytes and of how they are read."""
+        self.check_split(split)
+        how = (self.formats[split], self.header, self.columns[split])
+        return hashlib.sha256(f"{hash_file(self.files[split])} {how}".encode()).hexdigest()

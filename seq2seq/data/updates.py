@@ -1,0 +1,42 @@
+"""Which pairs make an update: a function of (lengths, seed, epoch, tokens_per_update) alone, on any number of devices.
+
+An epoch is sorted by length into blocks of about 2,000 real target tokens; shuffled, a few blocks make an update. A
+block's pairs have nearly the same two lengths, so that micro-batches cut from it hold little padding.
+"""
+
+import numpy as np
+
+BLOCK_TOKENS = 2048  # real target tokens; padding grows with smaller blocks, sameness of an update's pairs with larger
+
+PairIds = np.ndarray  # int64 [pairs]
+
+
+def plan_epoch(
+    source_lengths: np.ndarray, target_lengths: np.ndarray, *, seed: int, epoch: int, tokens_per_update: int
+) -> list[list[PairIds]]:
+    """The epoch's updates in order, each a list of blocks of pair ids. Each pair comes once.
+
+    Lengths are tokens without end symbols; an update holds about `tokens_per_update` real target tokens, end symbols
+    counted.
+    """
+    random = np.random.default_rng((seed, epoch))
+    blocks_an_update = -(-tokens_per_update // BLOCK_TOKENS)
+    blocks = _blocks(source_lengths, target_lengths, tokens_per_update / blocks_an_update, random)
+    shuffled = [blocks[i] for i in random.permutation(len(blocks))]
+    updates = max(1, round(len(blocks) / blocks_an_update))
+    cuts = [len(blocks) * i // updates for i in range(updates + 1)]
+    return [shuffled[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+
+
+def _blocks(
+    source_lengths: np.ndarray, target_lengths: np.ndarray, block_tokens: float, random: np.random.Generator
+) -> list[PairIds]:
+    """Pairs sorted by target length, then source length up and down in turn so that neighbours stay alike; ties and
+    the place of the first cut are random, so that no two epochs have the same blocks."""
+    ties = random.random(len(target_lengths))
+    snake = np.where(target_lengths % 2, source_lengths, -source_lengths)
+    order = np.lexsort((ties, snake, target_lengths))
+    tokens_before = np.cumsum(target_lengths[order] + 1) + random.random() * block_tokens
+    number = (tokens_before // block_tokens).astype(np.int64)
+    cuts = np.flatnonzero(np.diff(number)) + 1
+    return np.split(order, cuts)

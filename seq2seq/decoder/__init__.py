@@ -1,0 +1,1 @@
+"""Decoders: the memory and the tokens so far to features of the next token."""

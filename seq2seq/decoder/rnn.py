@@ -1,0 +1,185 @@
+"""Recurrent decoder: Bahdanau et al. (2015), arXiv:1409.0473, attending before its cell; Luong et al. (2015),
+arXiv:1508.04025, after it, with input feeding (section 3.3)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seq2seq.layers.dropout import Dropout
+from seq2seq.attention.base import Attention, AttentionState
+from seq2seq.decoder.base import Decoder
+from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.rnn import Cell, CellState, RecurrentStack
+from seq2seq.types import Attended, Decoded, Memory, State, hypothesis_part
+
+
+@dataclass(frozen=True)
+class RnnState(State):
+    """Each layer's cell state [B K D], the last features where they are fed back, and the attention's state."""
+
+    cells: tuple[CellState, ...] = hypothesis_part(())
+    fed: Float[Tensor, "B K D"] | None = hypothesis_part()
+    attention: AttentionState | None = None
+    position: int = 0
+
+
+class RnnDecoder(Decoder):
+    """LSTM or GRU layers that read the memory at every step.
+
+    attend: before   c_t = attention(s_t-1); s_t = f([y_t-1; c_t], s_t-1); features = tanh(W [s_t; c_t; y_t-1])
+    attend: after    s_t = f(y_t-1, s_t-1); c_t = attention(s_t);          features = tanh(W [s_t; c_t])
+
+    With input feeding, the last features join the cell's input. Without it, and attending after, all steps run as one
+    kernel. The first state is tanh(W summary). Shapes: target_in [B T] -> features [B T D], D = hidden_size.
+    """
+
+    recurrent: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        embedding: InputEmbedding,
+        attention: Callable[..., Attention],
+        memory_dim: int,
+        cell: Cell,
+        hidden_size: int,
+        layers: int,
+        attend: Literal["before", "after"],
+        input_feeding: bool,
+        residual: bool,
+        dropout: float,
+        recurrent_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.hidden_size = hidden_size
+        self.attend_before = attend == "before"
+        self.input_feeding = input_feeding
+        self.attention = attention(query_dim=hidden_size, memory_dim=memory_dim)
+        context_dim = self.attention.context_dim
+        extra = (context_dim if self.attend_before else 0) + (hidden_size if input_feeding else 0)
+        self.stack = RecurrentStack(
+            cell=cell,
+            input_dim=embedding.width + extra,
+            hidden_size=hidden_size,
+            layers=layers,
+            dropout=dropout,
+            weight_dropout=recurrent_dropout,
+            residual=residual,
+        )
+        self.bridge = nn.Linear(memory_dim, layers * self.stack.state_parts * hidden_size)
+        self.readout = nn.Linear(hidden_size + context_dim, hidden_size)
+        self.embedding_readout = nn.Linear(embedding.width, hidden_size, bias=False) if self.attend_before else None
+        self.dropout = Dropout(dropout)
+
+    @classmethod
+    def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
+        """Any embedding will do."""
+        return embedding_size
+
+    @classmethod
+    def query_dim(cls, **arguments: Any) -> int:
+        """It asks with its top layer's state."""
+        return arguments["hidden_size"]
+
+    @classmethod
+    def feature_dim(cls, **arguments: Any) -> int:
+        """The readout's width."""
+        return arguments["hidden_size"]
+
+    def start(self, memory: Memory) -> RnnState:
+        """The bridge makes each layer's first state from the encoder's summary."""
+        first = torch.tanh(self.bridge(memory.summary)).unsqueeze(1)
+        parts = first.to(self.bridge.weight.dtype).split(self.hidden_size, -1)
+        per_layer = self.stack.state_parts
+        cells = tuple(parts[i : i + per_layer] for i in range(0, len(parts), per_layer))
+        fed = torch.zeros_like(parts[0]) if self.input_feeding else None
+        return RnnState(cells, fed, self.attention.start(memory))
+
+    def forward(self, target_in: Int[Tensor, "B T"], state: RnnState, need_weights: bool = False) -> Decoded:
+        """All positions: as one kernel where the equations allow, else by a loop over what truly recurs."""
+        embedded = self.embedding(target_in)
+        if self.attend_before or self.input_feeding:
+            return self._loop(embedded, state, need_weights)
+        outputs = self.stack(embedded, tuple(tuple(part.squeeze(1) for part in cell) for cell in state.cells))
+        attended, _ = self.attention(outputs, state.attention, need_weights)
+        return Decoded(self._features(outputs, attended, embedded), (attended,))
+
+    def step(
+        self, tokens: Int[Tensor, "B K"], state: RnnState, need_weights: bool = False
+    ) -> tuple[Decoded, RnnState]:
+        """One position of K hypotheses."""
+        embedded = self.embedding.step(tokens, state.position)
+        gates = self.stack.layers[0].project(embedded)
+        outputs, attended, state = self._advance(gates, state, self.stack.recurrent_weights(), need_weights)
+        features = self._features(outputs, attended, embedded)
+        if self.input_feeding:
+            state = RnnState(state.cells, features, state.attention, state.position)
+        return Decoded(features, (attended,)), state
+
+    def _loop(self, embedded: Float[Tensor, "B T E"], state: RnnState, need_weights: bool) -> Decoded:
+        """Teacher forcing, step by step. What the embeddings contribute is one product before the loop; the features
+        are one after it, unless they are fed back."""
+        weights = self.stack.recurrent_weights()
+        gates = self.stack.layers[0].project(embedded)
+        outputs: list[Tensor] = []
+        attended: list[Attended] = []
+        features: list[Tensor] = []
+        for t in range(embedded.shape[1]):
+            output, answer, state = self._advance(gates[:, t : t + 1], state, weights, need_weights)
+            outputs.append(output)
+            attended.append(answer)
+            if self.input_feeding:
+                features.append(self._features(output, answer, embedded[:, t : t + 1]))
+                state = RnnState(state.cells, features[-1], state.attention, state.position)
+        together = _join(attended)
+        if self.input_feeding:
+            return Decoded(torch.cat(features, 1), (together,))
+        return Decoded(self._features(torch.cat(outputs, 1), together, embedded), (together,))
+
+    def _advance(
+        self, gates: Float[Tensor, "B K G"], state: RnnState, weights: list[Tensor], need_weights: bool
+    ) -> tuple[Float[Tensor, "B K D"], Attended, RnnState]:
+        """Attend and run the cells, in the order that `attend` says; the new state still holds the old features."""
+        sentences, beams, _ = gates.shape
+        memory, attended = state.attention, None
+        more = [state.fed] if state.fed is not None else []
+        if self.attend_before:
+            attended, memory = self.attention.step(state.cells[-1][0], memory, need_weights)
+            more.insert(0, attended.context)
+        if more and (joined := torch.cat(more, -1)).shape[-1]:
+            gates = gates + self.stack.layers[0].project(joined, first=self.embedding.width)
+        flat = tuple(tuple(part.flatten(0, 1) for part in cell) for cell in state.cells)
+        outputs, flat = self.stack.step(gates.flatten(0, 1), flat, weights)
+        cells = tuple(tuple(part.unflatten(0, (sentences, beams)) for part in cell) for cell in flat)
+        outputs = outputs.unflatten(0, (sentences, beams))
+        if attended is None:
+            attended, memory = self.attention.step(outputs, memory, need_weights)
+        return outputs, attended, RnnState(cells, state.fed, memory, state.position + 1)
+
+    def _features(
+        self, outputs: Float[Tensor, "B T D"], attended: Attended, embedded: Float[Tensor, "B T E"]
+    ) -> Float[Tensor, "B T D"]:
+        """tanh(W [s; c]), and y where the attention came before the cell (Bahdanau's deep output, with s_t, and tanh
+        in place of maxout)."""
+        mixed = self.readout(torch.cat((outputs, attended.context.to(outputs.dtype)), -1))
+        if self.embedding_readout is not None:
+            mixed = mixed + self.embedding_readout(embedded)
+        return self.dropout(torch.tanh(mixed))
+
+
+def _join(steps: list[Attended]) -> Attended:
+    """One Attended over all steps from one a step."""
+
+    def along(parts: list[Tensor | None], axis: int) -> Tensor | None:
+        return None if parts[0] is None else torch.cat(parts, axis)  # type: ignore[arg-type]
+
+    return Attended(
+        torch.cat([step.context for step in steps], 1),
+        along([step.weights for step in steps], 2),
+        along([step.penalty for step in steps], 1),
+    )

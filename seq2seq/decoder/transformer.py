@@ -1,0 +1,206 @@
+"""Transformer decoder: Vaswani et al. (2017), arXiv:1706.03762, section 3.1, with any attention as cross-attention."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.attention.base import Attention, AttentionState
+from seq2seq.decoder.base import Decoder
+from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.feed_forward import Activation, FeedForward
+from seq2seq.layers.residual import NormPlace, Residual
+from seq2seq.layers.self_attention import Ancestry, SelfAttention, SelfAttentionCache, causal_mask
+from seq2seq.types import Attended, Capability, Decoded, Memory, State
+
+
+@dataclass(frozen=True)
+class TransformerState(State):
+    """One cache and one attention state a layer, and the ancestry that every layer's cache is read by."""
+
+    caches: tuple[SelfAttentionCache, ...] = ()
+    attention: tuple[AttentionState, ...] = ()
+    ancestry: Ancestry | None = None
+    position: int = 0
+
+
+class TransformerDecoder(Decoder):
+    """Layers of causal self-attention, cross-attention and feed-forward; D = hidden_size.
+
+    `norm: pre` ends with a normalisation of its own; `norm: post` is the paper's.
+    """
+
+    recurrent: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        embedding: InputEmbedding,
+        attention: Callable[..., Attention],
+        memory_dim: int,
+        hidden_size: int,
+        layers: int,
+        heads: int,
+        inner_size: int,
+        activation: Activation,
+        norm: NormPlace,
+        dropout: float,
+        attention_dropout: float,
+        activation_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.layers = nn.ModuleList(
+            TransformerDecoderLayer(
+                attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
+                dim=hidden_size,
+                heads=heads,
+                inner_dim=inner_size,
+                activation=activation,
+                norm=norm,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                activation_dropout=activation_dropout,
+            )
+            for _ in range(layers)
+        )
+        self.final_norm = nn.LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+
+    @classmethod
+    def needs(cls, **arguments: Any) -> frozenset[Capability]:
+        """Without a context it would not see the source at all."""
+        return frozenset({Capability.CONTEXT})
+
+    @classmethod
+    def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
+        """Residual connections ask for the layers' own width."""
+        return arguments["hidden_size"]
+
+    @classmethod
+    def query_dim(cls, **arguments: Any) -> int:
+        """The layers' width."""
+        return arguments["hidden_size"]
+
+    @classmethod
+    def feature_dim(cls, **arguments: Any) -> int:
+        """The layers' width."""
+        return arguments["hidden_size"]
+
+    @classmethod
+    def problem(cls, **arguments: Any) -> str | None:
+        """The width must split evenly into heads."""
+        heads, width = arguments["heads"], arguments["hidden_size"]
+        if heads >= 1 and width % heads == 0:
+            return None
+        return f"decoder.heads: {heads} does not divide decoder.hidden_size: {width}"
+
+    def start(self, memory: Memory) -> TransformerState:
+        """Empty caches; each layer's attention prepares the memory."""
+        sentences = len(memory.states)
+        return TransformerState(
+            tuple(layer.self_attention.empty_cache(sentences) for layer in self.layers),
+            tuple(layer.attention.start(memory) for layer in self.layers),
+            Ancestry.empty(sentences, memory.states.device),
+        )
+
+    def forward(self, target_in: Int[Tensor, "B T"], state: TransformerState, need_weights: bool = False) -> Decoded:
+        """All positions at once, each reading itself and what came before."""
+        states = self.embedding(target_in)
+        mask = causal_mask(target_in.shape[1], target_in.device)
+        attended = []
+        for layer, memory in zip(self.layers, state.attention, strict=True):
+            states, answer = layer(states, mask, memory, need_weights)
+            attended.append(answer)
+        return Decoded(self.final_norm(states), tuple(attended))
+
+    def step(
+        self, tokens: Int[Tensor, "B K"], state: TransformerState, need_weights: bool = False
+    ) -> tuple[Decoded, TransformerState]:
+        """One position of K hypotheses, which share the cache and know their own past by ancestry."""
+        states = self.embedding.step(tokens, state.position)
+        ancestry = state.ancestry.extend()
+        mask = ancestry.mask()
+        caches, memories, attended = [], [], []
+        for layer, cache, memory in zip(self.layers, state.caches, state.attention, strict=True):
+            states, cache, answer, memory = layer.step(states, cache, mask, memory, need_weights)
+            caches.append(cache)
+            memories.append(memory)
+            attended.append(answer)
+        state = TransformerState(tuple(caches), tuple(memories), ancestry, state.position + 1)
+        return Decoded(self.final_norm(states), tuple(attended)), state
+
+
+class TransformerDecoderLayer(nn.Module):
+    """Self-attention, cross-attention, feed-forward. Shapes: [B T D] -> [B T D]."""
+
+    def __init__(
+        self,
+        *,
+        attention: Attention,
+        dim: int,
+        heads: int,
+        inner_dim: int,
+        activation: Activation,
+        norm: NormPlace,
+        dropout: float,
+        attention_dropout: float,
+        activation_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.self_attention = SelfAttention(dim=dim, heads=heads, dropout=attention_dropout)
+        self.attention = attention
+        # A context of another width (of an attention without an output map) is brought to the layer's.
+        self.adapt = nn.Identity() if attention.context_dim == dim else nn.Linear(attention.context_dim, dim)
+        self.feed_forward = FeedForward(
+            dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout
+        )
+        self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+
+    def forward(
+        self, states: Float[Tensor, "B T D"], mask: Bool[Tensor, "1 1 T T"], memory: AttentionState, need_weights: bool
+    ) -> tuple[Float[Tensor, "B T D"], Attended]:
+        """All positions at once."""
+        states = self.self_attention_residual(states, lambda normed: self.self_attention(normed, mask))
+        states, attended, _ = self._attend(states, memory, self.attention, need_weights)
+        return self.feed_forward_residual(states, self.feed_forward), attended
+
+    def step(
+        self,
+        states: Float[Tensor, "B K D"],
+        cache: SelfAttentionCache,
+        mask: Bool[Tensor, "B 1 K P"],
+        memory: AttentionState,
+        need_weights: bool,
+    ) -> tuple[Float[Tensor, "B K D"], SelfAttentionCache, Attended, AttentionState]:
+        """One position of K hypotheses."""
+        written = cache
+
+        def self_attend(normed: Tensor) -> Tensor:
+            nonlocal written
+            context, written = self.self_attention.step(normed, cache, mask)
+            return context
+
+        states = self.self_attention_residual(states, self_attend)
+        states, attended, memory = self._attend(states, memory, self.attention.step, need_weights)
+        return self.feed_forward_residual(states, self.feed_forward), written, attended, memory
+
+    def _attend(
+        self,
+        states: Float[Tensor, "B T D"],
+        memory: AttentionState,
+        attention: Callable[..., tuple[Attended, AttentionState]],
+        need_weights: bool,
+    ) -> tuple[Float[Tensor, "B T D"], Attended, AttentionState]:
+        """The cross-attention block, and what its attention had to say beside the context."""
+        said: list[tuple[Attended, AttentionState]] = []
+
+        def block(normed: Tensor) -> Tensor:
+            said.append(attention(normed, memory, need_weights))
+            return self.adapt(said[-1][0].context)
+
+        states = self.attention_residual(states, block)
+        return states, *said[-1]

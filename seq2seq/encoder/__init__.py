@@ -1,0 +1,1 @@
+"""Encoders: token ids to a memory that a decoder can attend to."""

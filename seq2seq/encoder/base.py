@@ -1,0 +1,43 @@
+"""What every encoder offers."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from seq2seq.types import Capability, Component, Memory
+
+
+class Encoder(nn.Module, Component, ABC):
+    """Source ids [B S] and their mask -> Memory: states [B S M] with M = `output_dim`, summary [B M].
+
+    `recurrent` encoders read embeddings as they are; the others want them scaled, with positions.
+    """
+
+    wired: ClassVar[frozenset[str]] = frozenset({"embedding"})
+    recurrent: ClassVar[bool]
+
+    @classmethod
+    def gives(cls, **arguments: Any) -> frozenset[Capability]:
+        """One state a token; encoders that pool say otherwise."""
+        return frozenset({Capability.ALIGNED_MEMORY})
+
+    @classmethod
+    @abstractmethod
+    def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
+        """The width of the input embeddings it reads."""
+
+    @classmethod
+    @abstractmethod
+    def output_dim(cls, **arguments: Any) -> int:
+        """M, the width of its memory and its summary."""
+
+    @classmethod
+    def problem(cls, **arguments: Any) -> str | None:
+        """Why these arguments cannot work together, or None."""
+        return None
+
+    @abstractmethod
+    def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
+        """Read the source."""

@@ -1,0 +1,88 @@
+"""Recurrent encoder: Bahdanau et al. (2015), arXiv:1409.0473, section 3.2, with layers stacked as in Luong et al. (2015)."""
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.layers.dropout import Dropout
+from seq2seq.encoder.base import Encoder
+from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.rnn import Cell, RecurrentLayer, reorder, reversal
+from seq2seq.types import Memory
+
+
+class RnnEncoder(Encoder):
+    """LSTM or GRU layers, each read in one direction or in both, residual connections from the second layer on.
+
+    `hidden_size` is the width of one direction: M = 2 * hidden_size if bidirectional. The summary joins the last
+    state of each direction of the top layer. Rows run padded; the backward direction reads each row's real tokens.
+    """
+
+    recurrent: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        embedding: InputEmbedding,
+        cell: Cell,
+        hidden_size: int,
+        layers: int,
+        bidirectional: bool,
+        residual: bool,
+        dropout: float,
+        recurrent_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.hidden_size = hidden_size
+        self.bidirectional = bidirectional
+        self.residual = residual
+        self.dropout = Dropout(dropout)
+        memory_dim = self.output_dim(hidden_size=hidden_size, bidirectional=bidirectional)
+        widths = [embedding.width] + [memory_dim] * (layers - 1)
+
+        def direction() -> nn.ModuleList:
+            return nn.ModuleList(
+                RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=recurrent_dropout)
+                for width in widths
+            )
+
+        self.forwards = direction()
+        self.backwards = direction() if bidirectional else None
+
+    @classmethod
+    def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
+        """Any embedding will do."""
+        return embedding_size
+
+    @classmethod
+    def output_dim(cls, **arguments: Any) -> int:
+        """One width a direction."""
+        return arguments["hidden_size"] * (2 if arguments["bidirectional"] else 1)
+
+    def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
+        """Read the source, layer by layer."""
+        lengths = mask.sum(1)
+        backward_order = reversal(lengths, source.shape[1])
+        states = self.embedding(source)
+        for number in range(len(self.forwards)):
+            outputs = self._layer(number, states if number == 0 else self.dropout(states), backward_order)
+            states = states + outputs if self.residual and number > 0 else outputs
+        return Memory(states, mask, source, self._summary(states, lengths))
+
+    def _layer(
+        self, number: int, inputs: Float[Tensor, "B S I"], backward_order: Int[Tensor, "B S"]
+    ) -> Float[Tensor, "B S M"]:
+        outputs = self.forwards[number](inputs)
+        if self.backwards is None:
+            return outputs
+        reversed_outputs = self.backwards[number](reorder(inputs, backward_order))
+        return torch.cat((outputs, reorder(reversed_outputs, backward_order)), -1)
+
+    def _summary(self, states: Float[Tensor, "B S M"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B M"]:
+        """What each direction knows when it has read the whole row."""
+        last = (lengths - 1)[:, None, None].expand(-1, 1, self.hidden_size)
+        ends = states[..., : self.hidden_size].gather(1, last).squeeze(1)
+        return ends if self.backwards is None else torch.cat((ends, states[:, 0, self.hidden_size :]), -1)

@@ -1,0 +1,109 @@
+"""Transformer encoder: Vaswani et al. (2017), arXiv:1706.03762, section 3.1."""
+
+from typing import Any, ClassVar
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.encoder.base import Encoder
+from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.feed_forward import Activation, FeedForward
+from seq2seq.layers.residual import NormPlace, Residual
+from seq2seq.layers.self_attention import SelfAttention
+from seq2seq.types import Memory
+
+
+class TransformerEncoder(Encoder):
+    """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
+
+    `norm: pre` ends with a normalisation of its own; `norm: post` is the paper's. The summary is the mean state.
+    """
+
+    recurrent: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        *,
+        embedding: InputEmbedding,
+        hidden_size: int,
+        layers: int,
+        heads: int,
+        inner_size: int,
+        activation: Activation,
+        norm: NormPlace,
+        dropout: float,
+        attention_dropout: float,
+        activation_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.layers = nn.ModuleList(
+            TransformerEncoderLayer(
+                dim=hidden_size,
+                heads=heads,
+                inner_dim=inner_size,
+                activation=activation,
+                norm=norm,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                activation_dropout=activation_dropout,
+            )
+            for _ in range(layers)
+        )
+        self.final_norm = nn.LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+
+    @classmethod
+    def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
+        """Residual connections ask for the layers' own width."""
+        return arguments["hidden_size"]
+
+    @classmethod
+    def output_dim(cls, **arguments: Any) -> int:
+        """The layers' width."""
+        return arguments["hidden_size"]
+
+    @classmethod
+    def problem(cls, **arguments: Any) -> str | None:
+        """The width must split evenly into heads."""
+        heads, width = arguments["heads"], arguments["hidden_size"]
+        if heads >= 1 and width % heads == 0:
+            return None
+        return f"encoder.heads: {heads} does not divide encoder.hidden_size: {width}"
+
+    def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
+        """Read the source, layer by layer."""
+        states = self.embedding(source)
+        for layer in self.layers:
+            states = layer(states, mask[:, None, None, :])
+        states = self.final_norm(states)
+        real = mask.unsqueeze(-1).to(states.dtype)
+        return Memory(states, mask, source, (states * real).sum(1) / real.sum(1))
+
+
+class TransformerEncoderLayer(nn.Module):
+    """Self-attention, then feed-forward. Shapes: [B S D] -> [B S D]."""
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        heads: int,
+        inner_dim: int,
+        activation: Activation,
+        norm: NormPlace,
+        dropout: float,
+        attention_dropout: float,
+        activation_dropout: float,
+    ) -> None:
+        super().__init__()
+        self.self_attention = SelfAttention(dim=dim, heads=heads, dropout=attention_dropout)
+        self.feed_forward = FeedForward(
+            dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout
+        )
+        self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+
+    def forward(self, states: Float[Tensor, "B S D"], mask: Bool[Tensor, "B 1 1 S"]) -> Float[Tensor, "B S D"]:
+        """Both blocks."""
+        states = self.self_attention_residual(states, lambda normed: self.self_attention(normed, mask))
+        return self.feed_forward_residual(states, self.feed_forward)

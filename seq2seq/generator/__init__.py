@@ -1,0 +1,1 @@
+"""Generators: decoder features to a distribution over the next token."""

@@ -1,0 +1,43 @@
+"""The plain generator: a linear map and a softmax, its weights tied to the target embedding on request
+(Press and Wolf 2017, arXiv:1608.05859)."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.generator.base import Generator
+from seq2seq.loss.cross_entropy import cross_entropy
+from seq2seq.types import Decoded
+
+
+class SoftmaxGenerator(Generator):
+    """log softmax(E P h + b): E [V E] is the tied table or weights of its own; P brings features to its width.
+
+    Shapes: features [B T D] -> log-probabilities [B T V].
+    """
+
+    def __init__(self, *, feature_dim: int, vocab_size: int, table: nn.Embedding | None, bias: bool) -> None:
+        super().__init__()
+        width = feature_dim if table is None else table.embedding_dim
+        self.adapt = nn.Identity() if width == feature_dim else nn.Linear(feature_dim, width)
+        if table is None:
+            self.weight = nn.Parameter(torch.empty(vocab_size, width))
+            nn.init.normal_(self.weight, std=width**-0.5)
+        else:
+            self.weight = table.weight
+        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+
+    def log_probs(self, decoded: Decoded) -> Float[Tensor, "B T V"]:
+        """Of every token, at every position."""
+        logits = self._logits(decoded.features)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+
+    def loss(
+        self, decoded: Decoded, targets: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], smoothing: float
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Padding leaves before the widest product."""
+        return cross_entropy(self._logits(decoded.features[mask]), targets[mask], smoothing)
+
+    def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
+        return F.linear(self.adapt(features), self.weight, self.bias)

@@ -1,0 +1,62 @@
+"""Token ids to the first layer's inputs: lookup, scale, position, dropout."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seq2seq.layers.dropout import Dropout
+from seq2seq.types import EOS, PAD, UNK
+
+
+def embedding_table(vocab_size: int, size: int) -> nn.Embedding:
+    """A table [V E] drawn from N(0, 1/E), so that it can serve as output weights too; the row of PAD is zero."""
+    table = nn.Embedding(vocab_size, size, padding_idx=PAD)
+    nn.init.normal_(table.weight, std=size**-0.5)
+    with torch.no_grad():
+        table.weight[PAD].zero_()
+    return table
+
+
+class InputEmbedding(nn.Module):
+    """dropout(scale * table[token] + position), through a linear map where the table's width is not the layer's.
+
+    `word_dropout` replaces that share of the tokens by <unk> in training (Gal and Ghahramani 2016, arXiv:1512.05287,
+    drop whole words); end symbols stay. Shapes: tokens [B T] -> [B T D].
+    """
+
+    def __init__(
+        self,
+        *,
+        table: nn.Embedding,
+        width: int,
+        scale: float,
+        dropout: float,
+        word_dropout: float,
+        position: nn.Module | None,
+    ) -> None:
+        super().__init__()
+        self.table = table
+        self.scale = scale
+        self.width = width
+        self.word_dropout = word_dropout
+        self.position = position
+        self.adapt = nn.Identity() if table.embedding_dim == width else nn.Linear(table.embedding_dim, width)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, tokens: Int[Tensor, "B T"], start: int = 0) -> Float[Tensor, "B T D"]:
+        """Inputs for tokens at the positions start, start + 1, ..."""
+        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
+        return self._embed(tokens, positions)
+
+    def step(self, tokens: Int[Tensor, "B K"], position: int) -> Float[Tensor, "B K D"]:
+        """Inputs for K hypotheses that all stand at the same position."""
+        return self._embed(tokens, torch.tensor([position], device=tokens.device))
+
+    def _embed(self, tokens: Int[Tensor, "B T"], positions: Int[Tensor, " P"]) -> Float[Tensor, "B T D"]:
+        if self.training and self.word_dropout:
+            dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS)
+            tokens = tokens.masked_fill(dropped, UNK)
+        states = self.adapt(self.table(tokens) * self.scale)
+        if self.position is not None:
+            states = states + self.position.embed(positions).to(states.dtype)
+        return self.dropout(states)

@@ -1,0 +1,161 @@
+"""Recurrent layers with two roads over one set of weights: whole sequences by the fused kernel, or step by step.
+
+LSTM: Hochreiter and Schmidhuber (1997) with forget gates (Gers et al. 2000). GRU: Cho et al. (2014), arXiv:1406.1078,
+with the reset gate after the recurrent product, as cuDNN computes it.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.layers.dropout import Dropout, dropout
+
+Cell = Literal["lstm", "gru"]
+CellState = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU; each [N D]
+
+
+class RecurrentLayer(nn.Module):
+    """One uni-directional layer. Shapes: inputs [N T I], outputs [N T D], state [N D].
+
+    `weight_dropout` drops recurrent weights, once a forward pass (DropConnect: Merity et al. 2018, arXiv:1708.02182).
+    """
+
+    def __init__(self, *, cell: Cell, input_dim: int, hidden_size: int, weight_dropout: float) -> None:
+        super().__init__()
+        self.is_lstm = cell == "lstm"
+        self.hidden_size = hidden_size
+        self.weight_dropout = weight_dropout
+        kernel = nn.LSTM if self.is_lstm else nn.GRU
+        self.kernel = kernel(input_dim, hidden_size, batch_first=True)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Glorot for the inputs, orthogonal for the recurrence, forget bias 1 (Jozefowicz et al. 2015)."""
+        for name, parameter in self.kernel.named_parameters():
+            gates = parameter.detach().chunk(4 if self.is_lstm else 3)
+            for gate in gates:
+                if name.startswith("weight_ih"):
+                    nn.init.xavier_uniform_(gate)
+                elif name.startswith("weight_hh"):
+                    nn.init.orthogonal_(gate)
+                else:
+                    nn.init.zeros_(gate)
+            if self.is_lstm and name.startswith("bias_ih"):
+                nn.init.ones_(gates[1])
+
+    def recurrent_weight(self) -> Float[Tensor, "G D"]:
+        """The hidden-to-hidden weights of this forward pass, some of them dropped in training."""
+        return dropout(self.kernel.weight_hh_l0, self.weight_dropout, self.training)
+
+    def zero_state(self, rows: int) -> CellState:
+        """The all-zero first state for `rows` sequences."""
+        zeros = self.kernel.weight_hh_l0.new_zeros(rows, self.hidden_size)
+        return (zeros, zeros) if self.is_lstm else (zeros,)
+
+    def forward(self, inputs: Float[Tensor, "N T I"], state: CellState | None = None) -> Float[Tensor, "N T D"]:
+        """All steps at once."""
+        kernel = self.kernel
+        initial = tuple(part.unsqueeze(0).to(inputs.dtype) for part in state or self.zero_state(inputs.shape[0]))
+        weights = [kernel.weight_ih_l0, self.recurrent_weight(), kernel.bias_ih_l0, kernel.bias_hh_l0]
+        if not self.weight_dropout:  # the module's call keeps the weights in the layout that cuDNN wants
+            return kernel(inputs, initial if self.is_lstm else initial[0])[0]
+        if self.is_lstm:
+            return torch.lstm(inputs, initial, weights, True, 1, 0.0, self.training, False, True)[0]
+        return torch.gru(inputs, initial[0], weights, True, 1, 0.0, self.training, False, True)[0]
+
+    def project(self, inputs: Float[Tensor, "... i"], first: int = 0) -> Float[Tensor, "... G"]:
+        """The gates' share of input columns first, first + 1, ...; column 0 brings the biases. The shares add up."""
+        weight = self.kernel.weight_ih_l0[:, first : first + inputs.shape[-1]]
+        return F.linear(inputs, weight, self.kernel.bias_ih_l0 if first == 0 else None)
+
+    def step(self, gates: Float[Tensor, "N G"], state: CellState, recurrent_weight: Tensor) -> CellState:
+        """One step from the projected inputs: the sum of `project` over all input columns."""
+        recurrent = F.linear(state[0], recurrent_weight, self.kernel.bias_hh_l0)
+        if self.is_lstm:
+            return _lstm_step(gates + recurrent, state[1])
+        return _gru_step(gates, recurrent, state[0])
+
+
+def _lstm_step(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N D"]) -> CellState:
+    """c' = f c + i g and h' = o tanh(c'), the gates in the order i f g o."""
+    input_gate, forget_gate, candidate, output_gate = gates.chunk(4, -1)
+    cell = forget_gate.sigmoid() * cell + input_gate.sigmoid() * candidate.tanh()
+    return output_gate.sigmoid() * cell.tanh(), cell
+
+
+def _gru_step(gates: Float[Tensor, "N G"], recurrent: Float[Tensor, "N G"], hidden: Float[Tensor, "N D"]) -> CellState:
+    """h' = (1 - z) n + z h with n = tanh(x_n + r h_n), the gates in the order r z n."""
+    size = hidden.shape[-1]
+    reset, update = (gates[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid().chunk(2, -1)
+    candidate = (gates[:, 2 * size :] + reset * recurrent[:, 2 * size :]).tanh()
+    return (candidate + update * (hidden - candidate),)
+
+
+class RecurrentStack(nn.Module):
+    """Layers over one another, with dropout and optional residual connections between them.
+
+    Shapes: inputs [N T I], outputs [N T D]; a state is one CellState a layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        cell: Cell,
+        input_dim: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+        weight_dropout: float,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        widths = [input_dim] + [hidden_size] * (layers - 1)
+        self.layers = nn.ModuleList(
+            RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=weight_dropout)
+            for width in widths
+        )
+        self.dropout = Dropout(dropout)
+        self.residual = residual
+
+    @property
+    def state_parts(self) -> int:
+        """Tensors in the state of one layer."""
+        return 2 if self.layers[0].is_lstm else 1
+
+    def forward(self, inputs: Float[Tensor, "N T I"], state: tuple[CellState, ...]) -> Float[Tensor, "N T D"]:
+        """All steps at once, from `state`."""
+        outputs = self.layers[0](inputs, state[0])
+        for layer, layer_state in zip(self.layers[1:], state[1:], strict=True):
+            above = layer(self.dropout(outputs), layer_state)
+            outputs = outputs + above if self.residual else above
+        return outputs
+
+    def recurrent_weights(self) -> list[Tensor]:
+        """The recurrent weights for a loop of `step`s, one a layer."""
+        return [layer.recurrent_weight() for layer in self.layers]
+
+    def step(
+        self, gates: Float[Tensor, "N G"], state: tuple[CellState, ...], weights: list[Tensor]
+    ) -> tuple[Float[Tensor, "N D"], tuple[CellState, ...]]:
+        """One step: the first layer's projected inputs, the state, and `recurrent_weights` -> output and new state."""
+        new = [self.layers[0].step(gates, state[0], weights[0])]
+        outputs = new[0][0]
+        for layer, layer_state, weight in zip(self.layers[1:], state[1:], weights[1:], strict=True):
+            new.append(layer.step(layer.project(self.dropout(outputs)), layer_state, weight))
+            outputs = outputs + new[-1][0] if self.residual else new[-1][0]
+        return outputs, tuple(new)
+
+
+def reversal(lengths: Int[Tensor, " N"], size: int) -> Int[Tensor, "N T"]:
+    """The index that turns each row's real positions around and leaves its padding in place (its own inverse)."""
+    position = torch.arange(size, device=lengths.device).expand(len(lengths), size)
+    last = lengths.unsqueeze(1) - 1
+    return torch.where(position <= last, last - position, position)
+
+
+def reorder(states: Float[Tensor, "N T D"], index: Int[Tensor, "N T"]) -> Float[Tensor, "N T D"]:
+    """Each row's positions in the order of `index`."""
+    return states.gather(1, index.unsqueeze(-1).expand(-1, -1, states.shape[-1]))

@@ -1,0 +1,75 @@
+"""What every metric is: sums over sentences from which a corpus score follows, so that resampling it is cheap."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.types import Component
+
+References = Sequence[Sequence[str]]  # for each sentence, its references: at least one, not all equally many
+
+
+@dataclass(frozen=True)
+class Score:
+    """A figure, the settings it was computed with, and where known its 95% confidence interval.
+
+    `details` are further numbers behind it, such as precision and recall.
+    """
+
+    value: float
+    signature: str
+    low: float | None = None
+    high: float | None = None
+    details: dict[str, float] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in eval/*.json: `score`, `signature`, `low` and `high` where known, and the details."""
+        interval = {} if self.low is None else {"low": self.low, "high": self.high}
+        return {"score": self.value, "signature": self.signature, **interval, **self.details}
+
+
+class Metric(Component):
+    """Scores a corpus under one or several names. Texts are plain and detokenised, a sentence or document each."""
+
+    names: tuple[str, ...]
+
+    def higher_is_better(self, name: str) -> bool:
+        """Whether the larger of two scores called `name` is the better one."""
+        return True
+
+    @abstractmethod
+    def score(self, hypotheses: Sequence[str], references: References) -> dict[str, Score]:
+        """The corpus score under each of `names`. Raises ValueError if the two do not fit together."""
+
+    @abstractmethod
+    def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
+        """A row of numbers a sentence, of whose sum over any set of sentences its score is a function."""
+
+    @abstractmethod
+    def values(self, total: NDArray[np.float64], sentences: int) -> dict[str, float]:
+        """The score under each of `names`, from the statistics of `sentences` sentences summed up."""
+
+    @abstractmethod
+    def signature(self, references: References) -> str:
+        """The settings that a score against these references depends on, as 'key:value|key:value'."""
+
+
+def check_fit(hypotheses: Sequence[str], references: References) -> None:
+    """Raise ValueError unless there is something to score and at least one reference for each hypothesis."""
+    if len(hypotheses) != len(references):
+        raise ValueError(f"{len(hypotheses)} hypotheses cannot be scored against the references of {len(references)}")
+    if not hypotheses:
+        raise ValueError("there is nothing to score: no hypotheses")
+    for number, several in enumerate(references, start=1):
+        if not several:
+            raise ValueError(f"sentence {number} has no reference to score against")
+
+
+def count_references(references: References) -> str:
+    """How many references a sentence has, as signatures give it: a number, or 'var' where they differ."""
+    counts = {len(several) for several in references}
+    return str(counts.pop()) if len(counts) == 1 else "var"

@@ -1,0 +1,50 @@
+"""What BLEU, chrF and TER share: sacreBLEU computes them, Post (2018), arXiv:1804.08771."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.metrics.base import Metric, References, Score, check_fit, count_references
+
+
+class SacreMetric(Metric):
+    """A metric of sacreBLEU under one name. Its sentence statistics are the ones sacreBLEU's own tests resample."""
+
+    def __init__(self, name: str, metric: Any) -> None:
+        self.names = (name,)
+        self.metric = metric
+
+    def score(self, hypotheses: Sequence[str], references: References) -> dict[str, Score]:
+        """The corpus score and sacreBLEU's signature for it."""
+        check_fit(hypotheses, references)
+        score = self.metric.corpus_score(list(hypotheses), streams(references))
+        details = self.details(score)
+        return {self.names[0]: Score(score.score, str(self.metric.get_signature()), details=details)}
+
+    def details(self, score: Any) -> dict[str, float]:
+        """Further numbers that a sacreBLEU score holds."""
+        return {}
+
+    def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
+        """Counts of matches and lengths a sentence."""
+        check_fit(hypotheses, references)
+        rows = self.metric._extract_corpus_statistics(list(hypotheses), streams(references))
+        return np.array(rows, dtype=np.float64)
+
+    def values(self, total: NDArray[np.float64], sentences: int) -> dict[str, float]:
+        """The corpus score that follows from summed counts."""
+        return {self.names[0]: self.metric._compute_score_from_stats(total.tolist()).score}
+
+    def signature(self, references: References) -> str:
+        """As sacreBLEU writes it."""
+        count = count_references(references)
+        self.metric.num_refs = -1 if count == "var" else int(count)
+        return str(self.metric.get_signature())
+
+
+def streams(references: References) -> list[list[str | None]]:
+    """Turn references by sentence into sacreBLEU's documents by reference; None where a sentence has no more."""
+    most = max(len(several) for several in references)
+    return [[several[n] if n < len(several) else None for several in references] for n in range(most)]

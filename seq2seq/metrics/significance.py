@@ -1,0 +1,118 @@
+"""How far a score can be trusted: bootstrap intervals and the paired bootstrap test, Koehn (2004), as in sacreBLEU.
+
+Sentences are drawn with replacement, and the score is computed anew from the sums of their statistics. With the same
+seed the draws, the intervals and the p-values are those of sacreBLEU's own test, which keeps all draws in memory.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seq2seq.metrics.base import Metric, References
+
+SAMPLES, SEED = 1000, 12345  # sacreBLEU's own
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A system beside a baseline: the scores, and how probable a difference as large is by chance alone."""
+
+    value: float
+    baseline: float
+    p_value: float
+    signature: str
+
+    @property
+    def difference(self) -> float:
+        """What the system has more than the baseline."""
+        return self.value - self.baseline
+
+    def plain(self) -> dict[str, Any]:
+        """As it stands in eval/*.json."""
+        return {
+            "score": self.value,
+            "baseline": self.baseline,
+            "difference": self.difference,
+            "p_value": self.p_value,
+            "signature": self.signature,
+        }
+
+
+def bootstrap(
+    metric: Metric, hypotheses: Sequence[str], references: References, *, samples: int = SAMPLES, seed: int = SEED
+) -> dict[str, tuple[float, float]]:
+    """The 95% confidence interval (low, high) of each of the metric's scores: the middle of `samples` redrawn ones.
+
+    Raises ValueError if hypotheses and references do not fit together, or for fewer than 40 samples.
+    """
+    _check_samples(samples)
+    drawn = _resampled(metric, metric.statistics(hypotheses, references), samples, seed)
+    outside = samples // 40
+    intervals = {}
+    for name, values in drawn.items():
+        ordered = np.sort(values)
+        intervals[name] = (float(ordered[outside]), float(ordered[-1 - outside]))
+    return intervals
+
+
+def compare(
+    metric: Metric,
+    hypotheses: Sequence[str],
+    baseline: Sequence[str],
+    references: References,
+    *,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> dict[str, Comparison]:
+    """The two-sided paired bootstrap test of `hypotheses` against `baseline`, for each of the metric's scores.
+
+    Both systems are redrawn alike. The p-value is the share of draws whose difference, in size, exceeds the mean of
+    all drawn ones by more than the real difference. Raises ValueError as `bootstrap` does.
+    """
+    _check_samples(samples)
+    ours, theirs = metric.statistics(hypotheses, references), metric.statistics(baseline, references)
+    values, others = (metric.values(rows.sum(axis=0), len(rows)) for rows in (ours, theirs))
+    drawn, drawn_others = (_resampled(metric, rows, samples, seed) for rows in (ours, theirs))
+    signature = f"{metric.signature(references)}|bs:{samples}|seed:{seed}"
+    same = list(hypotheses) == list(baseline)
+    return {
+        name: Comparison(
+            value=values[name],
+            baseline=others[name],
+            # The formula below would call a system significantly different from itself.
+            p_value=1.0 if same else _p_value(drawn[name] - drawn_others[name], values[name] - others[name]),
+            signature=signature,
+        )
+        for name in metric.names
+    }
+
+
+def _check_samples(samples: int) -> None:
+    if samples < 40:
+        raise ValueError(f"samples is {samples}: a 95% interval needs at least 40")
+
+
+def _p_value(differences: NDArray[np.float64], difference: float) -> float:
+    """One is added to both counts, as for any test by simulation, so that it is never 0."""
+    sizes = np.abs(differences)
+    beyond = int(np.sum(sizes - sizes.mean() > abs(difference)))
+    return (beyond + 1) / (len(sizes) + 1)
+
+
+def _resampled(
+    metric: Metric, statistics: NDArray[np.float64], samples: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Each score, `samples` times, over sentences drawn with replacement."""
+    sentences = len(statistics)
+    scores = [metric.values(counts @ statistics, sentences) for counts in _draws(sentences, samples, seed)]
+    return {name: np.array([score[name] for score in scores]) for name in metric.names}
+
+
+def _draws(sentences: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each sentence is drawn, sample by sample."""
+    random = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield np.bincount(random.choice(sentences, size=sentences, replace=True), minlength=sentences)

@@ -1,0 +1,1 @@
+"""The composed model: encoder, attention, decoder and generator, wired by the builder."""

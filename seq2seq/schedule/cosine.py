@@ -1,0 +1,24 @@
+"""Linear warm-up, then half a cosine to a share of the peak at the horizon: Loshchilov & Hutter (2017), equation 5."""
+
+import math
+
+from seq2seq.schedule.base import Schedule, check_decay, warmup_factor
+
+
+class Cosine(Schedule):
+    """factor(u) = u / warmup, then floor + (1 - floor) · (1 + cos(π · p)) / 2, p the share of the decay that is done.
+
+    arXiv:1608.03983 without restarts; `floor` from the horizon on.
+    """
+
+    def __init__(self, *, warmup: int, floor: float, horizon: int | None) -> None:
+        self.horizon = check_decay(warmup, floor, horizon)
+        self.warmup = warmup
+        self.floor = floor
+
+    def factor(self, update: int) -> float:
+        """1.0 at the end of the warm-up, `floor` from the horizon on."""
+        if update <= self.warmup:
+            return warmup_factor(update, self.warmup)
+        done = min((update - self.warmup) / (self.horizon - self.warmup), 1.0)
+        return self.floor + (1.0 - self.floor) * (1.0 + math.cos(math.pi * done)) / 2.0

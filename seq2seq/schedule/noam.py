@@ -1,0 +1,21 @@
+"""The Transformer's own schedule: Vaswani et al. (2017), arXiv:1706.03762, equation 3."""
+
+from seq2seq.schedule.base import Schedule, check_warmup
+
+
+class Noam(Schedule):
+    """factor(u) = dim^-0.5 · min(u^-0.5, u · warmup^-1.5), with optimizer.lr as the scale (1.0 in the paper).
+
+    The peak, at update `warmup`, is (dim · warmup)^-0.5.
+    """
+
+    def __init__(self, *, dim: int, warmup: int) -> None:
+        check_warmup(warmup)
+        if dim < 1:
+            raise ValueError(f"schedule.dim: expected the model's width, got {dim}")
+        self.dim = dim
+        self.warmup = max(warmup, 1)
+
+    def factor(self, update: int) -> float:
+        """A learning rate outright, where optimizer.lr is 1.0."""
+        return float(self.dim**-0.5 * min(update**-0.5, update * self.warmup**-1.5))

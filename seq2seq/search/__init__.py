@@ -1,0 +1,1 @@
+"""Search: one decoding path for validation, evaluation and translation."""

@@ -1,0 +1,37 @@
+"""Greedy search: the likeliest token at each step."""
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from seq2seq.model.model import Model
+from seq2seq.search.base import Hypothesis, Search, first_tokens, restrict
+from seq2seq.types import EOS
+
+
+class GreedySearch(Search):
+    """One hypothesis a sentence; its score is its log-probability. Sentences that ended leave the batch."""
+
+    def __call__(
+        self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]
+    ) -> list[list[Hypothesis]]:
+        """The greedy hypothesis of each sentence."""
+        results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
+        state = model.start(model.encode(source, mask))
+        limits, row = self.limits(mask), torch.arange(len(source), device=source.device)
+        tokens = first_tokens(len(source), source.device)
+        totals = torch.zeros(len(source), dtype=torch.float64, device=source.device)
+        while len(row):
+            log_probs, state = model.step(tokens[:, -1:], state)
+            best, token = restrict(log_probs, tokens.shape[1] >= limits).squeeze(1).max(-1)
+            totals = totals + best
+            tokens = torch.cat((tokens, token.unsqueeze(1)), 1)
+            done = token == EOS
+            ended = done.nonzero().squeeze(1)
+            found = (part.index_select(0, ended).tolist() for part in (row, tokens, totals))
+            for index, ids, total in zip(*found, strict=True):
+                results[index] = [Hypothesis(ids[1:-1], total, total)]
+            growing = (~done).nonzero().squeeze(1)
+            tokens, totals, limits, row = (part.index_select(0, growing) for part in (tokens, totals, limits, row))
+            state = state.keep(growing)
+        return results

@@ -1,0 +1,89 @@
+"""Sampling: from the whole distribution, its top k (Fan et al. 2018, arXiv:1805.04833) or its nucleus, top p
+(Holtzman et al. 2020, arXiv:1904.09751)."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from seq2seq.model.model import Model
+from seq2seq.search.base import Hypothesis, Search, first_tokens, restrict
+from seq2seq.types import EOS
+
+
+class SamplingSearch(Search):
+    """Draw `samples` targets a sentence, each token from p^(1/temperature), cut to `top_k` tokens and mass `top_p`.
+
+    Scores are the model's own log-probabilities, whatever the cut. The same `seed` draws the same samples.
+    """
+
+    def __init__(
+        self,
+        *,
+        samples: int,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        seed: int,
+        max_length: int,
+        max_length_ratio: float,
+    ) -> None:
+        if samples < 1 or temperature <= 0 or (top_k is not None and top_k < 1):
+            raise ValueError("search needs samples >= 1, temperature > 0 and top_k >= 1 or null")
+        if top_p is not None and not 0 < top_p <= 1:
+            raise ValueError(f"search.top_p must lie in (0, 1] or be null, not {top_p}")
+        super().__init__(max_length=max_length, max_length_ratio=max_length_ratio)
+        self.samples = samples
+        self.temperature = temperature
+        self.top_k = top_k
+        self.top_p = top_p
+        self.seed = seed
+
+    def __call__(
+        self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]
+    ) -> list[list[Hypothesis]]:
+        """`samples` hypotheses of each sentence, likeliest first."""
+        random = torch.Generator(device=source.device).manual_seed(self.seed)
+        state: Any = model.start(model.encode(source, mask))
+        state = state.advance(torch.zeros(len(source), self.samples, dtype=torch.long, device=source.device))
+        limits, row = self.limits(mask), torch.arange(len(source), device=source.device)
+        tokens = first_tokens(len(source), source.device).unsqueeze(1).expand(-1, self.samples, 1)
+        totals = torch.zeros(len(source), self.samples, dtype=torch.float64, device=source.device)
+        results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
+        while len(row):
+            log_probs, state = model.step(tokens[..., -1], state)
+            log_probs = restrict(log_probs, tokens.shape[-1] >= limits)
+            ended = tokens[..., -1] == EOS
+            drawn = torch.where(ended, EOS, self._draw(log_probs, random))
+            totals = totals + log_probs.gather(-1, drawn.unsqueeze(-1)).squeeze(-1).masked_fill(ended, 0.0)
+            tokens = torch.cat((tokens, drawn.unsqueeze(-1)), -1)
+            done = (drawn == EOS).all(1)
+            for index in done.nonzero().squeeze(1).tolist():
+                results[int(row[index])] = _hypotheses(tokens[index], totals[index])
+            growing = (~done).nonzero().squeeze(1)
+            tokens, totals, limits, row = (part.index_select(0, growing) for part in (tokens, totals, limits, row))
+            state = state.keep(growing)
+        return results
+
+    def _draw(self, log_probs: Float[Tensor, "B K V"], random: torch.Generator) -> Int[Tensor, "B K"]:
+        """One token for each hypothesis."""
+        scaled = log_probs / self.temperature
+        if self.top_k is not None:
+            least = scaled.topk(min(self.top_k, scaled.shape[-1]), -1).values[..., -1:]
+            scaled = scaled.masked_fill(scaled < least, float("-inf"))
+        if self.top_p is not None:
+            ordered, order = scaled.softmax(-1).sort(-1, descending=True)
+            beyond = ordered.cumsum(-1) - ordered >= self.top_p  # the token that crosses the mass stays
+            scaled = scaled.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), float("-inf"))
+        probabilities = scaled.softmax(-1)
+        return torch.multinomial(probabilities.flatten(0, 1), 1, generator=random).view(probabilities.shape[:2])
+
+
+def _hypotheses(tokens: Int[Tensor, "K t"], totals: Float[Tensor, " K"]) -> list[Hypothesis]:
+    """The drawn targets of one sentence, likeliest first."""
+    found = [
+        Hypothesis(ids[1 : ids.index(EOS)], total, total)
+        for ids, total in zip(tokens.tolist(), totals.tolist(), strict=True)
+    ]
+    return sorted(found, key=lambda hypothesis: -hypothesis.score)

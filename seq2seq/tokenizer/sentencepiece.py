@@ -1,0 +1,161 @@
+"""SentencePiece as configured (Kudo & Richardson 2018, arXiv:1808.06226): unigram, BPE or characters."""
+
+import io
+import logging
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import sentencepiece
+
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.tokenizer.bpe_dropout import DropoutSampler
+from seq2seq.tokenizer.sampling import Sampler
+from seq2seq.tokenizer.unigram_sampling import UnigramSampler
+from seq2seq.tokenizer.vocabulary import Tokenizer, Vocabulary
+from seq2seq.types import BOS, EOS, PAD, UNK, Component
+
+log = logging.getLogger(__name__)
+
+LONGEST_TRAINING_LINE = 4000  # characters; SentencePiece passes over lines of more than 4,192 bytes
+TRAINING_THREADS = 4  # fixed: the sums of unigram training depend on their number
+NOT_TRAINED_ON = {ord("\0"): " ", ord("\u2585"): " "}  # SentencePiece passes over lines that hold one of these
+
+
+class SentencePiece(Component):
+    """Settings of a tokenizer, and its training.
+
+    `vocab_size` counts every piece: the 4 reserved ones, the line break and, with `byte_fallback`, the 256 bytes too.
+    `sampling` is 0 for one fixed segmentation; in training, BPE then drops merges with that probability (BPE-dropout,
+    arXiv:1910.13267) and unigram samples segmentations with that smoothing exponent alpha (arXiv:1804.10959).
+    """
+
+    def __init__(
+        self,
+        *,
+        model_type: Literal["unigram", "bpe", "char"],
+        vocab_size: int,
+        joint: bool,
+        character_coverage: float,
+        byte_fallback: bool,
+        normalization: Literal["identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"],
+        sampling: float,
+        training_lines: int,
+    ) -> None:
+        problems = []
+        if not 0 < character_coverage <= 1:
+            problems.append(f"tokenizer.character_coverage must lie in (0, 1], not {character_coverage}")
+        if not 0 <= sampling < 1:
+            problems.append(f"tokenizer.sampling must lie in [0, 1), not {sampling}")
+        if sampling and model_type == "char":
+            problems.append("tokenizer.sampling must be 0 with tokenizer=char: a text has one segmentation only")
+        if training_lines < 1:
+            problems.append(f"tokenizer.training_lines must be at least 1, not {training_lines}")
+        if vocab_size < 5:
+            problems.append(f"tokenizer.vocab_size must be at least 5, not {vocab_size}")
+        if problems:
+            raise ConfigError("\n".join(problems))
+        self.model_type = model_type
+        self.vocab_size = vocab_size
+        self.joint = joint
+        self.character_coverage = character_coverage
+        self.byte_fallback = byte_fallback
+        self.normalization = normalization
+        self.sampling = sampling
+        self.training_lines = training_lines
+
+    def identity(self) -> dict[str, object]:
+        """What a trained tokenizer depends on besides the text; `sampling` is not part of it."""
+        settings = {name: value for name, value in vars(self).items() if name != "sampling"}
+        return {**settings, "sentencepiece": sentencepiece.__version__}
+
+    def train(self, source_lines: Sequence[str], target_lines: Sequence[str]) -> Tokenizer:
+        """One joint vocabulary or two. Of more than `training_lines` pairs, that many evenly spaced ones are used.
+
+        Raises DataError where the text allows no vocabulary of that size, naming the sizes it allows.
+        """
+        if self.joint:
+            joint = self._train_one("joint", [source_lines, target_lines])
+            return Tokenizer(joint, joint)
+        return Tokenizer(self._train_one("source", [source_lines]), self._train_one("target", [target_lines]))
+
+    def sampler(self, vocabulary: Vocabulary) -> Sampler | None:
+        """What draws segmentations for training; None where `sampling` is 0."""
+        if not self.sampling:
+            return None
+        kind = DropoutSampler if self.model_type == "bpe" else UnigramSampler
+        return kind(vocabulary, self.sampling)
+
+    def _train_one(self, name: str, columns: list[Sequence[str]]) -> Vocabulary:
+        used, there = min(self.training_lines, len(columns[0])), len(columns[0])
+        of_them = f"{used:,} of {there:,}" if used < there else f"{there:,}"
+        log.info("training the %s vocabulary (%s) on %s pairs", name, self.model_type, of_them)
+        model = io.BytesIO()
+        start = time.monotonic()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=self._lines(columns),
+                model_writer=model,
+                model_type=self.model_type,
+                vocab_size=self.vocab_size,
+                character_coverage=self.character_coverage,
+                byte_fallback=self.byte_fallback,
+                normalization_rule_name=self.normalization,
+                remove_extra_whitespaces=self.normalization != "identity",
+                user_defined_symbols=["\n"],
+                pad_id=PAD,
+                unk_id=UNK,
+                bos_id=BOS,
+                eos_id=EOS,
+                num_threads=TRAINING_THREADS,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise DataError(_explain(str(error), name, self.vocab_size)) from error
+        vocabulary = Vocabulary(model.getvalue())
+        log.info("the %s vocabulary has %s pieces (%.1f s)", name, f"{vocabulary.size:,}", time.monotonic() - start)
+        return vocabulary
+
+    def _lines(self, columns: list[Sequence[str]]) -> Iterator[str]:
+        """The training text, cut so that SentencePiece passes over none of it."""
+        for lines in columns:
+            picked = range(len(lines))
+            if len(lines) > self.training_lines:
+                picked = np.linspace(0, len(lines) - 1, self.training_lines).astype(int).tolist()
+            for index in picked:
+                yield from _cut(lines[index].translate(NOT_TRAINED_ON))
+
+
+def _cut(line: str) -> Iterator[str]:
+    """A line in parts of at most 4,192 bytes, cut at spaces where it has some."""
+    if len(line) * 4 <= LONGEST_TRAINING_LINE or len(line.encode()) <= LONGEST_TRAINING_LINE:
+        yield line
+        return
+    longest = LONGEST_TRAINING_LINE // 4
+    while len(line) > longest:
+        end = line.rfind(" ", 1, longest)
+        end = longest if end < 0 else end
+        yield line[:end]
+        line = line[end:].removeprefix(" ")
+    yield line
+
+
+def _explain(message: str, name: str, asked: int) -> str:
+    """SentencePiece's failure in our words."""
+    if largest := re.search(r"Vocabulary size too high .*<= (\d+)", message):
+        return (
+            f"tokenizer.vocab_size={asked}: the {name} text allows at most {int(largest[1])} pieces. "
+            f"Set tokenizer.vocab_size={int(largest[1])} or lower, or give more text."
+        )
+    if smallest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return (
+            f"tokenizer.vocab_size={asked}: the {name} text needs at least {int(smallest[1])} pieces for its "
+            "characters. Raise tokenizer.vocab_size, or lower tokenizer.character_coverage."
+        )
+    if "vocab_size" in message and ">= (0)" in message:
+        return f"tokenizer.vocab_size={asked} is smaller than the pieces that are always there; raise it to 300 or more"
+    if "sentences_.empty" in message:
+        return f"the {name} text is empty: there is nothing to train the tokenizer on"
+    return f"SentencePiece cannot train the {name} vocabulary: {message}"

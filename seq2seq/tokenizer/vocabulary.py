@@ -1,0 +1,93 @@
+"""A trained vocabulary, and the pair of them that a run keeps: encode, decode, save, load."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from sentencepiece import SentencePieceProcessor
+
+from seq2seq.errors import CheckpointError
+from seq2seq.types import BOS, EOS, PAD, UNK
+
+
+class Vocabulary:
+    """A SentencePiece model. Ids 0 to 3 are padding, unknown, begin and end; `encode` gives none of the last two."""
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self.processor = SentencePieceProcessor(model_proto=model)
+        found = tuple(getattr(self.processor, name)() for name in ("pad_id", "unk_id", "bos_id", "eos_id"))
+        if found != (PAD, UNK, BOS, EOS):
+            raise ValueError(f"padding, unknown, begin and end must have the ids 0, 1, 2, 3, not {found}")
+
+    @property
+    def size(self) -> int:
+        """The number of pieces, the four reserved ones included."""
+        return self.processor.get_piece_size()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model."""
+        return hashlib.sha256(self.model).hexdigest()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text's most likely segmentation, without begin and end."""
+        return self.processor.encode(list(texts), num_threads=os.cpu_count() or 1) if texts else []
+
+    def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
+        """The text of each row of ids; padding, begin and end are passed over.
+
+        decode(encode(text)) is the text itself, but for the character U+2581, which becomes a space, and for
+        characters outside the vocabulary where it has no byte fallback.
+        """
+        return [self.processor.decode([i for i in row if i not in (PAD, BOS, EOS)]) for row in ids]
+
+    def piece(self, index: int) -> str:
+        """The piece of an id, for people to read: a space shows as U+2581, a line break as '\\n'."""
+        return self.processor.id_to_piece(index)
+
+
+class Tokenizer:
+    """The vocabularies of source and target: one and the same object where `joint`."""
+
+    def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
+        self.source = source
+        self.target = target
+
+    @property
+    def joint(self) -> bool:
+        """Whether source and target share one vocabulary."""
+        return self.source is self.target
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the models."""
+        return hashlib.sha256(f"{self.source.fingerprint} {self.target.fingerprint}".encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write joint.model, or source.model and target.model."""
+        folder.mkdir(parents=True, exist_ok=True)
+        sides = {"joint": self.source} if self.joint else {"source": self.source, "target": self.target}
+        for name, vocabulary in sides.items():
+            (folder / f"{name}.model").write_bytes(vocabulary.model)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Tokenizer":
+        """What `save` wrote. Raises CheckpointError naming the file that is missing or damaged."""
+        if (folder / "joint.model").exists():
+            joint = _load(folder / "joint.model")
+            return cls(joint, joint)
+        return cls(_load(folder / "source.model"), _load(folder / "target.model"))
+
+
+def _load(path: Path) -> Vocabulary:
+    try:
+        return Vocabulary(path.read_bytes())
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror or error}. A run keeps its tokenizer there."
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or no tokenizer of ours: {error}. Restore it from a copy.") from error

@@ -1,0 +1,151 @@
+"""What a run leaves to be looked at: metrics.jsonl and TensorBoard's event files, the same tags in both."""
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seq2seq.errors import StorageError
+
+METRICS_FILE = "metrics.jsonl"
+
+log = logging.getLogger(__name__)
+
+
+class Logbook:
+    """Writes a run's numbers, texts and figures into its folder; the step of each is the update.
+
+    The event files lie in the run folder itself, so that the run bears its own name in TensorBoard. Continuing at
+    `update`, all that an interrupted session wrote past it is cut from metrics.jsonl and purged from TensorBoard: both
+    read as if the run had never stopped. At update 0 everything starts afresh.
+
+    Raises StorageError if the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, *, update: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._folder = folder
+        with self._saving():
+            folder.mkdir(parents=True, exist_ok=True)
+            cut_metrics(folder / METRICS_FILE, after=update)
+            await_later_second(folder)
+            self._metrics = (folder / METRICS_FILE).open("ab")
+            self._board = SummaryWriter(log_dir=str(folder), purge_step=update + 1 if update > 0 else 0)
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """One line of metrics.jsonl, and a point on the curve of each tag; on disk when this returns."""
+        with self._saving():
+            self._metrics.write(metrics_line(update, values))
+            self._metrics.flush()
+            for tag, value in values.items():
+                self._board.add_scalar(tag, float(value), update)
+            self._board.flush()
+
+    def text(self, update: int, tag: str, markdown: str) -> None:
+        """A text, shown as Markdown; `samples_table` makes a table of sentences."""
+        with self._saving():
+            self._board.add_text(tag, markdown, update)
+
+    def figure(self, update: int, tag: str, figure: "matplotlib.figure.Figure") -> None:
+        """A matplotlib figure, as an image."""
+        from seq2seq.training.figures import render
+
+        with self._saving():
+            self._board.add_image(tag, render(figure), update, dataformats="HWC")
+
+    def hyperparameters(self, flat: Mapping[str, Any], metrics: Iterable[str]) -> None:
+        """The run's settings as a row of TensorBoard's HPARAMS page, beside the last value of each tag in `metrics`.
+
+        They go into the run's own event file: `SummaryWriter.add_hparams(run_name=".")` would open a second one, and
+        put a point at step 0 on each metric's curve.
+        """
+        from torch.utils.tensorboard.summary import hparams
+
+        settings = {key: as_hyperparameter(value) for key, value in flat.items()}
+        events: Any = self._board.file_writer
+        with self._saving():
+            for summary in hparams(settings, dict.fromkeys(metrics, 0.0)):
+                events.add_summary(summary)
+            self._board.flush()
+
+    def close(self) -> None:
+        """Write what is still in memory, and let go of the files."""
+        with self._saving():
+            self._board.close()
+            self._metrics.close()
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """A failing disk becomes one line that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"{self._folder}: cannot write the run's log: {error.strerror or error}") from error
+
+
+def metrics_line(update: int, values: Mapping[str, float]) -> bytes:
+    """One line of metrics.jsonl. JSON knows neither NaN nor infinity: they are written as null."""
+    numbers = {tag: value if math.isfinite(value) else None for tag, value in values.items()}
+    return json.dumps({"update": update, **numbers}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl in the order written; any that is not one of ours is left out, with a warning."""
+    return [entry for _, entry in _entries(path.read_bytes(), path)]
+
+
+def cut_metrics(path: Path, *, after: int) -> None:
+    """Keep the lines up to update `after` alone (none, if it is 0). The file is replaced whole or not at all."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    kept = b"".join(line for line, entry in _entries(content, path) if after > 0 and entry["update"] <= after)
+    if kept == content:
+        return
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(kept)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def await_later_second(folder: Path) -> None:
+    """Return when a new event file will sort behind those in `folder`.
+
+    TensorBoard reads them by name, and a name begins with the second in which the file was opened: two sessions within
+    one second would be read in the order of their process ids.
+    """
+    names = (path.name.split(".") for path in folder.glob("events.out.tfevents.*"))
+    newest = max((int(name[3]) for name in names if name[3].isdigit()), default=0)
+    if newest == int(time.time()):
+        time.sleep(newest + 1 - time.time())
+
+
+def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each line of metrics with what it says. A killed process may have left the last one unfinished."""
+    *lines, unfinished = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry["update"], int):
+                raise TypeError("update is not a number")
+        except (ValueError, TypeError, KeyError):
+            log.warning("%s, line %d: left out, for it is not a line of metrics", path, number)
+            continue
+        yield line + b"\n", entry
+    if unfinished:
+        log.warning("%s: the last line is unfinished and left out", path)
+
+
+def as_hyperparameter(value: Any) -> int | float | str:
+    """A setting as TensorBoard can show it: numbers and text as they are, all else as JSON."""
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)

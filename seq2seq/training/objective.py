@@ -1,0 +1,43 @@
+"""Objectives: what training minimises, as sums over tokens that the trainer divides once, by the whole update's count."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seq2seq.types import Batch, Component
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Sums over a batch's real target tokens, in nats: the objective (with gradients), and its unsmoothed NLL.
+
+    `terms` are the objective's weighted parts by name, where there is more than one.
+    """
+
+    total: Float[Tensor, ""]
+    nll: Float[Tensor, ""]
+    terms: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
+
+
+class Objective(Component, ABC):
+    """Maps (model, batch) to the sums that are minimised. It may call the model more than once."""
+
+    @abstractmethod
+    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+        """The sums over this batch."""
+
+
+class CrossEntropy(Objective):
+    """-log p(target | source), smoothed: Szegedy et al. (2016), arXiv:1512.00567, section 7."""
+
+    def __init__(self, *, label_smoothing: float) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"objective.label_smoothing must lie in [0, 1), not {label_smoothing}")
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+        """One pass over the batch."""
+        losses = model(batch, self.label_smoothing)
+        return Losses(losses.loss, losses.nll)

@@ -1,0 +1,131 @@
+"""A whole training run: folder, data, model, loop."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from typing import Any
+
+import torch
+
+from seq2seq.checkpoint.folder import RunFolder, run_path
+from seq2seq.checkpoint.read import latest_intact
+from seq2seq.config.identity import read_config, settle, write_config
+from seq2seq.config.schema import TrainSettings
+from seq2seq.data.prepare import Prepared, prepare
+from seq2seq.errors import ConfigError, OutOfMemoryError
+from seq2seq.model.builder import build_model
+from seq2seq.optimizer.build import build_optimizer
+from seq2seq.tokenizer import Tokenizer
+from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory
+from seq2seq.training.logbook import Logbook
+from seq2seq.training.progress import Progress
+from seq2seq.training.reporting import Reporter
+from seq2seq.training.trainer import Trainer
+from seq2seq.training.validation import Validator
+
+log = logging.getLogger(__name__)
+
+
+def train(settings: TrainSettings) -> None:
+    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend."""
+    folder = RunFolder(run_path(settings.run))
+    with folder.lock():
+        settings = settle(settings, read_config(folder.config_file) if folder.exists() else None)
+        runtime = choose_runtime(settings.device, settings.precision)
+        keep_freed_memory()
+        if settings.trainer.deterministic:
+            be_deterministic()
+        data = _prepare(settings, folder)
+        checkpoint = latest_intact(folder)
+        with closing(Logbook(folder.path, update=checkpoint.step if checkpoint else 0)) as logbook:
+            trainer = _assemble(settings, folder, data, runtime, logbook)
+            if checkpoint is None:
+                logbook.hyperparameters(dict(_flat(settings.plain)), [settings.trainer.best_metric])
+            else:
+                trainer.restore(checkpoint)
+            _announce(settings, trainer, runtime)
+            _fit(trainer)
+
+
+def _prepare(settings: TrainSettings, folder: RunFolder) -> Prepared:
+    """The data, with the run's own tokenizer where it has one; a new run's folder is made self-contained here."""
+    own = Tokenizer.load(folder.tokenizer_folder) if folder.exists() else None
+    data = prepare(
+        data=settings.data(), tokenizer=settings.tokenizer(), length=settings.length, seed=settings.seed, trained=own
+    )
+    for line in data.report:
+        log.info("%s", line)
+    if own is None:
+        data.tokenizer.save(folder.tokenizer_folder)
+        write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
+    return data
+
+
+def _assemble(
+    settings: TrainSettings, folder: RunFolder, data: Prepared, runtime: Runtime, logbook: Logbook
+) -> Trainer:
+    torch.manual_seed(settings.seed)
+    tokenizer = data.tokenizer
+    model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
+    model = model.to(runtime.device)
+    validator = Validator(
+        corpus=data.corpora["valid"],
+        tokenizer=tokenizer,
+        search=settings.search(),
+        metrics={name: part() for name, part in settings.metrics.items()},
+        runtime=runtime,
+        tokens_per_batch=settings.trainer.tokens_per_batch,
+        probes=settings.trainer.probes,
+        logbook=logbook,
+    )
+    if settings.trainer.best_metric not in validator.tags:
+        raise ConfigError(
+            f"trainer.best_metric={settings.trainer.best_metric}: not measured with metrics="
+            f"{settings.choices.get('metrics', '')}; there are {', '.join(validator.tags)}"
+        )
+    return Trainer(
+        settings=settings.trainer,
+        seed=settings.seed,
+        model=model,
+        objective=settings.objective(),
+        optimizer=build_optimizer(settings.optimizer, model),
+        schedule=settings.schedule(),
+        data=data,
+        runtime=runtime,
+        folder=folder,
+        logbook=logbook,
+        validator=validator,
+    )
+
+
+def _announce(settings: TrainSettings, trainer: Trainer, runtime: Runtime) -> None:
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    begun = f"continues after update {trainer.state.update}" if trainer.state.update else "begins"
+    log.info(
+        "run %s %s: %.1fM parameters, %s in %s", trainer.folder.path, begun, parameters / 1e6, runtime.device, runtime.precision
+    )
+
+
+def _fit(trainer: Trainer) -> None:
+    limit = trainer.finished()
+    if limit is not None:
+        log.info("run %s is finished: it has reached %s; raise that to go on", trainer.folder.path, limit)
+        return
+    try:
+        limit = trainer.fit()
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(
+            f"out of memory at update {trainer.state.update + 1}: lower trainer.tokens_per_batch (now "
+            f"{trainer.settings.tokens_per_batch}; the update stays the same), or length.max_source and max_target"
+        ) from error
+    best = trainer.state.best_update
+    log.info("run %s is finished at %s; best: step-%s", trainer.folder.path, limit, best)
+
+
+def _flat(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as 'a.b.c' and value, for TensorBoard's table."""
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

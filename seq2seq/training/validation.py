@@ -1,0 +1,140 @@
+"""Validation: the loss of given targets, and the scores of decoded ones, by the same search as evaluation."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from seq2seq.data.batches import by_length, collate
+from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.metrics.base import Metric, Score
+from seq2seq.model.model import Model
+from seq2seq.search.base import Hypothesis, Search
+from seq2seq.search.decode import decode
+from seq2seq.tokenizer import Tokenizer
+from seq2seq.training.device import Runtime
+from seq2seq.training.figures import attention_figure
+from seq2seq.training.logbook import Logbook
+from seq2seq.training.probe import END, attention_weights
+from seq2seq.training.samples import samples_table
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What a model made of a corpus: a hypothesis a pair, in the corpus' order, as ids and as text."""
+
+    hypotheses: list[Hypothesis]
+    texts: list[str]
+    scores: dict[str, Score]
+
+
+class Validator:
+    """Scores the validation set: called with a model and the update it stands at, it returns values by their tags.
+
+    Sample outputs, and the attention of fixed probe sentences, go to the logbook.
+    """
+
+    def __init__(
+        self,
+        *,
+        corpus: EncodedCorpus,
+        tokenizer: Tokenizer,
+        search: Search,
+        metrics: Mapping[str, Metric],
+        runtime: Runtime,
+        tokens_per_batch: int,
+        probes: int,
+        logbook: Logbook,
+    ) -> None:
+        self.corpus = corpus
+        self.tokenizer = tokenizer
+        self.search = search
+        self.metrics = metrics
+        self.runtime = runtime
+        self.tokens_per_batch = tokens_per_batch
+        self.probes = min(probes, len(corpus))
+        self.logbook = logbook
+
+    @property
+    def tags(self) -> list[str]:
+        """What a validation measures."""
+        return ["valid/nll", *(f"valid/{name}" for metric in self.metrics.values() for name in metric.names)]
+
+    def higher_is_better(self, tag: str) -> bool:
+        """Whether a larger value under this tag is the better one."""
+        name = tag.removeprefix("valid/")
+        return any(name in metric.names and metric.higher_is_better(name) for metric in self.metrics.values())
+
+    def __call__(self, model: Model, update: int) -> dict[str, float]:
+        """valid/nll and the score of each metric."""
+        values = {"valid/nll": nll_per_token(model, self.corpus, self.runtime, self.tokens_per_batch)}
+        decoding = decode_corpus(model, self.corpus, self.tokenizer, self.search, self.metrics, self.runtime)
+        values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
+        self._show(model, decoding, update)
+        return values
+
+    def _show(self, model: Model, decoding: "Decoding", update: int) -> None:
+        """What a person looks at: sample outputs, and where the probes' attention went."""
+        pairs = [self.corpus.pairs[i] for i in range(self.probes)]
+        rows = [(pair.source, pair.target, text) for pair, text in zip(pairs, decoding.texts, strict=False)]
+        self.logbook.text(update, "valid/samples", samples_table(("source", "target", "output"), rows))
+        for number, pair in enumerate(pairs):
+            tokens = decoding.hypotheses[number].tokens
+            weights = attention_weights(model, self.corpus.source(number), tokens, self.runtime)
+            if weights is None:
+                return
+            figure = attention_figure(
+                weights.mean(0).numpy(),
+                [*map(self.tokenizer.source.piece, self.corpus.source(number)), END],
+                [*map(self.tokenizer.target.piece, tokens), END],
+                pair.source,
+            )
+            self.logbook.figure(update, f"attention/probe_{number + 1}", figure)
+
+
+def nll_per_token(model: Model, corpus: EncodedCorpus, runtime: Runtime, tokens_per_batch: int) -> float:
+    """Unsmoothed negative log-likelihood of the corpus' targets, in nats a token, end symbols counted."""
+    nll = torch.zeros((), dtype=torch.float64)
+    count = 0
+    training = model.training
+    model.eval()
+    with torch.inference_mode(), runtime.autocast():
+        for rows in by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch):
+            batch = collate(corpus, rows)
+            count += int(batch.target_mask.sum())
+            nll += model(batch.to(runtime.device)).nll.to(nll)
+    model.train(training)
+    return float(nll) / count
+
+
+def decode_corpus(
+    model: Model,
+    corpus: EncodedCorpus,
+    tokenizer: Tokenizer,
+    search: Search,
+    metrics: Mapping[str, Metric],
+    runtime: Runtime,
+    on_batch: Callable[[int], None] | None = None,
+) -> Decoding:
+    """Decode every source of the corpus and score the best hypotheses against its references."""
+    sources = [corpus.source(i) for i in range(len(corpus))]
+    with runtime.autocast():
+        found = decode(model, search, sources, device=runtime.device, on_batch=on_batch)
+    best = [hypotheses[0] for hypotheses in found]
+    texts = tokenizer.target.decode([hypothesis.tokens for hypothesis in best])
+    return Decoding(best, texts, score_texts(texts, corpus, metrics))
+
+
+def score_texts(texts: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]) -> dict[str, Score]:
+    """All metrics' scores of these texts against the corpus' references."""
+    references = corpus_references(corpus)
+    scores: dict[str, Score] = {}
+    for metric in metrics.values():
+        scores |= metric.score(texts, references)
+    return scores
+
+
+def corpus_references(corpus: EncodedCorpus) -> list[tuple[str, ...]]:
+    """The texts each hypothesis is scored against: the pair's references, or its target where it has none."""
+    pairs = (corpus.pairs[i] for i in range(len(corpus)))
+    return [pair.references or (pair.target,) for pair in pairs]

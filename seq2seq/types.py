@@ -1,0 +1,168 @@
+"""The types that travel between packages, and the one legend of tensor axes.
+
+    B  sentences of a batch            S  source positions        T  target positions
+    K  hypotheses (beams) a sentence   V  vocabulary              H  attention heads
+    E  embedding width                 D  hidden width            M  memory width
+    Q  query width                     A  attention width         C  context width
+    F  summary width                   L  layers                  N  rows of any kind
+
+A mask is True where a token is real, everywhere. Padding is on the right and has id `PAD`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, ClassVar, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One example as text. `references` are the texts a hypothesis is scored against (the target, if none are given)."""
+
+    source: str
+    target: str
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One micro-batch: rows of about the same length. `lengths` are the real source lengths; `pair_ids` index the data."""
+
+    source: Int[Tensor, "B S"]
+    source_mask: Bool[Tensor, "B S"]
+    target_in: Int[Tensor, "B T"]
+    target_out: Int[Tensor, "B T"]
+    target_mask: Bool[Tensor, "B T"]
+    lengths: Int[Tensor, " B"]
+    pair_ids: Int[Tensor, " B"]
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on `device`."""
+        return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
+
+def source_part(default: Any = None) -> Any:
+    """A State's field with a row a sentence: [B ...]."""
+    return field(default=default, metadata={"part": "source"})
+
+
+def hypothesis_part(default: Any = None) -> Any:
+    """A State's field with a row a sentence and beam: [B K ...]."""
+    return field(default=default, metadata={"part": "hypothesis"})
+
+
+def select_parents(rows: Tensor, parents: Int[Tensor, "B K"]) -> Tensor:
+    """rows [B J ...] -> [B K ...]: hypothesis k of each sentence continues its parent's row."""
+    index = parents.reshape(*parents.shape, *[1] * (rows.dim() - 2)).expand(*parents.shape, *rows.shape[2:])
+    return rows.gather(1, index)
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Apply `change` to a tensor or State, or to each in a tuple of them."""
+    if isinstance(value, tuple):
+        return tuple(_each(item, change) for item in value)
+    return change(value) if isinstance(value, Tensor | State) else value
+
+
+@dataclass(frozen=True)
+class State:
+    """What is carried from step to step: fields made by `source_part` or `hypothesis_part`, or plain numbers.
+
+    A field may hold a tensor, another State, a tuple of them, or None. Nothing of the source is repeated per beam.
+    """
+
+    def keep(self, sentences: Int[Tensor, " b"]) -> Self:
+        """Only these sentences, in this order: finished ones leave both parts."""
+
+        def rows(value: Any) -> Any:
+            return value.keep(sentences) if isinstance(value, State) else value.index_select(0, sentences)
+
+        return replace(self, **{f.name: _each(getattr(self, f.name), rows) for f in fields(self)})
+
+    def advance(self, parents: Int[Tensor, "B K"]) -> Self:
+        """Hypothesis k of each sentence now continues hypothesis parents[b, k]."""
+
+        def rows(value: Any) -> Any:
+            return value.advance(parents) if isinstance(value, State) else select_parents(value, parents)
+
+        changed = {f.name: _each(getattr(self, f.name), rows) for f in fields(self) if f.metadata.get("part") != "source"}
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class Memory(State):
+    """What an encoder leaves to be attended to.
+
+    `tokens` are the source ids that `states` stand for, position by position, or None after pooling.
+    `summary` is one vector a sentence, from which a recurrent decoder makes its first state.
+    """
+
+    states: Float[Tensor, "B S M"] = source_part()
+    mask: Bool[Tensor, "B S"] = source_part()
+    tokens: Int[Tensor, "B S"] | None = source_part()
+    summary: Float[Tensor, "B F"] = source_part()
+
+
+@dataclass(frozen=True)
+class Attended:
+    """What attention returns for each query: the context, and on request the weights (H = 1 where single-headed)."""
+
+    context: Float[Tensor, "B T C"]
+    weights: Float[Tensor, "B H T S"] | None = None
+    penalty: Float[Tensor, "B T"] | None = None
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoder's answer for each target position, with one Attended a layer that attends."""
+
+    features: Float[Tensor, "B T D"]
+    attended: tuple[Attended, ...] = ()
+
+
+class Capability(Enum):
+    """What one part gives and another needs; the value completes 'it needs ...'."""
+
+    CONTEXT = "an attention that reads the source (any but none)"
+    ALIGNED_MEMORY = "an encoder that keeps one memory state a source token (no pooling)"
+    WEIGHTS = "an attention with weights over the source"
+    PARALLEL = "an attention whose steps do not depend on each other"
+    JOINT_VOCABULARY = "one vocabulary for source and target (tokenizer.joint: true)"
+
+
+class Component:
+    """What can be asked of a pluggable's class before one is built.
+
+    `wired` names the constructor's arguments that the builder supplies; a YAML file gives all the others.
+    """
+
+    wired: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def needs(cls, **arguments: Any) -> frozenset[Capability]:
+        """What this part, with these YAML arguments, asks of the others."""
+        return frozenset()
+
+    @classmethod
+    def gives(cls, **arguments: Any) -> frozenset[Capability]:
+        """What this part, with these YAML arguments, offers the others."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A pluggable as configured: the class its YAML names and the arguments it gives. Calling it builds one."""
+
+    name: str
+    target: Callable[..., Any]
+    arguments: dict[str, Any]
+
+    def __call__(self, **wired: Any) -> Any:
+        """The component, with what the builder supplies in `wired`."""
+        return self.target(**self.arguments, **wired)

@@ -1,0 +1,52 @@
+"""Fixtures and rules for the whole suite: shapes are checked, corpora and the GPU are optional."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Every annotated function of seq2seq is checked in the tests; the hook must stand before the first import of it.
+install_import_hook("seq2seq", "shape_checks.check")
+
+import torch  # noqa: E402
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The suite's tensors are small: a second thread costs more than it brings, and one thread repeats bitwise."""
+    torch.set_num_threads(1)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` or `corpus` skip, saying why, where there is no CUDA device or there are no corpora."""
+    missing = {"gpu": None if torch.cuda.is_available() else "needs a CUDA device, and torch sees none here"}
+    missing["corpus"] = why_no_corpora()
+    for item in items:
+        for marker, reason in missing.items():
+            if reason and item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def why_no_corpora() -> str | None:
+    """What stands in the way of the tests that read the named corpora, or None."""
+    folder = os.environ.get("SEQ2SEQ_DATA", "")
+    if not folder:
+        return "needs the corpora: set SEQ2SEQ_DATA to the folder that holds them"
+    return None if Path(folder).is_dir() else f"needs the corpora: SEQ2SEQ_DATA={folder} is not a folder"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder that holds seq2seq/, configs/ and scripts/."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Where the named corpora lie; for tests marked `corpus`."""
+    if reason := why_no_corpora():
+        pytest.skip(reason)
+    return Path(os.environ["SEQ2SEQ_DATA"])

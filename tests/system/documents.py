@@ -1,0 +1,47 @@
+"""Reads the project's Markdown: its commands, its links, its tables."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+BLOCK = re.compile(r"^(?P<remark><!-- .*? -->\n)?```sh\n(?P<commands>.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+REMARK = re.compile(r"<!-- untested: \S.* -->\n")
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
+
+
+class Block(NamedTuple):
+    """A fenced block of shell commands; `untested`: it is not to be executed."""
+
+    commands: str
+    untested: bool
+
+
+def blocks(page: Path) -> list[Block]:
+    """The page's `sh` blocks, in order. One with `<!-- untested: why -->` above it is not executed."""
+    found = BLOCK.finditer(page.read_text(encoding="utf-8"))
+    return [Block(match["commands"], bool(REMARK.fullmatch(match["remark"] or ""))) for match in found]
+
+
+def links(page: Path) -> list[str]:
+    """What the page links to inside the project."""
+    return LINK.findall(page.read_text(encoding="utf-8"))
+
+
+def first_column(page: Path, heading: str) -> list[str]:
+    """The code words in the first column of the table whose first heading is this."""
+    table = page.read_text(encoding="utf-8").partition(f"| {heading} |")[2].partition("\n\n")[0]
+    return re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE)
+
+
+def trainings(page: Path) -> set[tuple[str, ...]]:
+    """The arguments of each `python scripts/train.py` on the page that stands without placeholders (NAME, ...).
+
+    Of a multirun (-m), the arguments of its first job.
+    """
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    found = re.findall(r"python scripts/train\.py([^`#\n|]*)", text)
+    complete = [shlex.split(words) for words in found if not re.search(r"\b[A-Z]{3,}\b|\.\.\.|…|<", words)]
+    return {
+        tuple(word.split(",")[0] if "-m" in words else word for word in words if word != "-m") for words in complete
+    }

@@ -1,0 +1,122 @@
+"""The README's commands do what it says, given as it gives them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from system.documents import blocks, first_column, links, trainings
+from system.scripts import Finished, run_script
+
+
+def run_commands(commands: str, folder: Path) -> Finished:
+    """Give a block of commands to a shell that stops at the first failure; `python` is this one."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-e"],
+        cwd=folder,
+        input=commands.encode(),
+        capture_output=True,
+        env={**os.environ, "PATH": path},
+        timeout=300,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@pytest.fixture(scope="module")
+def clone(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like a fresh clone's, for runs of its own."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("scripts", "configs"):
+        (folder / name).symlink_to(repository / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def executed(repository: Path, clone: Path) -> dict[str, Finished]:
+    """How each of the README's commands ended, by its text, given one after the other as they stand there."""
+    return {
+        block.commands: run_commands(block.commands, clone)
+        for block in blocks(repository / "README.md")
+        if not block.untested
+    }
+
+
+def outcome(executed: dict[str, Finished], words: str) -> Finished:
+    """Of the one block that has these words."""
+    (found,) = (finished for commands, finished in executed.items() if words in commands)
+    return found
+
+
+@pytest.mark.slow
+def test_every_command_succeeds(executed: dict[str, Finished]) -> None:
+    assert len(executed) >= 5
+    assert [(commands, finished.stderr) for commands, finished in executed.items() if finished.rc] == []
+
+
+@pytest.mark.slow
+def test_the_example_learns_and_is_scored(executed: dict[str, Finished], clone: Path) -> None:
+    scores = json.loads((clone / "runs/numbers/eval/test.json").read_bytes())
+    assert scores["bleu"]["score"] > 90
+    assert scores["bleu"]["signature"] in outcome(executed, "evaluate.py run=numbers").stdout
+
+
+@pytest.mark.slow
+def test_it_translates_a_line_for_a_line(executed: dict[str, Finished], clone: Path) -> None:
+    assert outcome(executed, "echo '4320 ").stdout == "3234 2234 1234 0234\n"
+    read, written = ((clone / "numbers" / name).read_bytes().count(b"\n") for name in ("test.src", "test.out"))
+    assert read == written > 0
+
+
+@pytest.mark.slow
+def test_the_same_command_again_says_that_the_run_is_finished(
+    executed: dict[str, Finished], repository: Path, clone: Path
+) -> None:
+    (command,) = (commands for commands in executed if "train.py run=numbers " in commands)
+    again = run_commands(command, clone)
+    assert again.rc == 0
+    assert "max_updates" in again.stderr
+    raised = run_commands(command.replace("max_updates=200", "max_updates=201"), clone)
+    assert raised.rc == 0
+    assert (clone / "runs/numbers/checkpoints/step-201").is_dir()
+
+
+@pytest.mark.slow
+def test_nothing_but_results_is_written_to_stdout(executed: dict[str, Finished]) -> None:
+    assert outcome(executed, "train.py run=numbers ").stdout == ""
+
+
+def pages(repository: Path) -> Iterator[Path]:
+    yield from sorted([*repository.glob("*.md"), *repository.glob("docs/**/*.md")])
+
+
+def test_every_link_leads_somewhere(repository: Path) -> None:
+    dead = [
+        (page.name, link) for page in pages(repository) for link in links(page) if not (page.parent / link).exists()
+    ]
+    assert dead == []
+
+
+@pytest.mark.slow
+def test_every_training_that_is_shown_can_be_composed(repository: Path, tmp_path: Path) -> None:
+    """Those that take too long to execute here name keys and choices that exist."""
+    shown = set().union(*(trainings(page) for page in pages(repository)))
+    assert len(shown) >= 3
+    refused = {words: run_script("train", *words, "--cfg", "job", cwd=tmp_path).stderr for words in shown}
+    assert {words: stderr for words, stderr in refused.items() if stderr} == {}
+
+
+def test_the_attention_table_is_the_folder_of_choices(repository: Path) -> None:
+    choices = {path.stem for path in (repository / "configs" / "attention").glob("*.yaml")}
+    assert set(first_column(repository / "README.md", "`attention=`")) == choices
+
+
+def test_the_line_to_edit_stands_in_the_configuration(repository: Path) -> None:
+    configured = (repository / "configs" / "train.yaml").read_text(encoding="utf-8").split("\n")
+    shown = (repository / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
+    assert shown.split()
+    assert [line for line in shown.rstrip("\n").split("\n") if line not in configured] == []

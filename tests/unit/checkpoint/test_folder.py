@@ -1,0 +1,110 @@
+"""Run folders: names and paths, what exists, and the lock."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seq2seq.checkpoint import RunFolder, find_run
+from seq2seq.errors import CheckpointError, StorageError
+
+
+def test_what_lies_where(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "demo")
+    assert folder.name == "demo"
+    relative = [
+        folder.config_file,
+        folder.tokenizer_folder,
+        folder.metrics_file,
+        folder.eval_folder,
+        folder.checkpoint(12),
+        folder.best,
+    ]
+    assert [str(path.relative_to(folder.path)) for path in relative] == [
+        "config.yaml",
+        "tokenizer",
+        "metrics.jsonl",
+        "eval",
+        "checkpoints/step-12",
+        "best",
+    ]
+
+
+def test_steps_are_numbers_and_only_finished_ones(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    assert folder.steps() == []
+    for name in ("step-100", "step-20", "step-3", ".tmp-step-4", ".old-step-5", "step-x", "notes"):
+        (folder.checkpoints / name).mkdir(parents=True)
+    (folder.checkpoints / "step-7").write_text("a file")
+    assert folder.steps() == [3, 20, 100]
+
+
+def begin(path: Path) -> None:
+    path.mkdir(parents=True)
+    (path / "config.yaml").write_text("seed: 1\n")
+
+
+def test_find_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    begin(tmp_path / "runs" / "multi30k")
+    (tmp_path / "runs" / "empty").mkdir()
+    assert find_run("multi30k").path == find_run("runs/multi30k").path == Path("runs/multi30k")
+    for run, message in [
+        ("multi30", "no run multi30 in runs: did you mean multi30k? there are: multi30k"),
+        ("zebra", "no run zebra in runs: there are: multi30k"),
+        ("empty", "no run empty in runs: there are: multi30k"),
+        ("runs/empty", "runs/empty is not a run: it has no config.yaml"),
+        ("./elsewhere/zebra", "no run zebra in elsewhere: there are no runs yet: scripts/train.py makes one"),
+    ]:
+        with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
+            find_run(run)
+
+
+def test_many_runs_are_not_all_listed(tmp_path: Path) -> None:
+    for number in range(30):
+        begin(tmp_path / f"run{number:02}")
+    with pytest.raises(CheckpointError, match=r"run19 and 10 more$"):
+        find_run(str(tmp_path / "zzz"))
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from seq2seq.checkpoint.folder import RunFolder
+with RunFolder(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_trainers_cannot_hold_one_run_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "demo")
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with (
+            pytest.raises(CheckpointError, match=rf"run demo is being trained by process {other.pid} on "),
+            folder.lock(),
+        ):
+            raise AssertionError("two hold the lock")
+    finally:
+        other.kill()
+        other.wait()
+    with folder.lock():
+        pass
+    with folder.lock():  # it can be taken again
+        pass
+
+
+def test_a_lock_in_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(StorageError, match="cannot write in the run folder"),
+        RunFolder(tmp_path / "file" / "run").lock(),
+    ):
+        pass

@@ -1,0 +1,100 @@
+"""A small tree of choices around the real scripts' YAML, so that these tests need no real part."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seq2seq.config.command_line import Script
+from seq2seq.config.composition import Composition, compose
+from seq2seq.config.loading import EVALUATE_KEYS, TRAIN_KEYS, TRANSLATE_KEYS, load_run, load_train
+from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
+from seq2seq.config.targets import Targets
+
+TARGETS = Targets(packages=("sample_parts",))
+CHOICES = {
+    "data/cldr": "Source\nfiles: {train: {source: a, target: b}, test: {source: c, target: d}}\nlocale: null",
+    "data/corpus": "Source\nfiles: {train: {source: '${data_root}/a'}, test: {source: '${data_root}/c'}}\nlocale: de",
+    "tokenizer/unigram": "Plain",
+    "position/sinusoidal": "Plain",
+    "attention/bahdanau": "Wide\ndropout: 0.0\nattn_dim: 256",
+    "attention/luong_dot": "Small\ndropout: 0.0",
+    "encoder/lstm": "Recurrent\nhidden_size: 256\nlayers: 1\nmode: before\nbias: true",
+    "encoder/gru": "Recurrent\nhidden_size: 128\nlayers: 1\nmode: before\nbias: true",
+    "decoder/lstm": "Recurrent\nhidden_size: 256\nlayers: 1\nmode: after\nbias: false",
+    "generator/softmax": "Plain",
+    "objective/cross_entropy": "Plain",
+    "schedule/inverse_sqrt": "Decay\nwarmup: 1000\nhorizon: null",
+    "search/beam": "Beam\nbeam_size: 5\nlength_penalty: 1.0\nmax_length: [200, 1.5]",
+    "search/greedy": "Greedy\nmax_length: [200, 1.5]",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of configurations; the working directory is above it, and no SEQ2SEQ_DATA is set."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEQ2SEQ_DATA", raising=False)
+    configs = tmp_path / "configs"
+    for name in ("train.yaml", "evaluate.yaml", "translate.yaml", "trainer/default.yaml"):
+        write(configs / name, (repository / "configs" / name).read_text())
+    for name, text in CHOICES.items():
+        write(configs / f"{name}.yaml", f"_target_: sample_parts.{text}\n_partial_: true\n")
+    write(
+        configs / "optimizer/adamw.yaml", "_target_: torch.optim.AdamW\n_partial_: true\nlr: 1e-3\nbetas: [0.9, 0.98]\n"
+    )
+    write(configs / "metrics/translation.yaml", "bleu:\n  _target_: sample_parts.Score\n  tokenize: 13a\n")
+    return configs
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def experiment(folder: Path) -> Callable[[str], None]:
+    """Writes configs/experiment/tiny/mine.yaml."""
+    return lambda text: write(folder / "experiment/tiny/mine.yaml", text)
+
+
+def load(composed: Composition) -> TrainSettings:
+    return load_train(composed, targets=Targets(packages=TARGETS.packages))
+
+
+@pytest.fixture
+def train(folder: Path) -> Script:
+    """scripts/train.py over the small tree."""
+    return Script("train", folder, TRAIN_KEYS, load, targets=TARGETS)
+
+
+@pytest.fixture
+def evaluate(folder: Path) -> Script:
+    """scripts/evaluate.py over the small tree."""
+    return Script(
+        "evaluate",
+        folder,
+        EVALUATE_KEYS,
+        lambda composed: load_run(composed, EvaluateSettings, targets=TARGETS),
+        of_run=True,
+        targets=TARGETS,
+    )
+
+
+@pytest.fixture
+def translate(folder: Path) -> Script:
+    """scripts/translate.py over the small tree."""
+    return Script(
+        "translate",
+        folder,
+        TRANSLATE_KEYS,
+        lambda composed: load_run(composed, TranslateSettings, targets=TARGETS),
+        of_run=True,
+        targets=TARGETS,
+    )
+
+
+@pytest.fixture
+def settings(folder: Path) -> Callable[..., TrainSettings]:
+    """Settings of train.yaml with these overrides, composed as Hydra would."""
+    return lambda *overrides: load(compose(folder, "train", overrides))

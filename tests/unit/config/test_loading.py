@@ -1,0 +1,231 @@
+"""From compositions to settings: for training, and for the scripts that work on a run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sample_parts import Beam, Greedy, Recurrent
+
+from seq2seq.config import read_config, write_config
+from seq2seq.config.command_line import Script, check
+from seq2seq.config.composition import compose
+from seq2seq.config.loading import load_train
+from seq2seq.config.problems import Mistakes
+from seq2seq.config.schema import EvaluateSettings, TrainerSettings, TrainSettings
+from seq2seq.config.targets import Targets
+from seq2seq.errors import CheckpointError
+
+TARGETS = Targets(packages=("sample_parts",))
+
+
+def mistakes(make: Callable[[], object]) -> tuple[str, ...]:
+    with pytest.raises(Mistakes) as caught:
+        make()
+    return caught.value.lines
+
+
+def test_settings_are_plain_resolved_and_named(settings: Callable[..., TrainSettings]) -> None:
+    found = settings("data=corpus", "encoder=gru", "run='7'", "data_root=/corpora", "trainer.max_minutes=5")
+    assert (found.run, found.data_root, found.tie) == ("7", "/corpora", "target")
+    assert found.data.arguments["files"]["train"] == {"source": "/corpora/a"}
+    assert (found.encoder.name, found.encoder.target, found.encoder.arguments["hidden_size"]) == ("gru", Recurrent, 128)
+    assert isinstance(found.trainer, TrainerSettings)
+    assert found.trainer.max_minutes == 5.0
+    assert (found.choices["encoder"], found.choices["trainer"]) == ("gru", "default")
+    assert found.metrics["bleu"].arguments == {"tokenize": "13a"}
+    assert found.plain["encoder"]["_target_"] == "sample_parts.Recurrent"
+    assert found.plain["optimizer"]["_target_"] == "torch.optim.AdamW"
+    assert found.plain["data"]["files"]["test"] == {"source": "/corpora/c"}
+
+
+def test_data_root_comes_from_the_environment_as_text(
+    settings: Callable[..., TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings().data_root == "data"
+    monkeypatch.setenv("SEQ2SEQ_DATA", "7")
+    assert settings().data_root == "7"
+    assert settings("data_root=here").data_root == "here"
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("seed=-1", "seed=-1: expected 0 or more, got -1"),
+        ("run=''", "run=: expected a name (runs/NAME) or a path with a slash, got ''"),
+        ("run=..", "run=..: expected a name (runs/NAME) or a path with a slash, got '..'"),
+        ("embedding.dropout=1", "embedding.dropout=1: expected a share from 0 to below 1, got 1.0"),
+        ("length.max_source=0", "length.max_source=0: expected more than 0, got 0"),
+        ("trainer.patience=0", "trainer.patience=0: expected more than 0, got 0"),
+        (
+            "trainer.max_updates=null",
+            "trainer.max_updates=null: the run has no end: give max_updates, max_epochs or max_minutes",
+        ),
+        ("search.beam_size=0", "search.beam_size=0: expected 1 or more, got 0"),
+        ("data.files={}", None),
+        ("seed=???", "seed=???: must be given: a whole number"),
+        ("encoder._target_=os.system", None),
+    ],
+)
+def test_values_of_the_right_type_may_still_be_wrong(
+    settings: Callable[..., TrainSettings], override: str, line: str | None
+) -> None:
+    if line:
+        assert mistakes(lambda: settings(override)) == (line,)
+    elif override.startswith("encoder"):
+        assert "'os.system' is not allowed" in mistakes(lambda: settings(override))[0]
+    else:  # Hydra merges {} into what is there
+        assert settings(override).data.arguments["files"]
+
+
+def test_a_horizon_is_needed_where_no_number_of_updates_is_given(settings: Callable[..., TrainSettings]) -> None:
+    lines = mistakes(lambda: settings("trainer.max_updates=null", "trainer.max_epochs=3"))
+    assert lines == ("configs/schedule/inverse_sqrt.yaml:3: schedule.horizon: "
+                     "must be given where trainer.max_updates is null",)  # fmt: skip
+    assert settings("trainer.max_updates=null", "trainer.max_epochs=3", "schedule.horizon=9").schedule
+
+
+def test_an_interpolation_that_leads_nowhere_is_a_mistake(folder: Path, settings: Callable[..., TrainSettings]) -> None:
+    path = folder / "encoder/lstm.yaml"
+    path.write_text(path.read_text().replace("256", "${embeding.size}").replace("layers: 1", "layers: ${seed}"))
+    lines = mistakes(settings)
+    assert lines[0] == "configs/encoder/lstm.yaml:2: encoder.hidden_size: Interpolation key 'embeding.size' not found"
+
+
+def test_checks_are_told_beside_other_mistakes_and_only_of_what_is_certain(folder: Path) -> None:
+    def check_width(found: TrainSettings) -> list[str]:
+        return [f"{1 / found.encoder.arguments['hidden_size']} of it"]
+
+    def load(*overrides: str) -> TrainSettings:
+        return load_train(compose(folder, "train", overrides), checks=[check_width], targets=TARGETS)
+
+    assert mistakes(lambda: load("encoder.hidden_size=2")) == ("0.5 of it",)
+    assert mistakes(lambda: load("encoder.hidden_size=2", "seed=x"))[1:] == ("0.5 of it",)
+    assert mistakes(lambda: load("encoder.hidden_size=x"))[1:] == ()
+    with pytest.raises(ZeroDivisionError):  # nothing else is wrong: then it is a bug, and shown
+        load("encoder.hidden_size=0")
+
+
+def test_the_tests_targets_are_not_allowed_outside(folder: Path) -> None:
+    lines = mistakes(lambda: load_train(compose(folder, "train")))
+    assert lines[0].startswith("configs/data/cldr.yaml:1: data._target_: 'sample_parts.Source' is not allowed")
+
+
+@pytest.fixture
+def run(settings: Callable[..., TrainSettings]) -> TrainSettings:
+    """A run in runs/one, trained with beam 4 on a corpus below /old."""
+    found = settings("run=one", "data=corpus", "data_root=/old", "search.beam_size=4", "device=cpu", "seed=3")
+    Path("runs/one").mkdir(parents=True)
+    write_config(found, Path("runs/one/config.yaml"))
+    return found
+
+
+def load(script: Script, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
+    return script.load(compose(script.folder, script.name, check(script, words)))
+
+
+def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSettings) -> None:
+    own, found = load(evaluate, "run=one")
+    assert own == EvaluateSettings("one", "test", "best", None, 1000, {})
+    assert found == run
+
+
+def test_only_what_is_typed_changes_it(evaluate: Script, run: TrainSettings) -> None:
+    own, found = load(
+        evaluate, "run=one", "search.beam_size=1", "split=valid", "device=auto", "trainer.tokens_per_batch=9"
+    )
+    assert (own.split, own.changed) == ("valid", {"search.beam_size": 1})
+    assert (found.search.target, found.search.name) == (Beam, "beam")
+    assert found.search.arguments == {**run.search.arguments, "beam_size": 1}
+    assert (found.device, found.trainer.tokens_per_batch) == ("auto", 9)
+    assert replace(found, search=run.search, device="cpu", trainer=run.trainer, plain=run.plain) == run
+
+
+def test_another_choice_replaces_the_runs(evaluate: Script, run: TrainSettings) -> None:
+    own, found = load(evaluate, "run=one", "search=greedy", "data=cldr")
+    assert (found.search.target, found.search.name) == (Greedy, "greedy")
+    assert own.changed["search._target_"] == "sample_parts.Greedy"
+    assert "search.beam_size" not in found.search.arguments
+    assert (found.data.name, found.choices["search"]) == ("cldr", "greedy")
+    assert found.data.arguments["locale"] is None
+
+
+def test_corpora_are_found_again_below_another_root(evaluate: Script, run: TrainSettings) -> None:
+    found = load(evaluate, "run=one", "data_root=/new")[1]
+    assert found.data.arguments["files"] == {"train": {"source": "/new/a"}, "test": {"source": "/new/c"}}
+    found = load(evaluate, "run=one", "data=corpus")[1]
+    assert found.data.arguments["files"]["train"] == {"source": "/old/a"}
+
+
+def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
+    Path("runs/one").rename("else where")
+    own, found = load(evaluate, "run=./else where", "data.files.extra.source=a=b")
+    assert own.run == found.run == "./else where"
+    assert found.data.arguments["files"]["extra"] == {"source": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        ([], ["run=NAME: must be given (NAME means runs/NAME, anything with a slash is a path)"]),
+        (["run=one", "search.beam_sise=1"], ["search.beam_sise=1: no such key; did you mean beam_size? "
+                                             "search=beam takes: beam_size, length_penalty, max_length"]),
+        (["run=one", "search=greedy", "search.beam_size=1"], ["search.beam_size=1: no such key. "
+                                                              "search=greedy takes: max_length"]),
+        (["run=one", "search.beam_size=x"], ["search.beam_size=x: expected a whole number, got 'x'"]),
+        (["run=one", "encoder=gru", "split=1"], ["encoder=gru: evaluate.py does not choose its encoder; it chooses: "
+                                                 "data, metrics, search, trainer"]),
+        (["run=one", "encoder.layers=2"], ["encoder.layers=2: it is part of the trained run; what can be changed "
+                                           "lies below: data, metrics, search, trainer"]),
+        (["run=one", "tie=all"], ["tie=all: it is part of the trained run; what can be changed "
+                                  "lies below: data, metrics, search, trainer"]),
+        (["run=one", "spilt=test"], ["spilt=test: no such key; did you mean split?"]),
+        (["run=one", "device=gpu", "bootstrap=-1"], [
+            "bootstrap=-1: expected 0 or more, got -1",
+            "device=gpu: expected one of auto, cpu, cuda, got 'gpu'; did you mean cpu?",
+        ]),
+        (["run=one", "checkpoint=step5"], ["checkpoint=step5: expected best, last, average or step-N, got 'step5'"]),
+        (["run=one", "+search.beam_size=1"], [
+            "+search.beam_size=1: keys are given without +, and only those that exist"
+        ]),
+        (["run=non", "+x=1"], ["+x=1: keys are given without +, and only those that exist",
+                               "run=non: there is no runs/non/config.yaml; did you mean one? Runs here: one"]),
+    ],
+)  # fmt: skip
+def test_mistakes_beside_a_run_are_told(
+    evaluate: Script, run: TrainSettings, words: list[str], lines: list[str]
+) -> None:
+    assert mistakes(lambda: load(evaluate, *words)) == tuple(lines)
+
+
+def test_a_missing_or_broken_run_is_no_matter_of_configuration(evaluate: Script, run: TrainSettings) -> None:
+    with pytest.raises(CheckpointError, match="did you mean one\\?"):
+        load(evaluate, "run=on")
+    Path("runs/one/config.yaml").write_text("a: [")
+    with pytest.raises(CheckpointError, match=r"runs/one/config[.]yaml: line 1"):
+        load(evaluate, "run=one")
+    Path("runs/one/config.yaml").write_text("a: 1\n")
+    with pytest.raises(CheckpointError, match="not the configuration of a run"):
+        load(evaluate, "run=one")
+
+
+def test_a_stored_configuration_is_data_and_checked_like_any(evaluate: Script, run: TrainSettings) -> None:
+    path = Path("runs/one/config.yaml")
+    path.write_text(path.read_text().replace("sample_parts.Plain", "os.system", 1).replace("layers: 1", "layers: x", 1))
+    lines = mistakes(lambda: load(evaluate, "run=one"))
+    assert [line.split(":")[0] for line in lines] == ["runs/one/config.yaml"] * 2
+    assert "tokenizer._target_: 'os.system' is not allowed" in lines[0]
+    assert "encoder.layers: expected a whole number, got 'x'" in lines[1]
+
+
+def test_translate_takes_files_and_searches(translate: Script, run: TrainSettings) -> None:
+    own, found = load(translate, "run=one", "input=007", "search.length_penalty=0")  # type: ignore[misc]
+    assert (own.input, own.output, own.changed) == ("007", None, {"search.length_penalty": 0.0})
+    assert found.search.arguments["length_penalty"] == 0.0
+    assert mistakes(lambda: load(translate, "run=one", "data=cldr"))[0].startswith("data=cldr: translate.py does not")
+
+
+def test_a_stored_configuration_reads_back_as_it_was(run: TrainSettings) -> None:
+    stored = read_config(Path("runs/one/config.yaml"))
+    assert stored.pop("choices") == run.choices
+    assert stored == run.plain

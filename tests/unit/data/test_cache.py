@@ -1,0 +1,107 @@
+import errno
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from seq2seq.data.cache import MANIFEST, cached, is_intact, key_of
+from seq2seq.errors import StorageError
+
+
+def builder(content: bytes, made: list[bytes]):
+    def build(folder: Path) -> None:
+        made.append(content)
+        (folder / "file").write_bytes(content)
+
+    return build
+
+
+def test_an_entry_is_made_once(tmp_path: Path):
+    made: list[bytes] = []
+    places = {cached(tmp_path, "kind", "key", builder(b"a", made)) for _ in range(3)}
+    assert made == [b"a"] and places == {tmp_path / "kind" / "key"}
+    assert (tmp_path / "kind" / "key" / "file").read_bytes() == b"a"
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
+
+
+DAMAGE = {
+    "a flipped bit": lambda place: (place / "file").write_bytes(b"b"),
+    "a cut file": lambda place: (place / "file").write_bytes(b""),
+    "a missing file": lambda place: (place / "file").unlink(),
+    "a file too many": lambda place: (place / "more").touch(),
+    "no manifest": lambda place: (place / MANIFEST).unlink(),
+    "a damaged manifest": lambda place: (place / MANIFEST).write_bytes(b"\xff{"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture):
+    made: list[bytes] = []
+    place = cached(tmp_path, "kind", "key", builder(b"a", made))
+    DAMAGE[damage](place)
+    assert not is_intact(place)
+    assert cached(tmp_path, "kind", "key", builder(b"a", made)) == place
+    assert made == [b"a", b"a"] and is_intact(place) and "is damaged and is made again" in caplog.text
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
+
+
+def test_a_failed_build_leaves_nothing(tmp_path: Path):
+    def build(folder: Path) -> None:
+        (folder / "file").write_bytes(b"half")
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        cached(tmp_path, "kind", "key", build)
+    assert list((tmp_path / "kind").iterdir()) == []
+
+
+def test_a_full_disk_is_said(tmp_path: Path):
+    def build(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageError, match=r"cannot be written: No space left on device. Free some space or choose"):
+        cached(tmp_path, "kind", "key", build)
+
+
+def test_a_cache_that_is_a_file_is_said(tmp_path: Path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(StorageError, match=r"the cache .*cache cannot be written: "):
+        cached(tmp_path / "cache", "kind", "key", builder(b"a", []))
+
+
+def _build_slowly(cache: Path, number: int) -> None:
+    def build(folder: Path) -> None:
+        for part in range(5):
+            (folder / f"part{part}").write_bytes(b"the same" * 1000)
+            time.sleep(0.01)
+
+    place = cached(cache, "kind", "key", build)
+    assert is_intact(place)
+
+
+def test_processes_that_make_it_at_once_all_get_it(tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_build_slowly, args=(tmp_path, number)) for number in range(6)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 6
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"] and is_intact(tmp_path / "kind" / "key")
+
+
+def test_what_a_killed_process_left_is_swept_up_a_day_later(tmp_path: Path):
+    old, new = tmp_path / "kind" / ".other-abc", tmp_path / "kind" / ".other-def"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    cached(tmp_path, "kind", "key", builder(b"a", []))
+    assert new.exists() and not old.exists()
+
+
+def test_keys_tell_values_apart():
+    parts = [(1,), ("1",), (1, 2), ([1, 2],), ({"a": 1, "b": 2},), ({"a": 1},), (None,), (True,)]
+    assert len({key_of(*part) for part in parts}) == len(parts)
+    assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from seq2seq.data.files import FilePair, ParallelFiles
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.types import Pair
+
+NONE = FilePair(None, None)
+
+
+def files(root: Path, **given: FilePair | dict[str, FilePair]) -> ParallelFiles:
+    pair = FilePair("a", "b")
+    settings = {"train": pair, "valid": pair, "test": NONE, "extra": {}, **given}
+    return ParallelFiles(root=str(root), source_language=None, target_language=None, **settings)
+
+
+def write(root: Path, a: str, b: str) -> None:
+    (root / "a").write_bytes(a.encode())
+    (root / "b").write_bytes(b.encode())
+
+
+def test_line_n_belongs_to_line_n(tmp_path: Path):
+    write(tmp_path, "eins\nzwei\u2028drei\n\n", "one\ntwo\r\nx\n")
+    data = files(tmp_path, extra={"more": FilePair("b", "a")})
+    assert data.splits() == ("train", "valid", "more")
+    assert list(data.read("train")) == [Pair("eins", "one"), Pair("zwei\u2028drei", "two"), Pair("", "x")]
+    assert next(data.read("more")) == Pair("one", "eins")
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "counts"), [("1\n2\n3\n", "1\n", (3, 1)), ("1\n", "1\n2\n3\n4", (1, 4)), ("", "1\n", (0, 1))]
+)
+def test_unequal_files_stop_with_both_counts(tmp_path: Path, a: str, b: str, counts: tuple[int, int]):
+    write(tmp_path, a, b)
+    with pytest.raises(DataError) as error:
+        list(files(tmp_path).read("train"))
+    expected = f"train: {tmp_path / 'a'} has {counts[0]} lines but {tmp_path / 'b'} has {counts[1]}"
+    assert expected in str(error.value)
+
+
+def test_empty_files_stop(tmp_path: Path):
+    write(tmp_path, "", "")
+    with pytest.raises(DataError, match=r"valid: .*a and .*b are empty"):
+        list(files(tmp_path).read("valid"))
+
+
+def test_an_unknown_split_brings_those_there_are(tmp_path: Path):
+    with pytest.raises(DataError, match="there is no split 'vaild': did you mean 'valid'"):
+        list(files(tmp_path).read("vaild"))
+
+
+def test_half_a_split_is_a_mistake_in_the_settings(tmp_path: Path):
+    with pytest.raises(ConfigError) as error:
+        files(tmp_path, test=FilePair("a", None), extra={"train": FilePair("a", "b"), "more": NONE})
+    assert str(error.value).splitlines() == [
+        "data.extra.train: data.train names that split; choose another",
+        "data.test.target must be given: a file of text",
+        "data.extra.more.source must be given: a file of text",
+    ]
+
+
+def test_the_fingerprint_follows_the_bytes_of_both_files(tmp_path: Path):
+    seen = set()
+    for a, b in (("x\n", "y\n"), ("x\n", "z\n"), ("y\n", "z\n"), ("x", "y\n")):
+        write(tmp_path, a, b)
+        seen.add(files(tmp_path).fingerprint("train"))
+    assert len(seen) == 4
+    write(tmp_path, "x\n", "y\n")
+    assert files(tmp_path).fingerprint("train") in seen
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("folder", "valid", "counts"), [("multi30k", "val", (29000, 1014)), ("tatoeba-de-en", "valid", (160147, 2500))]
+)
+def test_the_named_corpora_have_the_pairs_they_should(
+    data_root: Path, folder: str, valid: str, counts: tuple[int, int]
+):
+    given = {"train": FilePair("train.de.gz", "train.en.gz"), "valid": FilePair(f"{valid}.de.gz", f"{valid}.en.gz")}
+    data = files(data_root / folder, **given)
+    assert tuple(sum(1 for _ in data.read(split)) for split in data.splits()) == counts

@@ -1,0 +1,167 @@
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from seq2seq.data.columns import ColumnsOf
+from seq2seq.data.table import Table
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.types import Pair
+
+# What loaders are known to alter: words for nothing, numbers, dates, line breaks, quotes, separators, spaces.
+TEXTS = [
+    "NA",
+    "None",
+    "null",
+    "nan",
+    "",
+    "1",
+    "1.50",
+    "true",
+    "2021-01-01",
+    "2021-01-01 00:00:00",
+    " a ",
+    "x\u2028y\x85z",
+]
+QUOTED = ['say "hi"', "a,b", "two\nlines"]
+
+
+def table(root: Path, **given) -> Table:
+    settings = {"format": "auto", "header": None, "source": "s", "target": "t", "references": [], "test": None}
+    settings |= {"train": "f.csv", "valid": "f.csv", "extra": {}, "columns_of": {}}
+    return Table(root=str(root), **settings | given)
+
+
+def as_jsonl(texts: list[str]) -> bytes:
+    return "".join(json.dumps({"s": text, "t": text, "n": 1}, ensure_ascii=False) + "\n" for text in texts).encode()
+
+
+def as_csv(texts: list[str]) -> bytes:
+    stream = io.StringIO()
+    csv.writer(stream).writerows([["s", "t", "n"], *([text, text, 1] for text in texts)])
+    return stream.getvalue().encode()
+
+
+def as_tsv(texts: list[str]) -> bytes:
+    return "".join(f"{row}\n" for row in ["s\tt\tn", *(f"{text}\t{text}\t1" for text in texts)]).encode()
+
+
+def as_parquet(texts: list[str]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"s": texts, "t": texts, "n": [1] * len(texts)}), stream)
+    return stream.getvalue()
+
+
+FORMATS = [
+    ("f.jsonl", as_jsonl, TEXTS + QUOTED),
+    ("f.json", as_jsonl, TEXTS[8:9]),
+    ("f.csv", as_csv, TEXTS + QUOTED),
+    ("f.tsv", as_tsv, [*TEXTS, *QUOTED[:2], '"']),
+    ("f [1]=*#.parquet", as_parquet, TEXTS + QUOTED),
+]
+
+
+@pytest.mark.parametrize(("name", "write", "texts"), FORMATS)
+def test_texts_arrive_as_they_were_written(tmp_path: Path, name: str, write, texts: list[str]):
+    (tmp_path / name).write_bytes(write(texts))
+    assert list(table(tmp_path, train=name).read("train")) == [Pair(text, text) for text in texts]
+
+
+@pytest.mark.parametrize(("name", "write", "texts"), FORMATS[:4])
+def test_gzipped_tables_are_read_too(tmp_path: Path, name: str, write, texts: list[str]):
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(write(texts)))
+    assert list(table(tmp_path, train=f"{name}.gz").read("train")) == [Pair(text, text) for text in texts]
+
+
+def test_a_file_changed_within_the_same_second_is_not_stale(tmp_path: Path):
+    import os
+
+    path = tmp_path / "f.parquet"
+    seen = []
+    for text in ("first", "other"):
+        path.write_bytes(as_parquet([text]))
+        os.utime(path, (1, 1))
+        data = table(tmp_path, train="f.parquet")
+        seen.append((next(data.read("train")).source, data.fingerprint("train")))
+    assert [text for text, _ in seen] == ["first", "other"]
+    assert seen[0][1] != seen[1][1]
+
+
+def test_each_split_has_its_own_columns_and_references(tmp_path: Path):
+    (tmp_path / "f.jsonl").write_text('{"s": "a", "t": "b"}\n')
+    (tmp_path / "g.jsonl").write_text(
+        '{"s": "a", "one": "b", "two": "c", "many": ["d", "e"], "x": {"y": "z"}, "no": null}\n'
+    )
+    own = ColumnsOf(source="x.y", target="one", references=["one", "two", "many", "no"])
+    data = table(tmp_path, train="f.jsonl", valid="f.jsonl", test="g.jsonl", columns_of={"test": own})
+    assert list(data.read("train")) == [Pair("a", "b")]
+    assert list(data.read("test")) == [Pair("z", "b", ("b", "c", "d", "e"))]
+
+
+def test_tables_without_a_header_get_their_columns_named(tmp_path: Path):
+    (tmp_path / "f.tsv").write_bytes(b"one\teins\t1\r\ntwo\tzwei\t2\r\n")
+    data = table(tmp_path, train="f.tsv", header=["s", "t", "id"])
+    assert list(data.read("train")) == [Pair("one", "eins"), Pair("two", "zwei")]
+
+
+BAD = [
+    ("f.jsonl", b'{"s": "a", "t": "b"}\n{"s": oops}\n', "f.jsonl, line 2 is not JSON"),
+    ("f.jsonl", b'["a", "b"]\n', "f.jsonl, line 1 holds no JSON object"),
+    ("f.jsonl", b'{"s": "a", "target": "b"}\n', "line 1: there is no column 't'; there are: s, target"),
+    ("f.jsonl", b'{"s": "a", "t": null}\n', "line 1: column 't' has no value"),
+    ("f.jsonl", b'{"s": "a", "t": 5}\n', "line 1: column 't' holds 5, which is no text"),
+    ("f.jsonl", b'\n{"s": "\\ud800", "t": "a"}\n', "line 2: column 's' holds half a surrogate pair"),
+    ("f.jsonl", b'{"s": "\xff", "t": "a"}\n', "line 1: byte 8 (0xff) is not UTF-8"),
+    ("f.jsonl", b"", "train: "),
+    ("f.csv", b"s,t\na,b\nc\n", "f.csv, line 3 has 1 fields, but there are 2 columns"),
+    ("f.csv", b's,t\n"a"b,c\n', "f.csv, line 2 is not csv"),
+    ("f.csv", b"s,u\na,b\n", "f.csv, line 2: there is no column 't'; there are: s, u"),
+    ("f.csv", b"s,t\n", "has no rows"),
+    ("f.tsv", b"s\tt\na\tb\tc\n", "f.tsv, line 2 has 3 fields, but there are 2 columns; a tab"),
+    ("f.parquet", b"s,t\na,b\n", "f.parquet cannot be read as parquet"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD)
+def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, name: str, content: bytes, message: str):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as error:
+        list(table(tmp_path, train=name).read("train"))
+    assert message in str(error.value)
+
+
+def test_a_missing_column_of_parquet_is_said(tmp_path: Path):
+    (tmp_path / "f.parquet").write_bytes(as_parquet(["a"]))
+    with pytest.raises(DataError, match=r"f\.parquet, row 1: there is no column 'text'; there are: s, t, n"):
+        list(table(tmp_path, train="f.parquet", source="text").read("train"))
+
+
+def test_mistakes_in_the_settings_are_said_together(tmp_path: Path):
+    with pytest.raises(ConfigError) as error:
+        table(tmp_path, train="f.txt", valid="f.csv", test="f", columns_of={"tset": ColumnsOf(target="x")})
+    assert [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()] == [
+        "f.txt: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
+        "f: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
+        "data.columns_of.tset names no split: did you mean 'test'? There are: train, valid, test",
+    ]
+
+
+def test_the_format_may_be_given(tmp_path: Path):
+    (tmp_path / "f").write_bytes(as_tsv(["a"]))
+    assert list(table(tmp_path, format="tsv", train="f").read("train")) == [Pair("a", "a")]
+
+
+@pytest.mark.corpus
+def test_dialogsum_has_three_references_and_keeps_line_breaks(data_root: Path):
+    own = ColumnsOf(target="summary1", references=["summary1", "summary2", "summary3"])
+    names = {"train": "train.jsonl.gz", "valid": "dev.jsonl.gz", "test": "test.jsonl.gz"}
+    data = table(data_root / "dialogsum", source="dialogue", target="summary", columns_of={"test": own}, **names)
+    assert [sum(1 for _ in data.read(split)) for split in data.splits()] == [12460, 500, 500]
+    first = next(data.read("test"))
+    assert len(first.references) == 3 and "\n#Person2#" in first.source

@@ -1,0 +1,90 @@
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+
+from seq2seq.data.text import read_lenient, read_lines, suggestion
+from seq2seq.errors import DataError
+
+LINES = [
+    (b"", []),
+    (b"a\n", ["a"]),
+    (b"a", ["a"]),
+    (b"\n", [""]),
+    (b"a\n\nb\n", ["a", "", "b"]),
+    (b"a\r\nb\r\n", ["a", "b"]),
+    (b"a\r", ["a"]),
+    (b"a\rb\n", ["a\rb"]),
+    (b"a\r\r\n", ["a\r"]),
+    (b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n", ["a", "\ufeffb"]),
+    (b"  a\t \n", ["  a\t "]),
+    *((f"a{mark}b\nc\n".encode(), [f"a{mark}b", "c"]) for mark in "\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029\0"),
+]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.parametrize(("content", "expected"), LINES)
+def test_lines_end_at_lf_only(tmp_path: Path, content: bytes, expected: list[str], packed: bool):
+    path = tmp_path / "text"  # no suffix: gzip is known by its content
+    path.write_bytes(gzip.compress(content) if packed else content)
+    assert list(read_lines(path)) == expected
+    assert list(read_lenient(io.BytesIO(content))) == expected
+
+
+def test_plain_text_named_gz_is_read_too(tmp_path: Path):
+    path = tmp_path / "text.gz"
+    path.write_bytes(b"a\nb\n")
+    assert list(read_lines(path)) == ["a", "b"]
+
+
+BAD_BYTES = [
+    (b"a\nb\n\xc3\xa4 ab\xff\n", "line 3: byte 6 (0xff) is not UTF-8. Correct the line"),
+    (b"\xc3\n", "line 1: byte 1 (0xc3) is not UTF-8"),
+    (b"a\n\xed\xa0\x80\n", "line 2: byte 1 (0xed) is not UTF-8"),  # half a surrogate pair
+    (
+        b"\xff\xfea\x00\n\x00",
+        "line 1: byte 1 (0xff) is not UTF-8. It looks like UTF-16: convert it with iconv -f UTF-16",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_BYTES)
+def test_bytes_that_are_not_utf8_are_named(tmp_path: Path, content: bytes, message: str):
+    path = tmp_path / "bad.txt"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as error:
+        list(read_lines(path))
+    assert f"{path}, {message}" in str(error.value)
+
+
+def test_lenient_reading_replaces_and_counts():
+    counted: list[int] = []
+    stream = io.BytesIO(b"good\nb\xffa\xfed \xef\xbf\xbd\nfine \xef\xbf\xbd\n\xe2\x82\n")
+    lines = list(read_lenient(stream, counted.append))
+    assert lines == ["good", "b\ufffda\ufffdd \ufffd", "fine \ufffd", "\ufffd"]
+    assert counted == [2, 1]  # a U+FFFD that was there already is text
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path):
+    path = tmp_path / "cut.gz"
+    whole = gzip.compress("\n".join(f"line {i * i}" for i in range(5000)).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"cut\.gz is a damaged gzip file \(after line \d+\): .*Fetch or pack it again"):
+        list(read_lines(path))
+
+
+def test_a_missing_file_brings_the_nearest_name(tmp_path: Path):
+    (tmp_path / "train.de.gz").touch()
+    with pytest.raises(DataError, match=r"train\.de does not exist: did you mean 'train\.de\.gz'"):
+        list(read_lines(tmp_path / "train.de"))
+    with pytest.raises(DataError, match=r"nor does its folder .*nowhere"):
+        list(read_lines(tmp_path / "nowhere" / "train.de"))
+    with pytest.raises(DataError, match="is a folder; name a file in it"):
+        list(read_lines(tmp_path))
+
+
+def test_suggestions_name_what_there_is():
+    assert suggestion("vaild", ["train", "valid"]) == ": did you mean 'valid'? There are: train, valid"
+    assert suggestion("x", ["train"]) == "; there are: train"
+    assert suggestion("x", []) == "; there are: none"

@@ -1,0 +1,88 @@
+"""A package imports only itself and the layers below; siblings do not meet; only config/ sees Hydra and OmegaConf."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LAYERS = [
+    ["types", "errors"],
+    ["config", "tokenizer", "position", "loss", "optimizer", "schedule", "metrics"],
+    ["data", "layers"],
+    ["attention"],
+    ["encoder", "decoder", "generator"],
+    ["model"],
+    ["search", "checkpoint"],
+    ["training"],
+    ["analysis", "export", "serving"],
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "seq2seq").rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Every module that a file imports, late imports included, with its line; `from a import b` counts as a.b."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def package_of(path: Path) -> str:
+    return path.relative_to(ROOT / "seq2seq").with_suffix("").parts[0]
+
+
+def steps_out_of_line(package: str, module: str) -> bool:
+    """Whether a file of `package` may not import `module`."""
+    words = module.split(".")
+    if words[0] != "seq2seq" or len(words) == 1 or words[1] == package or words[1].startswith("__"):
+        return False
+    return words[1] not in RANK or RANK[words[1]] >= RANK[package]
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "expected"),
+    [
+        ("decoder", "seq2seq.attention.base", False),
+        ("decoder", "seq2seq.decoder.base", False),
+        ("decoder", "seq2seq.encoder.base", True),
+        ("data", "seq2seq.layers.rnn", True),
+        ("config", "seq2seq.model.builder", True),
+        ("config", "seq2seq.utils", True),
+        ("types", "seq2seq.errors", True),
+        ("config", "torch.nn", False),
+    ],
+)
+def test_the_rule_itself(package: str, module: str, expected: bool) -> None:
+    assert steps_out_of_line(package, module) is expected
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "seq2seq")))
+def test_imports_look_down(path: Path) -> None:
+    package = package_of(path)
+    if package == "__init__":
+        assert not [module for _, module in imported(path) if module.startswith("seq2seq")]
+        return
+    assert package in RANK, f"{package} has no place among the layers"
+    wrong = [f"line {line}: {module}" for line, module in imported(path) if steps_out_of_line(package, module)]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "seq2seq")))
+def test_hydra_and_omegaconf_stay_in_config(path: Path) -> None:
+    foreign = [module for _, module in imported(path) if module.split(".")[0] in ("hydra", "omegaconf")]
+    assert "hydra.main" not in foreign
+    assert "@hydra.main" not in path.read_text()
+    assert package_of(path) == "config" or foreign == []
+
+
+def test_scripts_are_thin() -> None:
+    scripts = sorted((ROOT / "scripts").glob("*.py"))
+    assert scripts
+    for path in scripts:
+        assert len(path.read_text().split("\n")) <= 51, path.name
+        assert "@hydra.main" in path.read_text(), path.name

@@ -1,0 +1,100 @@
+import pytest
+from sample_text import sentences, settings
+
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.types import BOS, EOS, PAD, UNK
+
+TEXT = sentences(400)
+OTHER = sentences(400, seed=1)
+TYPES = [("unigram", 320), ("bpe", 320), ("char", 320)]
+
+
+@pytest.mark.parametrize(("model_type", "size"), TYPES)
+@pytest.mark.parametrize("joint", [True, False])
+def test_training_gives_a_vocabulary_of_that_size(model_type: str, size: int, joint: bool):
+    tokenizer = settings(model_type=model_type, vocab_size=size, joint=joint).train(TEXT, OTHER)
+    assert tokenizer.joint == joint == (tokenizer.source is tokenizer.target)
+    if model_type == "char":  # every character, no more
+        characters = set("".join(TEXT + (OTHER if joint else []))) - {" "} | {"\u2581"}
+        assert tokenizer.source.size == 4 + 1 + 256 + len(characters)
+    else:
+        assert tokenizer.source.size == tokenizer.target.size == size
+    assert [tokenizer.source.piece(i) for i in (PAD, UNK, BOS, EOS)] == ["<pad>", "<unk>", "<s>", "</s>"]
+
+
+def test_a_joint_vocabulary_knows_both_sides_and_separate_ones_their_own():
+    joint = settings(model_type="char", byte_fallback=False).train(["aa b"], ["cc d"])
+    own = settings(model_type="char", byte_fallback=False, joint=False).train(["aa b"], ["cc d"])
+    assert joint.source.decode(joint.source.encode(["abcd"])) == ["abcd"]
+    assert UNK in own.source.encode(["c"])[0] and UNK not in own.source.encode(["a"])[0]
+    assert UNK in own.target.encode(["a"])[0] and UNK not in own.target.encode(["c"])[0]
+
+
+@pytest.mark.parametrize(("model_type", "size"), TYPES)
+def test_training_again_gives_the_same_model(model_type: str, size: int):
+    first, second = (settings(model_type=model_type, vocab_size=size).train(TEXT, OTHER) for _ in range(2))
+    assert first.source.model == second.source.model and first.fingerprint == second.fingerprint
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_a_vocabulary_larger_than_the_text_allows_names_the_largest(model_type: str):
+    with pytest.raises(
+        DataError, match=r"^tokenizer.vocab_size=9000: the joint text allows at most \d+ pieces"
+    ) as error:
+        settings(model_type=model_type, vocab_size=9000).train(TEXT, TEXT)
+    largest = int(str(error.value).split("tokenizer.vocab_size=")[-1].split()[0])
+    assert settings(model_type=model_type, vocab_size=largest).train(TEXT, TEXT).source.size == largest
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_a_vocabulary_too_small_for_the_characters_names_the_smallest(model_type: str):
+    with pytest.raises(DataError, match=r"the source text needs at least \d+ pieces for its characters") as error:
+        settings(model_type=model_type, vocab_size=100, joint=False).train(TEXT, TEXT)
+    smallest = int(str(error.value).split("at least ")[1].split()[0])
+    assert settings(model_type=model_type, vocab_size=smallest, joint=False).train(TEXT, TEXT).source.size == smallest
+
+
+def test_characters_in_too_small_a_vocabulary():
+    with pytest.raises(DataError, match=r"tokenizer.vocab_size=100 is smaller than the pieces that are always there"):
+        settings(model_type="char", vocab_size=100).train(TEXT, TEXT)
+
+
+@pytest.mark.parametrize("lines", [[], [""], ["", ""]])
+def test_empty_text_is_said(lines: list[str]):
+    with pytest.raises(DataError, match="the source text is empty: there is nothing to train the tokenizer on"):
+        settings(joint=False).train(lines, TEXT)
+
+
+NOT_SKIPPED = [
+    ("long", lambda line: " ".join([line] * 500)),  # over 4,192 bytes
+    ("long without a space", lambda line: (line.replace(" ", "") + "ж") * 500),
+    ("NUL", lambda line: f"{line} \0"),
+    ("U+2585", lambda line: f"\u2585{line}"),
+    ("tab", lambda line: f"{line}\t"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change"), NOT_SKIPPED, ids=[kind for kind, _ in NOT_SKIPPED])
+def test_no_line_is_passed_over_in_training(kind: str, change):
+    odd = [change("ж" + line) for line in TEXT[:20]]
+    tokenizer = settings(byte_fallback=False, vocab_size=100).train(TEXT[20:] + odd, TEXT)
+    assert UNK not in tokenizer.source.encode(["ж"])[0]
+
+
+def test_of_more_lines_than_allowed_evenly_spaced_ones_are_used():
+    few = settings(training_lines=134, joint=False).train(TEXT, OTHER)  # of 400 lines every third, first and last
+    same = settings(joint=False).train(TEXT[::3], OTHER[::3])
+    whole = settings(joint=False).train(TEXT, OTHER)
+    assert few.fingerprint == same.fingerprint != whole.fingerprint
+
+
+def test_mistaken_settings_are_said_together():
+    with pytest.raises(ConfigError) as error:
+        settings(model_type="char", sampling=0.5, character_coverage=1.5, training_lines=0, vocab_size=3)
+    assert [line.split(" ")[0] for line in str(error.value).splitlines()] == [
+        f"tokenizer.{key}" for key in ("character_coverage", "sampling", "training_lines", "vocab_size")
+    ]
+
+
+def test_sampling_is_no_part_of_what_is_trained():
+    assert settings(sampling=0.1).identity() == settings().identity() != settings(vocab_size=321).identity()

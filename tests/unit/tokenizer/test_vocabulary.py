@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_text import sentences, settings
+
+from seq2seq.errors import CheckpointError
+from seq2seq.tokenizer import Tokenizer, Vocabulary
+from seq2seq.types import BOS, EOS, PAD
+
+TEXT = sentences(300)
+TOKENIZERS = {kind: settings(model_type=kind).train(TEXT, TEXT) for kind in ("unigram", "bpe", "char")}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@given(text=st.text().filter(lambda text: "\u2581" not in text))
+def test_decoding_gives_the_text_back(kind: str, text: str):
+    vocabulary = TOKENIZERS[kind].source
+    assert vocabulary.decode(vocabulary.encode([text])) == [text]
+
+
+@pytest.mark.parametrize("text", ["", " ", "  a  b ", "\n", "a\nb", " \n\n a", "a\rb", "\t", "\0", "\u2028", "😀é́"])
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_white_space_line_breaks_and_the_unknown_survive(kind: str, text: str):
+    vocabulary = TOKENIZERS[kind].source
+    assert vocabulary.decode(vocabulary.encode([text])) == [text]
+
+
+def test_the_one_exception_becomes_a_space():
+    vocabulary = TOKENIZERS["bpe"].source
+    assert vocabulary.decode(vocabulary.encode(["a\u2581b"])) == ["a b"]
+
+
+def test_a_line_break_is_one_piece_also_without_byte_fallback():
+    vocabulary = settings(byte_fallback=False, vocab_size=80).train(TEXT, TEXT).source
+    (ids,) = vocabulary.encode(["ka\nlo"])
+    assert [vocabulary.piece(i) for i in ids].count("\n") == 1 and vocabulary.decode([ids]) == ["ka\nlo"]
+
+
+def test_decoding_passes_over_padding_begin_and_end():
+    vocabulary = TOKENIZERS["bpe"].source
+    (ids,) = vocabulary.encode([TEXT[0]])
+    assert vocabulary.decode([[BOS, *ids, EOS, PAD, PAD], [], [EOS]]) == [TEXT[0], "", ""]
+
+
+def test_encoding_gives_neither_begin_nor_end_and_nothing_for_nothing():
+    vocabulary = TOKENIZERS["unigram"].source
+    assert vocabulary.encode([]) == [] and vocabulary.encode([""]) == [[]]
+    assert not {PAD, BOS, EOS} & {i for row in vocabulary.encode(["<s> </s> <pad>", *TEXT]) for i in row}
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_what_is_saved_is_loaded(tmp_path: Path, joint: bool):
+    saved = settings(joint=joint).train(TEXT, sentences(300, seed=1))
+    saved.save(tmp_path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == (
+        ["joint.model"] if joint else ["source.model", "target.model"]
+    )
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded.joint == joint and loaded.fingerprint == saved.fingerprint
+    assert loaded.target.encode(TEXT) == saved.target.encode(TEXT)
+
+
+def test_a_missing_or_damaged_model_is_named(tmp_path: Path):
+    with pytest.raises(CheckpointError, match=r"source\.model cannot be read: No such file"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "joint.model").write_bytes(TOKENIZERS["bpe"].source.model[:1000])
+    with pytest.raises(CheckpointError, match=r"joint\.model is damaged or no tokenizer of ours"):
+        Tokenizer.load(tmp_path)
+
+
+def test_a_foreign_model_is_refused():
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    lines = iter(TEXT)
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_writer=model, vocab_size=60, minloglevel=2)
+    with pytest.raises(ValueError, match="must have the ids 0, 1, 2, 3"):
+        Vocabulary(model.getvalue())
