@@ -7,9 +7,9 @@ from seq2seq.config import CONFIGS, TRAIN_KEYS, Composition, Script, TrainSettin
 
 def settings(composed: Composition) -> TrainSettings:
     """The run's settings, its combination of parts found to be legal."""
-    from seq2seq.model.legality import problems
+    from seq2seq.training.checks import check
 
-    return load_train(composed, checks=[problems])
+    return load_train(composed, checks=[check])
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")

@@ -23,7 +23,7 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One example as text. `references` are the texts a hypothesis is scored against (the target, if none are given)."""
+    """One example as text. `references` are what a hypothesis is scored against (the target, if none are given)."""
 
     source: str
     target: str
@@ -32,7 +32,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch: rows of about the same length. `lengths` are the real source lengths; `pair_ids` index the data."""
+    """One micro-batch: rows of about the same length. `lengths` are of the sources; `pair_ids` index the data."""
 
     source: Int[Tensor, "B S"]
     source_mask: Bool[Tensor, "B S"]
@@ -91,7 +91,9 @@ class State:
         def rows(value: Any) -> Any:
             return value.advance(parents) if isinstance(value, State) else select_parents(value, parents)
 
-        changed = {f.name: _each(getattr(self, f.name), rows) for f in fields(self) if f.metadata.get("part") != "source"}
+        changed = {
+            f.name: _each(getattr(self, f.name), rows) for f in fields(self) if f.metadata.get("part") != "source"
+        }
         return replace(self, **changed)
 
 

@@ -61,9 +61,7 @@ def with_intervals(
     """The scores, each with its 95% bootstrap interval; as they are if `samples` is 0."""
     scores = dict(decoding.scores)
     for metric in metrics.values() if samples else ():
-        for name, (low, high) in bootstrap(
-            metric, decoding.texts, corpus_references(corpus), samples=samples
-        ).items():
+        for name, (low, high) in bootstrap(metric, decoding.texts, corpus_references(corpus), samples=samples).items():
             scores[name] = replace(scores[name], low=low, high=high)
     return scores
 

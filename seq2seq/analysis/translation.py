@@ -33,11 +33,15 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
         lines = read_lenient(source, damaged.append)
         number = 0
         while chunk := list(islice(lines, 1 if _is_interactive(source) else CHUNK)):
-            records = [_record(line, number + i, column, script.input) for i, line in enumerate(chunk, 1)] if as_json else []
+            records = (
+                [_record(line, number + i, column, script.input) for i, line in enumerate(chunk, 1)] if as_json else []
+            )
             texts = [record[column] for record in records] if as_json else chunk
             answers = answer(trained, search, settings.length.max_source, texts)
             if as_json:
-                written = (json.dumps({**r, "output": a}, ensure_ascii=False) for r, a in zip(records, answers, strict=True))
+                written = (
+                    json.dumps({**r, "output": a}, ensure_ascii=False) for r, a in zip(records, answers, strict=True)
+                )
             else:
                 written = (" ".join(text.split("\n")) for text in answers)
             target.write("".join(line + "\n" for line in written).encode())

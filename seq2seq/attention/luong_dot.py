@@ -10,7 +10,10 @@ from seq2seq.attention.base import ScoredAttention
 
 
 class LuongDotAttention(ScoredAttention):
-    """score(q, k) = q . k; query and memory must be equally wide. Shapes: query [B T D], keys [B S D]; scores [B T S]."""
+    """score(q, k) = q . k; query and memory must be equally wide.
+
+    Shapes: query [B T D], keys [B S D]; scores [B T S].
+    """
 
     @classmethod
     def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""No attention: the decoder knows the source from the encoder's summary alone (Sutskever et al. 2014, arXiv:1409.3215)."""
+"""No attention: the decoder knows the source by its summary alone (Sutskever et al. 2014, arXiv:1409.3215)."""
 
 from typing import Any
 

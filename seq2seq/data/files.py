@@ -15,7 +15,15 @@ GIVEN = {"train", "valid", "test"}
 
 @dataclass(frozen=True)
 class FilePair:
-    """A split: the file of sources and the file of targets. Both None: the split is not given."""
+    """A split: the file of sources and the file of targets."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class OptionalFilePair:
+    """A split that need not be given: then both are None."""
 
     source: str | None
     target: str | None
@@ -36,7 +44,7 @@ class ParallelFiles(TextData):
         target_language: str | None,
         train: FilePair,
         valid: FilePair,
-        test: FilePair,
+        test: OptionalFilePair,
         extra: dict[str, FilePair],
     ) -> None:
         self.root = Path(root) if root else Path()
@@ -44,7 +52,8 @@ class ParallelFiles(TextData):
         self.target_language = target_language
         self.files: dict[str, tuple[Path, Path]] = {}
         problems = [f"data.extra.{name}: data.{name} names that split; choose another" for name in GIVEN & extra.keys()]
-        for key, files in {"train": train, "valid": valid, "test": test, **extra}.items():
+        given: dict[str, FilePair | OptionalFilePair] = {"train": train, "valid": valid, "test": test, **extra}
+        for key, files in given.items():
             if files.source and files.target:
                 self.files[key] = (self.root / files.source, self.root / files.target)
             elif files.source or files.target or key in extra:

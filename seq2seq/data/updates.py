@@ -4,6 +4,8 @@ An epoch is sorted by length into blocks of about 2,000 real target tokens; shuf
 block's pairs have nearly the same two lengths, so that micro-batches cut from it hold little padding.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 BLOCK_TOKENS = 2048  # real target tokens; padding grows with smaller blocks, sameness of an update's pairs with larger
@@ -25,7 +27,7 @@ def plan_epoch(
     shuffled = [blocks[i] for i in random.permutation(len(blocks))]
     updates = max(1, round(len(blocks) / blocks_an_update))
     cuts = [len(blocks) * i // updates for i in range(updates + 1)]
-    return [shuffled[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [shuffled[start:end] for start, end in pairwise(cuts)]
 
 
 def _blocks(

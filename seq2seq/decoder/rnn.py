@@ -2,18 +2,18 @@
 arXiv:1508.04025, after it, with input feeding (section 3.3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seq2seq.layers.dropout import Dropout
 from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
+from seq2seq.layers.dropout import Dropout
 from seq2seq.layers.embedding import InputEmbedding
-from seq2seq.layers.rnn import Cell, CellState, RecurrentStack
+from seq2seq.layers.rnn import Cell, CellState, LoopWeights, RecurrentStack
 from seq2seq.types import Attended, Decoded, Memory, State, hypothesis_part
 
 
@@ -25,6 +25,7 @@ class RnnState(State):
     fed: Float[Tensor, "B K D"] | None = hypothesis_part()
     attention: AttentionState | None = None
     position: int = 0
+    weights: list[LoopWeights] | None = None  # of the cells, made ready at the first step
 
 
 class RnnDecoder(Decoder):
@@ -109,57 +110,52 @@ class RnnDecoder(Decoder):
         attended, _ = self.attention(outputs, state.attention, need_weights)
         return Decoded(self._features(outputs, attended, embedded), (attended,))
 
-    def step(
-        self, tokens: Int[Tensor, "B K"], state: RnnState, need_weights: bool = False
-    ) -> tuple[Decoded, RnnState]:
+    def step(self, tokens: Int[Tensor, "B K"], state: RnnState, need_weights: bool = False) -> tuple[Decoded, RnnState]:
         """One position of K hypotheses."""
         embedded = self.embedding.step(tokens, state.position)
         gates = self.stack.layers[0].project(embedded)
-        outputs, attended, state = self._advance(gates, state, self.stack.recurrent_weights(), need_weights)
+        outputs, attended, state = self._advance(gates, state, need_weights)
         features = self._features(outputs, attended, embedded)
-        if self.input_feeding:
-            state = RnnState(state.cells, features, state.attention, state.position)
-        return Decoded(features, (attended,)), state
+        return Decoded(features, (attended,)), replace(state, fed=features) if self.input_feeding else state
 
     def _loop(self, embedded: Float[Tensor, "B T E"], state: RnnState, need_weights: bool) -> Decoded:
         """Teacher forcing, step by step. What the embeddings contribute is one product before the loop; the features
         are one after it, unless they are fed back."""
-        weights = self.stack.recurrent_weights()
         gates = self.stack.layers[0].project(embedded)
         outputs: list[Tensor] = []
         attended: list[Attended] = []
         features: list[Tensor] = []
         for t in range(embedded.shape[1]):
-            output, answer, state = self._advance(gates[:, t : t + 1], state, weights, need_weights)
+            output, answer, state = self._advance(gates[:, t : t + 1], state, need_weights)
             outputs.append(output)
             attended.append(answer)
             if self.input_feeding:
                 features.append(self._features(output, answer, embedded[:, t : t + 1]))
-                state = RnnState(state.cells, features[-1], state.attention, state.position)
+                state = replace(state, fed=features[-1])
         together = _join(attended)
         if self.input_feeding:
             return Decoded(torch.cat(features, 1), (together,))
         return Decoded(self._features(torch.cat(outputs, 1), together, embedded), (together,))
 
     def _advance(
-        self, gates: Float[Tensor, "B K G"], state: RnnState, weights: list[Tensor], need_weights: bool
+        self, gates: Float[Tensor, "B K G"], state: RnnState, need_weights: bool
     ) -> tuple[Float[Tensor, "B K D"], Attended, RnnState]:
         """Attend and run the cells, in the order that `attend` says; the new state still holds the old features."""
         sentences, beams, _ = gates.shape
+        weights = state.weights or self.stack.loop_weights(self.embedding.width)
         memory, attended = state.attention, None
         more = [state.fed] if state.fed is not None else []
         if self.attend_before:
             attended, memory = self.attention.step(state.cells[-1][0], memory, need_weights)
             more.insert(0, attended.context)
-        if more and (joined := torch.cat(more, -1)).shape[-1]:
-            gates = gates + self.stack.layers[0].project(joined, first=self.embedding.width)
+        inputs = torch.cat(more, -1).flatten(0, 1) if more else None
         flat = tuple(tuple(part.flatten(0, 1) for part in cell) for cell in state.cells)
-        outputs, flat = self.stack.step(gates.flatten(0, 1), flat, weights)
+        outputs, flat = self.stack.step(gates.flatten(0, 1), inputs, flat, weights)
         cells = tuple(tuple(part.unflatten(0, (sentences, beams)) for part in cell) for cell in flat)
         outputs = outputs.unflatten(0, (sentences, beams))
         if attended is None:
             attended, memory = self.attention.step(outputs, memory, need_weights)
-        return outputs, attended, RnnState(cells, state.fed, memory, state.position + 1)
+        return outputs, attended, RnnState(cells, state.fed, memory, state.position + 1, weights)
 
     def _features(
         self, outputs: Float[Tensor, "B T D"], attended: Attended, embedded: Float[Tensor, "B T E"]

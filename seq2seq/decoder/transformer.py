@@ -153,9 +153,7 @@ class TransformerDecoderLayer(nn.Module):
         self.attention = attention
         # A context of another width (of an attention without an output map) is brought to the layer's.
         self.adapt = nn.Identity() if attention.context_dim == dim else nn.Linear(attention.context_dim, dim)
-        self.feed_forward = FeedForward(
-            dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout
-        )
+        self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
         self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
         self.attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
         self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)

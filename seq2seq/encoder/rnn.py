@@ -1,4 +1,4 @@
-"""Recurrent encoder: Bahdanau et al. (2015), arXiv:1409.0473, section 3.2, with layers stacked as in Luong et al. (2015)."""
+"""Recurrent encoder: Bahdanau et al. (2015), arXiv:1409.0473, section 3.2; stacked as in Luong et al. (2015)."""
 
 from typing import Any, ClassVar
 
@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.layers.dropout import Dropout
 from seq2seq.encoder.base import Encoder
+from seq2seq.layers.dropout import Dropout
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.rnn import Cell, RecurrentLayer, reorder, reversal
 from seq2seq.types import Memory

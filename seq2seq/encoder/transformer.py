@@ -97,9 +97,7 @@ class TransformerEncoderLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.self_attention = SelfAttention(dim=dim, heads=heads, dropout=attention_dropout)
-        self.feed_forward = FeedForward(
-            dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout
-        )
+        self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
         self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
         self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
 

@@ -4,6 +4,7 @@ LSTM: Hochreiter and Schmidhuber (1997) with forget gates (Gers et al. 2000). GR
 with the reset gate after the recurrent product, as cuDNN computes it.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -66,17 +67,53 @@ class RecurrentLayer(nn.Module):
             return torch.lstm(inputs, initial, weights, True, 1, 0.0, self.training, False, True)[0]
         return torch.gru(inputs, initial[0], weights, True, 1, 0.0, self.training, False, True)[0]
 
-    def project(self, inputs: Float[Tensor, "... i"], first: int = 0) -> Float[Tensor, "... G"]:
-        """The gates' share of input columns first, first + 1, ...; column 0 brings the biases. The shares add up."""
-        weight = self.kernel.weight_ih_l0[:, first : first + inputs.shape[-1]]
-        return F.linear(inputs, weight, self.kernel.bias_ih_l0 if first == 0 else None)
+    def project(self, inputs: Float[Tensor, "N T i"]) -> Float[Tensor, "N T G"]:
+        """The gates' share of the first input columns, biases included: what a loop can do beforehand, all at once."""
+        return F.linear(inputs, self.kernel.weight_ih_l0[:, : inputs.shape[-1]], self.bias())
 
-    def step(self, gates: Float[Tensor, "N G"], state: CellState, recurrent_weight: Tensor) -> CellState:
-        """One step from the projected inputs: the sum of `project` over all input columns."""
-        recurrent = F.linear(state[0], recurrent_weight, self.kernel.bias_hh_l0)
+    def bias(self) -> Float[Tensor, " G"]:
+        """What the gates hold before any input; a GRU's recurrent bias stays with its recurrent product."""
+        kernel = self.kernel
+        return kernel.bias_ih_l0 + kernel.bias_hh_l0 if self.is_lstm else kernel.bias_ih_l0
+
+    def loop_weights(self, first: int) -> "LoopWeights":
+        """Weights for the `step`s of one forward pass, whose inputs are the columns from `first` on."""
+        kernel = self.kernel
+        inputs, recurrent = kernel.weight_ih_l0[:, first:], self.recurrent_weight()
         if self.is_lstm:
-            return _lstm_step(gates + recurrent, state[1])
-        return _gru_step(gates, recurrent, state[0])
+            return LoopWeights(in_matmul_precision(torch.cat((inputs, recurrent), 1)), None, None)
+        return LoopWeights(in_matmul_precision(inputs), in_matmul_precision(recurrent), kernel.bias_hh_l0)
+
+    def step(
+        self,
+        gates: Float[Tensor, "#N G"],
+        inputs: Float[Tensor, "N i"] | None,
+        state: CellState,
+        weights: "LoopWeights",
+    ) -> CellState:
+        """One step: `gates` from `project`, plus what this step's own `inputs` and the state add to them."""
+        if self.is_lstm:
+            joined = state[0] if inputs is None else torch.cat((inputs, state[0].to(inputs.dtype)), -1)
+            return _lstm_step(gates + F.linear(joined.to(weights.inputs.dtype), weights.inputs), state[1])
+        if inputs is not None:
+            gates = gates + F.linear(inputs.to(weights.inputs.dtype), weights.inputs)
+        return _gru_step(gates, F.linear(state[0], weights.recurrent, weights.recurrent_bias), state[0])
+
+
+@dataclass(frozen=True)
+class LoopWeights:
+    """A layer's weights, sliced and rounded once for a whole loop. An LSTM's two products are one: `inputs` holds
+    both and `recurrent` is None; a GRU's stay apart, for the reset gate comes between them."""
+
+    inputs: Float[Tensor, "G i"]
+    recurrent: Float[Tensor, "G D"] | None
+    recurrent_bias: Float[Tensor, " G"] | None
+
+
+def in_matmul_precision(weight: Float[Tensor, "G i"]) -> Float[Tensor, "G i"]:
+    """As autocast would round it, but once: it keeps no copy of a slice, and would round it anew at every step."""
+    device = weight.device.type
+    return weight.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else weight
 
 
 def _lstm_step(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N D"]) -> CellState:
@@ -86,7 +123,7 @@ def _lstm_step(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N D"]) -> CellS
     return output_gate.sigmoid() * cell.tanh(), cell
 
 
-def _gru_step(gates: Float[Tensor, "N G"], recurrent: Float[Tensor, "N G"], hidden: Float[Tensor, "N D"]) -> CellState:
+def _gru_step(gates: Float[Tensor, "#N G"], recurrent: Float[Tensor, "N G"], hidden: Float[Tensor, "N D"]) -> CellState:
     """h' = (1 - z) n + z h with n = tanh(x_n + r h_n), the gates in the order r z n."""
     size = hidden.shape[-1]
     reset, update = (gates[:, : 2 * size] + recurrent[:, : 2 * size]).sigmoid().chunk(2, -1)
@@ -133,18 +170,22 @@ class RecurrentStack(nn.Module):
             outputs = outputs + above if self.residual else above
         return outputs
 
-    def recurrent_weights(self) -> list[Tensor]:
-        """The recurrent weights for a loop of `step`s, one a layer."""
-        return [layer.recurrent_weight() for layer in self.layers]
+    def loop_weights(self, first: int) -> list[LoopWeights]:
+        """Weights for a loop of `step`s, one a layer; the first layer's projected columns end before `first`."""
+        return [layer.loop_weights(first if number == 0 else 0) for number, layer in enumerate(self.layers)]
 
     def step(
-        self, gates: Float[Tensor, "N G"], state: tuple[CellState, ...], weights: list[Tensor]
+        self,
+        gates: Float[Tensor, "N G"],
+        inputs: Float[Tensor, "N i"] | None,
+        state: tuple[CellState, ...],
+        weights: list[LoopWeights],
     ) -> tuple[Float[Tensor, "N D"], tuple[CellState, ...]]:
-        """One step: the first layer's projected inputs, the state, and `recurrent_weights` -> output and new state."""
-        new = [self.layers[0].step(gates, state[0], weights[0])]
+        """One step: the first layer's projected gates, its other inputs, the state -> output and new state."""
+        new = [self.layers[0].step(gates, inputs, state[0], weights[0])]
         outputs = new[0][0]
         for layer, layer_state, weight in zip(self.layers[1:], state[1:], weights[1:], strict=True):
-            new.append(layer.step(layer.project(self.dropout(outputs)), layer_state, weight))
+            new.append(layer.step(layer.bias().unsqueeze(0), self.dropout(outputs), layer_state, weight))
             outputs = outputs + new[-1][0] if self.residual else new[-1][0]
         return outputs, tuple(new)
 

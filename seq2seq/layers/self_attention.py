@@ -1,4 +1,4 @@
-"""Multi-head self-attention: Vaswani et al. (2017), arXiv:1706.03762, section 3.2; whole sequences, or a step of a beam."""
+"""Multi-head self-attention, of whole sequences or a step of a beam: Vaswani et al. (2017), arXiv:1706.03762, 3.2."""
 
 from dataclasses import dataclass
 
@@ -62,9 +62,7 @@ class SelfAttention(nn.Module):
             nn.init.xavier_uniform_(weight)
         nn.init.zeros_(self.output_map.bias)
 
-    def forward(
-        self, states: Float[Tensor, "B T D"], mask: Bool[Tensor, "#B 1 #T T"] | None
-    ) -> Float[Tensor, "B T D"]:
+    def forward(self, states: Float[Tensor, "B T D"], mask: Bool[Tensor, "#B 1 #T T"] | None) -> Float[Tensor, "B T D"]:
         """All positions at once; `mask` is True where query (row) may read key (column)."""
         query, keys, values = self._project(states)
         dropout = self.dropout if self.training else 0.0

@@ -29,9 +29,7 @@ class Search(Component, ABC):
         self.max_length_ratio = max_length_ratio
 
     @abstractmethod
-    def __call__(
-        self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence, best first. The model must be in eval mode, without gradients."""
 
     def limits(self, mask: Bool[Tensor, "B S"]) -> Int[Tensor, " B"]:

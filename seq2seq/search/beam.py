@@ -33,18 +33,14 @@ class BeamSearch(Search):
     Ended hypotheses are ranked by log p / |y|^length_penalty, the end symbol counted. Done sentences leave the batch.
     """
 
-    def __init__(
-        self, *, beam_size: int, length_penalty: float, max_length: int, max_length_ratio: float
-    ) -> None:
+    def __init__(self, *, beam_size: int, length_penalty: float, max_length: int, max_length_ratio: float) -> None:
         if beam_size < 1:
             raise ValueError(f"search.beam_size must be at least 1, not {beam_size}")
         super().__init__(max_length=max_length, max_length_ratio=max_length_ratio)
         self.beam_size = beam_size
         self.length_penalty = length_penalty
 
-    def __call__(
-        self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
         """The `beam_size` best of each sentence, best first."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         state = model.start(model.encode(source, mask))

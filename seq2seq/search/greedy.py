@@ -12,9 +12,7 @@ from seq2seq.types import EOS
 class GreedySearch(Search):
     """One hypothesis a sentence; its score is its log-probability. Sentences that ended leave the batch."""
 
-    def __call__(
-        self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
         """The greedy hypothesis of each sentence."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         state = model.start(model.encode(source, mask))

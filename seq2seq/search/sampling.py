@@ -40,9 +40,7 @@ class SamplingSearch(Search):
         self.top_p = top_p
         self.seed = seed
 
-    def __call__(
-        self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]
-    ) -> list[list[Hypothesis]]:
+    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
         """`samples` hypotheses of each sentence, likeliest first."""
         random = torch.Generator(device=source.device).manual_seed(self.seed)
         state: Any = model.start(model.encode(source, mask))

@@ -1,4 +1,4 @@
-"""Objectives: what training minimises, as sums over tokens that the trainer divides once, by the whole update's count."""
+"""Objectives: what training minimises, as sums over tokens; the trainer divides once, by the whole update's count."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field

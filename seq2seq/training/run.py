@@ -12,14 +12,13 @@ from seq2seq.checkpoint.read import latest_intact
 from seq2seq.config.identity import read_config, settle, write_config
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.prepare import Prepared, prepare
-from seq2seq.errors import ConfigError, OutOfMemoryError
+from seq2seq.errors import OutOfMemoryError
 from seq2seq.model.builder import build_model
 from seq2seq.optimizer.build import build_optimizer
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory
 from seq2seq.training.logbook import Logbook
-from seq2seq.training.progress import Progress
-from seq2seq.training.reporting import Reporter
+from seq2seq.training.state import limit_reached, saved_state
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
 
@@ -31,19 +30,22 @@ def train(settings: TrainSettings) -> None:
     folder = RunFolder(run_path(settings.run))
     with folder.lock():
         settings = settle(settings, read_config(folder.config_file) if folder.exists() else None)
+        checkpoint = latest_intact(folder)
+        limit = limit_reached(settings.trainer, saved_state(checkpoint)) if checkpoint else None
+        if limit is not None:
+            log.info("run %s is finished: it has reached %s; raise that to go on", folder.path, limit)
+            return
         runtime = choose_runtime(settings.device, settings.precision)
         keep_freed_memory()
         if settings.trainer.deterministic:
             be_deterministic()
         data = _prepare(settings, folder)
-        checkpoint = latest_intact(folder)
         with closing(Logbook(folder.path, update=checkpoint.step if checkpoint else 0)) as logbook:
             trainer = _assemble(settings, folder, data, runtime, logbook)
             if checkpoint is None:
-                logbook.hyperparameters(dict(_flat(settings.plain)), [settings.trainer.best_metric])
+                logbook.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
                 trainer.restore(checkpoint)
-            _announce(settings, trainer, runtime)
             _fit(trainer)
 
 
@@ -57,7 +59,7 @@ def _prepare(settings: TrainSettings, folder: RunFolder) -> Prepared:
         log.info("%s", line)
     if own is None:
         data.tokenizer.save(folder.tokenizer_folder)
-        write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
+    write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
     return data
 
 
@@ -78,11 +80,6 @@ def _assemble(
         probes=settings.trainer.probes,
         logbook=logbook,
     )
-    if settings.trainer.best_metric not in validator.tags:
-        raise ConfigError(
-            f"trainer.best_metric={settings.trainer.best_metric}: not measured with metrics="
-            f"{settings.choices.get('metrics', '')}; there are {', '.join(validator.tags)}"
-        )
     return Trainer(
         settings=settings.trainer,
         seed=settings.seed,
@@ -98,19 +95,12 @@ def _assemble(
     )
 
 
-def _announce(settings: TrainSettings, trainer: Trainer, runtime: Runtime) -> None:
-    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
-    begun = f"continues after update {trainer.state.update}" if trainer.state.update else "begins"
-    log.info(
-        "run %s %s: %.1fM parameters, %s in %s", trainer.folder.path, begun, parameters / 1e6, runtime.device, runtime.precision
-    )
-
-
 def _fit(trainer: Trainer) -> None:
-    limit = trainer.finished()
-    if limit is not None:
-        log.info("run %s is finished: it has reached %s; raise that to go on", trainer.folder.path, limit)
-        return
+    path, update = trainer.folder.path, trainer.state.update
+    parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+    begun = f"continues after update {update}" if update else "begins"
+    where = f"{trainer.runtime.device} in {trainer.runtime.precision}"
+    log.info("run %s %s: %.1fM parameters, on %s", path, begun, parameters / 1e6, where)
     try:
         limit = trainer.fit()
     except torch.OutOfMemoryError as error:
@@ -118,14 +108,17 @@ def _fit(trainer: Trainer) -> None:
             f"out of memory at update {trainer.state.update + 1}: lower trainer.tokens_per_batch (now "
             f"{trainer.settings.tokens_per_batch}; the update stays the same), or length.max_source and max_target"
         ) from error
-    best = trainer.state.best_update
-    log.info("run %s is finished at %s; best: step-%s", trainer.folder.path, limit, best)
+    log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
 
 
-def _flat(plain: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings as 'a.b.c' and value, for TensorBoard's table."""
-    for key, value in plain.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _hyperparameters(settings: TrainSettings) -> dict[str, Any]:
+    """The choices and their settings as 'a.b.c' and value, for TensorBoard's table."""
+
+    def leaves(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+        for key, value in plain.items():
+            if isinstance(value, Mapping):
+                yield from leaves(value, f"{prefix}{key}.")
+            elif not key.startswith("_"):
+                yield f"{prefix}{key}", value
+
+    return dict(settings.choices) | dict(leaves(settings.plain, ""))

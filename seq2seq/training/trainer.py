@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import torch
 
@@ -17,33 +16,19 @@ from seq2seq.data.batches import collate, cut
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
 from seq2seq.data.updates import PairIds, plan_epoch
-from seq2seq.errors import CheckpointError, NonFiniteLossError, Stopped
+from seq2seq.errors import NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.device import Runtime
-from seq2seq.training.objective import Objective
 from seq2seq.training.logbook import Logbook
+from seq2seq.training.objective import Objective
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, UpdateFigures
 from seq2seq.training.signals import StopSignal
+from seq2seq.training.state import TrainState, limit_reached, saved_state
 from seq2seq.training.validation import Validator
-
-
-@dataclass
-class TrainState:
-    """Where a run stands: all that is kept beside the weights and the optimizer's moments."""
-
-    update: int = 0
-    epoch: int = 0
-    position: int = 0  # updates done in this epoch
-    minutes: float = 0.0  # of all sessions
-    best_score: float | None = None
-    best_update: int | None = None
-    worse: int = 0  # validations since the best one
-    validated: int | None = None  # the last update that was validated
-    schedule: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -64,7 +49,7 @@ class Trainer:
     state: TrainState = field(default_factory=TrainState)
 
     def __post_init__(self) -> None:
-        self._peak_lr = [group["lr"] for group in self.optimizer.param_groups][0]
+        self._peak_lr = float(self.optimizer.param_groups[0]["lr"])
         self._minutes_before = self.state.minutes
         self._started = time.monotonic()
         self._saved: int | None = None
@@ -73,11 +58,8 @@ class Trainer:
         """Continue exactly where `checkpoint` was saved."""
         load_model(self.model, checkpoint.model)
         restore_optimizer(self.optimizer, self.model, checkpoint.optimizer)
-        try:
-            self.state = TrainState(**checkpoint.state)
-            self.schedule.restore(self.state.schedule)
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"run {self.folder.name}, step {checkpoint.step}: {error}") from error
+        self.state = saved_state(checkpoint)
+        self.schedule.restore(self.state.schedule)
         self._minutes_before = self.state.minutes
 
     def fit(self) -> str:
@@ -102,15 +84,8 @@ class Trainer:
         return self.finished() or ""
 
     def finished(self) -> str | None:
-        """Which limit the run has reached, with the key to raise, or None."""
-        settings, state = self.settings, self.state
-        limits: list[tuple[str, float | None, float]] = [
-            ("trainer.max_updates", settings.max_updates, state.update),
-            ("trainer.max_epochs", settings.max_epochs, state.epoch),
-            ("trainer.max_minutes", settings.max_minutes, state.minutes),
-            ("trainer.patience", settings.patience, state.worse),
-        ]
-        return next((f"{key}={limit}" for key, limit, at in limits if limit is not None and at >= limit), None)
+        """Which limit the run has reached, or None."""
+        return limit_reached(self.settings, self.state)
 
     def _due(self, every: int, done: str | None) -> bool:
         return self.state.update % every == 0 or done is not None

@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.data.files import FilePair, ParallelFiles
+from seq2seq.data.files import FilePair, OptionalFilePair, ParallelFiles
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
-NONE = FilePair(None, None)
+NONE = OptionalFilePair(None, None)
 
 
-def files(root: Path, **given: FilePair | dict[str, FilePair]) -> ParallelFiles:
+def files(root: Path, **given: FilePair | OptionalFilePair | dict[str, FilePair]) -> ParallelFiles:
     pair = FilePair("a", "b")
     settings = {"train": pair, "valid": pair, "test": NONE, "extra": {}, **given}
     return ParallelFiles(root=str(root), source_language=None, target_language=None, **settings)
@@ -52,7 +52,9 @@ def test_an_unknown_split_brings_those_there_are(tmp_path: Path):
 
 def test_half_a_split_is_a_mistake_in_the_settings(tmp_path: Path):
     with pytest.raises(ConfigError) as error:
-        files(tmp_path, test=FilePair("a", None), extra={"train": FilePair("a", "b"), "more": NONE})
+        files(
+            tmp_path, test=OptionalFilePair("a", None), extra={"train": FilePair("a", "b"), "more": FilePair("", "b")}
+        )
     assert str(error.value).splitlines() == [
         "data.extra.train: data.train names that split; choose another",
         "data.test.target must be given: a file of text",

@@ -220,14 +220,19 @@ def test_a_pairs_draw_is_a_function_of_its_chunk(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.corpus
 def test_multi30k_is_prepared_whole(tmp_path: Path, data_root: Path):
-    from seq2seq.data.files import FilePair, ParallelFiles
+    from seq2seq.data.files import FilePair, OptionalFilePair, ParallelFiles
 
     folder = data_root / "multi30k"
     pairs = {
         split: FilePair(f"{name}.de.gz", f"{name}.en.gz") for split, name in (("train", "train"), ("valid", "val"))
     }
     data = ParallelFiles(
-        root=str(folder), source_language="de", target_language="en", test=FilePair(None, None), extra={}, **pairs
+        root=str(folder),
+        source_language="de",
+        target_language="en",
+        test=OptionalFilePair(None, None),
+        extra={},
+        **pairs,
     )
     made = prepared(tmp_path, data, tokenizer=settings(vocab_size=4000), length=LengthSettings(256, 256, "drop"))
     assert made.report == ["train: 29,000 pairs", "valid: 1,014 pairs"]

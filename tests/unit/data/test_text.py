@@ -1,11 +1,13 @@
 import gzip
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from seq2seq.data.text import read_lenient, read_lines, suggestion
+from seq2seq.data.text import TextData, read_lenient, read_lines, suggestion
 from seq2seq.errors import DataError
+from seq2seq.types import Pair
 
 LINES = [
     (b"", []),
@@ -88,3 +90,37 @@ def test_suggestions_name_what_there_is():
     assert suggestion("vaild", ["train", "valid"]) == ": did you mean 'valid'? There are: train, valid"
     assert suggestion("x", ["train"]) == "; there are: train"
     assert suggestion("x", []) == "; there are: none"
+
+
+class Given(TextData):
+    def __init__(self, *pairs: Pair) -> None:
+        self.pairs = pairs
+
+    def splits(self) -> tuple[str, ...]:
+        return ("train",)
+
+    def read(self, split: str) -> Iterator[Pair]:
+        return iter(self.pairs)
+
+
+def test_a_source_without_its_own_fingerprint_hashes_its_text():
+    different = [
+        Given(),
+        Given(Pair("a", "b")),
+        Given(Pair("a", "b"), Pair("", "")),
+        Given(Pair("ab", "")),
+        Given(Pair("a", "b", ("c",))),
+        Given(Pair("a\n", "b")),
+        Given(Pair("b", "a")),
+    ]
+    assert len({data.fingerprint("train") for data in different}) == len(different)
+    assert Given(Pair("a", "b")).fingerprint("train") == Given(Pair("a", "b")).fingerprint("train")
+
+
+def test_the_source_that_the_documentation_writes_works(tmp_path: Path, repository: Path):
+    page = (repository / "docs" / "data.md").read_text(encoding="utf-8")
+    names = {"TextData": TextData, "Path": Path, "Iterator": Iterator, "Pair": Pair, "read_lines": read_lines}
+    exec(page.partition("```python\n")[2].partition("```")[0], names)
+    (tmp_path / "words").write_text("ab\ncd\n")
+    data = names["Backwards"](file=str(tmp_path / "words"))
+    assert [list(data.read(split)) for split in data.splits()] == [[Pair("cd", "dc")], [Pair("ab", "ba")]]

@@ -1,0 +1,23 @@
+"""What can be known to be wrong before any data is read, beyond what each key may hold."""
+
+from seq2seq.config.schema import TrainSettings
+from seq2seq.model.legality import problems
+from seq2seq.optimizer.build import optimizer_problems
+
+
+def check(settings: TrainSettings) -> list[str]:
+    """A line for each reason why these settings cannot train."""
+    return [*problems(settings), *optimizer_problems(settings.optimizer), *_trainer_problems(settings)]
+
+
+def _trainer_problems(settings: TrainSettings) -> list[str]:
+    trainer = settings.trainer
+    lines = []
+    measured = ["valid/nll", *(f"valid/{name}" for part in settings.metrics.values() for name in part().names)]
+    if trainer.best_metric not in measured:
+        lines.append(f"trainer.best_metric={trainer.best_metric} is not measured; there are {', '.join(measured)}")
+    if trainer.average > trainer.keep_last:
+        lines.append(
+            f"trainer.average={trainer.average} averages more checkpoints than trainer.keep_last={trainer.keep_last} keeps"
+        )
+    return lines

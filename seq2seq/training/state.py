@@ -1,0 +1,42 @@
+"""Where a run stands, and whether it is done."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from seq2seq.checkpoint.read import Checkpoint
+from seq2seq.config.schema import TrainerSettings
+from seq2seq.errors import CheckpointError
+
+
+@dataclass
+class TrainState:
+    """Where a run stands: all that is kept beside the weights and the optimizer's moments."""
+
+    update: int = 0
+    epoch: int = 0
+    position: int = 0  # updates done in this epoch
+    minutes: float = 0.0  # of all sessions
+    best_score: float | None = None
+    best_update: int | None = None
+    worse: int = 0  # validations since the best one
+    validated: int | None = None  # the last update that was validated
+    schedule: dict[str, Any] = field(default_factory=dict)
+
+
+def saved_state(checkpoint: Checkpoint) -> TrainState:
+    """The state that a checkpoint holds; raises CheckpointError if it is none of ours."""
+    try:
+        return TrainState(**checkpoint.state)
+    except TypeError as error:
+        raise CheckpointError(f"step {checkpoint.step}: its state.json is of another version: {error}") from error
+
+
+def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
+    """The first limit that the run has reached, as the key to raise and its value, or None."""
+    limits: list[tuple[str, float | None, float]] = [
+        ("trainer.max_updates", settings.max_updates, state.update),
+        ("trainer.max_epochs", settings.max_epochs, state.epoch),
+        ("trainer.max_minutes", settings.max_minutes, state.minutes),
+        ("trainer.patience", settings.patience, state.worse),
+    ]
+    return next((f"{key}={limit}" for key, limit, at in limits if limit is not None and at >= limit), None)

@@ -1,0 +1,138 @@
+"""Every choice of encoder, attention and decoder that configs/ holds, found by glob, at sizes a test can afford."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import EmbeddingSettings, TrainSettings
+from seq2seq.model.builder import build_model
+from seq2seq.model.legality import problems
+from seq2seq.model.model import Model
+from seq2seq.types import BOS, EOS, PAD, Batch, Part
+
+VOCAB = 23
+WIDTH = 12
+SMALL: dict[str, Any] = {
+    "hidden_size": WIDTH,
+    "layers": 2,
+    "heads": 2,
+    "inner_size": 20,
+    "attn_dim": 10,
+    "dropout": 0.0,
+    "recurrent_dropout": 0.0,
+    "attention_dropout": 0.0,
+    "activation_dropout": 0.0,
+}
+RECURRENT = [
+    {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
+]
+
+
+def choices(group: str) -> list[str]:
+    """The names of a group's files."""
+    return sorted(path.stem for path in Path(CONFIGS, group).glob("*.yaml"))
+
+
+@cache
+def composed(encoder: str, decoder: str, attention: str) -> TrainSettings:
+    """The settings of these choices, as a user composes them."""
+    words = [f"encoder={encoder}", f"decoder={decoder}", f"attention={attention}"]
+    return load_train(compose(CONFIGS, "train", words))
+
+
+@cache
+def choice(group: str, name: str) -> Part:
+    """One choice of a group, shrunk. The others of its composition do not matter."""
+    names = {"encoder": "lstm", "decoder": "lstm", "attention": "bahdanau"} | {group: name}
+    part: Part = getattr(composed(**names), group)
+    small = {key: SMALL.get(key, value) for key, value in part.arguments.items()}
+    if small.get("bidirectional"):
+        small["hidden_size"] = WIDTH // 2
+    return Part(part.name, part.target, small)
+
+
+@dataclass(frozen=True)
+class Triple:
+    """An encoder, an attention and a decoder, the last with its own options."""
+
+    encoder: str
+    attention: str
+    decoder: str
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        options = [str(value) if key == "attend" else f"{key}={value}".lower() for key, value in self.options]
+        return "-".join((self.encoder, self.attention, self.decoder, *options))
+
+    def settings(self, **changes: Any) -> TrainSettings:
+        """Small settings of this triple; `changes` replace some."""
+        decoder = choice("decoder", self.decoder)
+        decoder = Part(decoder.name, decoder.target, {**decoder.arguments, **dict(self.options)})
+        small = {
+            "encoder": choice("encoder", self.encoder),
+            "attention": choice("attention", self.attention),
+            "decoder": decoder,
+            "embedding": EmbeddingSettings(size=8, dropout=0.0, word_dropout=0.0),
+            "tie": "none",
+        }
+        return replace(composed("lstm", "lstm", "bahdanau"), **{**small, **changes})
+
+    def model(self, **changes: Any) -> Model:
+        """A model of this triple in float64, in eval mode, always with the same weights."""
+        torch.manual_seed(1)
+        model = build_model(self.settings(**changes), source_vocab=VOCAB, target_vocab=VOCAB).double().eval()
+        with torch.no_grad():
+            for parameter in model.parameters():  # nothing stays zero by initialisation: every term must show
+                parameter += 0.1 * torch.randn_like(parameter)
+        return model
+
+
+def triples() -> Iterator[Triple]:
+    """All triples, legal or not; decoders that attend before or after a cell in each of their ways."""
+    for encoder in choices("encoder"):
+        for attention in choices("attention"):
+            for decoder in choices("decoder"):
+                ways = RECURRENT if "attend" in choice("decoder", decoder).arguments else [{}]
+                for way in ways:
+                    yield Triple(encoder, attention, decoder, tuple(way.items()))
+
+
+def legal_triples() -> list[Triple]:
+    """Those that the builder accepts."""
+    return [triple for triple in triples() if not problems(triple.settings())]
+
+
+def some_batch(source_lengths: list[int], target_lengths: list[int], *, seed: int = 0, padding: int = 0) -> Batch:
+    """Random sentences of these lengths (end symbols not counted), with `padding` more columns than needed."""
+    random = torch.Generator().manual_seed(seed)
+
+    def rows(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        width = max(lengths) + 1 + padding
+        ids = torch.full((len(lengths), width), PAD)
+        for row, length in enumerate(lengths):
+            ids[row, :length] = torch.randint(EOS + 1, VOCAB, (length,), generator=random)
+            ids[row, length] = EOS
+        return ids, ids != PAD
+
+    source, source_mask = rows(source_lengths)
+    target, target_mask = rows(target_lengths)
+    target_in = target.roll(1, 1)
+    target_in[:, 0] = BOS
+    target_in[~target_mask] = PAD
+    numbers = torch.arange(len(source_lengths))
+    return Batch(source, source_mask, target_in, target, target_mask, source_mask.sum(1), numbers)
+
+
+def rows_of(batch: Batch, rows: list[int], *, trim: bool = False) -> Batch:
+    """Some rows of a batch in another order; with `trim`, without columns that are all padding."""
+    index = torch.tensor(rows)
+    parts = [getattr(batch, name).index_select(0, index) for name in batch.__dataclass_fields__]
+    if trim:
+        source, target = int(parts[1].sum(1).max()), int(parts[4].sum(1).max())
+        parts = [part[:, :source] for part in parts[:2]] + [part[:, :target] for part in parts[2:5]] + parts[5:]
+    return Batch(*parts)

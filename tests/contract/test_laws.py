@@ -1,0 +1,120 @@
+"""The laws that every legal combination of configs/ obeys: float64, eval mode, tolerance 1e-9."""
+
+import pytest
+import torch
+from contract.combinations import Triple, legal_triples, rows_of, some_batch
+
+from seq2seq.model.model import Model
+from seq2seq.search.beam import BeamSearch
+from seq2seq.search.greedy import GreedySearch
+from seq2seq.types import BOS, EOS, Batch
+
+TOLERANCE = 1e-9
+TRIPLES = legal_triples()
+every_triple = pytest.mark.parametrize("triple", TRIPLES, ids=str)
+SOURCES, TARGETS = [6, 1, 4], [3, 5, 0]
+LIMITS = {"max_length": 9, "max_length_ratio": 1.0}
+
+
+def stepwise(model: Model, batch: Batch) -> torch.Tensor:
+    """Log-probabilities [B T V], one step after the other."""
+    state = model.start(model.encode(batch.source, batch.source_mask))
+    steps = []
+    for t in range(batch.target_in.shape[1]):
+        log_probs, state = model.step(batch.target_in[:, t : t + 1], state)
+        steps.append(log_probs)
+    return torch.cat(steps, 1)
+
+
+def forced(model: Model, batch: Batch, row: int, tokens: list[int]) -> float:
+    """log p(tokens and the end | source of `row`), the sentence alone in its batch."""
+    one = rows_of(batch, [row], trim=True)
+    target_in, target_out = torch.tensor([[BOS, *tokens]]), torch.tensor([[*tokens, EOS]])
+    real = torch.ones_like(target_in, dtype=torch.bool)
+    given = Batch(one.source, one.source_mask, target_in, target_out, real, one.lengths, one.pair_ids)
+    return float(model.log_probs(given).gather(-1, target_out.unsqueeze(-1)).sum())
+
+
+@every_triple
+@torch.no_grad()
+def test_step_by_step_equals_all_at_once(triple: Triple) -> None:
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    difference = (stepwise(model, batch) - model.log_probs(batch))[batch.target_mask]
+    assert difference.abs().max() < TOLERANCE
+
+
+@every_triple
+@torch.no_grad()
+def test_padding_and_batch_order_change_nothing(triple: Triple) -> None:
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    together = model.log_probs(batch)
+    padded = model.log_probs(some_batch(SOURCES, TARGETS, padding=3))
+    for row, length in enumerate(TARGETS):
+        alone = model.log_probs(rows_of(batch, [row], trim=True))[0]
+        turned = model.log_probs(rows_of(batch, [2, 0, 1]))[[1, 2, 0][row]]
+        for other in (padded[row], alone, turned):
+            assert (together[row, : length + 1] - other[: length + 1]).abs().max() < TOLERANCE
+
+
+@every_triple
+@torch.no_grad()
+def test_beam_of_one_is_greedy(triple: Triple) -> None:
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    beam = BeamSearch(beam_size=1, length_penalty=1.0, **LIMITS)(model, batch.source, batch.source_mask)
+    greedy = GreedySearch(**LIMITS)(model, batch.source, batch.source_mask)
+    for (one,), (other,) in zip(beam, greedy, strict=True):
+        assert one.tokens == other.tokens
+        assert one.log_prob == pytest.approx(other.log_prob, abs=TOLERANCE)
+
+
+@every_triple
+@torch.no_grad()
+def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> None:
+    """Holds only if caches, ancestry and finished rows that leave the batch are exact."""
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    search = BeamSearch(beam_size=3, length_penalty=0.6, **LIMITS)
+    for row, hypotheses in enumerate(search(model, batch.source, batch.source_mask)):
+        assert len(hypotheses) == 3
+        assert len({tuple(hypothesis.tokens) for hypothesis in hypotheses}) == 3
+        for hypothesis in hypotheses:
+            log_prob = forced(model, batch, row, hypothesis.tokens)
+            assert hypothesis.log_prob == pytest.approx(log_prob, abs=TOLERANCE)
+            assert hypothesis.score == pytest.approx(log_prob / (len(hypothesis.tokens) + 1) ** 0.6, abs=TOLERANCE)
+
+
+@every_triple
+@torch.no_grad()
+def test_weights_are_a_distribution_over_the_real_tokens(triple: Triple) -> None:
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    plain = model.decode(batch)
+    decoded = model.decode(batch, need_weights=True)
+    assert (decoded.features - plain.features).abs().max() < TOLERANCE
+    for attended in decoded.attended:
+        if triple.attention == "none":
+            assert attended.weights is None
+            continue
+        weights = attended.weights
+        assert weights is not None
+        assert weights.shape[2:] == (batch.target_in.shape[1], batch.source.shape[1])
+        assert weights.masked_select(~batch.source_mask[:, None, None, :]).abs().sum() == 0
+        assert (weights.sum(-1) - 1).abs().max() < TOLERANCE
+
+
+@every_triple
+def test_every_parameter_learns(triple: Triple) -> None:
+    model = triple.model().train()
+    for seed in range(3):
+        model(some_batch(SOURCES, TARGETS, seed=seed), 0.1).loss.backward()
+    idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
+    assert not idle
+
+
+@every_triple
+def test_requested_weights_carry_gradients(triple: Triple) -> None:
+    if triple.attention == "none":
+        pytest.skip("there are no weights")
+    model = triple.model()
+    weights = model.decode(some_batch(SOURCES, TARGETS), need_weights=True).attended[-1].weights
+    assert weights is not None
+    weights.square().sum().backward()
+    assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.encoder.parameters())

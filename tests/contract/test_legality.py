@@ -1,0 +1,68 @@
+"""What cannot work together is refused before anything is built, with the reason."""
+
+from dataclasses import replace
+
+import pytest
+from contract.combinations import Triple, choice, choices, legal_triples, triples
+
+from seq2seq.model.legality import problems
+from seq2seq.types import Part
+
+
+def test_all_but_a_transformer_without_attention_is_legal() -> None:
+    illegal = {str(triple) for triple in triples()} - {str(triple) for triple in legal_triples()}
+    assert illegal == {f"{encoder}-none-transformer" for encoder in choices("encoder")}
+
+
+def with_argument(group: str, name: str, **arguments: object) -> Part:
+    part = choice(group, name)
+    return Part(part.name, part.target, {**part.arguments, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("triple", "changes", "line"),
+    [
+        (
+            Triple("lstm", "none", "transformer"),
+            {},
+            "decoder=transformer does not go with attention=none: it needs an attention that reads the source",
+        ),
+        (
+            Triple("lstm", "luong_dot", "lstm"),
+            {"decoder": with_argument("decoder", "lstm", hidden_size=7)},
+            "luong_dot needs a query as wide as the memory: the decoder's is 7, the encoder's memory 12",
+        ),
+        (
+            Triple("lstm", "multihead", "lstm"),
+            {"attention": with_argument("attention", "multihead", heads=5)},
+            "attention.heads: 5 does not divide the decoder's width 12",
+        ),
+        (
+            Triple("transformer", "bahdanau", "lstm"),
+            {"encoder": with_argument("encoder", "transformer", heads=5)},
+            "encoder.heads: 5 does not divide encoder.hidden_size: 12",
+        ),
+        (
+            Triple("lstm", "bahdanau", "transformer"),
+            {"decoder": with_argument("decoder", "transformer", heads=5)},
+            "decoder.heads: 5 does not divide decoder.hidden_size: 12",
+        ),
+    ],
+    ids=str,
+)
+def test_reasons(triple: Triple, changes: dict[str, Part], line: str) -> None:
+    found = problems(triple.settings(**changes))
+    assert len(found) == 1
+    assert line in found[0]
+
+
+def test_one_embedding_for_both_sides_needs_one_vocabulary() -> None:
+    settings = Triple("lstm", "bahdanau", "lstm").settings(tie="all")
+    separate = Part("bpe", settings.tokenizer.target, {**settings.tokenizer.arguments, "joint": False})
+    assert not problems(settings)
+    assert "needs tokenizer.joint=true" in problems(replace(settings, tokenizer=separate))[0]
+
+
+def test_all_reasons_are_told_at_once() -> None:
+    changes = {"encoder": with_argument("encoder", "transformer", heads=5)}
+    assert len(problems(Triple("transformer", "none", "transformer").settings(**changes))) == 2

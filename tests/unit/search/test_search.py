@@ -1,0 +1,172 @@
+"""Search: the beam finds what exhaustive search finds, limits hold, samples follow the model's distribution."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from contract.combinations import Triple, some_batch
+
+from seq2seq.model.model import Model
+from seq2seq.search.base import Hypothesis
+from seq2seq.search.beam import BeamSearch
+from seq2seq.search.decode import decode
+from seq2seq.search.greedy import GreedySearch
+from seq2seq.search.sampling import SamplingSearch
+from seq2seq.types import BOS, EOS, PAD, UNK, Memory, State, hypothesis_part
+
+MARKOV = torch.tensor(  # p(next | last) over <pad> <unk> <s> </s> a b
+    [
+        [0, 0, 0, 0, 0, 0],
+        [0, 0.1, 0, 0.4, 0.3, 0.2],
+        [0, 0.1, 0, 0.1, 0.45, 0.35],
+        [0, 0, 0, 1, 0, 0],
+        [0, 0.05, 0, 0.15, 0.5, 0.3],
+        [0, 0.05, 0, 0.6, 0.15, 0.2],
+    ],
+    dtype=torch.float64,
+)
+
+
+@dataclass(frozen=True)
+class Steps(State):
+    """The Markov chain's state: there is nothing to carry."""
+
+    rows: torch.Tensor = hypothesis_part()
+
+
+class Markov(Model):
+    """A model whose next token depends on the last one alone, so that every score is known."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def encode(self, source: torch.Tensor, mask: torch.Tensor) -> Memory:
+        states = torch.zeros(*source.shape, 1)
+        return Memory(states, mask, source, states[:, 0])
+
+    def start(self, memory: Memory) -> Steps:
+        return Steps(torch.zeros(len(memory.states), 1))
+
+    def step(self, tokens: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        return MARKOV[tokens].log(), state
+
+
+def score(tokens: list[int]) -> float:
+    """log p of a sequence with its end."""
+    path = [BOS, *tokens, EOS]
+    return sum(math.log(MARKOV[a, b]) for a, b in itertools.pairwise(path))
+
+
+def markov_beams(**settings: Any) -> list[Hypothesis]:
+    defaults = {"beam_size": 4, "length_penalty": 0.0, "max_length": 4, "max_length_ratio": 0.0}
+    source = torch.full((1, 2), EOS)
+    return BeamSearch(**(defaults | settings))(Markov(), source, source > 0)[0]
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
+def test_a_wide_beam_finds_the_best_of_all_sequences(penalty: float) -> None:
+    best = max(
+        (tokens for length in range(4) for tokens in itertools.product([UNK, 4, 5], repeat=length)),
+        key=lambda tokens: score(list(tokens)) / (len(tokens) + 1) ** penalty,
+    )
+    found = markov_beams(beam_size=60, length_penalty=penalty)
+    assert found[0].tokens == list(best)
+    assert found[0].score == pytest.approx(score(list(best)) / (len(best) + 1) ** penalty)
+    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+
+
+def test_every_hypothesis_ends_at_the_limit() -> None:
+    for hypothesis in markov_beams(max_length=2):
+        assert len(hypothesis.tokens) <= 1
+        assert hypothesis.log_prob == pytest.approx(score(hypothesis.tokens))
+
+
+def test_a_beam_of_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="beam_size"):
+        BeamSearch(beam_size=0, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
+
+
+def real_model() -> Model:
+    return Triple("lstm", "bahdanau", "lstm", (("attend", "before"), ("input_feeding", True))).model()
+
+
+@torch.no_grad()
+def test_limits_follow_the_source() -> None:
+    model, batch = real_model(), some_batch([6, 1], [1, 1])
+    model.generator.bias[EOS] = -50.0  # it would never stop by itself
+    found = GreedySearch(max_length=14, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
+    assert [len(hypotheses[0].tokens) for hypotheses in found] == [13, 11]  # 14, and 2 * 1.0 + 10, with the end
+
+
+@torch.no_grad()
+def test_search_never_writes_padding_or_a_second_start() -> None:
+    model, batch = real_model(), some_batch([6, 1], [1, 1])
+    model.generator.bias[[PAD, BOS]] = 50.0
+    for hypotheses in BeamSearch(beam_size=3, length_penalty=1.0, max_length=9, max_length_ratio=1.0)(
+        model, batch.source, batch.source_mask
+    ):
+        assert all(not {PAD, BOS} & set(hypothesis.tokens) for hypothesis in hypotheses)
+
+
+def test_decoding_answers_in_order_and_leaves_the_model_in_training() -> None:
+    model = real_model().train()
+    sentences = [[5, 6, 7, 8, 9, 10], [], [7], [9, 9, 9]]
+    search = BeamSearch(beam_size=2, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
+    heard: list[int] = []
+    together = decode(model, search, sentences, device=torch.device("cpu"), on_batch=heard.append)
+    assert model.training
+    assert sum(heard) == 3
+    assert together[1][0].tokens == []
+    for sentence, hypotheses in zip(sentences, together, strict=True):
+        alone = decode(model, search, [sentence], device=torch.device("cpu"))[0]
+        assert [h.tokens for h in alone] == [h.tokens for h in hypotheses]
+
+
+SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 1, "max_length": 9, "max_length_ratio": 1.0}
+
+
+@torch.no_grad()
+def test_samples_repeat_by_seed_and_are_scored_by_the_model() -> None:
+    model, batch = real_model(), some_batch([6, 1], [1, 1])
+    search = SamplingSearch(samples=3, **SAMPLING)
+    first = search(model, batch.source, batch.source_mask)
+    assert first == search(model, batch.source, batch.source_mask)
+    other = SamplingSearch(samples=3, **(SAMPLING | {"seed": 2}))(model, batch.source, batch.source_mask)
+    assert first != other
+    for hypotheses in first:
+        assert len(hypotheses) == 3
+        assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("cut", [{"top_k": 1}, {"top_p": 1e-9}, {"temperature": 1e-4}])
+def test_the_narrowest_sampling_is_greedy(cut: dict[str, Any]) -> None:
+    model, batch = real_model(), some_batch([6, 1], [1, 1])
+    drawn = SamplingSearch(samples=1, **(SAMPLING | cut))(model, batch.source, batch.source_mask)
+    greedy = GreedySearch(max_length=9, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
+    for (one,), (other,) in zip(drawn, greedy, strict=True):
+        assert one.tokens == other.tokens
+        assert one.log_prob == pytest.approx(other.log_prob, abs=1e-9)
+
+
+def test_draws_follow_the_distribution_and_its_cuts() -> None:
+    log_probs = torch.tensor([[[0.5, 0.3, 0.15, 0.05]]]).log().expand(1, 4000, 4)
+    random = torch.Generator().manual_seed(0)
+
+    def shares(**cut: Any) -> list[float]:
+        drawn = SamplingSearch(samples=1, **(SAMPLING | cut))._draw(log_probs, random)
+        return [float((drawn == token).double().mean()) for token in range(4)]
+
+    assert shares() == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.03)
+    assert shares(top_k=2) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert shares(top_p=0.7) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert shares(temperature=0.5) == pytest.approx([0.685, 0.247, 0.062, 0.007], abs=0.03)
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 0}, {"temperature": 0.0}, {"top_k": 0}, {"top_p": 1.5}])
+def test_impossible_sampling_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="search"):
+        SamplingSearch(**({"samples": 1} | SAMPLING | wrong))

@@ -1,0 +1,240 @@
+"""The loop: an update does not depend on how it is cut, a run continues bitwise, limits and signals end it whole."""
+
+import json
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import ConfigError, NonFiniteLossError, Stopped
+from seq2seq.training import run as training_run
+from seq2seq.training.objective import CrossEntropy, Losses
+from seq2seq.training.run import train
+from seq2seq.training.trainer import Trainer
+
+SMALL = [
+    "device=cpu",
+    "precision=fp32",
+    "data.train=300",
+    "data.valid=12",
+    "data.test=12",
+    "tokenizer.vocab_size=600",
+    "embedding.size=12",
+    "encoder.hidden_size=8",
+    "decoder.hidden_size=12",
+    "attention.attn_dim=8",
+    "search=greedy",
+    "search.max_length=12",
+    "schedule=constant",
+    "trainer.tokens_per_update=500",
+    "trainer.tokens_per_batch=300",
+    "trainer.log_every=2",
+    "trainer.validate_every=4",
+    "trainer.save_every=4",
+    "trainer.max_updates=12",
+    "trainer.probes=1",
+]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
+    """Runs go to tmp_path; the prepared data is shared by all tests."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".cache").symlink_to(tmp_path_factory.getbasetemp() / "cache")
+    (tmp_path_factory.getbasetemp() / "cache").mkdir(exist_ok=True)
+
+
+def settings(run: str, *words: str) -> TrainSettings:
+    given = {word.split("=")[0] for word in words}
+    kept = [word for word in SMALL if word.split("=")[0] not in given]
+    return load_train(compose(CONFIGS, "train", [*kept, *words, f"run={run}"]))
+
+
+def weights(run: str, step: int) -> dict[str, torch.Tensor]:
+    folder = Path("runs", run, "checkpoints", f"step-{step}")
+    return load_file(folder / "model.safetensors") | load_file(folder / "optimizer.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def lines(run: str) -> list[dict[str, Any]]:
+    """metrics.jsonl without what depends on the clock."""
+    found = [json.loads(line) for line in Path("runs", run, "metrics.jsonl").read_text().split("\n")[:-1]]
+    return [{key: value for key, value in line.items() if key != "train/tokens_per_second"} for line in found]
+
+
+DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout=0.1")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        DROPOUT,
+        ("tokenizer=bpe", "tokenizer.sampling=0.2", "encoder=transformer", "encoder.heads=2", "encoder.dropout=0.3"),
+        ("schedule=plateau", "schedule.patience=0", "optimizer=adam", "encoder.recurrent_dropout=0.2"),
+    ],
+    ids=["dropout", "sampled-segmentation", "plateau"],
+)
+def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
+    """With dropout on, mid-epoch, and between two validations."""
+    train(settings("whole", *words))
+    train(settings("parts", *words, "trainer.max_updates=4"))
+    train(settings("parts", *words, "trainer.max_updates=8"))
+    train(settings("parts", *words))
+    assert same(weights("whole", 12), weights("parts", 12))
+    assert lines("whole") == lines("parts")
+
+
+def test_a_killed_run_continues_from_its_last_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    train(settings("whole", *DROPOUT))
+    step = Trainer._update
+
+    def die_at_seven(self: Trainer, *arguments: Any) -> None:
+        if self.state.update == 7:
+            raise KeyboardInterrupt  # nothing is saved, as if killed
+        step(self, *arguments)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Trainer, "_update", die_at_seven)
+        train(settings("killed", *DROPOUT))
+    train(settings("killed", *DROPOUT))
+    assert same(weights("whole", 12), weights("killed", 12))
+    assert lines("whole") == lines("killed")
+
+
+def test_told_to_stop_it_saves_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+    train(settings("whole", *DROPOUT))
+    step = Trainer._update
+
+    def be_told_at_five(self: Trainer, *arguments: Any) -> None:
+        step(self, *arguments)
+        if self.state.update == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patched, pytest.raises(Stopped) as stopped:
+        patched.setattr(Trainer, "_update", be_told_at_five)
+        train(settings("told", *DROPOUT))
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert Path("runs/told/checkpoints/step-5").is_dir()
+    train(settings("told", *DROPOUT))
+    assert same(weights("whole", 12), weights("told", 12))
+
+
+def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
+    """Of the first update in float64, cut into micro-batches of this size."""
+    found: list[torch.Tensor] = []
+
+    def keep(self: Trainer) -> float:
+        found.extend(p.grad.clone() for p in self.model.parameters())
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        build = training_run.build_model
+        patched.setattr(training_run, "build_model", lambda *a, **k: build(*a, **k).double())
+        patched.setattr(Trainer, "_gradient_norm", keep)
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                settings(
+                    f"cut-{tokens_per_batch}", f"trainer.tokens_per_batch={tokens_per_batch}", "optimizer.fused=false"
+                )
+            )
+    return found
+
+
+def test_micro_batches_are_a_matter_of_memory_alone() -> None:
+    for one, other in zip(gradients(60), gradients(5000), strict=True):
+        assert (one - other).abs().max() < 1e-9
+
+
+def test_a_finished_run_says_which_limit_to_raise(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    train(settings("done", "trainer.max_updates=2"))
+    before = {path: path.stat().st_mtime_ns for path in Path("runs/done").rglob("*") if path.name != ".lock"}
+    caplog.clear()
+    train(settings("done", "trainer.max_updates=2"))
+    assert "finished: it has reached trainer.max_updates=2; raise that" in caplog.text
+    assert before == {path: path.stat().st_mtime_ns for path in Path("runs/done").rglob("*") if path.name != ".lock"}
+
+
+def test_changed_settings_are_refused_with_a_diff() -> None:
+    train(settings("own", "trainer.max_updates=1"))
+    with pytest.raises(ConfigError, match=r"trainer.tokens_per_update: 500 -> 600"):
+        train(settings("own", "trainer.max_updates=1", "trainer.tokens_per_update=600"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "key"), [("trainer.max_epochs=1", "max_epochs"), ("trainer.max_minutes=0", "max_minutes")]
+)
+def test_other_limits(limit: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    train(settings("limited", limit.replace("=0", "=0.0001"), "trainer.max_updates=500"))
+    assert f"finished at trainer.{key}" in caplog.text
+    assert Path("runs/limited/best/model.safetensors").is_file()  # it was validated and saved at its end
+
+
+def test_patience(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    train(
+        settings(
+            "patient", "optimizer.lr=1e-12", "trainer.patience=2", "trainer.validate_every=1", "trainer.max_updates=9"
+        )
+    )
+    assert "finished at trainer.patience=2" in caplog.text
+    assert [line["update"] for line in lines("patient") if "valid/bleu" in line] == [1, 2, 3]
+
+
+def test_a_loss_that_is_no_number_stops_before_the_weights_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = CrossEntropy.__call__
+
+    def break_at_six(self: CrossEntropy, model: Any, batch: Any) -> Losses:
+        losses = compute(self, model, batch)
+        count["batches"] += 1
+        return replace(losses, total=losses.total * float("nan")) if count["batches"] > 12 else losses
+
+    count = {"batches": 0}
+    monkeypatch.setattr(CrossEntropy, "__call__", break_at_six)
+    with pytest.raises(NonFiniteLossError, match=r"the loss is nan .* the last checkpoint is step-4"):
+        train(settings("broken"))
+
+
+def test_a_run_folder_holds_all_it_needs() -> None:
+    train(settings("whole", "trainer.keep_last=1", "trainer.average=1"))
+    folder = Path("runs/whole")
+    assert {"config.yaml", "tokenizer", "checkpoints", "best", "metrics.jsonl"} <= {p.name for p in folder.iterdir()}
+    assert str((folder / "best").readlink()).startswith("checkpoints/step-")
+    assert (folder / "tokenizer" / "joint.model").is_file()
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pt", ".pkl", ".bin")]
+    tags = {tag for line in lines("whole") for tag in line}
+    assert {
+        "train/loss",
+        "train/nll",
+        "train/lr",
+        "train/grad_norm",
+        "train/padding",
+        "valid/nll",
+        "valid/bleu",
+    } <= tags
+
+
+def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    from seq2seq.analysis.evaluation import evaluate
+    from seq2seq.config.schema import EvaluateSettings
+
+    run = settings("whole")
+    train(run)
+    evaluate(EvaluateSettings("whole", "valid", "last", None, 0, {}), run)
+    scores = json.loads(Path("runs/whole/eval/valid-last.json").read_text())
+    last = [line for line in lines("whole") if "valid/bleu" in line][-1]
+    assert scores["bleu"]["score"] == last["valid/bleu"]
+    assert scores["chrf"]["score"] == last["valid/chrf"]
+    assert "nrefs:1" in scores["bleu"]["signature"]
+    assert "bleu" in capsys.readouterr().out
