@@ -23,7 +23,7 @@ help: ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(READY) ## train a small translation model, evaluate it, translate with it (no data needed)
-	$(BIN)/python scripts/train.py run=demo $(ARGS)
+	$(BIN)/python scripts/train.py experiment=cldr/demo run=demo $(ARGS)
 	$(BIN)/python scripts/evaluate.py run=demo
 	@printf '\nThree sentences, English then German:\n\n' && printf '%s\n' $(DEMO_SENTENCES) && echo
 	@printf '%s\n' $(DEMO_SENTENCES) | $(BIN)/python scripts/translate.py run=demo

@@ -74,7 +74,8 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
 class State:
     """What is carried from step to step: fields made by `source_part` or `hypothesis_part`, or plain numbers.
 
-    A field may hold a tensor, another State, a tuple of them, or None. Nothing of the source is repeated per beam.
+    A field may hold a tensor, another State (whose own fields say what they are), a tuple of them, or None. Nothing of
+    the source is repeated per beam.
     """
 
     def keep(self, sentences: Int[Tensor, " b"]) -> Self:
@@ -134,7 +135,6 @@ class Capability(Enum):
     CONTEXT = "an attention that reads the source (any but none)"
     ALIGNED_MEMORY = "an encoder that keeps one memory state a source token (no pooling)"
     WEIGHTS = "an attention with weights over the source"
-    PARALLEL = "an attention whose steps do not depend on each other"
     JOINT_VOCABULARY = "one vocabulary for source and target (tokenizer.joint: true)"
 
 

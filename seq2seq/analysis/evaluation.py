@@ -5,12 +5,12 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from seq2seq.analysis.trained import Trained, load_trained
-from seq2seq.checkpoint.folder import find_run
+from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.storage import replace_file, storage_errors
+from seq2seq.config.identity import run_path, stored_config
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
@@ -18,6 +18,7 @@ from seq2seq.data.text import read_lines
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.metrics.base import Metric, Score
 from seq2seq.metrics.significance import Comparison, bootstrap, compare
+from seq2seq.training.device import memory_errors
 from seq2seq.training.progress import counting
 from seq2seq.training.validation import Decoding, corpus_references, decode_corpus
 
@@ -29,7 +30,7 @@ LEAST_SAMPLES = 40  # a 95% interval needs as many
 def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     """Decode, score, compare; the table goes to stdout, the files into the run's eval folder."""
     if 0 < script.bootstrap < LEAST_SAMPLES:
-        raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for no interval")
+        raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
     trained = load_trained(script.run, settings, script.checkpoint)
     corpus = prepare_split(
         data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
@@ -48,9 +49,16 @@ def _decode(
     trained: Trained, corpus: EncodedCorpus, settings: TrainSettings, metrics: Mapping[str, Metric]
 ) -> tuple[Decoding, float]:
     began = time.monotonic()
-    with counting("decoding", len(corpus), "sentences") as count:
+    with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
         decoding = decode_corpus(
-            trained.model, corpus, trained.tokenizer, settings.search(), metrics, trained.runtime, count
+            trained.model,
+            corpus,
+            trained.tokenizer,
+            settings.search(),
+            metrics,
+            trained.runtime,
+            settings.trainer.tokens_per_batch,
+            count,
         )
     return decoding, time.monotonic() - began
 
@@ -80,7 +88,9 @@ def _compare(
 
 def _baseline_texts(script: EvaluateSettings, sentences: int) -> list[str]:
     """What another run made of the same split; it must have been evaluated before."""
-    path = find_run(str(script.baseline)).eval_folder / f"{script.split}.hyp.txt"
+    baseline = str(script.baseline)
+    stored_config(baseline)  # or there is no such run
+    path = RunFolder(run_path(baseline)).eval_folder / f"{script.split}.hyp.txt"
     if not path.is_file():
         raise CheckpointError(
             f"baseline={script.baseline} has no {path}: first run "
@@ -133,11 +143,11 @@ def _write(
         text = "".join(" ".join(line.split("\n")) + "\n" for line in decoding.texts)
         replace_file(folder / f"{name}.hyp.txt", text)
         replace_file(folder / f"{name}.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-    log.info("wrote %s", Path(folder / name).with_suffix(".json"))
+    log.info("wrote %s", folder / f"{name}.json")
 
 
 def result_name(script: EvaluateSettings) -> str:
-    """The split's name, and whatever is not the run's own: the checkpoint unless best, changed search settings."""
+    """The split's name, and whatever is not the run's own: the checkpoint unless best, changed search and data keys."""
     parts = [script.split]
     if script.checkpoint != "best":
         parts.append(script.checkpoint)

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from seq2seq.checkpoint.folder import RunFolder, find_run
+from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.weights import load_model
+from seq2seq.config.identity import run_path
 from seq2seq.config.schema import TrainSettings
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
@@ -27,7 +28,7 @@ class Trained:
 
 def load_trained(run: str, settings: TrainSettings, which: str) -> Trained:
     """The run's model with the weights of checkpoint `which`, in eval mode. Raises CheckpointError."""
-    folder = find_run(run)
+    folder = RunFolder(run_path(run))
     runtime = choose_runtime(settings.device, settings.precision)
     keep_freed_memory()
     checkpoint = load(folder, which, average=settings.trainer.average, optimizer=False)

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from seq2seq.analysis.trained import Trained, load_trained
+from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.schema import TrainSettings, TranslateSettings
-from seq2seq.data.text import read_lenient
-from seq2seq.errors import DataError
-from seq2seq.search.base import Search
+from seq2seq.data.columns import text_of
+from seq2seq.data.text import check_file, read_lenient
+from seq2seq.errors import ConfigError, DataError
 from seq2seq.search.decode import decode
+from seq2seq.training.device import memory_errors
 
 log = logging.getLogger(__name__)
 
@@ -22,71 +24,102 @@ CHUNK = 1024  # lines read, sorted by length and answered together
 
 def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     """From `input` (or stdin) to `output` (or stdout), a line for a line; jsonl in gives jsonl out."""
+    _check_files(script)
     trained = load_trained(script.run, settings, script.checkpoint)
-    search = settings.search()
-    as_json = script.input is not None and script.input.endswith(".jsonl")
-    column = str(settings.data.arguments.get("source_column", "source"))
+    column = settings.data.arguments.get("source")
+    column = column if isinstance(column, str) else "source"
+    form = JsonLines(script.input, column) if script.input and script.input.endswith(".jsonl") else PlainLines()
     damaged: list[int] = []  # broken places, for each line that has any
     with ExitStack() as stack:
         source = stack.enter_context(_open_input(script.input)) if script.input else sys.stdin.buffer
         target = stack.enter_context(_open_output(script.output)) if script.output else sys.stdout.buffer
         lines = read_lenient(source, damaged.append)
-        number = 0
-        while chunk := list(islice(lines, 1 if _is_interactive(source) else CHUNK)):
-            records = (
-                [_record(line, number + i, column, script.input) for i, line in enumerate(chunk, 1)] if as_json else []
-            )
-            texts = [record[column] for record in records] if as_json else chunk
-            answers = answer(trained, search, settings.length.max_source, texts)
-            if as_json:
-                written = (
-                    json.dumps({**r, "output": a}, ensure_ascii=False) for r, a in zip(records, answers, strict=True)
-                )
-            else:
-                written = (" ".join(text.split("\n")) for text in answers)
-            target.write("".join(line + "\n" for line in written).encode())
-            target.flush()
-            number += len(chunk)
+        while chunk := list(islice(lines, 1 if source.isatty() else CHUNK)):  # who types a line waits for its answer
+            texts = form.read(chunk)
+            written = form.write(answer(trained, settings, texts))
+            with storage_errors(f"write {script.output or 'to stdout'}"):
+                target.write("".join(line + "\n" for line in written).encode())
+                target.flush()
     if damaged:
         log.warning("%s lines were not valid UTF-8: their broken bytes were read as U+FFFD", f"{len(damaged):,}")
 
 
-def answer(trained: Trained, search: Search, max_source: int, texts: list[str]) -> list[str]:
-    """The best hypothesis for each text; sources longer than `max_source` tokens are cut and counted."""
+class PlainLines:
+    """A document a line, an answer a line."""
+
+    def read(self, lines: list[str]) -> list[str]:
+        """The texts themselves."""
+        return lines
+
+    def write(self, answers: list[str]) -> list[str]:
+        """Line breaks inside an answer become spaces."""
+        return [" ".join(answer.split("\n")) for answer in answers]
+
+
+class JsonLines:
+    """An object a line: its text under `column` is answered, and the object written with `output` added."""
+
+    def __init__(self, path: str, column: str) -> None:
+        self.path, self.column = path, column
+        self.read_before = 0
+        self.records: list[dict[str, Any]] = []
+
+    def read(self, lines: list[str]) -> list[str]:
+        """The texts to answer. Raises DataError naming file and line."""
+        numbers = range(self.read_before + 1, self.read_before + 1 + len(lines))
+        places = [f"{self.path}, line {number}" for number in numbers]
+        self.read_before += len(lines)
+        self.records = [_record(line, place) for line, place in zip(lines, places, strict=True)]
+        return [text_of(record, self.column, place) for record, place in zip(self.records, places, strict=True)]
+
+    def write(self, answers: list[str]) -> list[str]:
+        """The objects read last, each with its answer."""
+        both = zip(self.records, answers, strict=True)
+        return [json.dumps({**record, "output": answer}, ensure_ascii=False) for record, answer in both]
+
+
+def answer(trained: Trained, settings: TrainSettings, texts: list[str]) -> list[str]:
+    """The best hypothesis for each text; sources longer than `length.max_source` tokens are cut and counted."""
+    longest = settings.length.max_source
     sources = trained.tokenizer.source.encode(texts)
-    cut = sum(len(source) > max_source for source in sources)
+    cut = sum(len(source) > longest for source in sources)
     if cut:
-        log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", max_source)
-    with trained.runtime.autocast():
-        found = decode(trained.model, search, [s[:max_source] for s in sources], device=trained.runtime.device)
+        log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", longest)
+    with trained.runtime.autocast(), memory_errors("decoding"):
+        found = decode(
+            trained.model,
+            settings.search(),
+            [source[:longest] for source in sources],
+            device=trained.runtime.device,
+            tokens_per_batch=settings.trainer.tokens_per_batch,
+        )
     return trained.tokenizer.target.decode([hypotheses[0].tokens for hypotheses in found])
 
 
-def _record(line: str, number: int, column: str, path: str | None) -> dict[str, Any]:
+def _record(line: str, place: str) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {number}: not JSON: {error}") from error
-    if not isinstance(record, dict) or not isinstance(record.get(column), str):
-        there = ", ".join(record) if isinstance(record, dict) else "no columns"
-        raise DataError(f"{path}, line {number}: no text under {column!r}; there are: {there}")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise DataError(f"{place}: an object was expected, got {line:.60}")
     return record
 
 
-def _is_interactive(stream: IO[bytes]) -> bool:
-    """Somebody who types a line waits for its answer."""
-    return stream.isatty()
+def _check_files(script: TranslateSettings) -> None:
+    """Writing over the input would empty it before it is read."""
+    if script.input is None or script.output is None:
+        return
+    source, target = Path(script.input), Path(script.output)
+    if source.exists() and target.exists() and source.samefile(target):
+        raise ConfigError(f"output={script.output} is the input itself: name another file")
 
 
 def _open_input(path: str) -> IO[bytes]:
-    try:
-        return Path(path).open("rb")
-    except OSError as error:
-        raise DataError(f"input={path}: {error.strerror}") from error
+    check_file(Path(path))
+    return Path(path).open("rb")
 
 
 def _open_output(path: str) -> IO[bytes]:
-    try:
+    with storage_errors(f"write {path}"):
         return Path(path).open("wb")
-    except OSError as error:
-        raise DataError(f"output={path}: {error.strerror}") from error

@@ -14,12 +14,18 @@ from seq2seq.types import Attended, Capability, Component, Memory, State, source
 
 @dataclass(frozen=True)
 class AttentionState(State):
-    """What is computed once a source, and the target position of the next query."""
+    """What a mechanism carries: the target position of the next query, and whatever its subclasses add."""
 
-    keys: Float[Tensor, "B S ..."] | None = source_part()
-    values: Float[Tensor, "B S ..."] | None = source_part()
-    mask: Bool[Tensor, "B S"] | None = source_part()
     position: int = 0
+
+
+@dataclass(frozen=True)
+class Keyed(AttentionState):
+    """What a query is compared with and what is averaged, computed once a source."""
+
+    keys: Float[Tensor, "B S A"] = source_part()
+    values: Float[Tensor, "B S C"] = source_part()
+    mask: Bool[Tensor, "B S"] = source_part()
 
 
 class Attention(nn.Module, Component, ABC):
@@ -33,8 +39,8 @@ class Attention(nn.Module, Component, ABC):
 
     @classmethod
     def gives(cls, **arguments: Any) -> frozenset[Capability]:
-        """A context, read by weights, all steps at once; mechanisms that differ say so."""
-        return frozenset({Capability.CONTEXT, Capability.WEIGHTS, Capability.PARALLEL})
+        """A context, read by weights; mechanisms that differ say so."""
+        return frozenset({Capability.CONTEXT, Capability.WEIGHTS})
 
     @classmethod
     def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:
@@ -46,7 +52,7 @@ class Attention(nn.Module, Component, ABC):
         """Whatever depends on the source alone, computed once."""
 
     @abstractmethod
-    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+    def attend(self, query: Float[Tensor, "B N Q"], state: Any, need_weights: bool) -> Attended:
         """Answer N queries of each sentence that do not depend on each other."""
 
     def forward(
@@ -84,11 +90,11 @@ class ScoredAttention(Attention):
         """What a query is compared with; the memory itself unless a mechanism projects it."""
         return states
 
-    def start(self, memory: Memory) -> AttentionState:
+    def start(self, memory: Memory) -> Keyed:
         """Keys once a source; the values are the memory."""
-        return AttentionState(keys=self.keys(memory.states), values=memory.states, mask=memory.mask)
+        return Keyed(keys=self.keys(memory.states), values=memory.states, mask=memory.mask)
 
-    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+    def attend(self, query: Float[Tensor, "B N Q"], state: Keyed, need_weights: bool) -> Attended:
         """Score, mask, normalise, average."""
         scores = self.score(query, state.keys)
         weights = scores.masked_fill(~state.mask.unsqueeze(1), float("-inf")).softmax(-1)

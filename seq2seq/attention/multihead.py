@@ -5,8 +5,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seq2seq.attention.base import Attention, AttentionState
-from seq2seq.layers.scaled_dot import join_heads, scaled_dot_product, split_heads
+from seq2seq.attention.base import Attention, Keyed
+from seq2seq.layers.scaled_dot import heads_problem, join_heads, scaled_dot_product, split_heads
 from seq2seq.types import Attended, Memory
 
 
@@ -33,16 +33,13 @@ class MultiHeadAttention(Attention):
     @classmethod
     def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:
         """The query's width must split evenly into heads."""
-        heads = arguments["heads"]
-        if heads >= 1 and query_dim % heads == 0:
-            return None
-        return f"attention.heads: {heads} does not divide the decoder's width {query_dim}"
+        return heads_problem("attention.heads", arguments["heads"], "the decoder's width", query_dim)
 
-    def start(self, memory: Memory) -> AttentionState:
+    def start(self, memory: Memory) -> Keyed:
         """Keys and values of every head, once a source."""
-        return AttentionState(self.key_map(memory.states), self.value_map(memory.states), memory.mask)
+        return Keyed(keys=self.key_map(memory.states), values=self.value_map(memory.states), mask=memory.mask)
 
-    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+    def attend(self, query: Float[Tensor, "B N Q"], state: Keyed, need_weights: bool) -> Attended:
         """Every head reads the memory in its own way."""
         context, weights = scaled_dot_product(
             split_heads(self.query_map(query), self.heads),

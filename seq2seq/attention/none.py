@@ -19,7 +19,7 @@ class NoAttention(Attention):
     @classmethod
     def gives(cls, **arguments: Any) -> frozenset[Capability]:
         """Neither context nor weights."""
-        return frozenset({Capability.PARALLEL})
+        return frozenset()
 
     def start(self, memory: Memory) -> AttentionState:
         """Nothing of the source is kept."""

@@ -1,6 +1,6 @@
 """Run folders and the checkpoints in them: written beside and renamed, verified when read, without pickle."""
 
-from seq2seq.checkpoint.folder import RunFolder, find_run
+from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.checkpoint.weights import load_model, model_tensors
@@ -9,7 +9,6 @@ from seq2seq.checkpoint.write import mark_best, prune, save
 __all__ = [
     "Checkpoint",
     "RunFolder",
-    "find_run",
     "latest_intact",
     "load",
     "load_model",

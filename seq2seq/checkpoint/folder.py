@@ -1,6 +1,5 @@
 """A run folder: where each thing lies, which runs exist, and the lock that keeps two trainers apart."""
 
-import difflib
 import fcntl
 import logging
 import os
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq.checkpoint.storage import storage_errors
-from seq2seq.config.identity import run_path
 from seq2seq.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -107,21 +105,3 @@ class RunFolder:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
-
-
-def find_run(run: str) -> RunFolder:
-    """The existing run of that name or path; raises CheckpointError, listing what there is, if there is none."""
-    folder = RunFolder(run_path(run))
-    if folder.exists():
-        return folder
-    if folder.path.is_dir() and "/" in run:
-        raise CheckpointError(f"{folder.path} is not a run: it has no config.yaml")
-    siblings = folder.path.parent
-    names = sorted(entry.parent.name for entry in siblings.glob("*/config.yaml"))
-    close = difflib.get_close_matches(folder.name, names, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-    there = (
-        f"there are: {', '.join(names[:20])}{more}" if names else "there are no runs yet: scripts/train.py makes one"
-    )
-    raise CheckpointError(f"no run {folder.name} in {siblings}: {hint}{there}")

@@ -19,7 +19,7 @@ from seq2seq.types import Part
 # validate_every matters: early stopping, the plateau schedule and the choice of the best checkpoint hear validations.
 FREE = frozenset(
     ["run", "device", "data_root"]
-    + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes")]
+    + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
     + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
     + [f"trainer.{key}" for key in ("probes", "deterministic")]
 )
@@ -35,9 +35,9 @@ def stored_config(run: str) -> dict[str, Any]:
     path = run_path(run) / "config.yaml"
     if path.is_file():
         return read_config(path)
-    there = sorted(found.parent.name for found in Path("runs").glob("*/config.yaml"))
-    close = did_you_mean(run, there) if "/" not in run else ""
-    raise CheckpointError(f"run={run}: there is no {path}{close or '.'} Runs here: {listed(there)}")
+    there = sorted(found.parent.name for found in path.parent.parent.glob("*/config.yaml"))
+    close = did_you_mean(path.parent.name, there)
+    raise CheckpointError(f"run={run}: there is no {path}{close or '.'} Runs in {path.parent.parent}: {listed(there)}")
 
 
 def flatten(tree: Any, key: str = "") -> dict[str, Any]:

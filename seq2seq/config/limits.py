@@ -6,6 +6,7 @@ from typing import Any
 
 from seq2seq.config.problems import Problem, show
 from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import ConfigError
 from seq2seq.types import Component, Part
 
 _POSITIVE = [
@@ -20,6 +21,7 @@ _POSITIVE = [
     *("trainer." + key for key in ("keep_last", "average")),
 ]
 _SHARES = ["embedding.dropout", "embedding.word_dropout"]
+SIZES = frozenset(["hidden_size", "layers", "heads", "inner_size", "attn_dim", "max_length"])
 _NOT_NEGATIVE = ["seed", "trainer.probes"]
 
 
@@ -38,6 +40,7 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
         for key, value in _numbers(settings, _NOT_NEGATIVE)
         if value < 0
     ]
+    problems += _argument_problems(settings)
     if settings.run in ("", ".", ".."):
         problems.append(Problem("run", f"expected a name (runs/NAME) or a path with a slash, got {show(settings.run)}"))
     trainer = settings.trainer
@@ -47,6 +50,21 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
         )
     elif settings.schedule.arguments.get("horizon", 1) is trainer.max_updates is None:
         problems.append(Problem("schedule.horizon", "must be given where trainer.max_updates is null"))
+    return problems
+
+
+def _argument_problems(settings: TrainSettings) -> list[Problem]:
+    """Sizes and dropouts of wired parts, which mean the same in all of them; the others speak for themselves."""
+    problems = []
+    for key, part in _parts(settings):
+        wired = getattr(part.target, "wired", ())
+        for name, value in part.arguments.items():
+            if not wired or not isinstance(value, int | float):
+                continue
+            if name in SIZES and value < 1:
+                problems.append(Problem(f"{key}.{name}", f"expected 1 or more, got {value}"))
+            if name.endswith("dropout") and not 0 <= value < 1:
+                problems.append(Problem(f"{key}.{name}", f"expected a share from 0 to below 1, got {value}"))
     return problems
 
 
@@ -71,7 +89,7 @@ def _numbers(settings: TrainSettings, keys: Iterable[str]) -> Iterable[tuple[str
 
 
 def hear_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
-    """What the constructors of parts that need nothing from the builder say of their arguments (ValueError)."""
+    """What the constructors of parts that need nothing from the builder say of their arguments."""
     problems = []
     for key, part in _parts(settings):
         unwired = isinstance(part.target, type) and issubclass(part.target, Component) and not part.target.wired
@@ -84,8 +102,8 @@ def hear_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
             arguments = {**arguments, "horizon": settings.trainer.max_updates}
         try:
             part.target(**arguments)
-        except ValueError as error:
-            problems.append(_said(key, arguments, str(error)))
+        except (ValueError, ConfigError) as error:
+            problems += [_said(key, arguments, line) for line in str(error).split("\n")]
     return problems
 
 

@@ -115,7 +115,7 @@ def load_run(
     plain, problems = merged.plain()
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
     finished = _finished(settings, merged, [*reader.problems, *check_script(script), *problems, *found], checks)
-    return dataclasses.replace(script, changed=_changed(stored["search"], finished.plain["search"])), finished
+    return dataclasses.replace(script, changed=_changed(_marking(stored), _marking(finished.plain))), finished
 
 
 def _apart(composed: Composition, kind: type) -> tuple[dict[str, Any], DictConfig]:
@@ -142,9 +142,15 @@ def _over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> C
     )
 
 
+def _marking(plain: dict[str, Any]) -> dict[str, Any]:
+    """What tells one result from another: the search and the data, wherever the data lie, and the precision."""
+    data = move_root(plain["data"], plain["data_root"], "")
+    return {"search": plain["search"], "data": data, "precision": plain["precision"]}
+
+
 def _changed(own: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    before = flatten(own, "search")
-    return {key: value for key, value in flatten(now, "search").items() if key not in before or before[key] != value}
+    before = flatten(own)
+    return {key: value for key, value in flatten(now).items() if key not in before or before[key] != value}
 
 
 def _read_group(reader: Reader, group: str, plain: dict[str, Any], choices: Mapping[str, str]) -> Any:

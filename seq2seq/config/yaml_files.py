@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, StorageError
 
 # YAML 1.1 reads 1e-4 as text and Hydra as a number; we read as Hydra does and quote what would be taken for a number.
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
@@ -34,9 +34,19 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def write_yaml(content: dict[str, Any], path: Path) -> None:
-    """Write plain lists and dicts as YAML, keys in their own order."""
+    """Write plain lists and dicts as YAML, keys in their own order; the file is there whole or not at all.
+
+    Raises StorageError.
+    """
     text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    path.write_bytes(text.encode())
+    beside = path.with_name(f".tmp-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(text.encode())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

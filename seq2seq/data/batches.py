@@ -1,7 +1,7 @@
 """Micro-batches: cut from an update's blocks, padded into tensors without a loop over tokens or pairs."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,15 +12,33 @@ from seq2seq.types import BOS, EOS, PAD, Batch
 MERGE_REAL = 0.95  # blocks are joined into one micro-batch only while this share of its longest side stays real
 
 
+@runtime_checkable
 class TokenIds(Protocol):
     """Flat ids of a corpus: pair i is ids[offsets[i]:offsets[i + 1]] on each side, no end symbols."""
 
-    source_ids: np.ndarray
-    source_offsets: np.ndarray
-    target_ids: np.ndarray
-    target_offsets: np.ndarray
-    source_lengths: np.ndarray
-    target_lengths: np.ndarray
+    @property
+    def source_ids(self) -> np.ndarray:
+        """[tokens]."""
+
+    @property
+    def source_offsets(self) -> np.ndarray:
+        """[pairs + 1]."""
+
+    @property
+    def target_ids(self) -> np.ndarray:
+        """[tokens]."""
+
+    @property
+    def target_offsets(self) -> np.ndarray:
+        """[pairs + 1]."""
+
+    @property
+    def source_lengths(self) -> np.ndarray:
+        """[pairs]."""
+
+    @property
+    def target_lengths(self) -> np.ndarray:
+        """[pairs]."""
 
 
 def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int) -> list[PairIds]:
@@ -41,8 +59,8 @@ def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int) -> l
 
 
 def _split(corpus: TokenIds, block: PairIds, tokens_per_batch: int) -> list[PairIds]:
-    parts = min(-(-_area(corpus, block) // tokens_per_batch), len(block))
-    return np.array_split(block, parts)
+    rows = max(1, tokens_per_batch // _longest(corpus, block))
+    return np.array_split(block, -(-len(block) // rows))
 
 
 def _longest(corpus: TokenIds, rows: PairIds) -> int:

@@ -37,7 +37,7 @@ class Columns:
         """The pairs of rows, each given with its place ('FILE, line 3'). Raises DataError where a text is missing."""
         for place, row in rows:
             references = [text for column in self.references for text in _texts(row, column, place)]
-            yield Pair(_text(row, self.source, place), _text(row, self.target, place), tuple(references))
+            yield Pair(text_of(row, self.source, place), text_of(row, self.target, place), tuple(references))
 
 
 def split_columns(
@@ -49,7 +49,8 @@ def split_columns(
     return {name: usual.but(own.get(name)) for name in names}
 
 
-def _text(row: Mapping[str, Any], column: str, place: str) -> str:
+def text_of(row: Mapping[str, Any], column: str, place: str) -> str:
+    """The text under a column, 'a.b' for a field of one. Raises DataError with the row's place."""
     return _checked(_value(row, column, place), column, place)
 
 

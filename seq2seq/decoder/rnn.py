@@ -21,9 +21,9 @@ from seq2seq.types import Attended, Decoded, Memory, State, hypothesis_part
 class RnnState(State):
     """Each layer's cell state [B K D], the last features where they are fed back, and the attention's state."""
 
-    cells: tuple[CellState, ...] = hypothesis_part(())
+    cells: tuple[CellState, ...] = hypothesis_part()
     fed: Float[Tensor, "B K D"] | None = hypothesis_part()
-    attention: AttentionState | None = None
+    attention: AttentionState = hypothesis_part()
     position: int = 0
     weights: list[LoopWeights] | None = None  # of the cells, made ready at the first step
 
@@ -125,12 +125,13 @@ class RnnDecoder(Decoder):
         outputs: list[Tensor] = []
         attended: list[Attended] = []
         features: list[Tensor] = []
-        for t in range(embedded.shape[1]):
-            output, answer, state = self._advance(gates[:, t : t + 1], state, need_weights)
+        # Split once: the gradients of T slices would each fill a tensor of all T.
+        for gate, token in zip(gates.split(1, 1), embedded.split(1, 1), strict=True):
+            output, answer, state = self._advance(gate, state, need_weights)
             outputs.append(output)
             attended.append(answer)
             if self.input_feeding:
-                features.append(self._features(output, answer, embedded[:, t : t + 1]))
+                features.append(self._features(output, answer, token))
                 state = replace(state, fed=features[-1])
         together = _join(attended)
         if self.input_feeding:

@@ -11,18 +11,20 @@ from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.feed_forward import Activation, FeedForward
+from seq2seq.layers.modules import module_list
 from seq2seq.layers.residual import NormPlace, Residual
+from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.layers.self_attention import Ancestry, SelfAttention, SelfAttentionCache, causal_mask
-from seq2seq.types import Attended, Capability, Decoded, Memory, State
+from seq2seq.types import Attended, Capability, Decoded, Memory, State, hypothesis_part
 
 
 @dataclass(frozen=True)
 class TransformerState(State):
     """One cache and one attention state a layer, and the ancestry that every layer's cache is read by."""
 
-    caches: tuple[SelfAttentionCache, ...] = ()
-    attention: tuple[AttentionState, ...] = ()
-    ancestry: Ancestry | None = None
+    caches: tuple[SelfAttentionCache, ...] = hypothesis_part()
+    attention: tuple[AttentionState, ...] = hypothesis_part()
+    ancestry: Ancestry = hypothesis_part()
     position: int = 0
 
 
@@ -52,7 +54,7 @@ class TransformerDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        self.layers = nn.ModuleList(
+        self.layers = module_list(
             TransformerDecoderLayer(
                 attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
                 dim=hidden_size,
@@ -91,10 +93,7 @@ class TransformerDecoder(Decoder):
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
         """The width must split evenly into heads."""
-        heads, width = arguments["heads"], arguments["hidden_size"]
-        if heads >= 1 and width % heads == 0:
-            return None
-        return f"decoder.heads: {heads} does not divide decoder.hidden_size: {width}"
+        return heads_problem("decoder.heads", arguments["heads"], "decoder.hidden_size", arguments["hidden_size"])
 
     def start(self, memory: Memory) -> TransformerState:
         """Empty caches; each layer's attention prepares the memory."""

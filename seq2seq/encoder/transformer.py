@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from seq2seq.encoder.base import Encoder
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.feed_forward import Activation, FeedForward
+from seq2seq.layers.modules import module_list
 from seq2seq.layers.residual import NormPlace, Residual
+from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.layers.self_attention import SelfAttention
 from seq2seq.types import Memory
 
@@ -37,7 +39,7 @@ class TransformerEncoder(Encoder):
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        self.layers = nn.ModuleList(
+        self.layers = module_list(
             TransformerEncoderLayer(
                 dim=hidden_size,
                 heads=heads,
@@ -65,10 +67,7 @@ class TransformerEncoder(Encoder):
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
         """The width must split evenly into heads."""
-        heads, width = arguments["heads"], arguments["hidden_size"]
-        if heads >= 1 and width % heads == 0:
-            return None
-        return f"encoder.heads: {heads} does not divide encoder.hidden_size: {width}"
+        return heads_problem("encoder.heads", arguments["heads"], "encoder.hidden_size", arguments["hidden_size"])
 
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Read the source, layer by layer."""

@@ -21,11 +21,9 @@ class SoftmaxGenerator(Generator):
         super().__init__()
         width = feature_dim if table is None else table.embedding_dim
         self.adapt = nn.Identity() if width == feature_dim else nn.Linear(feature_dim, width)
+        self.weight: Tensor = nn.Parameter(torch.empty(vocab_size, width)) if table is None else table.weight
         if table is None:
-            self.weight = nn.Parameter(torch.empty(vocab_size, width))
             nn.init.normal_(self.weight, std=width**-0.5)
-        else:
-            self.weight = table.weight
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
 
     def log_probs(self, decoded: Decoded) -> Float[Tensor, "B T V"]:

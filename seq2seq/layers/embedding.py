@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.layers.dropout import Dropout
+from seq2seq.position.base import Position
 from seq2seq.types import EOS, PAD, UNK
 
 
@@ -32,7 +33,7 @@ class InputEmbedding(nn.Module):
         scale: float,
         dropout: float,
         word_dropout: float,
-        position: nn.Module | None,
+        position: Position | None,
     ) -> None:
         super().__init__()
         self.table = table
@@ -43,10 +44,9 @@ class InputEmbedding(nn.Module):
         self.adapt = nn.Identity() if table.embedding_dim == width else nn.Linear(table.embedding_dim, width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, tokens: Int[Tensor, "B T"], start: int = 0) -> Float[Tensor, "B T D"]:
-        """Inputs for tokens at the positions start, start + 1, ..."""
-        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
-        return self._embed(tokens, positions)
+    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
+        """Inputs for whole rows."""
+        return self._embed(tokens, torch.arange(tokens.shape[1], device=tokens.device))
 
     def step(self, tokens: Int[Tensor, "B K"], position: int) -> Float[Tensor, "B K D"]:
         """Inputs for K hypotheses that all stand at the same position."""

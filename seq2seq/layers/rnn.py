@@ -5,7 +5,7 @@ with the reset gate after the recurrent product, as cuDNN computes it.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.layers.dropout import Dropout, dropout
+from seq2seq.layers.modules import module_list
 
 Cell = Literal["lstm", "gru"]
 CellState = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU; each [N D]
@@ -30,7 +31,7 @@ class RecurrentLayer(nn.Module):
         self.hidden_size = hidden_size
         self.weight_dropout = weight_dropout
         kernel = nn.LSTM if self.is_lstm else nn.GRU
-        self.kernel = kernel(input_dim, hidden_size, batch_first=True)
+        self.kernel: Any = kernel(input_dim, hidden_size, batch_first=True)  # torch types its weights as modules
         self._initialise()
 
     def _initialise(self) -> None:
@@ -57,7 +58,13 @@ class RecurrentLayer(nn.Module):
         return (zeros, zeros) if self.is_lstm else (zeros,)
 
     def forward(self, inputs: Float[Tensor, "N T I"], state: CellState | None = None) -> Float[Tensor, "N T D"]:
-        """All steps at once."""
+        """All steps at once; on a GPU in full precision, for autocast would run the kernel in fp16."""
+        if inputs.is_cuda and torch.is_autocast_enabled("cuda"):
+            with torch.autocast("cuda", enabled=False):
+                return self._run(inputs.to(self.kernel.weight_ih_l0.dtype), state)
+        return self._run(inputs, state)
+
+    def _run(self, inputs: Float[Tensor, "N T I"], state: CellState | None) -> Float[Tensor, "N T D"]:
         kernel = self.kernel
         initial = tuple(part.unsqueeze(0).to(inputs.dtype) for part in state or self.zero_state(inputs.shape[0]))
         weights = [kernel.weight_ih_l0, self.recurrent_weight(), kernel.bias_ih_l0, kernel.bias_hh_l0]
@@ -95,6 +102,7 @@ class RecurrentLayer(nn.Module):
         if self.is_lstm:
             joined = state[0] if inputs is None else torch.cat((inputs, state[0].to(inputs.dtype)), -1)
             return _lstm_step(gates + F.linear(joined.to(weights.inputs.dtype), weights.inputs), state[1])
+        assert weights.recurrent is not None
         if inputs is not None:
             gates = gates + F.linear(inputs.to(weights.inputs.dtype), weights.inputs)
         return _gru_step(gates, F.linear(state[0], weights.recurrent, weights.recurrent_bias), state[0])
@@ -150,7 +158,7 @@ class RecurrentStack(nn.Module):
     ) -> None:
         super().__init__()
         widths = [input_dim] + [hidden_size] * (layers - 1)
-        self.layers = nn.ModuleList(
+        self.layers = module_list(
             RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=weight_dropout)
             for width in widths
         )

@@ -53,3 +53,10 @@ def split_heads(states: Float[Tensor, "B T A"], heads: int) -> Float[Tensor, "B 
 def join_heads(states: Float[Tensor, "B H T d"]) -> Float[Tensor, "B T A"]:
     """[B H T d] -> [B T H*d]."""
     return states.transpose(1, 2).flatten(-2)
+
+
+def heads_problem(heads_key: str, heads: int, width_key: str, width: int) -> str | None:
+    """Why this width does not split evenly into heads, or None."""
+    if heads >= 1 and width % heads == 0:
+        return None
+    return f"{heads_key}={heads} does not divide {width_key}={width}"

@@ -25,6 +25,10 @@ class Search(Component, ABC):
     source's length, plus 10. The last allowed token is the end symbol, so every hypothesis ends."""
 
     def __init__(self, *, max_length: int, max_length_ratio: float) -> None:
+        if max_length < 1:
+            raise ValueError(f"search.max_length: expected 1 or more, got {max_length}")
+        if max_length_ratio < 0:
+            raise ValueError(f"search.max_length_ratio: expected 0 or more, got {max_length_ratio}")
         self.max_length = max_length
         self.max_length_ratio = max_length_ratio
 

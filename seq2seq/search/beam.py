@@ -68,7 +68,7 @@ class BeamSearch(Search):
             row=torch.arange(sentences, device=device),
         )
 
-    def _grow(self, beams: Beams, log_probs: Float[Tensor, "B K V"]) -> tuple[Beams, Int[Tensor, "B K"]]:
+    def _grow(self, beams: Beams, log_probs: Float[Tensor, "B J V"]) -> tuple[Beams, Int[Tensor, "B K"]]:
         """One more token each: hypotheses that end join the ended ones, the best others grow on.
 
         Twice `beam_size` candidates always hold `beam_size` that do not end, for each hypothesis ends in one way.
@@ -120,7 +120,7 @@ class BeamSearch(Search):
         parents: Int[Tensor, "B K"],
         done: Bool[Tensor, " B"],
         results: list[list[Hypothesis]],
-    ) -> tuple[Beams, Any, Int[Tensor, "B K"]]:
+    ) -> tuple[Beams, Any, Int[Tensor, "b K"]]:
         """Write down the sentences that are done and drop their rows."""
         if not done.any():
             return beams, state, parents

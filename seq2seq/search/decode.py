@@ -9,8 +9,6 @@ from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis, Search
 
-DECODE_TOKENS = 2048  # source positions of a batch, before beams
-
 
 def decode(
     model: Model,
@@ -18,11 +16,13 @@ def decode(
     sentences: Sequence[Sequence[int]],
     *,
     device: torch.device,
+    tokens_per_batch: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """Hypotheses, best first, of each sentence (token ids without the end symbol), in the order given.
 
-    A sentence without tokens has one empty hypothesis. `on_batch` hears how many sentences each batch held. The model
+    A batch holds at most `tokens_per_batch` source positions, beams not counted. A sentence without tokens has one
+    empty hypothesis. `on_batch` hears how many sentences each batch held. The model
     is put in eval mode for the time being.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
@@ -32,7 +32,7 @@ def decode(
     model.eval()
     try:
         with torch.inference_mode():
-            for rows in by_length(lengths, DECODE_TOKENS):
+            for rows in by_length(lengths, tokens_per_batch):
                 source, mask = collate_sources([sentences[i] for i in full[rows]])
                 found = search(model, source.to(device), mask.to(device))
                 for i, hypotheses in zip(full[rows], found, strict=True):

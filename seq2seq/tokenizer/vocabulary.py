@@ -45,8 +45,8 @@ class Vocabulary:
         return [self.processor.decode([i for i in row if i not in (PAD, BOS, EOS)]) for row in ids]
 
     def piece(self, index: int) -> str:
-        """The piece of an id, for people to read: a space shows as U+2581, a line break as '\\n'."""
-        return self.processor.id_to_piece(index)
+        r"""The piece of an id, for people to read: a space shows as U+2581, a line break as \n."""
+        return self.processor.id_to_piece(index).replace("\n", "\\n")
 
 
 class Tokenizer:

@@ -17,7 +17,5 @@ def _trainer_problems(settings: TrainSettings) -> list[str]:
     if trainer.best_metric not in measured:
         lines.append(f"trainer.best_metric={trainer.best_metric} is not measured; there are {', '.join(measured)}")
     if trainer.average > trainer.keep_last:
-        lines.append(
-            f"trainer.average={trainer.average} averages more checkpoints than trainer.keep_last={trainer.keep_last} keeps"
-        )
+        lines.append(f"trainer.average={trainer.average} is more than trainer.keep_last={trainer.keep_last}")
     return lines

@@ -3,14 +3,15 @@
 import ctypes
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from seq2seq.errors import ConfigError
+from seq2seq.errors import ConfigError, OutOfMemoryError
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's malloc.h
 
@@ -59,6 +60,20 @@ def be_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+
+
+@contextmanager
+def memory_errors(doing: str) -> Iterator[None]:
+    """A device or machine without memory left becomes an OutOfMemoryError that says what to do."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
+            raise
+        raise OutOfMemoryError(
+            f"out of memory while {doing}: lower trainer.tokens_per_batch (an update stays the same set of pairs), or "
+            "length.max_source and length.max_target"
+        ) from error
 
 
 def keep_freed_memory() -> None:

@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seq2seq.errors import StorageError
+
+if TYPE_CHECKING:
+    import matplotlib.figure
 
 METRICS_FILE = "metrics.jsonl"
 

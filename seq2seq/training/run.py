@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from seq2seq.checkpoint.folder import RunFolder, run_path
+from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import latest_intact
-from seq2seq.config.identity import read_config, settle, write_config
+from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.identity import read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.prepare import Prepared, prepare
-from seq2seq.errors import OutOfMemoryError
 from seq2seq.model.builder import build_model
 from seq2seq.optimizer.build import build_optimizer
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory
+from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory, memory_errors
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.state import limit_reached, saved_state
 from seq2seq.training.trainer import Trainer
@@ -58,7 +58,8 @@ def _prepare(settings: TrainSettings, folder: RunFolder) -> Prepared:
     for line in data.report:
         log.info("%s", line)
     if own is None:
-        data.tokenizer.save(folder.tokenizer_folder)
+        with storage_errors(f"write {folder.tokenizer_folder}"):
+            data.tokenizer.save(folder.tokenizer_folder)
     write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
     return data
 
@@ -101,13 +102,8 @@ def _fit(trainer: Trainer) -> None:
     begun = f"continues after update {update}" if update else "begins"
     where = f"{trainer.runtime.device} in {trainer.runtime.precision}"
     log.info("run %s %s: %.1fM parameters, on %s", path, begun, parameters / 1e6, where)
-    try:
+    with memory_errors("training"):
         limit = trainer.fit()
-    except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(
-            f"out of memory at update {trainer.state.update + 1}: lower trainer.tokens_per_batch (now "
-            f"{trainer.settings.tokens_per_batch}; the update stays the same), or length.max_source and max_target"
-        ) from error
     log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
 
 

@@ -21,6 +21,7 @@ class TrainState:
     worse: int = 0  # validations since the best one
     validated: int | None = None  # the last update that was validated
     schedule: dict[str, Any] = field(default_factory=dict)
+    data: str | None = None  # fingerprint of the training pairs
 
 
 def saved_state(checkpoint: Checkpoint) -> TrainState:

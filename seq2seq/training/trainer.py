@@ -16,7 +16,7 @@ from seq2seq.data.batches import collate, cut
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
 from seq2seq.data.updates import PairIds, plan_epoch
-from seq2seq.errors import NonFiniteLossError, Stopped
+from seq2seq.errors import DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
@@ -53,6 +53,8 @@ class Trainer:
         self._minutes_before = self.state.minutes
         self._started = time.monotonic()
         self._saved: int | None = None
+        self._fingerprint = self.data.corpora["train"].fingerprint
+        self.state.data = self._fingerprint
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue exactly where `checkpoint` was saved."""
@@ -61,6 +63,13 @@ class Trainer:
         self.state = saved_state(checkpoint)
         self.schedule.restore(self.state.schedule)
         self._minutes_before = self.state.minutes
+        if self.state.data != self._fingerprint:
+            raise DataError(
+                f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved; "
+                "give it back as it was, or start another run with another name"
+            )
+        if self.state.best_update in self.folder.steps():  # a process killed just before it could say so
+            mark_best(self.folder, self.state.best_update)
 
     def fit(self) -> str:
         """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""

@@ -68,7 +68,9 @@ class Validator:
     def __call__(self, model: Model, update: int) -> dict[str, float]:
         """valid/nll and the score of each metric."""
         values = {"valid/nll": nll_per_token(model, self.corpus, self.runtime, self.tokens_per_batch)}
-        decoding = decode_corpus(model, self.corpus, self.tokenizer, self.search, self.metrics, self.runtime)
+        decoding = decode_corpus(
+            model, self.corpus, self.tokenizer, self.search, self.metrics, self.runtime, self.tokens_per_batch
+        )
         values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
         self._show(model, decoding, update)
         return values
@@ -81,8 +83,8 @@ class Validator:
         for number, pair in enumerate(pairs):
             tokens = decoding.hypotheses[number].tokens
             weights = attention_weights(model, self.corpus.source(number), tokens, self.runtime)
-            if weights is None:
-                return
+            if weights is None:  # no attention, or nothing to attend to
+                continue
             figure = attention_figure(
                 weights.mean(0).numpy(),
                 [*map(self.tokenizer.source.piece, self.corpus.source(number)), END],
@@ -114,12 +116,15 @@ def decode_corpus(
     search: Search,
     metrics: Mapping[str, Metric],
     runtime: Runtime,
+    tokens_per_batch: int,
     on_batch: Callable[[int], None] | None = None,
 ) -> Decoding:
     """Decode every source of the corpus and score the best hypotheses against its references."""
     sources = [corpus.source(i) for i in range(len(corpus))]
     with runtime.autocast():
-        found = decode(model, search, sources, device=runtime.device, on_batch=on_batch)
+        found = decode(
+            model, search, sources, device=runtime.device, tokens_per_batch=tokens_per_batch, on_batch=on_batch
+        )
     best = [hypotheses[0] for hypotheses in found]
     texts = tokenizer.target.decode([hypothesis.tokens for hypothesis in best])
     return Decoding(best, texts, score_texts(texts, corpus, metrics))

@@ -35,17 +35,17 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         (
             Triple("lstm", "multihead", "lstm"),
             {"attention": with_argument("attention", "multihead", heads=5)},
-            "attention.heads: 5 does not divide the decoder's width 12",
+            "attention.heads=5 does not divide the decoder's width=12",
         ),
         (
             Triple("transformer", "bahdanau", "lstm"),
             {"encoder": with_argument("encoder", "transformer", heads=5)},
-            "encoder.heads: 5 does not divide encoder.hidden_size: 12",
+            "encoder.heads=5 does not divide encoder.hidden_size=12",
         ),
         (
             Triple("lstm", "bahdanau", "transformer"),
             {"decoder": with_argument("decoder", "transformer", heads=5)},
-            "decoder.heads: 5 does not divide decoder.hidden_size: 12",
+            "decoder.heads=5 does not divide decoder.hidden_size=12",
         ),
     ],
     ids=str,

@@ -70,7 +70,7 @@ def test_an_experiment_that_does_not_exist(run: Run) -> None:
 def test_a_run_that_does_not_exist(run: Run) -> None:
     found = run("evaluate", "run=007 split=test")
     assert (found.returncode, found.stdout) == (4, "")
-    assert found.stderr == "run=007: there is no runs/007/config.yaml. Runs here: nothing\n"
+    assert found.stderr == "run=007: there is no runs/007/config.yaml. Runs in runs: nothing\n"
 
 
 def test_translate_needs_a_run(run: Run) -> None:

@@ -1,13 +1,12 @@
 """Run folders: names and paths, what exists, and the lock."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from seq2seq.checkpoint import RunFolder, find_run
+from seq2seq.checkpoint import RunFolder
 from seq2seq.errors import CheckpointError, StorageError
 
 
@@ -39,34 +38,6 @@ def test_steps_are_numbers_and_only_finished_ones(tmp_path: Path) -> None:
         (folder.checkpoints / name).mkdir(parents=True)
     (folder.checkpoints / "step-7").write_text("a file")
     assert folder.steps() == [3, 20, 100]
-
-
-def begin(path: Path) -> None:
-    path.mkdir(parents=True)
-    (path / "config.yaml").write_text("seed: 1\n")
-
-
-def test_find_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    begin(tmp_path / "runs" / "multi30k")
-    (tmp_path / "runs" / "empty").mkdir()
-    assert find_run("multi30k").path == find_run("runs/multi30k").path == Path("runs/multi30k")
-    for run, message in [
-        ("multi30", "no run multi30 in runs: did you mean multi30k? there are: multi30k"),
-        ("zebra", "no run zebra in runs: there are: multi30k"),
-        ("empty", "no run empty in runs: there are: multi30k"),
-        ("runs/empty", "runs/empty is not a run: it has no config.yaml"),
-        ("./elsewhere/zebra", "no run zebra in elsewhere: there are no runs yet: scripts/train.py makes one"),
-    ]:
-        with pytest.raises(CheckpointError, match=f"^{re.escape(message)}$"):
-            find_run(run)
-
-
-def test_many_runs_are_not_all_listed(tmp_path: Path) -> None:
-    for number in range(30):
-        begin(tmp_path / f"run{number:02}")
-    with pytest.raises(CheckpointError, match=r"run19 and 10 more$"):
-        find_run(str(tmp_path / "zzz"))
 
 
 HOLD = """

@@ -94,16 +94,16 @@ def test_an_interpolation_that_leads_nowhere_is_a_mistake(folder: Path, settings
 
 def test_checks_are_told_beside_other_mistakes_and_only_of_what_is_certain(folder: Path) -> None:
     def check_width(found: TrainSettings) -> list[str]:
-        return [f"{1 / found.encoder.arguments['hidden_size']} of it"]
+        return [f"{1 / (found.encoder.arguments['hidden_size'] - 3)} of it"]
 
     def load(*overrides: str) -> TrainSettings:
         return load_train(compose(folder, "train", overrides), checks=[check_width], targets=TARGETS)
 
-    assert mistakes(lambda: load("encoder.hidden_size=2")) == ("0.5 of it",)
-    assert mistakes(lambda: load("encoder.hidden_size=2", "seed=x"))[1:] == ("0.5 of it",)
+    assert mistakes(lambda: load("encoder.hidden_size=5")) == ("0.5 of it",)
+    assert mistakes(lambda: load("encoder.hidden_size=5", "seed=x"))[1:] == ("0.5 of it",)
     assert mistakes(lambda: load("encoder.hidden_size=x"))[1:] == ()
     with pytest.raises(ZeroDivisionError):  # nothing else is wrong: then it is a bug, and shown
-        load("encoder.hidden_size=0")
+        load("encoder.hidden_size=3")
 
 
 def test_the_tests_targets_are_not_allowed_outside(folder: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
             "+search.beam_size=1: keys are given without +, and only those that exist"
         ]),
         (["run=non", "+x=1"], ["+x=1: keys are given without +, and only those that exist",
-                               "run=non: there is no runs/non/config.yaml; did you mean one? Runs here: one"]),
+                               "run=non: there is no runs/non/config.yaml; did you mean one? Runs in runs: one"]),
     ],
 )  # fmt: skip
 def test_mistakes_beside_a_run_are_told(

@@ -218,6 +218,14 @@ def test_a_pairs_draw_is_a_function_of_its_chunk(tmp_path: Path, monkeypatch: py
     assert [drawn.source(i) for i in range(200)] == [whole.source(i) for i in range(200)]
 
 
+def test_neither_chunks_nor_sides_draw_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("seq2seq.data.resampled.CHUNK", 150)
+    same = [Pair(text, text) for text in SOURCES[:150]] * 2
+    drawn = prepared(tmp_path, Given(train=same, valid=VALID), tokenizer=settings(sampling=0.3)).train(0)
+    sources, targets = ([side(i) for i in range(300)] for side in (drawn.source, drawn.target))
+    assert sources[:150] != sources[150:] and sources != targets
+
+
 @pytest.mark.corpus
 def test_multi30k_is_prepared_whole(tmp_path: Path, data_root: Path):
     from seq2seq.data.files import FilePair, OptionalFilePair, ParallelFiles

@@ -52,7 +52,7 @@ def test_an_epoch_holds_each_pair_once_within_the_limits(
         for rows in cut(ids, blocks, tokens_per_batch):
             seen += rows.tolist()
             longest = 1 + max(ids.source_lengths[rows].max(), ids.target_lengths[rows].max())
-            assert len(rows) == 1 or (len(rows) - 1) * longest <= tokens_per_batch
+            assert len(rows) == 1 or len(rows) * longest <= tokens_per_batch
     assert sorted(seen) == list(range(len(pairs)))
 
 

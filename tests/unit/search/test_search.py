@@ -111,17 +111,20 @@ def test_search_never_writes_padding_or_a_second_start() -> None:
         assert all(not {PAD, BOS} & set(hypothesis.tokens) for hypothesis in hypotheses)
 
 
+HERE: dict[str, Any] = {"device": torch.device("cpu"), "tokens_per_batch": 12}
+
+
 def test_decoding_answers_in_order_and_leaves_the_model_in_training() -> None:
     model = real_model().train()
     sentences = [[5, 6, 7, 8, 9, 10], [], [7], [9, 9, 9]]
     search = BeamSearch(beam_size=2, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
     heard: list[int] = []
-    together = decode(model, search, sentences, device=torch.device("cpu"), on_batch=heard.append)
+    together = decode(model, search, sentences, **HERE, on_batch=heard.append)
     assert model.training
     assert sum(heard) == 3
     assert together[1][0].tokens == []
     for sentence, hypotheses in zip(sentences, together, strict=True):
-        alone = decode(model, search, [sentence], device=torch.device("cpu"))[0]
+        alone = decode(model, search, [sentence], **HERE)[0]
         assert [h.tokens for h in alone] == [h.tokens for h in hypotheses]
 
 

@@ -35,7 +35,7 @@ def test_the_one_exception_becomes_a_space():
 def test_a_line_break_is_one_piece_also_without_byte_fallback():
     vocabulary = settings(byte_fallback=False, vocab_size=80).train(TEXT, TEXT).source
     (ids,) = vocabulary.encode(["ka\nlo"])
-    assert [vocabulary.piece(i) for i in ids].count("\n") == 1 and vocabulary.decode([ids]) == ["ka\nlo"]
+    assert [vocabulary.piece(i) for i in ids].count("\\n") == 1 and vocabulary.decode([ids]) == ["ka\nlo"]
 
 
 def test_decoding_passes_over_padding_begin_and_end():
