@@ -11,7 +11,7 @@ from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.feed_forward import Activation, FeedForward
-from seq2seq.layers.modules import module_list
+from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.layers.self_attention import Ancestry, SelfAttention, SelfAttentionCache, causal_mask
@@ -54,7 +54,7 @@ class TransformerDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        self.layers = module_list(
+        self.layers = Layers(
             TransformerDecoderLayer(
                 attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
                 dim=hidden_size,

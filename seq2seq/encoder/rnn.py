@@ -1,6 +1,5 @@
 """Recurrent encoder: Bahdanau et al. (2015), arXiv:1409.0473, section 3.2; stacked as in Luong et al. (2015)."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from seq2seq.encoder.base import Encoder
 from seq2seq.layers.dropout import Dropout
 from seq2seq.layers.embedding import InputEmbedding
-from seq2seq.layers.modules import module_list
+from seq2seq.layers.modules import Layers
 from seq2seq.layers.rnn import Cell, RecurrentLayer, reorder, reversal
 from seq2seq.types import Memory
 
@@ -45,8 +44,8 @@ class RnnEncoder(Encoder):
         memory_dim = self.output_dim(hidden_size=hidden_size, bidirectional=bidirectional)
         widths = [embedding.width] + [memory_dim] * (layers - 1)
 
-        def direction() -> Sequence[RecurrentLayer]:
-            return module_list(
+        def direction() -> Layers[RecurrentLayer]:
+            return Layers(
                 RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=recurrent_dropout)
                 for width in widths
             )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from seq2seq.encoder.base import Encoder
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.feed_forward import Activation, FeedForward
-from seq2seq.layers.modules import module_list
+from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.layers.self_attention import SelfAttention
@@ -39,7 +39,7 @@ class TransformerEncoder(Encoder):
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        self.layers = module_list(
+        self.layers = Layers(
             TransformerEncoderLayer(
                 dim=hidden_size,
                 heads=heads,

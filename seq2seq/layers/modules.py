@@ -1,13 +1,22 @@
-"""Lists of modules that keep their type."""
+"""Lists of modules whose items keep their type."""
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar, cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 from torch import nn
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def module_list(modules: Iterable[M]) -> Sequence[M]:
-    """An nn.ModuleList, whose items type checkers know: torch itself calls them modules of any kind."""
-    return cast(Sequence[M], nn.ModuleList(modules))
+class Layers(nn.ModuleList, Generic[M]):
+    """An nn.ModuleList that type checkers can see into; torch itself calls its items modules of any kind."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, modules: Iterable[M]) -> None: ...
+        def __iter__(self) -> Iterator[M]: ...
+        @overload
+        def __getitem__(self, index: slice) -> "Layers[M]": ...
+        @overload
+        def __getitem__(self, index: int) -> M: ...
+        def __getitem__(self, index: int | slice) -> "M | Layers[M]": ...

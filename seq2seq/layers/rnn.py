@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.layers.dropout import Dropout, dropout
-from seq2seq.layers.modules import module_list
+from seq2seq.layers.modules import Layers
 
 Cell = Literal["lstm", "gru"]
 CellState = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU; each [N D]
@@ -158,7 +158,7 @@ class RecurrentStack(nn.Module):
     ) -> None:
         super().__init__()
         widths = [input_dim] + [hidden_size] * (layers - 1)
-        self.layers = module_list(
+        self.layers = Layers(
             RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=weight_dropout)
             for width in widths
         )

@@ -11,7 +11,7 @@ from seq2seq.search.greedy import GreedySearch
 from seq2seq.types import EOS, Batch
 
 UPDATES = 500
-LONGEST = 4
+LONGEST = 3
 
 
 def cover() -> list[Triple]:
