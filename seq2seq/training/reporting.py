@@ -34,7 +34,7 @@ class Reporter:
         self._window: list[UpdateFigures] = []
         self._train_nll: float | None = None
 
-    def updated(self, update: int, epoch: int, figures: UpdateFigures) -> None:
+    def updated(self, update: int, epochs: float, figures: UpdateFigures) -> None:
         """Hear of an update."""
         self._window.append(figures)
         if update % self.log_every:
@@ -43,8 +43,8 @@ class Reporter:
         values = _means(self._window)
         self._window = []
         self._train_nll = values["train/nll"]
-        self.logbook.scalars(update, values | {"train/epoch": float(epoch)})
-        self.progress.update(update, values | {"train/epoch": float(epoch)})
+        self.logbook.scalars(update, values | {"train/epoch": epochs})
+        self.progress.update(update, values | {"train/epoch": epochs})
 
     def validated(self, update: int, values: Mapping[str, float], best: bool) -> None:
         """Hear of a validation's scores."""

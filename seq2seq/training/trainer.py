@@ -114,6 +114,7 @@ class Trainer:
                 last = position + 1 == len(plan)
                 # The state names the update that comes next; it is only saved once this one is done.
                 self._next = (self.state.epoch + 1, 0) if last else (self.state.epoch, position + 1)
+                self._epochs = self.state.epoch + (position + 1) / len(plan)
                 yield plan[position], corpus
 
     def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
@@ -144,7 +145,7 @@ class Trainer:
         state.minutes = self._all_minutes()
         real = sum(int(corpus.source_lengths[rows].sum()) + len(rows) for rows in batches) + tokens
         figures = UpdateFigures(total, nll, tokens, real, cells, norm, lr, time.monotonic() - began)
-        self.reporter.updated(state.update, state.epoch, figures)
+        self.reporter.updated(state.update, self._epochs, figures)
 
     def _all_minutes(self) -> float:
         """Of all sessions, this one's so far included."""
