@@ -8,12 +8,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from seq2seq.errors import StorageError
-
-if TYPE_CHECKING:
-    import matplotlib.figure
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -55,12 +54,10 @@ class Logbook:
         with self._saving():
             self._board.add_text(tag, markdown, update)
 
-    def figure(self, update: int, tag: str, figure: "matplotlib.figure.Figure") -> None:
-        """A matplotlib figure, as an image."""
-        from seq2seq.training.figures import render
-
+    def image(self, update: int, tag: str, pixels: np.ndarray) -> None:
+        """An image: uint8 [height, width, 3], as `figures.render` makes of a figure."""
         with self._saving():
-            self._board.add_image(tag, render(figure), update, dataformats="HWC")
+            self._board.add_image(tag, pixels, update, dataformats="HWC")
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Iterable[str]) -> None:
         """The run's settings as a row of TensorBoard's HPARAMS page, beside the last value of each tag in `metrics`.

@@ -13,7 +13,7 @@ from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.decode import decode
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.device import Runtime
-from seq2seq.training.figures import attention_figure
+from seq2seq.training.figures import attention_figure, render
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.probe import END, attention_weights
 from seq2seq.training.samples import samples_table
@@ -91,7 +91,7 @@ class Validator:
                 [*map(self.tokenizer.target.piece, tokens), END],
                 pair.source,
             )
-            self.logbook.figure(update, f"attention/probe_{number + 1}", figure)
+            self.logbook.image(update, f"attention/probe_{number + 1}", render(figure))
 
 
 def nll_per_token(model: Model, corpus: EncodedCorpus, runtime: Runtime, tokens_per_batch: int) -> float:

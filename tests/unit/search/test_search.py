@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from contract.combinations import Triple, some_batch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis
@@ -40,8 +42,9 @@ class Steps(State):
 class Markov(Model):
     """A model whose next token depends on the last one alone, so that every score is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, chain: torch.Tensor) -> None:
         torch.nn.Module.__init__(self)
+        self.chain = chain
 
     def encode(self, source: torch.Tensor, mask: torch.Tensor) -> Memory:
         states = torch.zeros(*source.shape, 1)
@@ -51,31 +54,48 @@ class Markov(Model):
         return Steps(torch.zeros(len(memory.states), 1))
 
     def step(self, tokens: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
-        return MARKOV[tokens].log(), state
+        return self.chain[tokens].log(), state
 
 
-def score(tokens: list[int]) -> float:
+def score(tokens: list[int], chain: torch.Tensor = MARKOV) -> float:
     """log p of a sequence with its end."""
     path = [BOS, *tokens, EOS]
-    return sum(math.log(MARKOV[a, b]) for a, b in itertools.pairwise(path))
+    return sum(math.log(chain[a, b]) for a, b in itertools.pairwise(path))
 
 
-def markov_beams(**settings: Any) -> list[Hypothesis]:
+def markov_beams(chain: torch.Tensor = MARKOV, **changes: Any) -> list[Hypothesis]:
     defaults = {"beam_size": 4, "length_penalty": 0.0, "max_length": 4, "max_length_ratio": 0.0}
     source = torch.full((1, 2), EOS)
-    return BeamSearch(**(defaults | settings))(Markov(), source, source > 0)[0]
+    return BeamSearch(**(defaults | changes))(Markov(chain), source, source > 0)[0]
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
-def test_a_wide_beam_finds_the_best_of_all_sequences(penalty: float) -> None:
-    best = max(
-        (tokens for length in range(4) for tokens in itertools.product([UNK, 4, 5], repeat=length)),
-        key=lambda tokens: score(list(tokens)) / (len(tokens) + 1) ** penalty,
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), penalty=st.sampled_from([0.0, 0.7, 1.0]))
+def test_a_wide_beam_finds_the_best_of_all_sequences(seed: int, penalty: float) -> None:
+    """Of any chain over three tokens and the end."""
+    chain = torch.rand(6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01
+    chain[:, [PAD, BOS]] = 0
+    chain /= chain.sum(-1, keepdim=True)
+    ranked = sorted(
+        (score(list(tokens), chain) / (len(tokens) + 1) ** penalty, tokens)
+        for length in range(4)
+        for tokens in itertools.product([UNK, 4, 5], repeat=length)
     )
-    found = markov_beams(beam_size=60, length_penalty=penalty)
-    assert found[0].tokens == list(best)
-    assert found[0].score == pytest.approx(score(list(best)) / (len(best) + 1) ** penalty)
+    found = markov_beams(chain, beam_size=60, length_penalty=penalty)
+    assert (found[0].score, tuple(found[0].tokens)) == (pytest.approx(ranked[-1][0]), ranked[-1][1])
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), beam_size=st.integers(1, 6))
+def test_hypotheses_are_distinct_and_scored_by_the_chain(seed: int, beam_size: int) -> None:
+    chain = torch.rand(6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01
+    chain[:, [PAD, BOS]] = 0
+    chain /= chain.sum(-1, keepdim=True)
+    found = markov_beams(chain, beam_size=beam_size, max_length=6)
+    assert len(found) == len({tuple(h.tokens) for h in found}) == beam_size
+    for hypothesis in found:
+        assert hypothesis.log_prob == pytest.approx(score(hypothesis.tokens, chain))
 
 
 def test_every_hypothesis_ends_at_the_limit() -> None:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seq2seq.errors import StorageError
+from seq2seq.training.figures import render
 from seq2seq.training.logbook import Logbook, cut_metrics, metrics_line, read_metrics
 
 
@@ -120,7 +121,7 @@ def test_texts_and_figures_stand_at_their_update(tmp_path: Path) -> None:
     figure.text(0, 0, "漢")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        book.figure(30, "attention/1", figure)
+        book.image(30, "attention/1", render(figure))
     book.close()
     events = board(tmp_path)
     (text,) = events.Tensors("samples/text_summary")
