@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import ConfigError, NonFiniteLossError, Stopped
+from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, Stopped
 from seq2seq.training import run as training_run
 from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
@@ -111,6 +111,14 @@ def test_a_killed_run_continues_from_its_last_checkpoint(monkeypatch: pytest.Mon
     assert lines("whole") == lines("killed")
 
 
+def test_a_best_link_that_was_not_written_is_mended() -> None:
+    still = "optimizer.lr=1e-12"  # no later validation is better, so none writes the link
+    train(settings("link", still, "trainer.max_updates=4"))
+    Path("runs/link/best").unlink()  # as if killed between the checkpoint and its link
+    train(settings("link", still, "trainer.max_updates=5"))
+    assert Path("runs/link/best/model.safetensors").is_file()
+
+
 def test_told_to_stop_it_saves_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     train(settings("whole", *DROPOUT))
     step = Trainer._update
@@ -160,6 +168,26 @@ def test_a_finished_run_says_which_limit_to_raise(caplog: pytest.LogCaptureFixtu
     train(settings("done", "trainer.max_updates=2"))
     assert "finished: it has reached trainer.max_updates=2; raise that" in caplog.text
     assert before == {path: path.stat().st_mtime_ns for path in Path("runs/done").rglob("*") if path.name != ".lock"}
+
+
+def _own(words: list[str], updates: int) -> TrainSettings:
+    """These settings, up to that many updates."""
+    kept = [word for word in words if not word.startswith("trainer.max_updates")]
+    return load_train(compose(CONFIGS, "train", [*kept, f"trainer.max_updates={updates}"]))
+
+
+def test_changed_text_is_refused(tmp_path: Path) -> None:
+    for side in ("source", "target"):
+        for split in ("train", "valid"):
+            (tmp_path / f"{split}.{side}").write_text("".join(f"{i} plus {i + 1}\n" for i in range(300)))
+    files = [f"data.{split}.{side}={split}.{side}" for split in ("train", "valid") for side in ("source", "target")]
+    kept = [word for word in SMALL if not word.startswith("data.")]
+    words = [*kept, "data=files", *files, "tokenizer=char", "tokenizer.vocab_size=275", "run=text"]
+    words = [word for word in words if word != "tokenizer.vocab_size=600"]
+    train(_own(words, 4))
+    (tmp_path / "train.source").write_text("".join(f"{i} plus {i + 2}\n" for i in range(300)))
+    with pytest.raises(DataError, match=r"the training text has changed since step 4"):
+        train(_own(words, 8))
 
 
 def test_changed_settings_are_refused_with_a_diff() -> None:
