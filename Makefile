@@ -17,10 +17,10 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tensorboard clean
+.PHONY: help demo test capabilities benchmark-attention lint types tensorboard clean
 
 help: ## list these commands
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 demo: $(READY) ## train a small translation model, evaluate it, translate with it (no data needed)
 	$(BIN)/python scripts/train.py experiment=cldr/demo run=demo $(ARGS)
@@ -31,7 +31,13 @@ demo: $(READY) ## train a small translation model, evaluate it, translate with i
 	@printf 'More of your own: echo "in 5 days" | $(BIN)/python scripts/translate.py run=demo\n'
 
 test: $(READY) ## run the test suite; a part of it: make test ARGS="tests/unit -k attention"
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+capabilities: $(READY) ## train every legal combination of parts and write docs/capabilities.md (half an hour)
+	SEQ2SEQ_SHAPE_CHECKS=0 $(BIN)/python -m pytest -n auto tests/contract/test_learning.py --capabilities docs/capabilities.md
+
+benchmark-attention: $(READY) ## measure what each attention costs; other sizes: make benchmark-attention ARGS="--sizes 50x20"
+	$(BIN)/python benchmarks/attention.py $(ARGS)
 
 lint: $(READY) ## check style and formatting
 	$(BIN)/ruff check .

@@ -120,6 +120,19 @@ class Attended:
     weights: Float[Tensor, "B H T S"] | None = None
     penalty: Float[Tensor, "B T"] | None = None
 
+    @staticmethod
+    def join(steps: "list[Attended]") -> "Attended":
+        """One answer over all steps from one a step."""
+
+        def along(parts: list[Tensor | None], axis: int) -> Tensor | None:
+            return None if parts[0] is None else torch.cat(parts, axis)  # type: ignore[arg-type]
+
+        return Attended(
+            torch.cat([step.context for step in steps], 1),
+            along([step.weights for step in steps], 2),
+            along([step.penalty for step in steps], 1),
+        )
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -133,7 +146,7 @@ class Capability(Enum):
     """What one part gives and another needs; the value completes 'it needs ...'."""
 
     CONTEXT = "an attention that reads the source (any but none)"
-    ALIGNED_MEMORY = "an encoder that keeps one memory state a source token (no pooling)"
+    ALIGNED_MEMORY = "one memory state a source token (pooling=none)"
     WEIGHTS = "an attention with weights over the source"
     JOINT_VOCABULARY = "one vocabulary for source and target (tokenizer.joint: true)"
 

@@ -4,20 +4,35 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Every annotated function of seq2seq is checked in the tests; the hook must stand before the first import of it.
-install_import_hook("seq2seq", "shape_checks.check")
+# `make capabilities` goes without: its many trainings would take more than half as long again.
+if os.environ.get("SEQ2SEQ_SHAPE_CHECKS") != "0":
+    install_import_hook("seq2seq", "shape_checks.check")
 
 import torch  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One option of our own, for `make capabilities`."""
+    parser.addoption("--capabilities", metavar="FILE", type=Path, help="train every legal triple and write this page")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The suite's tensors are small: a second thread costs more than it brings, and one thread repeats bitwise."""
+    page = config.getoption("capabilities")
+    if page is not None and not hasattr(config, "workerinput"):  # the workers of xdist report to one controller
+        from contract.capabilities import Capabilities
+
+        config.pluginmanager.register(Capabilities(page))
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings.register_profile("seq2seq", deadline=None)  # a busy machine is no mistake
+    settings.load_profile("seq2seq")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

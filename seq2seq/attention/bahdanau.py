@@ -1,10 +1,13 @@
 """Additive attention: Bahdanau et al. (2015), arXiv:1409.0473, appendix A.1.2."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.attention.base import ScoredAttention
+from seq2seq.normalizer.base import Normalizer
 
 
 class BahdanauAttention(ScoredAttention):
@@ -13,8 +16,10 @@ class BahdanauAttention(ScoredAttention):
     Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
     """
 
-    def __init__(self, *, query_dim: int, memory_dim: int, attn_dim: int, dropout: float) -> None:
-        super().__init__(query_dim=query_dim, memory_dim=memory_dim, dropout=dropout)
+    def __init__(
+        self, *, query_dim: int, memory_dim: int, normalizer: Callable[[], Normalizer], attn_dim: int, dropout: float
+    ) -> None:
+        super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
         self.query_map = nn.Linear(query_dim, attn_dim, bias=False)
         self.key_map = nn.Linear(memory_dim, attn_dim)
         self.v = nn.Linear(attn_dim, 1, bias=False)

@@ -1,14 +1,16 @@
 """The contract of every attention mechanism, and the road that the scored ones share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.layers.dropout import dropout
+from seq2seq.normalizer.base import Normalizer
 from seq2seq.types import Attended, Capability, Component, Memory, State, source_part
 
 
@@ -32,9 +34,11 @@ class Attention(nn.Module, Component, ABC):
     """Queries of a decoder read the memory of an encoder.
 
     Shapes: query [B T Q], memory states [B S M]; context [B T C] with C = `context_dim`; weights [B H T S].
+    `normalizer` makes what turns scores into weights.
     """
 
-    wired: ClassVar[frozenset[str]] = frozenset({"query_dim", "memory_dim"})
+    wired: ClassVar[frozenset[str]] = frozenset({"query_dim", "memory_dim", "normalizer"})
+    weights_sum_to_one: ClassVar[bool] = True  # at most 1 where False
     context_dim: int
 
     @classmethod
@@ -52,34 +56,41 @@ class Attention(nn.Module, Component, ABC):
         """Whatever depends on the source alone, computed once."""
 
     @abstractmethod
-    def attend(self, query: Float[Tensor, "B N Q"], state: Any, need_weights: bool) -> Attended:
-        """Answer N queries of each sentence that do not depend on each other."""
+    def attend(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Any, need_weights: bool
+    ) -> Attended:
+        """Answer N queries of each sentence that do not depend on each other, each at its target position."""
 
     def forward(
         self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
     ) -> tuple[Attended, AttentionState]:
         """All steps at once: query t stands at target position `state.position` + t."""
-        attended = self.attend(query, state, need_weights)
-        return attended, replace(state, position=state.position + query.shape[1])
+        end = state.position + query.shape[1]
+        attended = self.attend(query, torch.arange(state.position, end, device=query.device), state, need_weights)
+        return attended, replace(state, position=end)
 
     def step(
         self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
     ) -> tuple[Attended, AttentionState]:
         """One step: the K queries are hypotheses at the same target position. T = K in what comes back."""
-        attended = self.attend(query, state, need_weights)
-        return attended, replace(state, position=state.position + 1)
+        here = torch.full((1,), state.position, device=query.device)
+        return self.attend(query, here, state, need_weights), replace(state, position=state.position + 1)
 
 
 class ScoredAttention(Attention):
-    """score each position, softmax over the real ones, average the memory: Luong et al. (2015), equations 7 and 5.
+    """score each position, normalise over the real ones, average the memory: Luong et al. (2015), equations 7 and 5.
 
-    A mechanism adds its `score`; `keys` may prepare what depends on the memory alone. Shapes: scores [B T S], H = 1.
+    A mechanism adds its `score`; `keys` may prepare what depends on the memory alone, `weigh` may look at a part of
+    the positions only. Shapes: scores [B T S], H = 1.
     """
 
-    def __init__(self, *, query_dim: int, memory_dim: int, dropout: float) -> None:
+    def __init__(
+        self, *, query_dim: int, memory_dim: int, normalizer: Callable[[], Normalizer], dropout: float
+    ) -> None:
         super().__init__()
         self.query_dim = query_dim
         self.context_dim = memory_dim
+        self.normalizer = normalizer()
         self.dropout = dropout
 
     @abstractmethod
@@ -94,10 +105,20 @@ class ScoredAttention(Attention):
         """Keys once a source; the values are the memory."""
         return Keyed(keys=self.keys(memory.states), values=memory.states, mask=memory.mask)
 
-    def attend(self, query: Float[Tensor, "B N Q"], state: Keyed, need_weights: bool) -> Attended:
-        """Score, mask, normalise, average."""
-        scores = self.score(query, state.keys)
-        weights = scores.masked_fill(~state.mask.unsqueeze(1), float("-inf")).softmax(-1)
+    def weigh(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed
+    ) -> Float[Tensor, "B N S"]:
+        """Weights over the real positions."""
+        return self.normalizer(self.score(query, state.keys), state.mask.unsqueeze(1))
+
+    def attend(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed, need_weights: bool
+    ) -> Attended:
+        """Weigh, then average."""
+        weights = self.weigh(query, positions, state)
+        return Attended(self.average(weights, state.values), weights.unsqueeze(1) if need_weights else None)
+
+    def average(self, weights: Float[Tensor, "B N S"], values: Float[Tensor, "B S C"]) -> Float[Tensor, "B N C"]:
+        """The context: values in proportion to their weights, some of which are dropped in training."""
         dropped = dropout(weights, self.dropout, self.training)
-        context = torch.matmul(dropped, state.values.to(dropped.dtype))
-        return Attended(context, weights.unsqueeze(1) if need_weights else None)
+        return torch.matmul(dropped, values.to(dropped.dtype))

@@ -1,11 +1,14 @@
 """Concatenation attention: Luong et al. (2015), arXiv:1508.04025, equation 8, 'concat'."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.attention.base import ScoredAttention
+from seq2seq.normalizer.base import Normalizer
 
 
 class LuongConcatAttention(ScoredAttention):
@@ -14,8 +17,10 @@ class LuongConcatAttention(ScoredAttention):
     Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
     """
 
-    def __init__(self, *, query_dim: int, memory_dim: int, attn_dim: int, dropout: float) -> None:
-        super().__init__(query_dim=query_dim, memory_dim=memory_dim, dropout=dropout)
+    def __init__(
+        self, *, query_dim: int, memory_dim: int, normalizer: Callable[[], Normalizer], attn_dim: int, dropout: float
+    ) -> None:
+        super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
         self.map = nn.Linear(query_dim + memory_dim, attn_dim, bias=False)
         self.v = nn.Linear(attn_dim, 1, bias=False)
         for linear in (self.map, self.v):

@@ -1,17 +1,25 @@
 """Bilinear attention: Luong et al. (2015), arXiv:1508.04025, equation 8, 'general'."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.attention.base import ScoredAttention
+from seq2seq.normalizer.base import Normalizer
 
 
 class LuongGeneralAttention(ScoredAttention):
-    """score(q, k) = q . W k, with W k computed once a source. Shapes: query [B T Q], keys [B S Q]; scores [B T S]."""
+    """score(q, k) = q . W k, with W k computed once a source.
 
-    def __init__(self, *, query_dim: int, memory_dim: int, dropout: float) -> None:
-        super().__init__(query_dim=query_dim, memory_dim=memory_dim, dropout=dropout)
+    Shapes: query [B T Q], keys [B S Q]; scores [B T S].
+    """
+
+    def __init__(
+        self, *, query_dim: int, memory_dim: int, normalizer: Callable[[], Normalizer], dropout: float
+    ) -> None:
+        super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
         self.key_map = nn.Linear(memory_dim, query_dim, bias=False)
         nn.init.xavier_uniform_(self.key_map.weight)
 

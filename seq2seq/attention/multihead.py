@@ -1,29 +1,47 @@
-"""Multi-head attention: Vaswani et al. (2017), arXiv:1706.03762, section 3.2.2."""
+"""Multi-head attention: Vaswani et al. (2017), arXiv:1706.03762, section 3.2.2; with one head of keys and values for
+several of queries, multi-query (Shazeer 2019, arXiv:1911.02150) and grouped-query (Ainslie et al. 2023,
+arXiv:2305.13245)."""
 
+from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.base import Attention, Keyed
 from seq2seq.layers.scaled_dot import heads_problem, join_heads, scaled_dot_product, split_heads
+from seq2seq.normalizer.base import Normalizer
 from seq2seq.types import Attended, Memory
 
 
 class MultiHeadAttention(Attention):
-    """W_o [head_1; ...; head_H] with head_h = softmax(q W_q,h (k W_k,h)' / sqrt(d)) v W_v,h, and d = Q / H.
+    """W_o [head_1; ...; head_H] with head_h = softmax(q W_q,h (k W_k,g)' / sqrt(d)) v W_v,g, and d = Q / H.
 
-    Shapes: query [B T Q], states [B S M], keys and values [B S Q]; context [B T Q]; weights [B H T S].
+    g = h where `kv_heads` is null; else H / kv_heads heads share each g.
+
+    Shapes: query [B T Q], states [B S M], keys and values [B S kv_heads*d]; context [B T Q]; weights [B H T S].
     """
 
-    def __init__(self, *, query_dim: int, memory_dim: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self,
+        *,
+        query_dim: int,
+        memory_dim: int,
+        normalizer: Callable[[], Normalizer],
+        heads: int,
+        kv_heads: int | None,
+        dropout: float,
+    ) -> None:
         super().__init__()
         self.heads = heads
+        self.kv_heads = kv_heads or heads
+        self.normalizer = normalizer()
         self.dropout = dropout
         self.context_dim = query_dim
+        shared_dim = self.kv_heads * (query_dim // heads)
         self.query_map = nn.Linear(query_dim, query_dim)
-        self.key_map = nn.Linear(memory_dim, query_dim, bias=False)  # a bias would cancel in the softmax
-        self.value_map = nn.Linear(memory_dim, query_dim)
+        self.key_map = nn.Linear(memory_dim, shared_dim, bias=False)  # a bias would cancel in the softmax
+        self.value_map = nn.Linear(memory_dim, shared_dim)
         self.output_map = nn.Linear(query_dim, query_dim)
         for linear in (self.query_map, self.key_map, self.value_map, self.output_map):
             nn.init.xavier_uniform_(linear.weight)
@@ -32,20 +50,26 @@ class MultiHeadAttention(Attention):
 
     @classmethod
     def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:
-        """The query's width must split evenly into heads."""
-        return heads_problem("attention.heads", arguments["heads"], "the decoder's width", query_dim)
+        """The query's width must split evenly into heads, and these among the heads of keys and values."""
+        heads, kv_heads = arguments["heads"], arguments["kv_heads"]
+        return heads_problem("attention.heads", heads, "the decoder's width", query_dim) or (
+            None if kv_heads is None else heads_problem("attention.kv_heads", kv_heads, "attention.heads", heads)
+        )
 
     def start(self, memory: Memory) -> Keyed:
         """Keys and values of every head, once a source."""
         return Keyed(keys=self.key_map(memory.states), values=self.value_map(memory.states), mask=memory.mask)
 
-    def attend(self, query: Float[Tensor, "B N Q"], state: Keyed, need_weights: bool) -> Attended:
+    def attend(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed, need_weights: bool
+    ) -> Attended:
         """Every head reads the memory in its own way."""
         context, weights = scaled_dot_product(
             split_heads(self.query_map(query), self.heads),
-            split_heads(state.keys, self.heads),
-            split_heads(state.values, self.heads),
+            split_heads(state.keys, self.kv_heads),
+            split_heads(state.values, self.kv_heads),
             state.mask[:, None, None, :],
+            normalizer=self.normalizer,
             dropout=self.dropout if self.training else 0.0,
             need_weights=need_weights,
         )

@@ -1,18 +1,20 @@
 """No attention: the decoder knows the source by its summary alone (Sutskever et al. 2014, arXiv:1409.3215)."""
 
+from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seq2seq.attention.base import Attention, AttentionState
+from seq2seq.normalizer.base import Normalizer
 from seq2seq.types import Attended, Capability, Memory
 
 
 class NoAttention(Attention):
     """An empty context: C = 0. Shapes: query [B T Q] -> context [B T 0]."""
 
-    def __init__(self, *, query_dim: int, memory_dim: int) -> None:
+    def __init__(self, *, query_dim: int, memory_dim: int, normalizer: Callable[[], Normalizer]) -> None:
         super().__init__()
         self.context_dim = 0
 
@@ -25,6 +27,8 @@ class NoAttention(Attention):
         """Nothing of the source is kept."""
         return AttentionState()
 
-    def attend(self, query: Float[Tensor, "B N Q"], state: AttentionState, need_weights: bool) -> Attended:
+    def attend(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: AttentionState, need_weights: bool
+    ) -> Attended:
         """A context without width."""
         return Attended(query[..., :0])

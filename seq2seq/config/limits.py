@@ -21,7 +21,9 @@ _POSITIVE = [
     *("trainer." + key for key in ("keep_last", "average")),
 ]
 _SHARES = ["embedding.dropout", "embedding.word_dropout"]
-SIZES = frozenset(["hidden_size", "layers", "heads", "inner_size", "attn_dim", "max_length"])
+SIZES = frozenset(
+    ["hidden_size", "layers", "heads", "kv_heads", "inner_size", "attn_dim", "max_length", "window", "size"]
+)
 _NOT_NEGATIVE = ["seed", "trainer.probes"]
 
 

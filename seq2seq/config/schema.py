@@ -61,8 +61,11 @@ class TrainSettings:
     data: Part
     tokenizer: Part
     position: Part
+    normalizer: Part
     attention: Part
+    self_attention: Part
     encoder: Part
+    pooling: Part
     decoder: Part
     generator: Part
     objective: Part
@@ -95,4 +98,46 @@ class TranslateSettings:
     checkpoint: str
     input: str | None
     output: str | None
+    changed: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """What scripts/compare.py compares, and where it writes to. `typed` are the words of its command line."""
+
+    runs: str | list[str]  # names or paths, as a list or separated by commas; * stands for any letters
+    split: str
+    metric: str
+    output: str | None  # a Markdown file; None for stdout
+    json: str | None  # a file for the same figures as JSON
+    device: Literal["auto", "cpu", "cuda"]
+    data_root: str | None  # where the runs' corpora lie now; None: where they were
+    typed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """How word alignments are read from attention. Layers and heads count from 1; None: the last layer, all heads."""
+
+    method: Literal["argmax", "intersect"]
+    layer: int | None
+    head: int | None
+    shift: bool  # weights of the step that reads a target piece, not of the one that writes it
+
+
+@dataclass(frozen=True)
+class AttentionMapSettings:
+    """What scripts/attention.py adds to a run's own settings; input, target, gold and output are paths."""
+
+    run: str
+    checkpoint: str
+    input: str | None  # None: sentences of a split
+    split: str
+    sentences: int  # the first ones of the split
+    target: str | None  # None: what search finds
+    gold: str | None
+    output: str | None
+    pictures: int  # sentences drawn as PNG
+    page: int  # sentences on the page
+    alignment: AlignmentSettings
     changed: dict[str, Any]

@@ -133,7 +133,7 @@ class RnnDecoder(Decoder):
             if self.input_feeding:
                 features.append(self._features(output, answer, token))
                 state = replace(state, fed=features[-1])
-        together = _join(attended)
+        together = Attended.join(attended)
         if self.input_feeding:
             return Decoded(torch.cat(features, 1), (together,))
         return Decoded(self._features(torch.cat(outputs, 1), together, embedded), (together,))
@@ -167,16 +167,3 @@ class RnnDecoder(Decoder):
         if self.embedding_readout is not None:
             mixed = mixed + self.embedding_readout(embedded)
         return self.dropout(torch.tanh(mixed))
-
-
-def _join(steps: list[Attended]) -> Attended:
-    """One Attended over all steps from one a step."""
-
-    def along(parts: list[Tensor | None], axis: int) -> Tensor | None:
-        return None if parts[0] is None else torch.cat(parts, axis)  # type: ignore[arg-type]
-
-    return Attended(
-        torch.cat([step.context for step in steps], 1),
-        along([step.weights for step in steps], 2),
-        along([step.penalty for step in steps], 1),
-    )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.base import Attention, AttentionState
@@ -14,15 +14,16 @@ from seq2seq.layers.feed_forward import Activation, FeedForward
 from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
-from seq2seq.layers.self_attention import Ancestry, SelfAttention, SelfAttentionCache, causal_mask
-from seq2seq.types import Attended, Capability, Decoded, Memory, State, hypothesis_part
+from seq2seq.self_attention.ancestry import Ancestry
+from seq2seq.self_attention.base import Scope, SelfAttention
+from seq2seq.types import PAD, Attended, Capability, Decoded, Memory, State, hypothesis_part
 
 
 @dataclass(frozen=True)
 class TransformerState(State):
     """One cache and one attention state a layer, and the ancestry that every layer's cache is read by."""
 
-    caches: tuple[SelfAttentionCache, ...] = hypothesis_part()
+    caches: tuple[State, ...] = hypothesis_part()
     attention: tuple[AttentionState, ...] = hypothesis_part()
     ancestry: Ancestry = hypothesis_part()
     position: int = 0
@@ -31,9 +32,11 @@ class TransformerState(State):
 class TransformerDecoder(Decoder):
     """Layers of causal self-attention, cross-attention and feed-forward; D = hidden_size.
 
+    `self_attention` and `attention` make one a layer; `embedding.position` may have a say in the first.
     `norm: pre` ends with a normalisation of its own; `norm: post` is the paper's.
     """
 
+    wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -41,6 +44,7 @@ class TransformerDecoder(Decoder):
         *,
         embedding: InputEmbedding,
         attention: Callable[..., Attention],
+        self_attention: Callable[..., SelfAttention],
         memory_dim: int,
         hidden_size: int,
         layers: int,
@@ -57,13 +61,12 @@ class TransformerDecoder(Decoder):
         self.layers = Layers(
             TransformerDecoderLayer(
                 attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
+                self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
                 dim=hidden_size,
-                heads=heads,
                 inner_dim=inner_size,
                 activation=activation,
                 norm=norm,
                 dropout=dropout,
-                attention_dropout=attention_dropout,
                 activation_dropout=activation_dropout,
             )
             for _ in range(layers)
@@ -107,10 +110,10 @@ class TransformerDecoder(Decoder):
     def forward(self, target_in: Int[Tensor, "B T"], state: TransformerState, need_weights: bool = False) -> Decoded:
         """All positions at once, each reading itself and what came before."""
         states = self.embedding(target_in)
-        mask = causal_mask(target_in.shape[1], target_in.device)
+        scope = self.layers[0].self_attention.whole(target_in != PAD, self.embedding.position, causal=True)
         attended = []
         for layer, memory in zip(self.layers, state.attention, strict=True):
-            states, answer = layer(states, mask, memory, need_weights)
+            states, answer = layer(states, scope, memory, need_weights)
             attended.append(answer)
         return Decoded(self.final_norm(states), tuple(attended))
 
@@ -120,10 +123,10 @@ class TransformerDecoder(Decoder):
         """One position of K hypotheses, which share the cache and know their own past by ancestry."""
         states = self.embedding.step(tokens, state.position)
         ancestry = state.ancestry.extend()
-        mask = ancestry.mask()
+        scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
         caches, memories, attended = [], [], []
         for layer, cache, memory in zip(self.layers, state.caches, state.attention, strict=True):
-            states, cache, answer, memory = layer.step(states, cache, mask, memory, need_weights)
+            states, cache, answer, memory = layer.step(states, cache, scope, memory, need_weights)
             caches.append(cache)
             memories.append(memory)
             attended.append(answer)
@@ -138,17 +141,16 @@ class TransformerDecoderLayer(nn.Module):
         self,
         *,
         attention: Attention,
+        self_attention: SelfAttention,
         dim: int,
-        heads: int,
         inner_dim: int,
         activation: Activation,
         norm: NormPlace,
         dropout: float,
-        attention_dropout: float,
         activation_dropout: float,
     ) -> None:
         super().__init__()
-        self.self_attention = SelfAttention(dim=dim, heads=heads, dropout=attention_dropout)
+        self.self_attention = self_attention
         self.attention = attention
         # A context of another width (of an attention without an output map) is brought to the layer's.
         self.adapt = nn.Identity() if attention.context_dim == dim else nn.Linear(attention.context_dim, dim)
@@ -158,27 +160,27 @@ class TransformerDecoderLayer(nn.Module):
         self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
 
     def forward(
-        self, states: Float[Tensor, "B T D"], mask: Bool[Tensor, "1 1 T T"], memory: AttentionState, need_weights: bool
+        self, states: Float[Tensor, "B T D"], scope: Scope, memory: AttentionState, need_weights: bool
     ) -> tuple[Float[Tensor, "B T D"], Attended]:
         """All positions at once."""
-        states = self.self_attention_residual(states, lambda normed: self.self_attention(normed, mask))
+        states = self.self_attention_residual(states, lambda normed: self.self_attention(normed, scope))
         states, attended, _ = self._attend(states, memory, self.attention, need_weights)
         return self.feed_forward_residual(states, self.feed_forward), attended
 
     def step(
         self,
         states: Float[Tensor, "B K D"],
-        cache: SelfAttentionCache,
-        mask: Bool[Tensor, "B 1 K P"],
+        cache: State,
+        scope: Scope,
         memory: AttentionState,
         need_weights: bool,
-    ) -> tuple[Float[Tensor, "B K D"], SelfAttentionCache, Attended, AttentionState]:
+    ) -> tuple[Float[Tensor, "B K D"], State, Attended, AttentionState]:
         """One position of K hypotheses."""
         written = cache
 
         def self_attend(normed: Tensor) -> Tensor:
             nonlocal written
-            context, written = self.self_attention.step(normed, cache, mask)
+            context, written = self.self_attention.step(normed, cache, scope)
             return context
 
         states = self.self_attention_residual(states, self_attend)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from seq2seq.types import Capability, Component, Memory
+from seq2seq.types import Component, Memory
 
 
 class Encoder(nn.Module, Component, ABC):
@@ -17,11 +17,6 @@ class Encoder(nn.Module, Component, ABC):
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding"})
     recurrent: ClassVar[bool]
-
-    @classmethod
-    def gives(cls, **arguments: Any) -> frozenset[Capability]:
-        """One state a token; encoders that pool say otherwise."""
-        return frozenset({Capability.ALIGNED_MEMORY})
 
     @classmethod
     @abstractmethod

@@ -1,5 +1,6 @@
 """Transformer encoder: Vaswani et al. (2017), arXiv:1706.03762, section 3.1."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
@@ -11,22 +12,25 @@ from seq2seq.layers.feed_forward import Activation, FeedForward
 from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
-from seq2seq.layers.self_attention import SelfAttention
+from seq2seq.self_attention.base import Scope, SelfAttention
 from seq2seq.types import Memory
 
 
 class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
+    `self_attention` makes one a layer; `embedding.position` may have a say in it.
     `norm: pre` ends with a normalisation of its own; `norm: post` is the paper's. The summary is the mean state.
     """
 
+    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
         self,
         *,
         embedding: InputEmbedding,
+        self_attention: Callable[..., SelfAttention],
         hidden_size: int,
         layers: int,
         heads: int,
@@ -41,13 +45,12 @@ class TransformerEncoder(Encoder):
         self.embedding = embedding
         self.layers = Layers(
             TransformerEncoderLayer(
+                self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
                 dim=hidden_size,
-                heads=heads,
                 inner_dim=inner_size,
                 activation=activation,
                 norm=norm,
                 dropout=dropout,
-                attention_dropout=attention_dropout,
                 activation_dropout=activation_dropout,
             )
             for _ in range(layers)
@@ -72,8 +75,9 @@ class TransformerEncoder(Encoder):
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Read the source, layer by layer."""
         states = self.embedding(source)
+        scope = self.layers[0].self_attention.whole(mask, self.embedding.position, causal=False)
         for layer in self.layers:
-            states = layer(states, mask[:, None, None, :])
+            states = layer(states, scope)
         states = self.final_norm(states)
         real = mask.unsqueeze(-1).to(states.dtype)
         return Memory(states, mask, source, (states * real).sum(1) / real.sum(1))
@@ -85,22 +89,21 @@ class TransformerEncoderLayer(nn.Module):
     def __init__(
         self,
         *,
+        self_attention: SelfAttention,
         dim: int,
-        heads: int,
         inner_dim: int,
         activation: Activation,
         norm: NormPlace,
         dropout: float,
-        attention_dropout: float,
         activation_dropout: float,
     ) -> None:
         super().__init__()
-        self.self_attention = SelfAttention(dim=dim, heads=heads, dropout=attention_dropout)
+        self.self_attention = self_attention
         self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
         self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
         self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
 
-    def forward(self, states: Float[Tensor, "B S D"], mask: Bool[Tensor, "B 1 1 S"]) -> Float[Tensor, "B S D"]:
+    def forward(self, states: Float[Tensor, "B S D"], scope: Scope) -> Float[Tensor, "B S D"]:
         """Both blocks."""
-        states = self.self_attention_residual(states, lambda normed: self.self_attention(normed, mask))
+        states = self.self_attention_residual(states, lambda normed: self.self_attention(normed, scope))
         return self.feed_forward_residual(states, self.feed_forward)

@@ -8,24 +8,41 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from seq2seq.layers.dropout import dropout as drop
+from seq2seq.normalizer.base import Normalizer
+from seq2seq.normalizer.softmax import Softmax
 
 
 def scaled_dot_product(
     query: Float[Tensor, "B H T d"],
-    keys: Float[Tensor, "B H S d"],
-    values: Float[Tensor, "B H S d"],
+    keys: Float[Tensor, "B G S d"],
+    values: Float[Tensor, "B G S d"],
     mask: Bool[Tensor, "#B #H #T S"] | None = None,
     *,
+    bias: Float[Tensor, "#B H T S"] | None = None,
+    normalizer: Normalizer | None = None,
     dropout: float = 0.0,
     need_weights: bool = False,
 ) -> tuple[Float[Tensor, "B H T d"], Float[Tensor, "B H T S"] | None]:
-    """softmax(q k' / sqrt(d)) v over the positions where `mask` is True, for each head.
+    """softmax(q k' / sqrt(d) + bias) v over the positions where `mask` is True, for each head.
 
+    `normalizer` stands in for the softmax. With fewer heads of keys and values (G) than of queries, H / G neighbouring
+    heads share one.
     Returns the context, and the weights before dropout if they are asked for. A query must see one position at least.
     """
-    if need_weights or _plain_is_faster(query):
-        return _plain(query, keys, values, mask, dropout, need_weights)
-    return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, dropout_p=dropout), None
+    if type(normalizer) is Softmax:
+        normalizer = None  # the fused kernel has it built in
+    if normalizer is None and not need_weights and not _plain_is_faster(query):
+        seen = mask if bias is None else _masked(bias.to(query.dtype), mask)
+        grouped = keys.shape[1] < query.shape[1]
+        return F.scaled_dot_product_attention(query, keys, values, seen, dropout, enable_gqa=grouped), None
+    scores = _product(query * (1 / math.sqrt(query.shape[-1])), keys.transpose(-2, -1))
+    if bias is not None:
+        scores = scores + bias
+    if normalizer is None:
+        weights = _masked(scores, mask).softmax(-1)
+    else:
+        weights = normalizer(scores, scores.new_ones(scores.shape[-1:], dtype=torch.bool) if mask is None else mask)
+    return _product(drop(weights, dropout, training=True), values), weights if need_weights else None
 
 
 def _plain_is_faster(query: Tensor) -> bool:
@@ -35,14 +52,17 @@ def _plain_is_faster(query: Tensor) -> bool:
     return query.dtype is torch.bfloat16 or torch.is_autocast_enabled("cpu")
 
 
-def _plain(
-    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, dropout: float, need_weights: bool
-) -> tuple[Tensor, Tensor | None]:
-    scores = torch.matmul(query * (1 / math.sqrt(query.shape[-1])), keys.transpose(-2, -1))
-    if mask is not None:
-        scores = scores.masked_fill(~mask, float("-inf"))
-    weights = scores.softmax(-1)
-    return torch.matmul(drop(weights, dropout, training=True), values), weights if need_weights else None
+def _masked(scores: Float[Tensor, "#B H #T S"], mask: Bool[Tensor, "#B #H #T S"] | None) -> Tensor:
+    return scores if mask is None else scores.masked_fill(~mask, float("-inf"))
+
+
+def _product(rows: Float[Tensor, "B H T m"], shared: Float[Tensor, "B G m n"]) -> Float[Tensor, "B H T n"]:
+    """Each head's rows by the matrix that its group shares: the rows of a group are stacked, no matrix is repeated."""
+    heads, groups = rows.shape[1], shared.shape[1]
+    if heads == groups:
+        return torch.matmul(rows, shared)
+    stacked = rows.unflatten(1, (groups, -1)).flatten(2, 3)
+    return torch.matmul(stacked, shared).unflatten(2, (heads // groups, -1)).flatten(1, 2)
 
 
 def split_heads(states: Float[Tensor, "B T A"], heads: int) -> Float[Tensor, "B H T d"]:

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from seq2seq.attention.base import Attention
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 from seq2seq.layers.embedding import InputEmbedding, embedding_table
@@ -14,30 +15,47 @@ from seq2seq.types import Part
 def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int) -> Model:
     """A freshly initialised model; seed torch's generator first. The vocabulary sizes come from the tokenizer."""
     source_table, target_table = _tables(settings.embedding.size, settings.tie, source_vocab, target_vocab)
-    encoder = _build("encoder", settings.encoder, embedding=_input_embedding(settings, settings.encoder, source_table))
+    memory_dim = _target(settings.encoder).output_dim(**settings.encoder.arguments)
+
+    def attention(**widths: int) -> Attention:
+        return _build("attention", settings.attention, **widths, normalizer=settings.normalizer)
+
+    encoder = _build(
+        "encoder",
+        settings.encoder,
+        embedding=_input_embedding(settings, settings.encoder, source_table),
+        self_attention=settings.self_attention,
+    )
     decoder = _build(
         "decoder",
         settings.decoder,
         embedding=_input_embedding(settings, settings.decoder, target_table),
-        attention=settings.attention,
-        memory_dim=settings.encoder.target.output_dim(**settings.encoder.arguments),  # type: ignore[attr-defined]
+        self_attention=settings.self_attention,
+        attention=attention,
+        memory_dim=memory_dim,
     )
     generator = _build(
         "generator",
         settings.generator,
-        feature_dim=settings.decoder.target.feature_dim(**settings.decoder.arguments),  # type: ignore[attr-defined]
+        feature_dim=_target(settings.decoder).feature_dim(**settings.decoder.arguments),
         vocab_size=target_vocab,
         table=None if settings.tie == "none" else target_table,
     )
-    return Model(encoder=encoder, decoder=decoder, generator=generator)
+    pooling = _build("pooling", settings.pooling, memory_dim=memory_dim)
+    return Model(encoder=encoder, pooling=pooling, decoder=decoder, generator=generator)
 
 
-def _build(group: str, part: Part, **wired: Any) -> Any:
-    """One part; a value that its constructor refuses is the user's to mend."""
+def _build(group: str, part: Part, **supplied: Any) -> Any:
+    """One part, with what it asks for of what is supplied; a value that it refuses is the user's to mend."""
+    wired = _target(part).wired
     try:
-        return part(**wired)
+        return part(**{name: value for name, value in supplied.items() if name in wired})
     except ValueError as error:
         raise ConfigError(f"{group}={part.name}: {error}") from error
+
+
+def _target(part: Part) -> Any:
+    return part.target
 
 
 def _tables(
@@ -51,14 +69,21 @@ def _tables(
 def _input_embedding(settings: TrainSettings, part: Part, table: nn.Embedding) -> InputEmbedding:
     """A table read the way this encoder or decoder wants it: recurrent parts plain, the others scaled by sqrt(E),
     with positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
-    recurrent = part.target.recurrent  # type: ignore[attr-defined]
-    width = part.target.input_dim(settings.embedding.size, **part.arguments)  # type: ignore[attr-defined]
-    positioned = settings.position.arguments["recurrent"] or not recurrent
+    recurrent = _target(part).recurrent
+    width = _target(part).input_dim(settings.embedding.size, **part.arguments)
+    positioned = settings.position.arguments.get("recurrent") or not recurrent
     return InputEmbedding(
         table=table,
         width=width,
         scale=1.0 if recurrent else settings.embedding.size**0.5,
         dropout=settings.embedding.dropout,
         word_dropout=settings.embedding.word_dropout,
-        position=settings.position(dim=width) if positioned else None,
+        position=_build("position", settings.position, **position_widths(settings, part)) if positioned else None,
     )
+
+
+def position_widths(settings: TrainSettings, part: Part) -> dict[str, int]:
+    """What a position is built for, in this encoder or decoder: the width of its inputs and its self-attention's heads,
+    1 where it has none."""
+    width = _target(part).input_dim(settings.embedding.size, **part.arguments)
+    return {"dim": width, "heads": 1 if _target(part).recurrent else part.arguments["heads"]}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from seq2seq.config.schema import TrainSettings
+from seq2seq.model.builder import position_widths
 from seq2seq.types import Capability, Part
 
 
@@ -12,32 +13,44 @@ def problems(settings: TrainSettings) -> list[str]:
 
 
 def _unmet_needs(settings: TrainSettings) -> list[str]:
-    parts = [settings.encoder, settings.attention, settings.decoder, settings.generator]
+    groups = ("encoder", "pooling", "attention", "decoder", "generator")
+    parts = {group: getattr(settings, group) for group in groups}
     given: set[Capability] = set()
-    for part in parts:
+    for part in parts.values():
         given |= _target(part).gives(**part.arguments)
     if _joint(settings):
         given.add(Capability.JOINT_VOCABULARY)
     lines = []
-    for group, part in zip(("encoder", "attention", "decoder", "generator"), parts, strict=True):
+    for group, part in parts.items():
         missing = _target(part).needs(**part.arguments) - given
-        together = "" if group == "attention" else f" does not go with attention={settings.attention.name}"
-        lines += [f"{group}={part.name}{together}: it needs {need.value}" for need in missing]
+        lines += [f"{group}={part.name}{_beside(group, need, settings)}: it needs {need.value}" for need in missing]
     return lines
 
 
+def _beside(group: str, need: Capability, settings: TrainSettings) -> str:
+    """The part that stands in the way, where it is another one."""
+    guilty = {Capability.ALIGNED_MEMORY: "pooling", Capability.CONTEXT: "attention", Capability.WEIGHTS: "attention"}
+    other = guilty.get(need, group)
+    return "" if other == group else f" does not go with {other}={getattr(settings, other).name}"
+
+
 def _width_problems(settings: TrainSettings) -> list[str]:
-    encoder, attention, decoder = settings.encoder, settings.attention, settings.decoder
-    widths = {
-        "query_dim": _target(decoder).query_dim(**decoder.arguments),
-        "memory_dim": _target(encoder).output_dim(**encoder.arguments),
-    }
-    found = (
+    encoder, attention, decoder, pooling = settings.encoder, settings.attention, settings.decoder, settings.pooling
+    query_dim = _target(decoder).query_dim(**decoder.arguments)
+    memory_dim = _target(encoder).output_dim(**encoder.arguments)
+    found = [
         _target(encoder).problem(**encoder.arguments),
+        _target(pooling).problem(memory_dim=memory_dim, **pooling.arguments),
         _target(decoder).problem(**decoder.arguments),
-        _target(attention).problem(**widths, **attention.arguments),
-    )
-    return [line for line in found if line]
+        _target(attention).problem(query_dim=query_dim, memory_dim=memory_dim, **attention.arguments),
+    ]
+    for part in (encoder, decoder):
+        if not _target(part).recurrent:
+            heads = part.arguments["heads"]
+            found.append(_target(settings.self_attention).problem(heads=heads, **settings.self_attention.arguments))
+            widths = position_widths(settings, part)
+            found.append(_target(settings.position).problem(**widths, **settings.position.arguments))
+    return [line for line in dict.fromkeys(found) if line]
 
 
 def _tying_problems(settings: TrainSettings) -> list[str]:

@@ -1,27 +1,43 @@
 """What every position encoding offers."""
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.types import Component
 
 
-class Position(nn.Module, Component, ABC):
-    """Knowledge of token order. `recurrent` says whether LSTM and GRU parts use it too; they know the order anyway.
+class Position(nn.Module, Component):
+    """Knowledge of token order, given in one of three places: the inputs (`embed`), queries and keys of self-attention
+    (`rotate`), its scores (`bias`). A kind overrides one of them; the others add nothing.
 
-    Shapes: positions [P] (counted from 0) -> vectors [P D].
+    `dim` is the width of the inputs, `heads` are those of the self-attention that reads them (1 where there is none): a
+    head is dim / heads wide. Positions are counted from 0.
     """
 
-    wired: ClassVar[frozenset[str]] = frozenset({"dim"})
+    wired: ClassVar[frozenset[str]] = frozenset({"dim", "heads"})
 
-    def __init__(self, *, dim: int, recurrent: bool) -> None:
+    def __init__(self, *, dim: int, heads: int) -> None:
         super().__init__()
         self.dim = dim
-        self.recurrent = recurrent
+        self.heads = heads
 
-    @abstractmethod
-    def embed(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "#P D"]:
+    @classmethod
+    def problem(cls, *, dim: int, heads: int, **arguments: Any) -> str | None:
+        """Why these widths and arguments cannot work together, or None."""
+        return None
+
+    def embed(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "#P #D"]:
         """Vectors to add to the token embeddings."""
+        return torch.zeros(1, 1, device=positions.device)
+
+    def rotate(self, states: Float[Tensor, "B H T d"], positions: Int[Tensor, " T"]) -> Float[Tensor, "B H T d"]:
+        """Queries or keys, turned by where they stand."""
+        return states
+
+    def bias(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Float[Tensor, "H T P"] | None:
+        """What to add to the scaled scores of queries and keys at these positions: a function of key - query alone, so
+        that windows of a sequence can share it."""
+        return None

@@ -7,10 +7,14 @@ from seq2seq.position.base import Position
 
 
 class LearnedPosition(Position):
-    """One learned vector a position; positions from `max_length` on share the last. Shapes: [P] -> [P D]."""
+    """One learned vector a position; positions from `max_length` on share the last. Shapes: [P] -> [P D].
 
-    def __init__(self, *, dim: int, max_length: int, recurrent: bool) -> None:
-        super().__init__(dim=dim, recurrent=recurrent)
+    `recurrent` says whether LSTM and GRU parts use it too; they know the order anyway.
+    """
+
+    def __init__(self, *, dim: int, heads: int, max_length: int, recurrent: bool) -> None:
+        super().__init__(dim=dim, heads=heads)
+        self.recurrent = recurrent
         self.table = nn.Embedding(max_length, dim)
         nn.init.normal_(self.table.weight, std=0.02)
 

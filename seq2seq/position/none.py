@@ -1,15 +1,11 @@
 """No positions: a model sees its tokens as a bag, except where recurrence or a causal mask tells their order."""
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
-
 from seq2seq.position.base import Position
 
 
 class NoPosition(Position):
-    """Adds nothing. Shapes: [P] -> [1 1], zero."""
+    """Adds nothing anywhere. `recurrent` is there because the other positions that can be added to inputs have it."""
 
-    def embed(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "1 1"]:
-        """Zero."""
-        return torch.zeros(1, 1, device=positions.device)
+    def __init__(self, *, dim: int, heads: int, recurrent: bool) -> None:
+        super().__init__(dim=dim, heads=heads)
+        self.recurrent = recurrent

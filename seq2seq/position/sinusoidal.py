@@ -10,12 +10,16 @@ from seq2seq.position.base import Position
 
 
 class SinusoidalPosition(Position):
-    """p[t, 2i] = sin(t / 10000^(2i/D)), p[t, 2i+1] = cos(the same). No length is the last. Shapes: [P] -> [P D]."""
+    """p[t, 2i] = sin(t / 10000^(2i/D)), p[t, 2i+1] = cos(the same). No length is the last. Shapes: [P] -> [P D].
+
+    `recurrent` says whether LSTM and GRU parts use it too; they know the order anyway.
+    """
 
     frequencies: Tensor
 
-    def __init__(self, *, dim: int, recurrent: bool) -> None:
-        super().__init__(dim=dim, recurrent=recurrent)
+    def __init__(self, *, dim: int, heads: int, recurrent: bool) -> None:
+        super().__init__(dim=dim, heads=heads)
+        self.recurrent = recurrent
         exponents = torch.arange(0, dim, 2, dtype=torch.float64) / dim
         self.register_buffer("frequencies", torch.exp(-math.log(10_000.0) * exponents), persistent=False)
 

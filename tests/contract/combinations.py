@@ -1,6 +1,6 @@
 """Every choice of encoder, attention and decoder that configs/ holds, found by glob, at sizes a test can afford."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,17 +16,22 @@ from seq2seq.model.model import Model
 from seq2seq.types import BOS, EOS, PAD, Batch, Part
 
 VOCAB = 23
-WIDTH = 12
+WIDTH = 16
 SMALL: dict[str, Any] = {
     "hidden_size": WIDTH,
     "layers": 2,
-    "heads": 2,
+    "heads": 4,
     "inner_size": 20,
     "attn_dim": 10,
     "dropout": 0.0,
     "recurrent_dropout": 0.0,
     "attention_dropout": 0.0,
     "activation_dropout": 0.0,
+    "window": 2,
+    "k": 2,
+    "stride": 2,
+    "size": 3,
+    "recurrent": True,
 }
 RECURRENT = [
     {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
@@ -39,17 +44,15 @@ def choices(group: str) -> list[str]:
 
 
 @cache
-def composed(encoder: str, decoder: str, attention: str) -> TrainSettings:
+def composed(*words: str) -> TrainSettings:
     """The settings of these choices, as a user composes them."""
-    words = [f"encoder={encoder}", f"decoder={decoder}", f"attention={attention}"]
-    return load_train(compose(CONFIGS, "train", words))
+    return load_train(compose(CONFIGS, "train", list(words)))
 
 
 @cache
 def choice(group: str, name: str) -> Part:
     """One choice of a group, shrunk. The others of its composition do not matter."""
-    names = {"encoder": "lstm", "decoder": "lstm", "attention": "bahdanau"} | {group: name}
-    part: Part = getattr(composed(**names), group)
+    part: Part = getattr(composed(f"{group}={name}"), group)
     small = {key: SMALL.get(key, value) for key, value in part.arguments.items()}
     if small.get("bidirectional"):
         small["hidden_size"] = WIDTH // 2
@@ -58,16 +61,18 @@ def choice(group: str, name: str) -> Part:
 
 @dataclass(frozen=True)
 class Triple:
-    """An encoder, an attention and a decoder, the last with its own options."""
+    """An encoder, an attention and a decoder, the last with its own options; `others` chooses in further groups."""
 
     encoder: str
     attention: str
     decoder: str
     options: tuple[tuple[str, Any], ...] = ()
+    others: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         options = [str(value) if key == "attend" else f"{key}={value}".lower() for key, value in self.options]
-        return "-".join((self.encoder, self.attention, self.decoder, *options))
+        others = [f"{group}={name}" for group, name in self.others]
+        return "-".join((self.encoder, self.attention, self.decoder, *options, *others))
 
     def settings(self, **changes: Any) -> TrainSettings:
         """Small settings of this triple; `changes` replace some."""
@@ -79,8 +84,9 @@ class Triple:
             "decoder": decoder,
             "embedding": EmbeddingSettings(size=8, dropout=0.0, word_dropout=0.0),
             "tie": "none",
+            **{group: choice(group, name) for group, name in self.others},
         }
-        return replace(composed("lstm", "lstm", "bahdanau"), **{**small, **changes})
+        return replace(composed(), **{**small, **changes})
 
     def model(self, **changes: Any) -> Model:
         """A model of this triple in float64, in eval mode, always with the same weights."""
@@ -102,9 +108,50 @@ def triples() -> Iterator[Triple]:
                     yield Triple(encoder, attention, decoder, tuple(way.items()))
 
 
-def legal_triples() -> list[Triple]:
+def legal(candidates: Iterable[Triple]) -> list[Triple]:
     """Those that the builder accepts."""
-    return [triple for triple in triples() if not problems(triple.settings())]
+    return [triple for triple in candidates if not problems(triple.settings())]
+
+
+def legal_triples() -> list[Triple]:
+    """Every legal encoder, attention and decoder."""
+    return legal(triples())
+
+
+def legal_variations() -> list[Triple]:
+    """Each choice of the further groups, wherever it makes a difference: a normalizer and a pooling with every
+    attention, a position with every self-attention."""
+    recurrent = tuple(RECURRENT[0].items())
+    found = []
+    for attention in choices("attention"):
+        if not choice("attention", attention).target.gives():
+            continue  # none reads nothing: neither makes a difference
+        headed = "heads" in choice("attention", attention).arguments
+        decoder, options = ("transformer", ()) if headed else ("lstm", recurrent)
+        for group in ("normalizer", "pooling"):
+            found += [Triple("lstm", attention, decoder, options, ((group, name),)) for name in others(group)]
+    for position in (composed().choices["position"], *others("position")):
+        encoder = "lstm" if position == "none" else "transformer"  # a bag of tokens could not be turned around
+        for self_attention in choices("self_attention"):
+            parts = (("position", position), ("self_attention", self_attention))
+            found.append(Triple(encoder, "multihead", "transformer", (), parts))
+    for position in ("learned", "sinusoidal"):
+        found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
+    return legal(found)
+
+
+def further_choices() -> list[Triple]:
+    """Variations such that each choice of the further groups is in one of them."""
+    chosen: list[Triple] = []
+    for triple in legal_variations():
+        if set(triple.others) - {part for other in chosen for part in other.others}:
+            chosen.append(triple)
+    return chosen
+
+
+def others(group: str) -> list[str]:
+    """The choices of a group that are not the default one."""
+    return [name for name in choices(group) if name != composed().choices[group]]
 
 
 def some_batch(source_lengths: list[int], target_lengths: list[int], *, seed: int = 0, padding: int = 0) -> Batch:

@@ -30,22 +30,52 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         (
             Triple("lstm", "luong_dot", "lstm"),
             {"decoder": with_argument("decoder", "lstm", hidden_size=7)},
-            "luong_dot needs a query as wide as the memory: the decoder's is 7, the encoder's memory 12",
+            "luong_dot needs a query as wide as the memory: the decoder's is 7, the encoder's memory 16",
         ),
         (
             Triple("lstm", "multihead", "lstm"),
             {"attention": with_argument("attention", "multihead", heads=5)},
-            "attention.heads=5 does not divide the decoder's width=12",
+            "attention.heads=5 does not divide the decoder's width=16",
         ),
         (
             Triple("transformer", "bahdanau", "lstm"),
             {"encoder": with_argument("encoder", "transformer", heads=5)},
-            "encoder.heads=5 does not divide encoder.hidden_size=12",
+            "encoder.heads=5 does not divide encoder.hidden_size=16",
+        ),
+        (
+            Triple("lstm", "local_p", "lstm", others=(("pooling", "strided"),)),
+            {},
+            "attention=local_p does not go with pooling=strided: it needs one memory state a source token",
+        ),
+        (
+            Triple("lstm", "multihead", "lstm"),
+            {"attention": with_argument("attention", "multihead", kv_heads=3)},
+            "attention.kv_heads=3 does not divide attention.heads=4",
+        ),
+        (
+            Triple("lstm", "bahdanau", "lstm"),
+            {"pooling": with_argument("pooling", "queries", heads=5)},
+            "pooling.heads=5 does not divide the memory's width=16",
+        ),
+        (
+            Triple("lstm", "cosine", "lstm"),
+            {"attention": with_argument("attention", "cosine", scale=0.0)},
+            "attention.scale must be above 0, not 0.0",
+        ),
+        (
+            Triple("lstm", "coverage", "lstm"),
+            {"attention": with_argument("attention", "coverage", fertility=-2.0)},
+            "attention.fertility must be above 0, not -2.0",
+        ),
+        (
+            Triple("transformer", "bahdanau", "transformer"),
+            {"self_attention": with_argument("self_attention", "full", kv_heads=3)},
+            "does not divide",
         ),
         (
             Triple("lstm", "bahdanau", "transformer"),
             {"decoder": with_argument("decoder", "transformer", heads=5)},
-            "decoder.heads=5 does not divide decoder.hidden_size=12",
+            "decoder.heads=5 does not divide decoder.hidden_size=16",
         ),
     ],
     ids=str,

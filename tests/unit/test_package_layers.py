@@ -8,9 +8,9 @@ import pytest
 
 LAYERS = [
     ["types", "errors"],
-    ["config", "tokenizer", "position", "loss", "optimizer", "schedule", "metrics"],
+    ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
     ["data", "layers"],
-    ["attention"],
+    ["attention", "self_attention", "pooling"],
     ["encoder", "decoder", "generator"],
     ["model"],
     ["search", "checkpoint"],

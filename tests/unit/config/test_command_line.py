@@ -55,8 +55,8 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
          "embedding takes: dropout, size, word_dropout"),
         ("encodr=lstm", "encodr=lstm: no such key; did you mean encoder?"),
         ("zzz=1", "zzz=1: no such key. Keys: attention, data, data_root, decoder, device, embedding, encoder, "
-         "experiment, generator, length, metrics, objective, optimizer, position, precision, run, schedule, search, "
-         "seed, tie, tokenizer, trainer"),
+         "experiment, generator, length, metrics, normalizer, objective, optimizer, pooling, position, precision, run, "
+         "schedule, search, seed, self_attention, tie, tokenizer, trainer"),
         ("attention=bahdnau", "attention=bahdnau: there is no attention 'bahdnau'; did you mean bahdanau? "
          "Choices: bahdanau, luong_dot"),
         ("attention=null", "attention=null: there is no attention 'null'. Choices: bahdanau, luong_dot"),
@@ -169,7 +169,8 @@ def test_every_mistake_in_an_experiment_is_told(train: Script, experiment: Calla
     assert [line.replace(file, "FILE") for line in found[:5]] == [
         "FILE:1: the first line must be '# @package _global_'",
         "FILE:2: there is no group 'encodr'; did you mean encoder? Groups: attention, data, decoder, encoder, "
-        "experiment, generator, metrics, objective, optimizer, position, schedule, search, tokenizer, trainer",
+        "experiment, generator, metrics, normalizer, objective, optimizer, pooling, position, schedule, search, "
+        "self_attention, tokenizer, trainer",
         "FILE:3: there is no attention 'luong_dt'; did you mean luong_dot? Choices: bahdanau, luong_dot",
         "FILE:4: write 'override /decoder: lstm', not '/decoder: lstm'",
         "FILE:5: expected 'override /GROUP: CHOICE', got 'nonsense'",

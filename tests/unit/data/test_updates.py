@@ -41,7 +41,7 @@ def planned(ids: Ids, tokens: int, seed: int = 1, epoch: int = 0) -> list[list[n
 lengths = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=80)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(lengths, st.integers(1, 400), st.integers(1, 300), st.integers(0, 5))
 def test_an_epoch_holds_each_pair_once_within_the_limits(
     pairs: list[tuple[int, int]], tokens_per_update: int, tokens_per_batch: int, epoch: int
@@ -97,7 +97,7 @@ def test_collating_pads_shifts_and_ends() -> None:
     assert batch.pair_ids.tolist() == [2, 0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(4, 99), max_size=9), min_size=1, max_size=9))
 def test_sources_alone_collate_like_a_loop(sentences: list[list[int]]) -> None:
     source, mask = collate_sources(sentences)
@@ -106,7 +106,7 @@ def test_sources_alone_collate_like_a_loop(sentences: list[list[int]]) -> None:
     assert mask.tolist() == [[i <= len(s) for i in range(width)] for s in sentences]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=60), st.integers(1, 200))
 def test_evaluation_batches_go_from_long_to_short(lengths: list[int], tokens: int) -> None:
     batches = list(by_length(np.array(lengths), tokens))

@@ -1,5 +1,7 @@
 """Encoders against PyTorch's own layers."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -7,15 +9,22 @@ from torch import nn
 from seq2seq.encoder.rnn import RnnEncoder
 from seq2seq.encoder.transformer import TransformerEncoder
 from seq2seq.layers.embedding import InputEmbedding, embedding_table
+from seq2seq.position.alibi import AlibiPosition
+from seq2seq.position.base import Position
+from seq2seq.position.none import NoPosition
+from seq2seq.position.relative import RelativePosition
+from seq2seq.position.rotary import RotaryPosition
+from seq2seq.position.sinusoidal import SinusoidalPosition
+from seq2seq.self_attention.full import FullSelfAttention
 from seq2seq.types import PAD
 
 LENGTHS = torch.tensor([5, 2, 1])
 SOURCE = torch.tensor([[5, 6, 7, 8, 9], [5, 4, PAD, PAD, PAD], [7, PAD, PAD, PAD, PAD]])
 
 
-def embedding(width: int) -> InputEmbedding:
+def embedding(width: int, position: Position | None = None) -> InputEmbedding:
     table = embedding_table(11, width)
-    return InputEmbedding(table=table, width=width, scale=1.0, dropout=0.0, word_dropout=0.0, position=None)
+    return InputEmbedding(table=table, width=width, scale=1.0, dropout=0.0, word_dropout=0.0, position=position)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -63,12 +72,11 @@ def test_residual_layers_add_their_input() -> None:
     assert torch.allclose(difference[mask], first(SOURCE, mask).states[mask], atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
-@torch.no_grad()
-def test_a_transformer_encoder_is_torchs(norm: str) -> None:
+def transformer(norm: str, position: Position | None = None) -> TransformerEncoder:
     torch.manual_seed(0)
-    encoder = TransformerEncoder(
-        embedding=embedding(8),
+    return TransformerEncoder(
+        embedding=embedding(8, position),
+        self_attention=partial(FullSelfAttention, kv_heads=None),
         hidden_size=8,
         layers=2,
         heads=2,
@@ -79,6 +87,12 @@ def test_a_transformer_encoder_is_torchs(norm: str) -> None:
         attention_dropout=0.0,
         activation_dropout=0.0,
     ).double()
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@torch.no_grad()
+def test_a_transformer_encoder_is_torchs(norm: str) -> None:
+    encoder = transformer(norm)
     layer = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True, norm_first=norm == "pre", dtype=torch.float64)
     final = nn.LayerNorm(8, dtype=torch.float64) if norm == "pre" else None
     own = nn.TransformerEncoder(layer, 2, final, enable_nested_tensor=False)
@@ -97,3 +111,23 @@ def test_a_transformer_encoder_is_torchs(norm: str) -> None:
     assert (memory.states - expected)[mask].abs().max() < 1e-12
     means = torch.stack([expected[row, :length].mean(0) for row, length in enumerate(LENGTHS)])
     assert (memory.summary - means).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "blind"),
+    [
+        (NoPosition, {"recurrent": False}, True),
+        (SinusoidalPosition, {"recurrent": False}, False),
+        (RotaryPosition, {}, False),
+        (AlibiPosition, {}, False),
+        (RelativePosition, {"buckets": 8, "max_distance": 20}, False),
+    ],
+)
+@torch.no_grad()
+def test_only_positions_tell_a_transformer_encoder_the_order(
+    kind: type[Position], arguments: dict[str, int], blind: bool
+) -> None:
+    encoder = transformer("pre", kind(dim=8, heads=2, **arguments))
+    order = torch.tensor([1, 0, 2, 4, 3])
+    first, second = (encoder(ids, ids != PAD).states for ids in (SOURCE[:1], SOURCE[:1, order]))
+    assert torch.allclose(first[:, order], second, atol=1e-9) is blind

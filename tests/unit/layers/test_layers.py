@@ -1,7 +1,5 @@
 """Layers: fused roads equal plain ones, padding stays out."""
 
-import math
-
 import pytest
 import torch
 from torch.nn import functional as F
@@ -11,35 +9,11 @@ from seq2seq.layers.embedding import InputEmbedding, embedding_table
 from seq2seq.layers.feed_forward import ACTIVATIONS, FeedForward
 from seq2seq.layers.residual import Residual
 from seq2seq.layers.rnn import RecurrentLayer, RecurrentStack, reorder, reversal
-from seq2seq.layers.scaled_dot import scaled_dot_product
-from seq2seq.layers.self_attention import Ancestry, SelfAttention, causal_mask
-from seq2seq.position.learned import LearnedPosition
 from seq2seq.position.none import NoPosition
 from seq2seq.position.sinusoidal import SinusoidalPosition
 from seq2seq.types import EOS, UNK
 
 BOTH = pytest.mark.parametrize("cell", ["lstm", "gru"])
-
-
-def test_scaled_dot_product_equals_the_equation_written_out() -> None:
-    query, keys, values = (torch.randn(2, 3, length, 4, dtype=torch.float64) for length in (5, 6, 6))
-    mask = torch.rand(2, 1, 5, 6) < 0.6
-    mask[..., 0] = True
-    expected = torch.zeros(2, 3, 5, 4, dtype=torch.float64)
-    for b in range(2):
-        for h in range(3):
-            for t in range(5):
-                seen = [s for s in range(6) if mask[b, 0, t, s]]
-                exponentials = [math.exp(float(query[b, h, t] @ keys[b, h, s]) / 2) for s in seen]
-                for s, e in zip(seen, exponentials, strict=True):
-                    expected[b, h, t] += e / sum(exponentials) * values[b, h, s]
-    fused, nothing = scaled_dot_product(query, keys, values, mask)
-    plain, weights = scaled_dot_product(query, keys, values, mask, need_weights=True)
-    assert nothing is None
-    assert weights is not None
-    assert (fused - expected).abs().max() < 1e-12
-    assert (plain - expected).abs().max() < 1e-12
-    assert (weights.sum(-1) - 1).abs().max() < 1e-12
 
 
 def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:
@@ -123,27 +97,6 @@ def test_reversal_leaves_padding_in_place(lengths: list[int], expected: list[lis
     assert torch.equal(reorder(reorder(states, index), index), states)
 
 
-@torch.no_grad()
-def test_a_beam_reads_its_own_past_through_shared_slots() -> None:
-    """Two hypotheses branch, one overtakes the other: each must see just what it would have seen alone."""
-    attention = SelfAttention(dim=6, heads=2, dropout=0.0).double()
-    tokens = torch.randn(4, 2, 6, dtype=torch.float64)  # step, hypothesis, width
-    parents = [[0, 0], [1, 0], [1, 1]]  # of the hypotheses at steps 1, 2 and 3
-    cache, ancestry = attention.empty_cache(1), Ancestry.empty(1, torch.device("cpu"))
-    past: list[list[torch.Tensor]] = [[]]
-    for step in range(4):
-        if step:
-            ancestry = ancestry.advance(torch.tensor([parents[step - 1]]))
-            past = [list(past[parent]) for parent in parents[step - 1]]
-        states = tokens[step, : len(past)].unsqueeze(0)
-        ancestry = ancestry.extend()
-        outputs, cache = attention.step(states, cache, ancestry.mask())
-        for beam, history in enumerate(past):
-            history.append(states[0, beam])
-            alone = attention(torch.stack(history).unsqueeze(0), causal_mask(step + 1, states.device))
-            assert (outputs[0, beam] - alone[0, -1]).abs().max() < 1e-12
-
-
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_residual_connections(norm: str) -> None:
     residual, states = Residual(dim=4, norm=norm, dropout=0.0), torch.randn(1, 2, 4)
@@ -160,21 +113,6 @@ def test_feed_forward_is_two_maps_around_an_activation(activation: str) -> None:
     assert torch.allclose(network(states), network.narrow(function(network.widen(states))))
 
 
-def test_sinusoidal_positions_are_the_papers() -> None:
-    vectors = SinusoidalPosition(dim=5, recurrent=False).embed(torch.tensor([0, 7]))
-    for row, t in enumerate((0, 7)):
-        for i in range(5):
-            angle = t / 10_000 ** (2 * (i // 2) / 5)
-            assert float(vectors[row, i]) == pytest.approx(math.cos(angle) if i % 2 else math.sin(angle), abs=1e-12)
-
-
-def test_learned_positions_share_the_last_vector() -> None:
-    position = LearnedPosition(dim=3, max_length=4, recurrent=False)
-    vectors = position.embed(torch.tensor([2, 3, 9]))
-    assert torch.equal(vectors[1], vectors[2])
-    assert not torch.equal(vectors[0], vectors[1])
-
-
 def embedding(**changes: object) -> InputEmbedding:
     settings = {"width": 6, "scale": 2.0, "dropout": 0.0, "word_dropout": 0.0, "position": None} | changes
     torch.manual_seed(0)
@@ -182,13 +120,13 @@ def embedding(**changes: object) -> InputEmbedding:
 
 
 def test_embeddings_are_scaled_before_positions_are_added() -> None:
-    position = SinusoidalPosition(dim=6, recurrent=False)
+    position = SinusoidalPosition(dim=6, heads=1, recurrent=False)
     layer, tokens = embedding(position=position), torch.tensor([[5, 4]])
     expected = 2 * layer.table(tokens) + position.embed(torch.tensor([0, 1])).float()
     assert torch.allclose(layer(tokens), expected)
     stepped = torch.cat([layer.step(tokens[:, t : t + 1], t) for t in range(2)], 1)
     assert torch.allclose(stepped, expected)
-    assert torch.equal(embedding(position=NoPosition(dim=6, recurrent=False))(tokens), embedding()(tokens))
+    assert torch.equal(embedding(position=NoPosition(dim=6, heads=1, recurrent=False))(tokens), embedding()(tokens))
 
 
 def test_word_dropout_spares_the_end_and_evaluation() -> None:

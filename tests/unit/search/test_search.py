@@ -69,7 +69,7 @@ def markov_beams(chain: torch.Tensor = MARKOV, **changes: Any) -> list[Hypothesi
     return BeamSearch(**(defaults | changes))(Markov(chain), source, source > 0)[0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), penalty=st.sampled_from([0.0, 0.7, 1.0]))
 def test_a_wide_beam_finds_the_best_of_all_sequences(seed: int, penalty: float) -> None:
     """Of any chain over three tokens and the end."""
@@ -86,7 +86,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences(seed: int, penalty: float) 
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), beam_size=st.integers(1, 6))
 def test_hypotheses_are_distinct_and_scored_by_the_chain(seed: int, beam_size: int) -> None:
     chain = torch.rand(6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01

@@ -1,0 +1,1 @@
+"""Normalizers: attention scores to weights."""

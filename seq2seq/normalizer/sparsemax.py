@@ -1,0 +1,48 @@
+"""Sparsemax: Martins and Astudillo (2016), arXiv:1602.02068, algorithm 1; its Jacobian is equation 9."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from seq2seq.normalizer.base import Normalizer
+
+
+class Sparsemax(Normalizer):
+    """p = max(z - tau, 0), the point of the simplex nearest to z: low scores get exactly 0.
+
+    Shapes: [... S] -> [... S].
+    """
+
+    def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
+        """Project onto the simplex over the positions that `mask` shows."""
+        exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        weights: Tensor = _Sparsemax.apply(exact.masked_fill(~mask, float("-inf")))
+        return weights.to(scores.dtype)
+
+
+class _Sparsemax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        weights = (scores - _threshold(scores)).clamp_(min=0)
+        ctx.save_for_backward(weights)
+        return weights
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """The gradient on the support, less its mean there."""
+        (weights,) = ctx.saved_tensors
+        support = (weights > 0).to(gradient.dtype)
+        mean = (gradient * support).sum(-1, keepdim=True) / support.sum(-1, keepdim=True)
+        return support * (gradient - mean)
+
+
+def _threshold(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N 1"]:
+    """tau such that max(z - tau, 0) sums to 1: the k best scores are the support, for the largest k with
+    1 + k z_(k) > z_(1) + ... + z_(k), and tau = (their sum - 1) / k."""
+    best = scores.sort(-1, descending=True).values
+    count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
+    sums = best.cumsum(-1)
+    size = (1 + count * best > sums).sum(-1, keepdim=True)
+    return (sums.gather(-1, size - 1) - 1) / size

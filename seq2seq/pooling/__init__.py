@@ -1,0 +1,1 @@
+"""Pooling: a shorter memory, cheaper to attend to."""

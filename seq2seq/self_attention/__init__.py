@@ -1,0 +1,1 @@
+"""Self-attention: the positions of a sequence read each other."""

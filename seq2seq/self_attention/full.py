@@ -1,0 +1,114 @@
+"""Multi-head self-attention over the whole sequence: Vaswani et al. (2017), arXiv:1706.03762, section 3.2; with fewer
+heads of keys and values, multi-query (Shazeer 2019, arXiv:1911.02150) or grouped-query (Ainslie et al. 2023,
+arXiv:2305.13245)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from seq2seq.layers.scaled_dot import heads_problem, join_heads, scaled_dot_product, split_heads
+from seq2seq.position.base import Position
+from seq2seq.self_attention.ancestry import Ancestry
+from seq2seq.self_attention.base import Scope, SelfAttention
+from seq2seq.types import State, source_part
+
+
+@dataclass(frozen=True)
+class SelfAttentionCache(State):
+    """Keys and values of every slot written so far; rows are sentences, so that beams share them."""
+
+    keys: Float[Tensor, "B G P d"] = source_part()
+    values: Float[Tensor, "B G P d"] = source_part()
+
+
+class FullSelfAttention(SelfAttention):
+    """W_o [head_1; ...; head_H] with head_h = softmax(q_h k_g' / sqrt(d) + bias_h) v_g and d = D / H.
+
+    g = h where `kv_heads` is null; else the heads fall into G = kv_heads groups, each with one head g of keys and
+    values: 1 is multi-query. The cache is G / H times as large. Shapes: [B T D] -> [B T D]; scores [B H T T].
+    """
+
+    def __init__(self, *, dim: int, heads: int, dropout: float, kv_heads: int | None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.kv_heads = kv_heads or heads
+        self.dropout = dropout
+        kv_dim = self.kv_heads * (dim // heads)
+        self.widths = [dim, kv_dim, kv_dim]
+        # One product for queries, keys and values. A bias on the keys would cancel in the softmax: there is none.
+        self.maps = nn.Linear(dim, sum(self.widths), bias=False)
+        self.query_bias = nn.Parameter(torch.zeros(dim))
+        self.value_bias = nn.Parameter(torch.zeros(kv_dim))
+        self.output_map = nn.Linear(dim, dim)
+        for weight in (*self.maps.weight.detach().split(self.widths), self.output_map.weight):
+            nn.init.xavier_uniform_(weight)
+        nn.init.zeros_(self.output_map.bias)
+
+    @classmethod
+    def problem(cls, *, heads: int, **arguments: Any) -> str | None:
+        """The heads must split evenly into groups."""
+        kv_heads = arguments["kv_heads"]
+        return None if kv_heads is None else heads_problem("self_attention.kv_heads", kv_heads, "heads", heads)
+
+    def reads(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Bool[Tensor, "T P"] | None:
+        """Which positions may read which, causality and padding apart; None: any may read all."""
+        return None
+
+    def whole(self, real: Bool[Tensor, "B T"], position: Position | None, *, causal: bool) -> Scope:
+        """The scope of whole sequences. Padding stands on the right, out of sight of whoever looks back only."""
+        positions = torch.arange(real.shape[1], device=real.device)
+        mask = (positions.unsqueeze(1) >= positions)[None, None] if causal else real[:, None, None, :]
+        reads = self.reads(positions, positions)
+        if reads is not None:
+            # Padding may stand out of reach of real tokens, and a row without any key would be NaN: it reads itself.
+            mask = (mask & reads) | (positions.unsqueeze(1) == positions)
+        return Scope.of(mask, position, positions, positions)
+
+    def latest(self, ancestry: Ancestry, position: Position | None) -> Scope:
+        """The scope of one step: K queries at the same position, and every slot written so far."""
+        mask, keys = ancestry.mask(), ancestry.positions()
+        queries = keys[-1].expand(mask.shape[2])
+        reads = self.reads(queries, keys)
+        return Scope.of(mask if reads is None else mask & reads, position, queries, keys)
+
+    def forward(self, states: Float[Tensor, "B T D"], scope: Scope) -> Float[Tensor, "B T D"]:
+        """All positions at once."""
+        query, keys, values = self._project(states, scope)
+        return self.output_map(join_heads(self.attend(query, keys, values, scope)))
+
+    def attend(
+        self,
+        query: Float[Tensor, "B H T d"],
+        keys: Float[Tensor, "B G P d"],
+        values: Float[Tensor, "B G P d"],
+        scope: Scope,
+    ) -> Float[Tensor, "B H T d"]:
+        """Each head's context."""
+        dropout = self.dropout if self.training else 0.0
+        context, _ = scaled_dot_product(query, keys, values, scope.mask, bias=scope.bias, dropout=dropout)
+        return context
+
+    def empty_cache(self, sentences: int) -> SelfAttentionCache:
+        """A cache without slots."""
+        nothing = self.value_bias.new_zeros(sentences, self.kv_heads, 0, len(self.value_bias) // self.kv_heads)
+        return SelfAttentionCache(nothing, nothing)
+
+    def step(
+        self, states: Float[Tensor, "B K D"], cache: SelfAttentionCache, scope: Scope
+    ) -> tuple[Float[Tensor, "B K D"], SelfAttentionCache]:
+        """One step of K hypotheses: write their slots, then read those that the scope shows."""
+        query, keys, values = self._project(states, scope)
+        cache = SelfAttentionCache(
+            torch.cat((cache.keys.to(keys.dtype), keys), 2), torch.cat((cache.values.to(values.dtype), values), 2)
+        )
+        return self.output_map(join_heads(self.attend(query, cache.keys, cache.values, scope))), cache
+
+    def _project(self, states: Float[Tensor, "B T D"], scope: Scope) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, turned by their positions, and values; each split into its heads."""
+        query, keys, values = self.maps(states).split(self.widths, -1)
+        query = split_heads(query + self.query_bias.to(query.dtype), self.heads)
+        values = split_heads(values + self.value_bias.to(values.dtype), self.kv_heads)
+        return scope.rotate(query), scope.rotate(split_heads(keys, self.kv_heads)), values

@@ -1,0 +1,44 @@
+"""What the attention asks to be kept small: a mean over layers, a sum over real positions, weighed by the objective."""
+
+import pytest
+import torch
+from contract.combinations import Triple, some_batch
+
+from seq2seq.training.objective import CrossEntropy
+
+BATCH = some_batch([5, 2], [4, 1])
+
+
+@torch.no_grad()
+def test_the_penalty_is_of_real_positions_and_a_mean_over_layers() -> None:
+    model = Triple("lstm", "coverage", "transformer").model()
+    attended = model.decode(BATCH).attended
+    assert len(attended) == 2
+    expected = 0.0
+    for answer in attended:
+        for row, length in enumerate([5, 2]):  # the end symbol counts
+            expected += float(answer.penalty[row, :length].sum()) / len(attended)
+    assert float(model(BATCH).penalty) == pytest.approx(expected, abs=1e-12)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_the_objective_weighs_it(weight: float) -> None:
+    model = Triple("lstm", "coverage", "lstm").model()
+    plain = model(BATCH, 0.1)
+    losses = CrossEntropy(label_smoothing=0.1, attention_penalty=weight)(model, BATCH)
+    assert float(losses.total) == pytest.approx(float(plain.loss) + weight * float(plain.penalty), abs=1e-12)
+    assert float(losses.nll) == pytest.approx(float(plain.nll), abs=1e-12)
+    assert set(losses.terms) == ({"cross_entropy", "attention_penalty"} if weight else set())
+
+
+@torch.no_grad()
+def test_other_attentions_have_none() -> None:
+    model = Triple("lstm", "bahdanau", "lstm").model()
+    assert model(BATCH).penalty is None
+    assert CrossEntropy(label_smoothing=0.0, attention_penalty=1.0)(model, BATCH).terms == {}
+
+
+def test_a_negative_weight_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"objective\.attention_penalty must be at least 0, not -1"):
+        CrossEntropy(label_smoothing=0.0, attention_penalty=-1.0)
