@@ -6,16 +6,36 @@ from seq2seq.config.command_line import Script
 from seq2seq.config.composition import Composition, compose
 from seq2seq.config.entry import job, launch
 from seq2seq.config.identity import read_config, run_name, run_path, settle, stored_config, write_config
-from seq2seq.config.loading import EVALUATE_KEYS, TRAIN_KEYS, TRANSLATE_KEYS, load_run, load_train
-from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
+from seq2seq.config.loading import (
+    ATTENTION_KEYS,
+    COMPARE_KEYS,
+    EVALUATE_KEYS,
+    TRAIN_KEYS,
+    TRANSLATE_KEYS,
+    load_compare,
+    load_run,
+    load_stored,
+    load_train,
+)
+from seq2seq.config.schema import (
+    AttentionMapSettings,
+    CompareSettings,
+    EvaluateSettings,
+    TrainSettings,
+    TranslateSettings,
+)
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 __all__ = [
+    "ATTENTION_KEYS",
+    "COMPARE_KEYS",
     "CONFIGS",
     "EVALUATE_KEYS",
     "TRAIN_KEYS",
     "TRANSLATE_KEYS",
+    "AttentionMapSettings",
+    "CompareSettings",
     "Composition",
     "EvaluateSettings",
     "Script",
@@ -24,7 +44,9 @@ __all__ = [
     "compose",
     "job",
     "launch",
+    "load_compare",
     "load_run",
+    "load_stored",
     "load_train",
     "read_config",
     "run_name",

@@ -9,6 +9,7 @@ from typing import Any
 
 import hydra
 import yaml
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -83,9 +84,14 @@ def shorten(path: Path) -> Path:
 
 @contextmanager
 def hydra_at(config_dir: Path) -> Iterator[None]:
-    """Hydra composing from `config_dir`; whatever it was doing before is put back afterwards."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir.resolve()), job_name="seq2seq"):
-        yield
+    """Hydra composing from `config_dir`; what it was doing before, a script's job say, is put back afterwards."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().hydra = None  # it refuses to be initialised twice
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir.resolve()), job_name="seq2seq"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Composition:

@@ -23,7 +23,7 @@ def split_jobs(words: Sequence[str]) -> list[Job]:
     choices = [_values(word) for word in words]
     swept = [index for index, values in enumerate(choices) if len(values) > 1]
     combinations = list(itertools.product(*choices))
-    suffixes = [_suffix([combination[index] for index in swept]) for combination in combinations]
+    suffixes = [job_suffix([combination[index] for index in swept]) for combination in combinations]
     if len(set(suffixes)) < len(suffixes) and not any(words[index].startswith("run=") for index in swept):
         suffixes = [f"{suffix}-{number}" for number, suffix in enumerate(suffixes)]
     return [
@@ -39,8 +39,8 @@ def _values(word: str) -> list[str]:
     return [f"{apart.prefix}{apart.key}={value}" for value in pieces(apart.value)]
 
 
-def _suffix(words: Sequence[str]) -> str:
-    """'-seed-1-encoder-gru' for seed=1 encoder=gru; a swept `run` names the run by itself."""
+def job_suffix(words: Sequence[str]) -> str:
+    """What a job adds to its run's name: '-seed-1-encoder-gru' for seed=1 encoder=gru; a swept `run` adds nothing."""
     named = [word for word in words if not word.startswith("run=")]
     text = "".join(f"-{re.sub(r'[^A-Za-z0-9._]+', '-', word).strip('-')}" for word in named)
     return text if len(text) <= 100 else "-" + hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -10,13 +10,20 @@ from omegaconf import DictConfig, OmegaConf
 from seq2seq.config.composition import Composition, Layer
 from seq2seq.config.identity import flatten, move_root, run_name, run_path, stored_config
 from seq2seq.config.limits import check_limits, check_script, hear_parts
+from seq2seq.config.overrides import as_typed
 from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
 from seq2seq.config.reading import MISSING, Reader, stand_in
-from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
+from seq2seq.config.schema import (
+    AttentionMapSettings,
+    CompareSettings,
+    EvaluateSettings,
+    TrainSettings,
+    TranslateSettings,
+)
 from seq2seq.config.targets import Targets
 from seq2seq.types import Part
 
-S = TypeVar("S", bound=EvaluateSettings | TranslateSettings)
+S = TypeVar("S", bound=EvaluateSettings | TranslateSettings | AttentionMapSettings)
 Check = Callable[[TrainSettings], list[str]]
 FIELDS: dict[str, Any] = typing.get_type_hints(TrainSettings)
 GROUPS: tuple[str, ...] = (*(name for name, annotation in FIELDS.items() if annotation is Part), "metrics")
@@ -34,6 +41,14 @@ EVALUATE_KEYS: dict[str, Any] = {
 TRANSLATE_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in typing.get_type_hints(TranslateSettings).items() if name != "changed"},
     **_OF_RUN,
+}
+COMPARE_KEYS: dict[str, Any] = {
+    name: kind for name, kind in typing.get_type_hints(CompareSettings).items() if name != "typed"
+}
+ATTENTION_KEYS: dict[str, Any] = {
+    **{name: kind for name, kind in typing.get_type_hints(AttentionMapSettings).items() if name != "changed"},
+    **_OF_RUN,
+    "data_root": str | None,
 }
 
 
@@ -116,6 +131,30 @@ def load_run(
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
     finished = _finished(settings, merged, [*reader.problems, *check_script(script), *problems, *found], checks)
     return dataclasses.replace(script, changed=_changed(_marking(stored), _marking(finished.plain))), finished
+
+
+def load_stored(run: str, *, data_root: str | None = None) -> TrainSettings:
+    """An existing run's own settings, under the name it has now; its corpora may have moved to `data_root`.
+
+    Raises CheckpointError where there is no such run, Mistakes where this version cannot read its settings.
+    """
+    stored = stored_config(run)
+    if data_root is not None:
+        stored |= {"data": move_root(stored["data"], stored["data_root"], data_root), "data_root": data_root}
+    config = OmegaConf.create({key: value for key, value in {**stored, "run": run}.items() if key != "choices"})
+    layer = Layer(run_path(run) / "config.yaml", "")
+    return load_train(Composition(config=config, choices=stored["choices"], layers=(layer,)))
+
+
+def load_compare(composed: Composition) -> CompareSettings:
+    """The settings of scripts/compare.py; raises Mistakes."""
+    plain, problems = composed.plain()
+    reader = Reader(Targets())
+    typed = [as_typed(word) for word in composed.overrides]
+    script = reader.section("", CompareSettings, {**plain, "typed": typed})
+    if problems := [*problems, *reader.problems]:
+        raise Mistakes([composed.line(problem) for problem in problems])
+    return cast(CompareSettings, script)
 
 
 def _apart(composed: Composition, kind: type) -> tuple[dict[str, Any], DictConfig]:

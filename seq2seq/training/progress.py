@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 ROWS_SHOWN = 8  # validations in the table: the latest, and the best one
 DIGITS = {"loss": ".3f", "nll": ".3f", "grad_norm": ".3f", "lr": ".3g", "epoch": ".3g", "tokens_per_second": ",.0f"}
+DIGITS |= {"peak_memory": ",.0f"}
 DIGITS |= dict.fromkeys(("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "rougeLsum"), ".2f")
 
 

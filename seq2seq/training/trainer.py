@@ -2,10 +2,12 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
+from torch import Tensor
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
@@ -23,6 +25,7 @@ from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.device import Runtime
 from seq2seq.training.logbook import Logbook
+from seq2seq.training.memory import forget_peak, keep_few_kernels
 from seq2seq.training.objective import Objective
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, UpdateFigures
@@ -76,7 +79,11 @@ class Trainer:
         self.model.train()
         settings, state = self.settings, self.state
         progress = Progress(settings.max_updates, settings.max_minutes, state.update, state.minutes)
-        self.reporter = Reporter(progress=progress, logbook=self.logbook, log_every=settings.log_every)
+        self.reporter = Reporter(
+            progress=progress, logbook=self.logbook, log_every=settings.log_every, device=self.runtime.device
+        )
+        keep_few_kernels()
+        forget_peak(self.runtime.device)
         with StopSignal() as stop, progress:
             for blocks, corpus in self._updates():
                 self._update(blocks, corpus)
@@ -126,6 +133,7 @@ class Trainer:
         batches = cut(corpus, blocks, self.settings.tokens_per_batch)
         tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in batches)
         total, nll = torch.zeros(2, dtype=torch.float64, device=self.runtime.device)
+        terms: dict[str, Tensor] = defaultdict(lambda: torch.zeros_like(total))
         cells = 0
         for rows in batches:
             batch = collate(corpus, rows)
@@ -135,6 +143,8 @@ class Trainer:
             (losses.total / tokens).backward()
             total += losses.total.detach()
             nll += losses.nll
+            for name, term in losses.terms.items():
+                terms[name] += term.detach()
         norm = self._gradient_norm()
         if not math.isfinite(norm):
             raise NonFiniteLossError(self._non_finite(float(total) / tokens, norm, lr))
@@ -144,7 +154,7 @@ class Trainer:
         state.epoch, state.position = self._next
         state.minutes = self._all_minutes()
         real = sum(int(corpus.source_lengths[rows].sum()) + len(rows) for rows in batches) + tokens
-        figures = UpdateFigures(total, nll, tokens, real, cells, norm, lr, time.monotonic() - began)
+        figures = UpdateFigures(total, nll, terms, tokens, real, cells, norm, lr, time.monotonic() - began)
         self.reporter.updated(state.update, self._epochs, figures)
 
     def _all_minutes(self) -> float:

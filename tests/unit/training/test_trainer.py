@@ -67,11 +67,12 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 def lines(run: str) -> list[dict[str, Any]]:
-    """metrics.jsonl without what depends on the clock."""
+    """metrics.jsonl without what depends on the clock and the machine."""
     found = [json.loads(line) for line in Path("runs", run, "metrics.jsonl").read_text().split("\n")[:-1]]
-    return [{key: value for key, value in line.items() if key != "train/tokens_per_second"} for line in found]
+    return [{key: value for key, value in line.items() if key not in MEASURED} for line in found]
 
 
+MEASURED = {"train/tokens_per_second", "train/seconds_per_update", "train/peak_memory"}
 DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout=0.1")
 
 
@@ -263,3 +264,11 @@ def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> 
     assert scores["chrf"]["score"] == last["valid/chrf"]
     assert "nrefs:1" in scores["bleu"]["signature"]
     assert "bleu" in capsys.readouterr().out
+
+
+def test_the_terms_of_the_loss_are_logged() -> None:
+    """The attention's own loss, with its weight, beside the cross-entropy; what an update is made of adds up."""
+    train(settings("covered", "attention=coverage", "objective.attention_penalty=0.5", "trainer.max_updates=2"))
+    (line, *_) = lines("covered")
+    assert line["train/attention_penalty"] > 0
+    assert line["train/loss"] == pytest.approx(line["train/cross_entropy"] + line["train/attention_penalty"], abs=1e-6)

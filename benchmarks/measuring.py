@@ -1,0 +1,75 @@
+"""Time and memory of pieces of work: in interleaved rounds, so that whatever else the machine does hits all alike."""
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+import torch
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would tell stderr of each start and stop
+MIB = 2**20
+Work = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds of each round, in the order of the rounds."""
+
+    rounds: list[float]
+
+    @property
+    def milliseconds(self) -> float:
+        """The median."""
+        return 1000 * median(self.rounds)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The first and the third quartile, in milliseconds."""
+        if len(self.rounds) < 2:
+            return self.milliseconds, self.milliseconds
+        low, _, high = quantiles(self.rounds, n=4, method="inclusive")
+        return 1000 * low, 1000 * high
+
+    def over(self, other: "Times") -> float:
+        """How many times as long as `other`: the median of the rounds' own ratios."""
+        return median(mine / theirs for mine, theirs in zip(self.rounds, other.rounds, strict=True))
+
+
+def measure_times(work: Mapping[str, Work], rounds: int, device: torch.device) -> dict[str, Times]:
+    """Run each piece once a round, all of them in each round; one round before counts for nothing."""
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for number in range(rounds + 1):
+        for name, run in work.items():
+            _wait(device)
+            began = time.perf_counter()
+            run()
+            _wait(device)
+            if number:
+                seconds[name].append(time.perf_counter() - began)
+    return {name: Times(each) for name, each in seconds.items()}
+
+
+def measure_memory(run: Work, device: torch.device) -> float:
+    """MiB that a piece of work holds at its peak, beyond what was held before it."""
+    if device.type == "cuda":
+        _wait(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        return (torch.cuda.max_memory_allocated(device) - before) / MIB
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiled:
+        run()
+    events: Sequence = profiled.profiler.kineto_results.events()  # type: ignore[union-attr]
+    held = peak = 0
+    for event in sorted((event for event in events if event.name() == "[memory]"), key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak / MIB
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,100 @@
+"""Runs of one budget side by side: found, checked, measured, and written as a page of Markdown."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from seq2seq.analysis.comparison_page import page
+from seq2seq.analysis.comparison_rows import Row, make_rows, row_names
+from seq2seq.analysis.differences import check_budgets, differing_words
+from seq2seq.analysis.measured import Measured, measure, why_not_measurable
+from seq2seq.checkpoint.storage import replace_file
+from seq2seq.config.identity import run_path
+from seq2seq.config.loading import load_stored
+from seq2seq.config.schema import CompareSettings, TrainSettings
+from seq2seq.errors import CheckpointError, ConfigError
+
+log = logging.getLogger(__name__)
+
+
+def compare_runs(script: CompareSettings) -> None:
+    """Write the page to `output` or stdout, and the figures to `json` where that is asked for.
+
+    Raises CheckpointError with a line for each run that is missing, unfinished or not evaluated, ConfigError where one
+    table cannot hold them all.
+    """
+    settings = _ready(script)
+    budget = check_budgets(settings)
+    measured = []
+    for run in settings:
+        log.info("measuring %s", run.run)
+        measured.append(measure(script, run))
+    _check_scores(measured)
+    names, common = row_names(differing_words(settings))
+    rows = make_rows(names, measured, higher_is_better=_higher_is_better(settings[0], script.metric))
+    text = page(script, settings, rows, common, budget)
+    if script.json is not None:
+        replace_file(Path(script.json), as_json(rows, common, budget))
+    if script.output is None:
+        print(text, end="")
+    else:
+        replace_file(Path(script.output), text)
+
+
+def find_runs(given: str | list[str]) -> list[str]:
+    """The runs' names: as given, patterns replaced by all runs that match. Raises CheckpointError, ConfigError."""
+    words = [word.strip() for word in given.split(",")] if isinstance(given, str) else given
+    found: list[str] = []
+    for word in filter(None, words):
+        if "*" not in word:
+            found.append(word)
+            continue
+        pattern = run_path(word)
+        paths = [path.parent for path in sorted(pattern.parent.glob(f"{pattern.name}/config.yaml"))]
+        if not paths:
+            raise CheckpointError(f"runs={word}: no run matches {pattern}")
+        found += [path.name if path.parent == Path("runs") else str(path) for path in paths]
+    if not found:
+        raise ConfigError("runs: expected at least one name")
+    return list(dict.fromkeys(found))
+
+
+def _ready(script: CompareSettings) -> list[TrainSettings]:
+    """The settings of all runs, each found to be trained and evaluated."""
+    settings, lines = [], []
+    for run in find_runs(script.runs):
+        try:
+            settings.append(load_stored(run, data_root=script.data_root))
+        except CheckpointError as error:
+            lines.append(f"{error}; to train it: python scripts/train.py ... run={run}")
+            continue
+        if line := why_not_measurable(script, settings[-1]):
+            lines.append(line)
+    if lines:
+        raise CheckpointError("\n".join(lines))
+    return settings
+
+
+def as_json(rows: Sequence[Row], common: Sequence[str], budget: dict[str, object]) -> str:
+    """The rows, with the figures of each run, for other programs."""
+    told = [
+        {"name": row.name, "score": row.score, "range": row.range, "like_best": row.like_best}
+        | {"runs": [vars(run) for run in row.runs]}
+        for row in rows
+    ]
+    return json.dumps({"common": common, "budget": budget, "rows": told}, ensure_ascii=False, indent=2) + "\n"
+
+
+def _check_scores(measured: Sequence[Measured]) -> None:
+    """Scores with different signatures, or of different numbers of sentences, are different things."""
+    first = measured[0]
+    for run in measured[1:]:
+        if (run.signature, run.sentences) != (first.signature, first.sentences):
+            told = "; ".join(f"{one.run}: {one.sentences} sentences, {one.signature}" for one in (first, run))
+            raise ConfigError(f"scores that were not made alike do not share a table; {told}")
+
+
+def _higher_is_better(settings: TrainSettings, metric: str) -> bool:
+    metrics = [part() for part in settings.metrics.values()]
+    return all(found.higher_is_better(metric) for found in metrics if metric in found.names)

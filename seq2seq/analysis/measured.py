@@ -1,0 +1,136 @@
+"""What is known of a finished run: what training logged, what evaluate.py scored, how widely its attention looks."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from seq2seq.analysis.command_lines import train_command
+from seq2seq.analysis.entropy import normalized_entropy
+from seq2seq.analysis.trained import Trained, load_trained
+from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.read import load
+from seq2seq.config.identity import run_path
+from seq2seq.config.schema import CompareSettings, TrainSettings
+from seq2seq.data.batches import by_length, collate
+from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.data.prepare import prepare_split
+from seq2seq.training.device import memory_errors
+from seq2seq.training.logbook import read_metrics
+from seq2seq.training.state import limit_reached, saved_state
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run's figures. Costs that it did not log, and the entropy of a model without attention, are None."""
+
+    run: str
+    seed: int
+    checkpoint: str  # that was evaluated: step-N
+    updates: int  # that the run has done
+    score: float
+    low: float  # of the score's 95% interval
+    high: float
+    signature: str
+    sentences: int
+    valid_nll: float | None  # nats a token, at the checkpoint that was evaluated
+    entropy: float | None  # 0 to 1, mean over heads and target tokens
+    parameters: int
+    seconds_per_update: float | None
+    tokens_per_second: float | None  # real target tokens
+    peak_memory: float | None  # MiB
+    device: str
+    precision: str
+
+
+def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str | None:
+    """What must be done before this run can be compared, with the command that does it; None if nothing."""
+    folder = RunFolder(run_path(settings.run))
+    if not folder.steps():
+        return f"run={settings.run} has no checkpoint yet: {train_command(settings)}"
+    state = saved_state(load(folder, "last", optimizer=False))
+    if limit_reached(settings.trainer, state) is None:
+        return f"run={settings.run} is unfinished, at update {state.update}: {train_command(settings)}"
+    split = "" if script.split == "test" else f" split={script.split}"
+    evaluation = f"python scripts/evaluate.py run={settings.run}{split}"
+    path = _evaluation_file(folder, script.split)
+    if not path.is_file():
+        return f"run={settings.run} has no {path}: {evaluation}"
+    found, best = json.loads(path.read_bytes()), folder.best.resolve().name
+    if found["checkpoint"] != best:
+        return f"{path} is of {found['checkpoint']}, but the best checkpoint is now {best}: {evaluation}"
+    if script.metric not in found or "score" not in found[script.metric]:
+        scores = ", ".join(name for name, value in found.items() if isinstance(value, dict) and "score" in value)
+        return f"{path} has no score metric={script.metric}; it has: {scores}"
+    if "low" not in found[script.metric]:
+        return f"{path} has no confidence intervals: {evaluation}"
+    return None
+
+
+def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
+    """Read and measure a run of which `why_not_measurable` says nothing."""
+    folder = RunFolder(run_path(settings.run))
+    evaluation = json.loads(_evaluation_file(folder, script.split).read_bytes())
+    score = evaluation[script.metric]
+    trained = load_trained(settings.run, settings, "best")
+    corpus = prepare_split(
+        data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
+    )
+    logged = read_metrics(folder.metrics_file)
+    at_step = [line for line in logged if line["update"] == trained.step]
+    with memory_errors("measuring attention"):
+        entropy = attention_entropy(trained, corpus, settings.trainer.tokens_per_batch)
+    return Measured(
+        run=settings.run,
+        seed=settings.seed,
+        checkpoint=evaluation["checkpoint"],
+        updates=logged[-1]["update"],
+        score=score["score"],
+        low=score["low"],
+        high=score["high"],
+        signature=score["signature"],
+        sentences=evaluation["sentences"],
+        valid_nll=_logged(at_step, "valid/nll", max),
+        entropy=entropy,
+        parameters=sum(parameter.numel() for parameter in trained.model.parameters()),
+        seconds_per_update=_logged(logged, "train/seconds_per_update", median),
+        tokens_per_second=_logged(logged, "train/tokens_per_second", median),
+        peak_memory=_logged(logged, "train/peak_memory", max),
+        device=evaluation["device"],
+        precision=evaluation["precision"],
+    )
+
+
+def attention_entropy(trained: Trained, corpus: EncodedCorpus, tokens_per_batch: int) -> float | None:
+    """Mean over heads and target tokens, end symbols counted, of the last layer's normalised entropy, references given.
+
+    None for a model without attention.
+    """
+    total = torch.zeros((), dtype=torch.float64)
+    count = 0
+    with torch.inference_mode(), trained.runtime.autocast():
+        for rows in by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch):
+            batch = collate(corpus, rows).to(trained.runtime.device)
+            memory = trained.model.encode(batch.source, batch.source_mask)
+            decoded = trained.model.decoder(batch.target_in, trained.model.start(memory), True)
+            weights = decoded.attended[-1].weights
+            if weights is None:
+                return None
+            by_head = normalized_entropy(weights, memory.mask.sum(1)).mean(1)
+            total += by_head[batch.target_mask].sum().to(total)
+            count += int(batch.target_mask.sum())
+    return float(total) / count
+
+
+def _evaluation_file(folder: RunFolder, split: str) -> Path:
+    return folder.eval_folder / f"{split}.json"
+
+
+def _logged(lines: list[dict[str, Any]], tag: str, of_all: Callable[[list[float]], float]) -> float | None:
+    """One number for all that was logged under a tag; None if nothing was."""
+    values = [line[tag] for line in lines if line.get(tag) is not None]
+    return of_all(values) if values else None
