@@ -12,10 +12,11 @@ from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.decode import decode
 from seq2seq.tokenizer import Tokenizer
+from seq2seq.training.attention_figures import attention_figure, attention_grid
 from seq2seq.training.device import Runtime
-from seq2seq.training.figures import attention_figure, render
+from seq2seq.training.figures import render
 from seq2seq.training.logbook import Logbook
-from seq2seq.training.probe import END, attention_weights
+from seq2seq.training.probe import END, Forced, force
 from seq2seq.training.samples import samples_table
 
 
@@ -80,18 +81,21 @@ class Validator:
         pairs = [self.corpus.pairs[i] for i in range(self.probes)]
         rows = [(pair.source, pair.target, text) for pair, text in zip(pairs, decoding.texts, strict=False)]
         self.logbook.text(update, "valid/samples", samples_table(("source", "target", "output"), rows))
-        for number, pair in enumerate(pairs):
-            tokens = decoding.hypotheses[number].tokens
-            weights = attention_weights(model, self.corpus.source(number), tokens, self.runtime)
-            if weights is None:  # no attention, or nothing to attend to
-                continue
-            figure = attention_figure(
-                weights.mean(0).numpy(),
-                [*map(self.tokenizer.source.piece, self.corpus.source(number)), END],
-                [*map(self.tokenizer.target.piece, tokens), END],
-                pair.source,
-            )
-            self.logbook.image(update, f"attention/probe_{number + 1}", render(figure))
+        sources = [self.corpus.source(number) for number in range(self.probes)]
+        targets = [hypothesis.tokens for hypothesis in decoding.hypotheses[: self.probes]]
+        for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch):
+            if forced.layers:
+                source = forced.columns([self.tokenizer.source.piece(index) for index in sources[number]])
+                target = [*map(self.tokenizer.target.piece, targets[number]), END]
+                self._draw(update, number, forced, source, target)
+
+    def _draw(self, update: int, number: int, forced: Forced, source: list[str], target: list[str]) -> None:
+        """One probe's map: of the last layer, the mean over its heads; and a grid of all, where there are several."""
+        title, layers = self.corpus.pairs[number].source, [heads.numpy() for heads in forced.layers]
+        tag = f"attention/probe_{number + 1}"
+        self.logbook.image(update, tag, render(attention_figure(layers[-1].mean(0), source, target, title)))
+        if forced.maps > 1:
+            self.logbook.image(update, f"{tag}_heads", render(attention_grid(layers, source, target, title)))
 
 
 def nll_per_token(model: Model, corpus: EncodedCorpus, runtime: Runtime, tokens_per_batch: int) -> float:
