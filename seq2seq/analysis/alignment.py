@@ -24,7 +24,7 @@ def word_weights(
     """Weights between words: summed over a source word's pieces, averaged over a target word's.
 
     Rows are target words, columns source words and last the end symbol. A piece's row is the step that writes it, or
-    with `shift` the step after, which reads it (Chen et al. 2020, arXiv:2004.14837, section 3).
+    with `shift` the step after, which reads it (Chen et al. 2020, arXiv:2004.14837).
     """
     rows = weights[1:] if shift else weights[:-1]
     columns = rows @ source.membership()
