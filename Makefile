@@ -31,10 +31,10 @@ demo: $(READY) ## train a small translation model, evaluate it, translate with i
 	@printf 'More of your own: echo "in 5 days" | $(BIN)/python scripts/translate.py run=demo\n'
 
 test: $(READY) ## run the test suite; a part of it: make test ARGS="tests/unit -k attention"
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 capabilities: $(READY) ## train every legal combination of parts and write docs/capabilities.md (half an hour)
-	SEQ2SEQ_SHAPE_CHECKS=0 $(BIN)/python -m pytest -n auto tests/contract/test_learning.py --capabilities docs/capabilities.md
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/contract/test_learning.py --capabilities docs/capabilities.md
 
 benchmark-attention: $(READY) ## measure what each attention costs; other sizes: make benchmark-attention ARGS="--sizes 50x20"
 	$(BIN)/python benchmarks/attention.py $(ARGS)

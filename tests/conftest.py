@@ -8,9 +8,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Every annotated function of seq2seq is checked in the tests; the hook must stand before the first import of it.
-# `make capabilities` goes without: its many trainings would take more than half as long again.
-if os.environ.get("SEQ2SEQ_SHAPE_CHECKS") != "0":
-    install_import_hook("seq2seq", "shape_checks.check")
+install_import_hook("seq2seq", "shape_checks.check")
 
 import torch  # noqa: E402
 

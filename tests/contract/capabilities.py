@@ -17,8 +17,8 @@ of up to three tokens backwards, {updates} updates at a width of {width}, and as
 it answered without a mistake (chance: less than 0.003); of a recurrent decoder, the lowest of its four ways (attending
 before or after the cell, with and without input feeding). Above 0.5 counts as learned; without attention, where one
 vector must hold the sequence, two tokens were asked for and 0.25 suffices. `make test` trains a cover of the table in
-which any two parts meet, and checks the laws of `tests/contract/` for every legal triple. A dash is a combination that is
-refused, for the reason below.
+which any two parts meet, and checks the laws of `tests/contract/` for every legal triple. A dash is a combination that
+is refused, for the reason below.
 
 torch {torch}, Python {python}; {passed} of {tried} trainings passed.
 """

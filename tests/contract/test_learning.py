@@ -2,8 +2,9 @@
 all; and each choice of the further groups in one of them."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import jaxtyping
 import pytest
 import torch
 from contract.combinations import VOCAB, Triple, further_choices, legal_triples, some_batch
@@ -42,6 +43,14 @@ def backwards(seed: int) -> Batch:
     return Batch(
         batch.source, batch.source_mask, target_in, target_out, batch.target_mask, batch.lengths, batch.pair_ids
     )
+
+
+@pytest.fixture(autouse=True)
+def without_shape_checks() -> Iterator[None]:
+    """The laws check the shapes of all these; here they would take more than half as long again."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
