@@ -55,7 +55,7 @@ def test_half_a_split_is_a_mistake_in_the_settings(tmp_path: Path):
         files(
             tmp_path, test=OptionalFilePair("a", None), extra={"train": FilePair("a", "b"), "more": FilePair("", "b")}
         )
-    assert str(error.value).splitlines() == [
+    assert str(error.value).split("\n") == [
         "data.extra.train: data.train names that split; choose another",
         "data.test.target must be given: a file of text",
         "data.extra.more.source must be given: a file of text",

@@ -80,7 +80,7 @@ def test_a_mistyped_folder_is_an_error_at_once(folder: Path, monkeypatch: pytest
     monkeypatch.chdir(folder.parent)
     with pytest.raises(DataError) as error:
         list(hub("sett").read("train"))
-    assert str(error.value).splitlines() == [
+    assert str(error.value).split("\n") == [
         "data.dataset=sett is no folder here: did you mean 'set'? There are: set",
         "For a dataset of that name on the hub give its revision too: data.revision=main, or better a commit.",
     ]

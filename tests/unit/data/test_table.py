@@ -145,7 +145,7 @@ def test_a_missing_column_of_parquet_is_said(tmp_path: Path):
 def test_mistakes_in_the_settings_are_said_together(tmp_path: Path):
     with pytest.raises(ConfigError) as error:
         table(tmp_path, train="f.txt", valid="f.csv", test="f", columns_of={"tset": ColumnsOf(target="x")})
-    assert [line.removeprefix(f"{tmp_path}/") for line in str(error.value).splitlines()] == [
+    assert [line.removeprefix(f"{tmp_path}/") for line in str(error.value).split("\n")] == [
         "f.txt: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
         "f: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
         "data.columns_of.tset names no split: did you mean 'test'? There are: train, valid, test",

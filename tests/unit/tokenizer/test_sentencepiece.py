@@ -91,7 +91,7 @@ def test_of_more_lines_than_allowed_evenly_spaced_ones_are_used():
 def test_mistaken_settings_are_said_together():
     with pytest.raises(ConfigError) as error:
         settings(model_type="char", sampling=0.5, character_coverage=1.5, training_lines=0, vocab_size=3)
-    assert [line.split(" ")[0] for line in str(error.value).splitlines()] == [
+    assert [line.split(" ")[0] for line in str(error.value).split("\n")] == [
         f"tokenizer.{key}" for key in ("character_coverage", "sampling", "training_lines", "vocab_size")
     ]
 
