@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -17,3 +18,16 @@ class Normalizer(nn.Module, Component, ABC):
     @abstractmethod
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
         """Weights over the positions that `mask` shows."""
+
+
+class SparseNormalizer(Normalizer):
+    """Weights that may be exactly 0, from a sorted row: in fp32 at least, hidden positions at -inf."""
+
+    @abstractmethod
+    def project(self, scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
+        """Weights of scores of which some are -inf."""
+
+    def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
+        """Weights over the positions that `mask` shows, in the scores' own precision."""
+        exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
+        return self.project(exact.masked_fill(~mask, float("-inf"))).to(scores.dtype)

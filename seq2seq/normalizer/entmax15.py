@@ -3,23 +3,22 @@
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.normalizer.base import Normalizer
+from seq2seq.normalizer.base import SparseNormalizer
 
 
-class Entmax15(Normalizer):
+class Entmax15(SparseNormalizer):
     """p = max(z / 2 - tau, 0)^2: between softmax and sparsemax, smooth, with exact zeros.
 
     Shapes: [... S] -> [... S].
     """
 
-    def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
-        """Weights over the positions that `mask` shows."""
-        exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        weights: Tensor = _Entmax15.apply(exact.masked_fill(~mask, float("-inf")))
-        return weights.to(scores.dtype)
+    def project(self, scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
+        """The exact solution, by sorting."""
+        weights: Tensor = _Entmax15.apply(scores)
+        return weights
 
 
 class _Entmax15(torch.autograd.Function):

@@ -3,23 +3,22 @@
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from seq2seq.normalizer.base import Normalizer
+from seq2seq.normalizer.base import SparseNormalizer
 
 
-class Sparsemax(Normalizer):
+class Sparsemax(SparseNormalizer):
     """p = max(z - tau, 0), the point of the simplex nearest to z: low scores get exactly 0.
 
     Shapes: [... S] -> [... S].
     """
 
-    def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
-        """Project onto the simplex over the positions that `mask` shows."""
-        exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
-        weights: Tensor = _Sparsemax.apply(exact.masked_fill(~mask, float("-inf")))
-        return weights.to(scores.dtype)
+    def project(self, scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N S"]:
+        """Project onto the simplex."""
+        weights: Tensor = _Sparsemax.apply(scores)
+        return weights
 
 
 class _Sparsemax(torch.autograd.Function):
