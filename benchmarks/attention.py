@@ -1,7 +1,8 @@
 """What attention costs: python benchmarks/attention.py [--device cuda] [--sizes 10x10,30x30] [--json FILE].
 
 Forward and backward of every attention in configs/attention, and of every normalizer: by itself, all steps at once and
-step by step, beside a naive version; and inside a whole LSTM model, beside luong_dot. Markdown goes to stdout.
+step by step, beside a naive version; inside a whole LSTM model, beside luong_dot. Last, what every pooling saves in
+models that read long sources. Markdown goes to stdout.
 """
 
 import argparse
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cases import REFERENCE, Choice, alone, choices, update
+from cases import REFERENCE, Choice, alone, choices, poolings, update
 from measuring import Times, Work, measure_memory, measure_times
 
 from seq2seq.analysis.comparison_page import machine
@@ -19,6 +20,7 @@ from seq2seq.training.device import Runtime, choose_runtime, keep_freed_memory
 
 WAYS = ("at once", "stepped", "naive")
 ATTEND = ("after", "before")
+LONG_READERS = (("lstm", "bahdanau"), ("lstm", "luong_general"), ("transformer", "multihead"))
 LIMIT = 1.5  # times luong_dot: what an update with another mechanism should cost at most on a CPU
 
 
@@ -35,6 +37,7 @@ def main() -> None:
         for source, target in options.sizes:
             figures += measure_alone(measured, source, target, runtime, options)
         figures += measure_updates(measured, runtime, options)
+        figures += measure_poolings(runtime, options)
     if options.json:
         options.json.write_text(json.dumps({"where": where, "figures": figures}, indent=2) + "\n", encoding="utf-8")
 
@@ -47,6 +50,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only", type=words, help=f"these attentions and {REFERENCE}; usually all")
     parser.add_argument("--sizes", type=sizes, default=sizes("10x10,30x30,100x100"), help="SxT,SxT: source by target")
     parser.add_argument("--length", type=int, default=30, help="S = T in the whole model")
+    parser.add_argument("--long", type=sizes, default=sizes("400x50"), help="SxT where poolings are tried")
     parser.add_argument("--tokens", type=int, default=2048, help="target positions of a batch: T times its sentences")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="a file for all figures")
@@ -99,7 +103,9 @@ def measure_updates(measured: Sequence[Choice], runtime: Runtime, options: argpa
     """A table of whole models, forward and backward, and which of them cost more than they should."""
     rows = max(1, options.tokens // options.length)
     work = {
-        (str(choice), attend): update(choice, attend, rows, options.length, runtime)
+        (str(choice), attend): update(
+            choice.settings(f"decoder.attend={attend}"), rows, options.length, options.length, runtime
+        )
         for choice in measured
         for attend in ATTEND
     }
@@ -120,7 +126,31 @@ def measure_updates(measured: Sequence[Choice], runtime: Runtime, options: argpa
     over = [f"{name} {attend} the cell ({ratio:.2f})" for (name, attend), ratio in ratios.items() if ratio > LIMIT]
     print(f"\nMore than {LIMIT} times {REFERENCE}: {', '.join(over) or 'none'}.")
     size = {"source": options.length, "target": options.length, "sentences": rows}
-    return records({"of": "update", **size}, times, memory, runtime, ratios)
+    return records({"of": "update", **size}, times, memory, runtime, {f"times_{REFERENCE}": ratios})
+
+
+def measure_poolings(runtime: Runtime, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A table a length of whole models that read long sources, forward and backward, with every pooling."""
+    figures = []
+    for source, target in options.long:
+        rows = max(1, options.tokens // target)
+        work = {
+            (f"{parts}, {attention}", pooling): update(
+                Choice(attention).settings(f"pooling={pooling}", parts=parts), rows, source, target, runtime
+            )
+            for parts, attention in LONG_READERS
+            for pooling in poolings()
+        }
+        times, memory = measure(work, runtime, options)
+        where = f"{runtime.device} in {runtime.precision}"
+        print(f"\n## Pooled memory: S = {source}, T = {target}, {rows} sentences, {where}\n")
+        ratios = {(name, pooling): times[name, pooling].over(times[name, "none"]) for name, pooling in work}
+        heads = ["model", "pooling", "update, ms", "times none", "MiB"]
+        lines = [[*case, time_text(times[case]), f"{ratios[case]:.2f}", memory_text(memory[case])] for case in work]
+        table(heads, lines)
+        size = {"source": source, "target": target, "sentences": rows}
+        figures += records({"of": "pooling", **size}, times, memory, runtime, {"times_none": ratios})
+    return figures
 
 
 def measure(
@@ -136,15 +166,15 @@ def records(
     times: dict[tuple[str, str], Times],
     memory: dict[tuple[str, str], float],
     runtime: Runtime,
-    ratios: dict[tuple[str, str], float] | None = None,
+    ratios: dict[str, dict[tuple[str, str], float]] | None = None,
 ) -> list[dict[str, Any]]:
     """Every figure, for other programs."""
     on = {"device": str(runtime.device), "precision": runtime.precision}
     return [
-        {**of, **on, "attention": name, "way": way, "ms": found.milliseconds, "quartiles_ms": found.spread}
+        {**of, **on, "name": name, "way": way, "ms": took.milliseconds, "quartiles_ms": took.spread}
         | {"mib": memory[name, way]}
-        | ({} if ratios is None else {f"times_{REFERENCE}": ratios[name, way]})
-        for (name, way), found in times.items()
+        | {over: found[name, way] for over, found in (ratios or {}).items()}
+        for (name, way), took in times.items()
     ]
 
 

@@ -32,10 +32,10 @@ class Choice:
     def __str__(self) -> str:
         return self.attention if self.normalizer == "softmax" else f"{self.attention}, {self.normalizer}"
 
-    def settings(self, *words: str) -> TrainSettings:
-        """Of an LSTM encoder and decoder in their usual sizes, with these two between them."""
-        chosen = ("encoder=lstm", "decoder=lstm", f"attention={self.attention}", f"normalizer={self.normalizer}")
-        return load_train(compose(CONFIGS, "train", [*chosen, *words]))
+    def settings(self, *words: str, parts: str = "lstm") -> TrainSettings:
+        """Of an encoder and decoder in their usual sizes, with these two between them."""
+        between = f"attention={self.attention}", f"normalizer={self.normalizer}"
+        return load_train(compose(CONFIGS, "train", [f"encoder={parts}", f"decoder={parts}", *between, *words]))
 
 
 def choices() -> Iterator[Choice]:
@@ -44,6 +44,11 @@ def choices() -> Iterator[Choice]:
     normalizers = [name for name in _names("normalizer") if name != "softmax"]
     found = [Choice(name) for name in attentions] + [Choice(REFERENCE, name) for name in normalizers]
     yield from (choice for choice in found if not problems(choice.settings()))
+
+
+def poolings() -> list[str]:
+    """Every pooling, the whole memory first."""
+    return sorted(_names("pooling"), key=lambda name: name != "none")
 
 
 def _names(group: str) -> list[str]:
@@ -102,7 +107,7 @@ def memory_of(states: Tensor, mask: Tensor) -> Memory:
 
 def check_naive(attention: Any, queries: Tensor, states: Tensor, mask: Tensor) -> None:
     """Raise AssertionError unless ours and the naive version agree: in float64, on a few sentences of unlike length."""
-    exact = attention.double()
+    exact = attention.double().eval()  # without noise
     few, some = queries[:3].detach().double(), states[:3].detach().double()
     shown = mask[:3] & (torch.arange(mask.shape[1], device=mask.device) < mask.shape[1] - 1).logical_or(
         torch.arange(len(few), device=mask.device).unsqueeze(1) != 1
@@ -112,17 +117,17 @@ def check_naive(attention: Any, queries: Tensor, states: Tensor, mask: Tensor) -
         contexts = [way(exact, few, some, shown)[0] for way in (at_once, stepped)]
     for context in contexts:
         assert expected is None or torch.allclose(context, expected, rtol=1e-9, atol=1e-9), type(attention).__name__
-    attention.float()
+    attention.float().train()
 
 
-def update(choice: Choice, attend: str, rows: int, length: int, runtime: Runtime) -> Work:
-    """Forward and backward of a whole model on `rows` sentences of this length on both sides."""
+def update(settings: TrainSettings, rows: int, source: int, target: int, runtime: Runtime) -> Work:
+    """Forward and backward of a whole model on `rows` pairs of sentences of these lengths."""
     torch.manual_seed(1)
-    model = _model(choice.settings(f"decoder.attend={attend}"), VOCABULARY, runtime)
-    ids = torch.randint(EOS + 1, VOCABULARY, (rows, length), device=runtime.device)
-    target_in = torch.cat((torch.full_like(ids[:, :1], BOS), ids[:, :-1]), 1)
-    real = torch.ones_like(ids, dtype=torch.bool)
-    batch = Batch(ids, real, target_in, ids, real, real.sum(1), torch.arange(rows, device=runtime.device))
+    model = _model(settings, VOCABULARY, runtime)
+    read, written = (torch.randint(EOS + 1, VOCABULARY, (rows, n), device=runtime.device) for n in (source, target))
+    target_in = torch.cat((torch.full_like(written[:, :1], BOS), written[:, :-1]), 1)
+    real, shown = (torch.ones_like(ids, dtype=torch.bool) for ids in (read, written))
+    batch = Batch(read, real, target_in, written, shown, real.sum(1), torch.arange(rows, device=runtime.device))
 
     def work() -> None:
         with runtime.autocast():

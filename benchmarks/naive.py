@@ -20,6 +20,7 @@ from seq2seq.attention.local_p import LocalPredictiveAttention
 from seq2seq.attention.luong_concat import LuongConcatAttention
 from seq2seq.attention.luong_dot import LuongDotAttention
 from seq2seq.attention.luong_general import LuongGeneralAttention
+from seq2seq.attention.monotonic import MonotonicAttention
 from seq2seq.attention.multihead import MultiHeadAttention
 from seq2seq.attention.none import NoAttention
 from seq2seq.attention.scaled_dot import ScaledDotAttention
@@ -87,7 +88,7 @@ def multihead(attention: Any, query: Tensor, states: Tensor, mask: Tensor, step:
 
 
 def coverage(attention: Any, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
-    """All steps, for each needs the weights of those before."""
+    """All steps, for each needs the weights of those before; without fertility, as configs/ has it."""
     covered = torch.zeros(mask.shape, dtype=states.dtype, device=mask.device)
     contexts = []
     for query in queries.unbind(1):
@@ -96,6 +97,26 @@ def coverage(attention: Any, queries: Tensor, states: Tensor, mask: Tensor) -> T
         weights = attention.normalizer(attention.v(hidden).squeeze(-1), mask)
         contexts.append(average(weights, states))
         covered = covered + weights.to(covered.dtype)
+    return torch.stack(contexts, 1)
+
+
+def monotonic(attention: Any, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor:
+    """All steps, position by position as the paper's equations 13 and 14: each needs the weights before."""
+    before = torch.zeros(mask.shape, dtype=states.dtype, device=mask.device)
+    before[:, 0] = 1.0
+    direction = attention.gain * F.normalize(attention.v, dim=0)
+    contexts = []
+    for query in queries.unbind(1):
+        hidden = torch.tanh(attention.query_map(query).unsqueeze(1) + attention.key_map(states))
+        energy = torch.matmul(hidden, direction.to(hidden.dtype)) + attention.offset
+        stop = torch.sigmoid(energy).masked_fill(~mask, 0.0)
+        arrived, weights = torch.zeros_like(before[:, 0]), []
+        for position in range(mask.shape[1]):
+            arrived = arrived + before[:, position]
+            weights.append(stop[:, position] * arrived)
+            arrived = arrived - weights[-1]
+        before = torch.stack(weights, 1)
+        contexts.append(average(before, states))
     return torch.stack(contexts, 1)
 
 
@@ -121,12 +142,13 @@ BY_STEP: dict[type, Callable[..., Tensor]] = {
     ScaledDotAttention: scaled_dot,
     MultiHeadAttention: multihead,
 }
+ALL_STEPS: dict[type, Callable[..., Tensor]] = {CoverageAttention: coverage, MonotonicAttention: monotonic}
 
 
 def naive(attention: Any, queries: Tensor, states: Tensor, mask: Tensor) -> Tensor | None:
     """Contexts [B T C] of queries [B T Q]; None for a mechanism that has no naive version here."""
-    if type(attention) is CoverageAttention and attention.fertility is None:
-        return coverage(attention, queries, states, mask)
+    if type(attention) in ALL_STEPS:
+        return ALL_STEPS[type(attention)](attention, queries, states, mask)
     answer = BY_STEP.get(type(attention))
     if answer is None:
         return None

@@ -4,23 +4,21 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
-import torch
-
 from seq2seq.analysis.command_lines import train_command
-from seq2seq.analysis.entropy import normalized_entropy
+from seq2seq.analysis.entropy import MeanEntropy
 from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.config.identity import run_path
 from seq2seq.config.schema import CompareSettings, TrainSettings
-from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.training.device import memory_errors
 from seq2seq.training.logbook import read_metrics
+from seq2seq.training.probe import force
 from seq2seq.training.state import limit_reached, saved_state
 
 
@@ -110,20 +108,13 @@ def attention_entropy(trained: Trained, corpus: EncodedCorpus, tokens_per_batch:
 
     None for a model without attention.
     """
-    total = torch.zeros((), dtype=torch.float64)
-    count = 0
-    with torch.inference_mode(), trained.runtime.autocast():
-        for rows in by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch):
-            batch = collate(corpus, rows).to(trained.runtime.device)
-            memory = trained.model.encode(batch.source, batch.source_mask)
-            decoded = trained.model.decoder(batch.target_in, trained.model.start(memory), True)
-            weights = decoded.attended[-1].weights
-            if weights is None:
-                return None
-            by_head = normalized_entropy(weights, memory.mask.sum(1)).mean(1)
-            total += by_head[batch.target_mask].sum().to(total)
-            count += int(batch.target_mask.sum())
-    return float(total) / count
+    entropy = MeanEntropy()
+    sources, targets = ([side(pair) for pair in range(len(corpus))] for side in (corpus.source, corpus.target))
+    for _, forced in force(trained.model, sources, targets, trained.runtime, tokens_per_batch):
+        if not forced.layers:
+            return None
+        entropy.add(forced.layers)
+    return mean(entropy.result()[-1])
 
 
 def _evaluation_file(folder: RunFolder, split: str) -> Path:

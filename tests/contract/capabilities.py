@@ -15,10 +15,10 @@ HEAD = """# What goes together
 Written by `make capabilities`, never by hand: every legal encoder, attention and decoder was trained to write sequences
 of up to three tokens backwards, {updates} updates at a width of {width}, and asked for unseen ones. A cell is the share
 it answered without a mistake (chance: less than 0.003); of a recurrent decoder, the lowest of its four ways (attending
-before or after the cell, with and without input feeding). Above 0.5 counts as learned; without attention, where one
-vector must hold the sequence, two tokens were asked for and 0.25 suffices. `make test` trains a cover of the table in
-which any two parts meet, and checks the laws of `tests/contract/` for every legal triple. A dash is a combination that
-is refused, for the reason below.
+before or after the cell, with and without input feeding). Above 0.5 counts as learned. Two tokens were asked for of
+`monotonic`, which may not go back, and without attention, where one vector must hold the sequence and 0.25 suffices.
+`make test` trains a cover of the table in which any two parts meet, and checks the laws of `tests/contract/` for every
+legal triple. A dash is a combination that is refused, for the reason below.
 
 torch {torch}, Python {python}; {passed} of {tried} trainings passed.
 """

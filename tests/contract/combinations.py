@@ -124,11 +124,12 @@ def legal_variations() -> list[Triple]:
     recurrent = tuple(RECURRENT[0].items())
     found = []
     for attention in choices("attention"):
-        if not choice("attention", attention).target.gives():
+        target: Any = choice("attention", attention).target
+        if not target.gives():
             continue  # none reads nothing: neither makes a difference
         headed = "heads" in choice("attention", attention).arguments
         decoder, options = ("transformer", ()) if headed else ("lstm", recurrent)
-        for group in ("normalizer", "pooling"):
+        for group in ("normalizer", "pooling") if "normalizer" in target.wired else ("pooling",):
             found += [Triple("lstm", attention, decoder, options, ((group, name),)) for name in others(group)]
     for position in (composed().choices["position"], *others("position")):
         encoder = "lstm" if position == "none" else "transformer"  # a bag of tokens could not be turned around

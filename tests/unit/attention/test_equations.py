@@ -18,6 +18,7 @@ from seq2seq.attention.local_p import LocalPredictiveAttention
 from seq2seq.attention.luong_concat import LuongConcatAttention
 from seq2seq.attention.luong_dot import LuongDotAttention
 from seq2seq.attention.luong_general import LuongGeneralAttention
+from seq2seq.attention.monotonic import MonotonicAttention
 from seq2seq.attention.multihead import MultiHeadAttention
 from seq2seq.attention.none import NoAttention
 from seq2seq.attention.scaled_dot import ScaledDotAttention
@@ -32,7 +33,8 @@ WINDOW = 2
 
 def built(kind: type[Attention], *, memory_dim: int = M, **arguments: Any) -> Any:
     """The mechanism in float64, with biases that are not zero."""
-    module = kind(query_dim=Q, memory_dim=memory_dim, normalizer=Softmax, **arguments).double()
+    wired = {"query_dim": Q, "memory_dim": memory_dim, "normalizer": Softmax}
+    module = kind(**{name: value for name, value in wired.items() if name in kind.wired}, **arguments).double().eval()
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -219,6 +221,59 @@ def test_coverage_of_hypotheses_follows_their_parents() -> None:
     turned = state.advance(torch.tensor([[2, 2, 0], [1, 0, 1]]))
     assert torch.equal(turned.coverage[0], state.coverage[0, [2, 2, 0]])
     assert torch.equal(turned.keep(torch.tensor([1])).coverage[0], state.coverage[1, [1, 0, 1]])
+
+
+def stopping(attention: MonotonicAttention, query: Tensor, key: Tensor) -> float:
+    w, u, b, v = attention.query_map.weight, attention.key_map.weight, attention.key_map.bias, attention.v
+    length = math.sqrt(sum(float(v[a]) ** 2 for a in range(A)))
+    hidden = [math.tanh(float(w[a] @ query) + float(u[a] @ key) + float(b[a])) for a in range(A)]
+    energy = float(attention.gain) * sum(float(v[a]) / length * hidden[a] for a in range(A)) + float(attention.offset)
+    return 1 / (1 + math.exp(-energy))
+
+
+@torch.no_grad()
+def test_monotonic_attention_expects_all_ways_to_read_on() -> None:
+    attention = built(MonotonicAttention, attn_dim=A, offset=0.0, noise=1.0, hard=False, dropout=0.0)
+    memory, query = memory_of(), some_query()
+    attended, _ = attention(query, attention.start(memory), need_weights=True)
+    for b, length in enumerate(LENGTHS):
+        before = [1.0] + [0.0] * (length - 1)
+        for t in range(T):
+            p = [stopping(attention, query[b, t], memory.states[b, s]) for s in range(length)]
+            passes = [[math.prod(1 - p[k] for k in range(j, s)) for j in range(s + 1)] for s in range(length)]
+            before = [p[s] * sum(before[j] * passes[s][j] for j in range(s + 1)) for s in range(length)]
+            assert attended.weights[b, 0, t, :length].tolist() == pytest.approx(before, abs=1e-10)
+            expected = sum(before[s] * memory.states[b, s] for s in range(length))
+            assert (attended.context[b, t] - expected).abs().max() < 1e-10
+    assert attended.weights[1, 0, :, LENGTHS[1] :].abs().max() == 0
+
+
+@torch.no_grad()
+def test_hard_monotonic_attention_reads_one_position_a_step_and_never_goes_back() -> None:
+    attention = built(MonotonicAttention, attn_dim=A, offset=0.0, noise=1.0, hard=True, dropout=0.0)
+    attention.gain.fill_(5.0)
+    attention.offset.zero_()
+    memory = memory_of()
+    queries = 3 * torch.randn(B, 20, Q, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    weights = attention(queries, attention.start(memory), need_weights=True)[0].weights[:, 0]
+    for b, length in enumerate(LENGTHS):
+        stands: int | None = 0
+        for t in range(20):
+            taken = [s for s in range(length) if stopping(attention, queries[b, t], memory.states[b, s]) > 0.5]
+            stands = None if stands is None else next((s for s in taken if s >= stands), None)
+            assert weights[b, t].tolist() == [float(s == stands) for s in range(S)]
+    assert weights[:, 0].sum() > 0  # some begin by reading, and all come to the end
+    assert weights[:, -1].sum() == 0
+
+
+def test_monotonic_attention_is_decided_by_noise_in_training_only() -> None:
+    attention = built(MonotonicAttention, attn_dim=A, offset=0.0, noise=1.0, hard=False, dropout=0.0)
+    memory, query = memory_of(), some_query()
+    one, other = (attention(query, attention.start(memory))[0].context for _ in range(2))
+    assert torch.equal(one, other)
+    attention.train()
+    one, other = (attention(query, attention.start(memory))[0].context for _ in range(2))
+    assert not torch.allclose(one, other)
 
 
 @torch.no_grad()

@@ -62,7 +62,7 @@ def test_what_is_measured_reaches_every_gradient_and_leaves_none(cases: Any, mon
     monkeypatch.setattr(cases, "_forget", seen)
     for run in cases.alone(cases.Choice("bahdanau"), 3, 5, 4, RUNTIME).values():
         run()
-    cases.update(cases.Choice("bahdanau"), "before", 2, 3, RUNTIME)()
+    cases.update(cases.Choice("bahdanau").settings("decoder.attend=before"), 2, 3, 4, RUNTIME)()
     assert len(reached) > 20
     assert all(reached)
 
@@ -99,7 +99,8 @@ def test_a_ratio_is_the_median_of_the_rounds_own(measuring: Any) -> None:
 
 @pytest.mark.slow
 def test_the_script_prints_tables_and_writes_json(repository: Path, tmp_path: Path) -> None:
-    words = "--device cpu --precisions fp32,bf16 --only coverage --rounds 2 --sizes 3x4,5x2 --length 3 --tokens 12"
+    words = "--device cpu --precisions fp32,bf16 --only coverage --rounds 2"
+    words += " --sizes 3x4,5x2 --length 3 --long 9x4 --tokens 12"
     done = subprocess.run(
         [sys.executable, str(repository / "benchmarks/attention.py"), *words.split(), "--json", "figures.json"],
         cwd=tmp_path,
@@ -118,10 +119,15 @@ def test_the_script_prints_tables_and_writes_json(repository: Path, tmp_path: Pa
             "By itself: S = 3, T = 4, 3 sentences",
             "By itself: S = 5, T = 2, 6 sentences",
             "In an LSTM model: S = T = 3, 4 sentences",
+            "Pooled memory: S = 9, T = 4, 3 sentences",
         )
     ]
     assert done.stdout.count("\n| coverage | ") == 6
     figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
     assert all(figure["ms"] > 0 for figure in figures)
-    updates = [figure for figure in figures if figure["of"] == "update" and figure["attention"] == "luong_dot"]
+    updates = [figure for figure in figures if figure["of"] == "update" and figure["name"] == "luong_dot"]
     assert [figure["times_luong_dot"] for figure in updates] == [1.0] * 4
+    pooled = {(figure["name"], figure["way"]) for figure in figures if figure["of"] == "pooling"}
+    ways = {path.stem for path in (repository / "configs/pooling").glob("*.yaml")}
+    models = ("lstm, bahdanau", "lstm, luong_general", "transformer, multihead")
+    assert pooled == {(model, way) for model in models for way in ways}

@@ -1,0 +1,128 @@
+"""Monotonic attention: Raffel et al. (2017), arXiv:1704.00784, sections 2.2 to 2.5."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.attention.base import Attention, AttentionState, Keyed
+from seq2seq.layers.dropout import dropout
+from seq2seq.types import Attended, Capability, Memory, hypothesis_part
+
+NEVER = -1e9  # a log-probability: exp gives 0, and differences stay numbers
+
+
+@dataclass(frozen=True)
+class Standing(Keyed):
+    """Keys and values, and the log-probabilities of where each hypothesis stands in the source."""
+
+    log_weights: Float[Tensor, "B K S"] = hypothesis_part()
+
+
+class MonotonicAttention(Attention):
+    """A query reads on from where the one before it stopped, never back: it stops at position s with probability
+    p_s = sigmoid(e_s), e_s = g v / |v| . tanh(W q + U k_s + b) + r, or passes on to the next.
+
+    Its weights are the expectation over all ways to stop, a_s = p_s sum_{j <= s} a'_j prod_{j <= l < s} (1 - p_l) with
+    a' those of the step before; who passes the end reads nothing, so they sum to at most 1. `noise` is the deviation
+    of what is added to e in training, so that p becomes decided; with `hard`, decoding stops at the first p above 1/2.
+    As each step needs the one before, T steps are T steps. Shapes: query [B T Q], states [B S M], keys [B S A], weights
+    [B K S]; A = attn_dim.
+    """
+
+    wired: ClassVar[frozenset[str]] = frozenset({"query_dim", "memory_dim"})
+    weights_sum_to_one: ClassVar[bool] = False
+
+    def __init__(
+        self, *, query_dim: int, memory_dim: int, attn_dim: int, offset: float, noise: float, hard: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.context_dim = memory_dim
+        self.noise, self.hard, self.dropout = noise, hard, dropout
+        self.query_map = nn.Linear(query_dim, attn_dim, bias=False)
+        self.key_map = nn.Linear(memory_dim, attn_dim)
+        self.v = nn.Parameter(torch.randn(attn_dim))
+        self.gain = nn.Parameter(torch.tensor(attn_dim**-0.5))
+        self.offset = nn.Parameter(torch.tensor(float(offset)))
+        for linear in (self.query_map, self.key_map):
+            nn.init.xavier_uniform_(linear.weight)
+        nn.init.zeros_(self.key_map.bias)
+
+    @classmethod
+    def needs(cls, **arguments: object) -> frozenset[Capability]:
+        """Source positions that stand in the order of the tokens."""
+        return frozenset({Capability.ALIGNED_MEMORY})
+
+    def start(self, memory: Memory) -> Standing:
+        """Everyone stands at the first position."""
+        exact = torch.promote_types(memory.states.dtype, torch.float32)
+        log_weights = torch.full(memory.mask.shape, NEVER, device=memory.mask.device, dtype=exact)
+        log_weights[:, 0] = 0.0
+        return Standing(
+            keys=self.key_map(memory.states),
+            values=memory.states,
+            mask=memory.mask,
+            log_weights=log_weights.unsqueeze(1),
+        )
+
+    def forward(
+        self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
+    ) -> tuple[Attended, AttentionState]:
+        """Step by step; what the queries contribute is one product before the loop."""
+        steps = []
+        for mapped in self.query_map(query).split(1, 1):
+            attended, state = self._step(mapped, state, need_weights)
+            steps.append(attended)
+        return Attended.join(steps), state
+
+    def step(
+        self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
+    ) -> tuple[Attended, AttentionState]:
+        """One step of K hypotheses, each where it stands."""
+        return self._step(self.query_map(query), state, need_weights)
+
+    def attend(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Standing, need_weights: bool
+    ) -> Attended:
+        """Queries that start from the same place."""
+        return self._step(self.query_map(query), state, need_weights)[0]
+
+    def _step(
+        self, mapped: Float[Tensor, "B K A"], state: AttentionState, need_weights: bool
+    ) -> tuple[Attended, Standing]:
+        assert isinstance(state, Standing)
+        energy = self._energy(mapped, state)
+        if self.training:
+            energy = energy + self.noise * torch.randn_like(energy)
+        real = state.mask.unsqueeze(1)
+        read = _first if self.hard and not self.training else _expected
+        log_weights = read(energy.masked_fill(~real, NEVER), state.log_weights).masked_fill(~real, NEVER)
+        weights = log_weights.exp()
+        dropped = dropout(weights.to(mapped.dtype), self.dropout, self.training)
+        context = torch.matmul(dropped, state.values.to(dropped.dtype))
+        attended = Attended(context, weights.unsqueeze(1) if need_weights else None)
+        return attended, replace(state, log_weights=log_weights, position=state.position + 1)
+
+    def _energy(self, mapped: Float[Tensor, "B K A"], state: Standing) -> Float[Tensor, "B K S"]:
+        """g v / |v| . tanh(W q + U k + b) + r."""
+        hidden = torch.tanh(mapped.unsqueeze(2) + state.keys.unsqueeze(1))
+        direction = self.gain * F.normalize(self.v, dim=0)
+        score = torch.matmul(hidden, direction.to(hidden.dtype))
+        return score.to(state.log_weights.dtype) + self.offset
+
+
+def _expected(energy: Float[Tensor, "B K S"], before: Float[Tensor, "B n S"]) -> Float[Tensor, "B K S"]:
+    """log a_s = log p_s + P_s + log sum_{j <= s} exp(log a'_j - P_j), where P_s is the sum of log (1 - p_l) over l < s:
+    equation 9 with its products as differences of sums, so that nothing is divided by what may be 0."""
+    passed = F.logsigmoid(-energy)
+    passed = passed.cumsum(-1) - passed
+    return F.logsigmoid(energy) + passed + torch.logcumsumexp(before - passed, -1)
+
+
+def _first(energy: Float[Tensor, "B K S"], before: Float[Tensor, "B n S"]) -> Float[Tensor, "B K S"]:
+    """Stop at the first p above 1/2 that does not lie before where one stands: log 1 there, log 0 elsewhere."""
+    stops = (energy > 0) & (before.exp().cumsum(-1) > 0.5)
+    return torch.where(stops & (stops.cumsum(-1) == 1), 0.0, NEVER).to(energy.dtype)
