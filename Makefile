@@ -17,7 +17,7 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test capabilities benchmark-attention lint types tensorboard clean
+.PHONY: help demo demo-summarization test capabilities benchmark-attention lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ demo: $(READY) ## train a small translation model, evaluate it, translate with i
 	@printf '%s\n' $(DEMO_SENTENCES) | $(BIN)/python scripts/translate.py run=demo
 	@printf '\nThe run is in runs/demo. Its curves, samples and attention: make tensorboard\n'
 	@printf 'More of your own: echo "in 5 days" | $(BIN)/python scripts/translate.py run=demo\n'
+
+demo-summarization: $(READY) ## train a small model to summarize the docstrings of the installed packages, evaluate it
+	$(BIN)/python scripts/train.py experiment=docstrings/demo run=demo-summarization $(ARGS)
+	$(BIN)/python scripts/evaluate.py run=demo-summarization
 
 test: $(READY) ## run the test suite; a part of it: make test ARGS="tests/unit -k attention"
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)

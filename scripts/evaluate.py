@@ -16,8 +16,10 @@ from seq2seq.config import (
 
 
 def settings(composed: Composition) -> tuple[EvaluateSettings, TrainSettings]:
-    """This script's settings and those of the run."""
-    return load_run(composed, EvaluateSettings)
+    """This script's settings and those of the run; the search as typed must go with the run's parts."""
+    from seq2seq.model.legality import problems
+
+    return load_run(composed, EvaluateSettings, checks=[problems])
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="evaluate")

@@ -11,7 +11,7 @@ A mask is True where a token is real, everywhere. Padding is on the right and ha
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any, ClassVar, Self
 
 import torch
@@ -136,10 +136,31 @@ class Attended:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoder's answer for each target position, with one Attended a layer that attends."""
+    """A decoder's answer for each target position, with one Attended a layer that attends; `inputs` are the embedded
+    tokens it read."""
 
     features: Float[Tensor, "B T D"]
-    attended: tuple[Attended, ...] = ()
+    inputs: Float[Tensor, "B T E"]
+    attended: tuple[Attended, ...]
+
+    @property
+    def weights(self) -> Float[Tensor, "B T S"]:
+        """Of the last layer that attends, the mean over its heads; they must have been asked for."""
+        weights = self.attended[-1].weights
+        assert weights is not None
+        return weights.mean(1)
+
+
+class Weights(IntEnum):
+    """Of which layers that attend the weights are wanted: all others keep their fused kernels."""
+
+    NONE = 0
+    LAST = 1
+    ALL = 2
+
+    def of(self, layer: int, layers: int) -> bool:
+        """Whether those of this layer, counted from 0, are."""
+        return self == Weights.ALL or (self == Weights.LAST and layer == layers - 1)
 
 
 class Capability(Enum):

@@ -12,7 +12,7 @@ from seq2seq.analysis.alignment_words import Segmented, segment, segment_written
 from seq2seq.analysis.attention_files import PAGE, Origin, clear, draw, table, write_numbers, write_texts
 from seq2seq.analysis.attention_page import page
 from seq2seq.analysis.attention_views import Seen, look
-from seq2seq.analysis.trained import Trained, load_trained
+from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
 from seq2seq.data.prepare import prepare_split
@@ -60,6 +60,8 @@ def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
         raise ConfigError(f"target={script.target}: give the sources it belongs to, line for line, with input=FILE")
     if script.gold is not None and script.target is None:
         raise ConfigError(f"gold={script.gold}: gold links belong to given targets; give them with target=FILE")
+    if script.gold is not None and settings.data.arguments.get("source_prefix"):
+        raise ConfigError(f"gold={script.gold}: gold links count no words of data.source_prefix, which the run reads")
     given = [Path(path).resolve().parent for path in (script.input, script.target, script.gold) if path is not None]
     if script.output is not None and Path(script.output).resolve() in given:
         raise ConfigError(
@@ -92,7 +94,7 @@ def _sources(script: AttentionMapSettings, settings: TrainSettings, trained: Tra
             data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
         )
         texts = [corpus.pairs[number].source for number in range(min(script.sentences, len(corpus)))]
-    found = segment(trained.tokenizer.source, texts, settings.length.max_source)
+    found = segment(trained.tokenizer.source, as_read(settings, texts), settings.length.max_source)
     _warn_of_cuts(found, "length.max_source", settings.length.max_source)
     return found
 

@@ -4,9 +4,12 @@ import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
+from seq2seq.analysis.score_table import score_table, statistics_table
+from seq2seq.analysis.systems import Scored, chosen_extracts, score_systems
+from seq2seq.analysis.text_statistics import Statistics, compare_texts
 from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.storage import replace_file, storage_errors
@@ -16,8 +19,8 @@ from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.data.text import read_lines
 from seq2seq.errors import CheckpointError, ConfigError
-from seq2seq.metrics.base import Metric, Score
-from seq2seq.metrics.significance import Comparison, bootstrap, compare
+from seq2seq.metrics.base import Metric
+from seq2seq.metrics.extracts import extract
 from seq2seq.training.device import memory_errors
 from seq2seq.training.progress import counting
 from seq2seq.training.validation import Decoding, corpus_references, decode_corpus
@@ -25,10 +28,11 @@ from seq2seq.training.validation import Decoding, corpus_references, decode_corp
 log = logging.getLogger(__name__)
 
 LEAST_SAMPLES = 40  # a 95% interval needs as many
+BASELINE = "baseline"  # the row of the run that the key `baseline` names
 
 
 def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
-    """Decode, score, compare; the table goes to stdout, the files into the run's eval folder."""
+    """Decode, score, compare with baselines; the table goes to stdout, the files into the run's eval folder."""
     if 0 < script.bootstrap < LEAST_SAMPLES:
         raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
     trained = load_trained(script.run, settings, script.checkpoint)
@@ -37,17 +41,27 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     )
     log.info("%s", corpus.report)
     metrics = {name: part() for name, part in settings.metrics.items()}
-    baseline = None if script.baseline is None else _baseline_texts(script, len(corpus))
-    decoding, seconds = _decode(trained, corpus, settings, metrics)
-    scores = with_intervals(decoding, corpus, metrics, script.bootstrap)
-    comparisons = _compare(decoding, baseline, corpus, metrics)
-    print(table(scores, comparisons, f"{trained.folder.path}, {script.split}, step {trained.step}"))
-    _write(script, settings, trained, decoding, scores, comparisons, seconds)
+    sources = [corpus.pairs[i].source for i in range(len(corpus))]
+    others: dict[str, Sequence[str]] = {
+        name: extract(name, sources) for name in chosen_extracts(script.baselines, metrics)
+    }
+    if script.baseline is not None:
+        others[BASELINE] = _baseline_texts(script, len(corpus))
+    decoding, seconds = _decode(trained, corpus, settings)
+    references = corpus_references(corpus)
+    run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
+    statistics = _statistics(decoding.texts, sources, corpus, metrics)
+    print(f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts")
+    print(score_table(run, scored))
+    if statistics:
+        print("\n" + statistics_table(statistics))
+    made_with = _made_with(script, settings, trained) | {"sentences": len(corpus), "seconds": round(seconds, 3)}
+    scores = {name: score.plain() for name, score in run.scores.items()}
+    _write(script, trained, decoding.texts, {**scores, **made_with, **_beside(script, scored, statistics)})
 
 
-def _decode(
-    trained: Trained, corpus: EncodedCorpus, settings: TrainSettings, metrics: Mapping[str, Metric]
-) -> tuple[Decoding, float]:
+def _decode(trained: Trained, corpus: EncodedCorpus, settings: TrainSettings) -> tuple[Decoding, float]:
+    """What the model makes of the corpus, not scored yet, and the seconds it took."""
     began = time.monotonic()
     with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
         decoding = decode_corpus(
@@ -55,35 +69,12 @@ def _decode(
             corpus,
             trained.tokenizer,
             settings.search(),
-            metrics,
+            {},
             trained.runtime,
             settings.trainer.tokens_per_batch,
             count,
         )
     return decoding, time.monotonic() - began
-
-
-def with_intervals(
-    decoding: Decoding, corpus: EncodedCorpus, metrics: Mapping[str, Metric], samples: int
-) -> dict[str, Score]:
-    """The scores, each with its 95% bootstrap interval; as they are if `samples` is 0."""
-    scores = dict(decoding.scores)
-    for metric in metrics.values() if samples else ():
-        for name, (low, high) in bootstrap(metric, decoding.texts, corpus_references(corpus), samples=samples).items():
-            scores[name] = replace(scores[name], low=low, high=high)
-    return scores
-
-
-def _compare(
-    decoding: Decoding, baseline: Sequence[str] | None, corpus: EncodedCorpus, metrics: Mapping[str, Metric]
-) -> dict[str, Comparison]:
-    if baseline is None:
-        return {}
-    references = corpus_references(corpus)
-    found: dict[str, Comparison] = {}
-    for metric in metrics.values():
-        found |= compare(metric, decoding.texts, baseline, references)
-    return found
 
 
 def _baseline_texts(script: EvaluateSettings, sentences: int) -> list[str]:
@@ -102,46 +93,58 @@ def _baseline_texts(script: EvaluateSettings, sentences: int) -> list[str]:
     return texts
 
 
-def table(scores: Mapping[str, Score], comparisons: Mapping[str, Comparison], title: str) -> str:
-    """The scores for a person, one a line: value, interval, signature; then what differs from the baseline."""
-    lines = [title]
-    for name, score in scores.items():
-        interval = "" if score.low is None else f" [{score.low:.2f}, {score.high:.2f}]"
-        lines.append(f"{name:>9}  {score.value:6.2f}{interval}  {score.signature}")
-    for name, found in comparisons.items():
-        lines.append(
-            f"{name:>9}  {found.difference:+6.2f} against the baseline's {found.baseline:.2f}, p = {found.p_value:.4f}"
-        )
-    return "\n".join(lines)
+def _statistics(
+    texts: Sequence[str], sources: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]
+) -> dict[str, Statistics]:
+    """Of summaries alone: how their texts and the references look, and the shares of both sides that were cut."""
+    if not any(metric.of_summaries for metric in metrics.values()):
+        return {}
+    return {**compare_texts(texts, sources, corpus_references(corpus)), "truncated": asdict(corpus.truncated)}
 
 
-def _write(
-    script: EvaluateSettings,
-    settings: TrainSettings,
-    trained: Trained,
-    decoding: Decoding,
-    scores: Mapping[str, Score],
-    comparisons: Mapping[str, Comparison],
-    seconds: float,
-) -> None:
-    """eval/<name>.json and .hyp.txt, one hypothesis a line (line breaks inside one become spaces)."""
-    folder = trained.folder.eval_folder
-    name = result_name(script)
-    content: dict[str, Any] = {key: score.plain() for key, score in scores.items()}
-    content |= {
+def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Trained) -> dict[str, Any]:
+    return {
         "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
         "search": settings.plain["search"],
-        "sentences": len(decoding.texts),
-        "seconds": round(seconds, 3),
         "device": str(trained.runtime.device),
         "precision": trained.runtime.precision,
     }
-    if comparisons:
-        content["baseline"] = {"run": script.baseline} | {key: found.plain() for key, found in comparisons.items()}
+
+
+def _beside(
+    script: EvaluateSettings, others: Mapping[str, Scored], statistics: Mapping[str, Statistics]
+) -> dict[str, Any]:
+    """What eval/<name>.json holds beside the run's scores: the baselines, and how the texts look."""
+    content: dict[str, Any] = {}
+    extracts = {name: scored for name, scored in others.items() if name != BASELINE}
+    if extracts:
+        content["baselines"] = {name: _with_lead(scored) for name, scored in extracts.items()}
+    if BASELINE in others:
+        lead = {name: found.plain() for name, found in others[BASELINE].lead.items()}
+        content["baseline"] = {"run": script.baseline} | lead
+    if statistics:
+        content["statistics"] = statistics
+    return content
+
+
+def _with_lead(baseline: Scored) -> dict[str, Any]:
+    """A baseline's scores, with what the run has more (`difference`) and how probable that is by chance."""
+    return {
+        name: {
+            **score.plain(),
+            "difference": baseline.lead[name].difference,
+            "p_value": baseline.lead[name].p_value,
+        }
+        for name, score in baseline.scores.items()
+    }
+
+
+def _write(script: EvaluateSettings, trained: Trained, texts: Sequence[str], content: Mapping[str, Any]) -> None:
+    """eval/<name>.json and .hyp.txt, one hypothesis a line (line breaks inside one become spaces)."""
+    folder, name = trained.folder.eval_folder, result_name(script)
     with storage_errors(f"write {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        text = "".join(" ".join(line.split("\n")) + "\n" for line in decoding.texts)
-        replace_file(folder / f"{name}.hyp.txt", text)
+        replace_file(folder / f"{name}.hyp.txt", "".join(" ".join(text.split("\n")) + "\n" for text in texts))
         replace_file(folder / f"{name}.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
     log.info("wrote %s", folder / f"{name}.json")
 

@@ -1,5 +1,6 @@
 """A trained run, ready to answer: its tokenizer and its model, with the weights of one checkpoint."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,3 +38,9 @@ def load_trained(run: str, settings: TrainSettings, which: str) -> Trained:
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, checkpoint.model)
     return Trained(folder, tokenizer, model.to(runtime.device).eval(), runtime, checkpoint.step)
+
+
+def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:
+    """Sources as the run's model reads them: with its `data.source_prefix` before each."""
+    prefix = settings.data.arguments.get("source_prefix") or ""
+    return [prefix + source for source in sources]

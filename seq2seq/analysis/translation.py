@@ -1,19 +1,21 @@
 """Translate text: an answer for every line, whatever the line holds."""
 
-import json
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from seq2seq.analysis.trained import Trained, load_trained
-from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.analysis.output import check_output, line_writer
+from seq2seq.analysis.records import Records, column_of
+from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import TrainSettings, TranslateSettings
-from seq2seq.data.columns import text_of
-from seq2seq.data.text import check_file, read_lenient
+from seq2seq.data.text import check_file, read_lenient, read_lines
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
 from seq2seq.training.device import memory_errors
 
@@ -24,95 +26,162 @@ CHUNK = 1024  # lines read, sorted by length and answered together
 
 def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     """From `input` (or stdin) to `output` (or stdout), a line for a line; jsonl in gives jsonl out."""
-    _check_files(script)
+    search: Search = settings.search()
+    _check(script, settings, search)
     trained = load_trained(script.run, settings, script.checkpoint)
-    column = settings.data.arguments.get("source")
-    column = column if isinstance(column, str) else "source"
-    form = JsonLines(script.input, column) if script.input and script.input.endswith(".jsonl") else PlainLines()
+    form = _form(script, settings)
+    prefixes = None if script.prefix is None else Prefixes(script.prefix)
     damaged: list[int] = []  # broken places, for each line that has any
     with ExitStack() as stack:
         source = stack.enter_context(_open_input(script.input)) if script.input else sys.stdin.buffer
-        target = stack.enter_context(_open_output(script.output)) if script.output else sys.stdout.buffer
+        write = stack.enter_context(line_writer(script.output))
         lines = read_lenient(source, damaged.append)
         while chunk := list(islice(lines, 1 if source.isatty() else CHUNK)):  # who types a line waits for its answer
             texts = form.read(chunk)
-            written = form.write(answer(trained, settings, texts))
-            with storage_errors(f"write {script.output or 'to stdout'}"):
-                target.write("".join(line + "\n" for line in written).encode())
-                target.flush()
+            begun = None if prefixes is None else prefixes.take(len(chunk))
+            write(form.write(answer(trained, settings, search, texts, begun, script.n_best)))
+    if prefixes is not None:
+        prefixes.end()
     if damaged:
         log.warning("%s lines were not valid UTF-8: their broken bytes were read as U+FFFD", f"{len(damaged):,}")
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A hypothesis as text, with the score it is ranked by and log p of its tokens and end, in nats."""
+
+    score: float
+    log_prob: float
+    text: str
+
+    def plain(self) -> dict[str, float | str]:
+        """As in JSON."""
+        return {"score": round(self.score, 4), "log_prob": round(self.log_prob, 4), "text": self.text}
+
+
 class PlainLines:
-    """A document a line, an answer a line."""
+    """A document a line, an answer a line.
+
+    With `n_best` above 1, as many lines as there are answers, best first: the document's number, from 1, score,
+    log-probability and text, with tabs between.
+    """
+
+    def __init__(self, n_best: int) -> None:
+        self.n_best = n_best
+        self.written_before = 0
 
     def read(self, lines: list[str]) -> list[str]:
         """The texts themselves."""
         return lines
 
-    def write(self, answers: list[str]) -> list[str]:
+    def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
         """Line breaks inside an answer become spaces."""
-        return [" ".join(answer.split("\n")) for answer in answers]
+        first = self.written_before + 1
+        self.written_before += len(answers)
+        if self.n_best == 1:
+            return [_one_line(found[0].text) for found in answers]
+        return [
+            f"{number}\t{one.score:.4f}\t{one.log_prob:.4f}\t{_one_line(one.text)}"
+            for number, found in enumerate(answers, first)
+            for one in found
+        ]
 
 
 class JsonLines:
-    """An object a line: its text under `column` is answered, and the object written with `output` added."""
+    """An object a line: its text under `column` is answered, and the object written with `output` added.
 
-    def __init__(self, path: str, column: str) -> None:
-        self.path, self.column = path, column
-        self.read_before = 0
-        self.records: list[dict[str, Any]] = []
+    With `n_best` above 1 all its answers are added as well: `outputs`, objects of score, log_prob and text, best first.
+    """
+
+    def __init__(self, path: str, column: str, n_best: int) -> None:
+        self.records = Records(path)
+        self.column = column
+        self.n_best = n_best
 
     def read(self, lines: list[str]) -> list[str]:
         """The texts to answer. Raises DataError naming file and line."""
-        numbers = range(self.read_before + 1, self.read_before + 1 + len(lines))
-        places = [f"{self.path}, line {number}" for number in numbers]
-        self.read_before += len(lines)
-        self.records = [_record(line, place) for line, place in zip(lines, places, strict=True)]
-        return [text_of(record, self.column, place) for record, place in zip(self.records, places, strict=True)]
+        self.records.read(lines)
+        return self.records.texts(self.column)
 
-    def write(self, answers: list[str]) -> list[str]:
-        """The objects read last, each with its answer."""
-        both = zip(self.records, answers, strict=True)
-        return [json.dumps({**record, "output": answer}, ensure_ascii=False) for record, answer in both]
+    def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
+        """The objects read last, each with its answers."""
+        best = [{"output": found[0].text} for found in answers]
+        if self.n_best == 1:
+            return self.records.write(best)
+        alike = zip(best, answers, strict=True)
+        return self.records.write([{**one, "outputs": [each.plain() for each in found]} for one, found in alike])
 
 
-def answer(trained: Trained, settings: TrainSettings, texts: list[str]) -> list[str]:
-    """The best hypothesis for each text; sources longer than `length.max_source` tokens are cut and counted."""
+class Prefixes:
+    """What the answers begin with: a line for each line of the input, an empty one where an answer is free.
+
+    Spaces at a line's end are cut off: in a segmentation the space belongs to the word that follows.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.lines: Iterator[str] = read_lines(Path(path))
+        self.taken = 0
+
+    def take(self, count: int) -> list[str]:
+        """The next ones. Raises DataError where there are not as many."""
+        found = [line.rstrip() for line in islice(self.lines, count)]
+        self.taken += len(found)
+        if len(found) < count:
+            raise DataError(f"prefix={self.path} has {self.taken:,} lines, the input more: give each one, be it empty")
+        return found
+
+    def end(self) -> None:
+        """Raises DataError where there are more."""
+        if next(self.lines, None) is not None:
+            raise DataError(f"prefix={self.path} has more lines than the input, which has {self.taken:,}")
+
+
+def answer(
+    trained: Trained,
+    settings: TrainSettings,
+    search: Search,
+    texts: Sequence[str],
+    prefixes: Sequence[str] | None = None,
+    n_best: int = 1,
+) -> list[list[Answer]]:
+    """The `n_best` hypotheses for each text, best first, where the search finds as many.
+
+    They begin with its prefix, segmented by itself. Sources longer than `length.max_source` tokens are cut and counted.
+    """
     longest = settings.length.max_source
-    sources = trained.tokenizer.source.encode(texts)
+    sources = trained.tokenizer.source.encode(as_read(settings, texts))
     cut = sum(len(source) > longest for source in sources)
     if cut:
         log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", longest)
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
             trained.model,
-            settings.search(),
+            search,
             [source[:longest] for source in sources],
+            prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),
             device=trained.runtime.device,
             tokens_per_batch=settings.trainer.tokens_per_batch,
         )
-    return trained.tokenizer.target.decode([hypotheses[0].tokens for hypotheses in found])
+    best = [hypotheses[:n_best] for hypotheses in found]
+    written = iter(trained.tokenizer.target.decode([one.tokens for hypotheses in best for one in hypotheses]))
+    return [[Answer(one.score, one.log_prob, next(written)) for one in hypotheses] for hypotheses in best]
 
 
-def _record(line: str, place: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise DataError(f"{place}: an object was expected, got {line:.60}")
-    return record
+def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:
+    """What can be refused before anything is read."""
+    if script.n_best > search.most:
+        key = next((key for key in ("beam_size", "samples") if key in settings.search.arguments), None)
+        advice = f"raise search.{key}" if key else "take search=beam"
+        found = f"search={settings.search.name} finds at most {search.most} a line"
+        raise ConfigError(f"n_best={script.n_best}: {found}; {advice}")
+    check_output(script.output, {"input": script.input, "prefix": script.prefix})
 
 
-def _check_files(script: TranslateSettings) -> None:
-    """Writing over the input would empty it before it is read."""
-    if script.input is None or script.output is None:
-        return
-    source, target = Path(script.input), Path(script.output)
-    if source.exists() and target.exists() and source.samefile(target):
-        raise ConfigError(f"output={script.output} is the input itself: name another file")
+def _form(script: TranslateSettings, settings: TrainSettings) -> PlainLines | JsonLines:
+    if script.input and script.input.endswith(".jsonl"):
+        return JsonLines(script.input, column_of(settings, "source"), script.n_best)
+    return PlainLines(script.n_best)
 
 
 def _open_input(path: str) -> IO[bytes]:
@@ -120,6 +189,5 @@ def _open_input(path: str) -> IO[bytes]:
     return Path(path).open("rb")
 
 
-def _open_output(path: str) -> IO[bytes]:
-    with storage_errors(f"write {path}"):
-        return Path(path).open("wb")
+def _one_line(text: str) -> str:
+    return " ".join(text.split("\n"))

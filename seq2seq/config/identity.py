@@ -23,6 +23,14 @@ FREE = frozenset(
     + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
     + [f"trainer.{key}" for key in ("probes", "deterministic")]
 )
+# Keys that came later: a run whose config.yaml lacks one did what these values say.
+LATER: dict[str, Any] = {
+    "init_from": None,
+    "init_checkpoint": "best",
+    "init_fresh": [],
+    "freeze": [],
+    "embedding": {"source_vectors": None, "target_vectors": None},
+}
 
 
 def run_path(run: str) -> Path:
@@ -30,14 +38,16 @@ def run_path(run: str) -> Path:
     return Path(run) if "/" in run else Path("runs") / run
 
 
-def stored_config(run: str) -> dict[str, Any]:
-    """The config.yaml of an existing run; raises CheckpointError, with the runs there are, if there is none."""
+def stored_config(run: str, key: str = "run") -> dict[str, Any]:
+    """The config.yaml of the existing run that `key` names; raises CheckpointError, with the runs there are, if there
+    is none."""
     path = run_path(run) / "config.yaml"
     if path.is_file():
         return read_config(path)
-    there = sorted(found.parent.name for found in path.parent.parent.glob("*/config.yaml"))
+    runs = path.parent.parent
+    there = sorted(found.parent.name for found in runs.glob("*/config.yaml"))
     close = did_you_mean(path.parent.name, there)
-    raise CheckpointError(f"run={run}: there is no {path}{close or '.'} Runs in {path.parent.parent}: {listed(there)}")
+    raise CheckpointError(f"{key}={run}: there is no {path}{close or '.'} Runs in {runs}: {listed(there)}")
 
 
 def flatten(tree: Any, key: str = "") -> dict[str, Any]:
@@ -54,7 +64,8 @@ def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
     root = plain.get("data_root")
     tree = {key: value for key, value in plain.items() if key != "choices"}
     leaves = {key: value for key, value in flatten(tree).items() if key not in FREE}
-    return {key: move_root(value, root, "") if key.startswith("data.") else value for key, value in leaves.items()}
+    with_paths = ("data.", "embedding.")
+    return {key: move_root(value, root, "") if key.startswith(with_paths) else value for key, value in leaves.items()}
 
 
 def move_root(value: Any, old: str | None, new: str) -> Any:
@@ -125,4 +136,14 @@ def read_config(path: Path) -> dict[str, Any]:
     for key in ("choices", "encoder", "decoder", "tokenizer"):
         if not isinstance(stored.get(key), dict):
             raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")
-    return stored
+    return _completed(stored, LATER)
+
+
+def _completed(stored: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """`stored` with the keys it lacks of `later`, section by section."""
+    sections = {
+        key: _completed(stored[key], value)
+        for key, value in later.items()
+        if isinstance(value, dict) and isinstance(stored.get(key), dict)
+    }
+    return {**later, **stored, **sections}

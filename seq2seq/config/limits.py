@@ -45,6 +45,11 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
     problems += _argument_problems(settings)
     if settings.run in ("", ".", ".."):
         problems.append(Problem("run", f"expected a name (runs/NAME) or a path with a slash, got {show(settings.run)}"))
+    if settings.init_from in ("", ".", ".."):
+        problems.append(
+            Problem("init_from", f"expected a run's name or a path with a slash, got {show(settings.init_from)}")
+        )
+    problems += _checkpoint_problems("init_checkpoint", settings.init_checkpoint)
     trainer = settings.trainer
     if trainer.max_updates is trainer.max_epochs is trainer.max_minutes is None:
         problems.append(
@@ -72,12 +77,28 @@ def _argument_problems(settings: TrainSettings) -> list[Problem]:
 
 def check_script(own: Any) -> list[Problem]:
     """Values that the scripts working on a run cannot mean."""
-    problems = []
-    if not re.fullmatch(r"best|last|average|step-\d+|\?", own.checkpoint):
-        problems.append(Problem("checkpoint", f"expected best, last, average or step-N, got {show(own.checkpoint)}"))
+    problems = _checkpoint_problems("checkpoint", own.checkpoint)
     if getattr(own, "bootstrap", 0) < 0:
         problems.append(Problem("bootstrap", f"expected 0 or more, got {own.bootstrap}"))
+    problems += _baseline_problems(getattr(own, "baselines", []))
+    if getattr(own, "n_best", 1) < 1:
+        problems.append(Problem("n_best", f"expected 1 or more, got {own.n_best}"))
     return problems
+
+
+def _checkpoint_problems(key: str, name: str) -> list[Problem]:
+    if re.fullmatch(r"best|last|average|step-\d+|\?", name):
+        return []
+    return [Problem(key, f"expected best, last, average or step-N, got {show(name)}")]
+
+
+def _baseline_problems(baselines: str | list[str]) -> list[Problem]:
+    if baselines in ("auto", "none", "?"):
+        return []
+    names = [baselines] if isinstance(baselines, str) else baselines
+    wrong = [name for name in names if not re.fullmatch(r"(lead|random)-[1-9]\d*", name)]
+    expected = "expected auto, none, or names such as lead-3 and random-3"
+    return [Problem("baselines", f"{expected}, got {show(name)}") for name in wrong]
 
 
 def _numbers(settings: TrainSettings, keys: Iterable[str]) -> Iterable[tuple[str, float]]:

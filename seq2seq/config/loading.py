@@ -17,13 +17,14 @@ from seq2seq.config.schema import (
     AttentionMapSettings,
     CompareSettings,
     EvaluateSettings,
+    ScoreSettings,
     TrainSettings,
     TranslateSettings,
 )
 from seq2seq.config.targets import Targets
 from seq2seq.types import Part
 
-S = TypeVar("S", bound=EvaluateSettings | TranslateSettings | AttentionMapSettings)
+S = TypeVar("S", bound=EvaluateSettings | TranslateSettings | ScoreSettings | AttentionMapSettings)
 Check = Callable[[TrainSettings], list[str]]
 FIELDS: dict[str, Any] = typing.get_type_hints(TrainSettings)
 GROUPS: tuple[str, ...] = (*(name for name, annotation in FIELDS.items() if annotation is Part), "metrics")
@@ -41,6 +42,11 @@ EVALUATE_KEYS: dict[str, Any] = {
 TRANSLATE_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in typing.get_type_hints(TranslateSettings).items() if name != "changed"},
     **_OF_RUN,
+}
+SCORE_KEYS: dict[str, Any] = {
+    **{name: kind for name, kind in typing.get_type_hints(ScoreSettings).items() if name != "changed"},
+    **_OF_RUN,
+    "data_root": str | None,
 }
 COMPARE_KEYS: dict[str, Any] = {
     name: kind for name, kind in typing.get_type_hints(CompareSettings).items() if name != "typed"

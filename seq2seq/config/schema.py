@@ -13,6 +13,8 @@ class EmbeddingSettings:
     size: int
     dropout: float
     word_dropout: float  # share of tokens replaced by <unk> in training
+    source_vectors: str | None = None  # files of word vectors to begin with; None: all is drawn at random
+    target_vectors: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,10 @@ class TrainSettings:
     precision: Literal["auto", "fp32", "bf16"]
     data_root: str
     tie: Literal["none", "target", "all"]
+    init_from: str | None  # the run whose weights and tokenizer this one begins with
+    init_checkpoint: str
+    init_fresh: list[str]  # names of parameters or modules that begin at random all the same
+    freeze: list[str]  # names of parameters or modules that are not trained
     embedding: EmbeddingSettings
     length: LengthSettings
     trainer: TrainerSettings
@@ -86,6 +92,7 @@ class EvaluateSettings:
     split: str
     checkpoint: str
     baseline: str | None
+    baselines: str | list[str]  # auto, none, or names: texts cut from the sources, scored beside the run
     bootstrap: int  # samples of the confidence interval; 0 for none
     changed: dict[str, Any]
 
@@ -97,6 +104,21 @@ class TranslateSettings:
     run: str
     checkpoint: str
     input: str | None
+    output: str | None
+    prefix: str | None  # a file of what each line's answer begins with
+    n_best: int
+    changed: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """What scripts/score.py adds to a run's own settings: files of texts, or None for a split of the run's data."""
+
+    run: str
+    checkpoint: str
+    source: str | None
+    target: str | None
+    split: str
     output: str | None
     changed: dict[str, Any]
 

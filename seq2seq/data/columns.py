@@ -1,5 +1,6 @@
 """Which columns of a table are source, target and references, and how its rows become pairs."""
 
+import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,10 @@ class ColumnsOf:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one split. 'a.b' is field b of column a; a reference column may hold a list of texts."""
+    """The columns of one split. 'a.b' is field b of column a; a reference column may hold a list of texts.
+
+    Source and target may be templates of several columns instead: 'question: {question} context: {context}'.
+    """
 
     source: str
     target: str
@@ -39,6 +43,12 @@ class Columns:
             references = [text for column in self.references for text in _texts(row, column, place)]
             yield Pair(text_of(row, self.source, place), text_of(row, self.target, place), tuple(references))
 
+    def problems(self, key: str) -> list[str]:
+        """What is wrong with the templates, each under its key: 'data.source: ...'."""
+        sides = {"source": self.source, "target": self.target}
+        said = {side: template_problem(text) for side, text in sides.items() if is_template(text)}
+        return [f"{key}.{side}: {problem}" for side, problem in said.items() if problem]
+
 
 def split_columns(
     usual: Columns, own: Mapping[str, ColumnsOf], splits: Iterable[str], problems: list[str]
@@ -46,12 +56,42 @@ def split_columns(
     """Each split's columns; what `own` says of splits that are not there is added to `problems`."""
     names = list(splits)
     problems += [f"data.columns_of.{name} names no split{suggestion(name, names)}" for name in own if name not in names]
+    problems += usual.problems("data")
+    for name, columns in own.items():
+        problems += Columns(columns.source or "", columns.target or "", ()).problems(f"data.columns_of.{name}")
     return {name: usual.but(own.get(name)) for name in names}
 
 
 def text_of(row: Mapping[str, Any], column: str, place: str) -> str:
-    """The text under a column, 'a.b' for a field of one. Raises DataError with the row's place."""
-    return _checked(_value(row, column, place), column, place)
+    """The text under a column, 'a.b' for a field of one, or a template filled in. Raises DataError with the place."""
+    if not is_template(column):
+        return _checked(_value(row, column, place), column, place)
+    filled = ""
+    for literal, name, _, _ in string.Formatter().parse(column):
+        try:
+            filled += literal + ("" if name is None else _checked(_value(row, name, place), name, place))
+        except DataError as error:
+            raise DataError(f"{error}\n(it stands in the template '{column}')") from error
+    return filled
+
+
+def is_template(text: str) -> bool:
+    """Whether this is no column's name but a text with columns' names in braces."""
+    return "{" in text or "}" in text
+
+
+def template_problem(template: str) -> str | None:
+    """What is wrong with a template; None if nothing."""
+    try:
+        fields = list(string.Formatter().parse(template))
+    except ValueError as error:
+        return f"'{template}' is no template: {error}; double a brace that is meant as such: {{{{ or }}}}"
+    names = [name for _, name, _, _ in fields if name is not None]
+    if not names or "" in names:
+        return f"'{template}' must name a column in each pair of braces, like {{question}}"
+    if any(form or conversion for _, _, form, conversion in fields):
+        return f"'{template}': only names of columns may stand in braces, nothing after ':' or '!'"
+    return None
 
 
 def _texts(row: Mapping[str, Any], column: str, place: str) -> list[str]:

@@ -20,6 +20,15 @@ log = logging.getLogger(__name__)
 
 SIDES = ("source", "target")
 NARROW = 1 << 16  # ids below this fit in 16 bits
+COUNTS_FORMAT = 2  # raised whenever counts.json changes; the ids, and what is known by their key, stay what they were
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """Shares of the pairs, 0 to 1, whose side was cut to length.max_source or length.max_target tokens."""
+
+    source: float
+    target: float
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class EncodedCorpus:
     target_ids: np.ndarray
     target_offsets: np.ndarray
     pairs: Pairs
+    truncated: Truncated
     report: str  # one line on what it holds and what was left out
     fingerprint: str  # changes whenever an id or a text changes
 
@@ -74,7 +84,7 @@ def encode_split(
         log.info("encoding %s: %s pairs", split, f"{len(texts):,}")
         _write(texts, tokenizer, length, folder, drop=drop)
 
-    folder = cached(cache, "ids", key, build)
+    folder = cached(cache, "ids", key_of(key, COUNTS_FORMAT), build)
     counts = json.loads((folder / "counts.json").read_bytes())
     if not counts["pairs"]:
         raise DataError(
@@ -86,7 +96,9 @@ def encode_split(
     }
     arrays |= {f"{side}_offsets": map_array(folder / f"{side}.offsets", np.int64) for side in SIDES}
     pairs = Pairs(texts, map_array(folder / "rows", np.int64))
-    return EncodedCorpus(**arrays, pairs=pairs, report=_report(split, counts, length), fingerprint=key)
+    truncated = Truncated(*(counts[f"truncated_{side}"] / counts["pairs"] for side in SIDES))
+    report = _report(split, counts, truncated, length)
+    return EncodedCorpus(**arrays, pairs=pairs, truncated=truncated, report=report, fingerprint=key)
 
 
 def id_type(vocabulary: Vocabulary) -> type:
@@ -105,7 +117,8 @@ class _Counts:
     pairs: int = 0
     empty: int = 0  # pairs with an empty side, dropped
     overlong: int = 0  # pairs over the bounds, dropped
-    truncated: int = 0  # pairs over the bounds, cut
+    truncated_source: int = 0  # sources over length.max_source, cut
+    truncated_target: int = 0
 
 
 def _write(texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, folder: Path, *, drop: bool) -> None:
@@ -131,19 +144,21 @@ def _encode_chunk(
     texts: StoredTexts, start: int, tokenizer: Tokenizer, length: LengthSettings, counts: _Counts, *, drop: bool
 ) -> tuple[list[int], tuple[list[list[int]], list[list[int]]]]:
     """The rows of a chunk that stay, counted from its start, and their ids."""
-    sources, targets = texts.source[start : start + CHUNK], texts.target[start : start + CHUNK]
+    chunk = slice(start, start + CHUNK)
+    sources, targets = texts.source[chunk], texts.target[chunk]
     kept: list[int] = []
     kept_ids: tuple[list[list[int]], list[list[int]]] = ([], [])
-    encoded = zip(tokenizer.source.encode(sources), tokenizer.target.encode(targets), strict=True)
+    encoded = zip(tokenizer.source.encode(texts.prefixed[chunk]), tokenizer.target.encode(targets), strict=True)
     for row, (source, target) in enumerate(encoded):
-        overlong = len(source) > length.max_source or len(target) > length.max_target
+        over_source, over_target = len(source) > length.max_source, len(target) > length.max_target
         if drop and not (sources[row].strip() and targets[row].strip()):
             counts.empty += 1
             continue
-        if drop and overlong and length.overlong == "drop":
+        if drop and (over_source or over_target) and length.overlong == "drop":
             counts.overlong += 1
             continue
-        counts.truncated += overlong
+        counts.truncated_source += over_source
+        counts.truncated_target += over_target
         kept.append(row)
         kept_ids[0].append(source[: length.max_source])
         kept_ids[1].append(target[: length.max_target])
@@ -161,11 +176,16 @@ def _bounds(length: LengthSettings) -> str:
     return f"{length.max_source} source or {length.max_target} target tokens"
 
 
-def _report(split: str, counts: dict[str, int], length: LengthSettings) -> str:
-    """'train: 29,000 pairs, 3 empty and 2 over 256 tokens dropped'."""
+def _report(split: str, counts: dict[str, int], truncated: Truncated, length: LengthSettings) -> str:
+    """'train: 29,000 pairs, 3 empty and 2 over 256 tokens dropped, 1.5% of sources truncated to 256 tokens'."""
     dropped = [f"{counts['empty']:,} empty"] if counts["empty"] else []
     dropped += [f"{counts['overlong']:,} over {_bounds(length)}"] if counts["overlong"] else []
     parts = [f"{split}: {counts['pairs']:,} pairs"]
     parts += [" and ".join(dropped) + " dropped"] if dropped else []
-    parts += [f"{counts['truncated']:,} truncated to {_bounds(length)}"] if counts["truncated"] else []
+    for side, share, longest in (
+        ("sources", truncated.source, length.max_source),
+        ("targets", truncated.target, length.max_target),
+    ):
+        told = f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+        parts += [f"{told} of {side} truncated to {longest} tokens"] if share else []
     return ", ".join(parts)

@@ -46,10 +46,12 @@ class ParallelFiles(TextData):
         valid: FilePair,
         test: OptionalFilePair,
         extra: dict[str, FilePair],
+        source_prefix: str = "",
     ) -> None:
         self.root = Path(root) if root else Path()
         self.source_language = source_language
         self.target_language = target_language
+        self.source_prefix = source_prefix
         self.files: dict[str, tuple[Path, Path]] = {}
         problems = [f"data.extra.{name}: data.{name} names that split; choose another" for name in GIVEN & extra.keys()]
         given: dict[str, FilePair | OptionalFilePair] = {"train": train, "valid": valid, "test": test, **extra}

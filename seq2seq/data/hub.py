@@ -37,10 +37,12 @@ class Hub(TextData):
         test: str | None,
         extra: dict[str, str],
         columns_of: dict[str, ColumnsOf],
+        source_prefix: str = "",
     ) -> None:
         self.dataset = dataset
         self.revision = revision
         self.subset = subset
+        self.source_prefix = source_prefix
         given = {"train": train, "valid": valid, "test": test, **extra}
         self.names = {split: name for split, name in given.items() if name}
         problems: list[str] = []

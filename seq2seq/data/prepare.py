@@ -72,5 +72,5 @@ def prepare_split(
 def train_tokenizer(settings: SentencePiece, texts: StoredTexts, cache: Path) -> Tokenizer:
     """The tokenizer of these settings for this text, from the cache where it was trained before. Raises DataError."""
     key = key_of(FORMAT, texts.fingerprint, settings.identity())
-    build = lambda folder: settings.train(texts.source, texts.target).save(folder)  # noqa: E731
+    build = lambda folder: settings.train(texts.prefixed, texts.target).save(folder)  # noqa: E731
     return Tokenizer.load(cached(cache, "tokenizer", key, build))

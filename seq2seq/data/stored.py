@@ -22,9 +22,10 @@ COLUMNS = ("source", "target", "references")
 
 
 class Column(Sequence[str]):
-    """Texts in a row in one file, with the byte offset of each."""
+    """Texts in a row in one file, with the byte offset of each; `prefix` is put before each text."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, prefix: str = "") -> None:
+        self._prefix = prefix
         self._bytes = map_array(folder / f"{name}.text", np.uint8)
         self._offsets = map_array(folder / f"{name}.offsets", np.int64)
 
@@ -42,15 +43,19 @@ class Column(Sequence[str]):
             raise IndexError(f"text {index} of {len(self)}")
         index %= len(self)
         start, end = self._offsets[index : index + 2]
-        return self._bytes[start:end].tobytes().decode()
+        return self._prefix + self._bytes[start:end].tobytes().decode()
 
 
 class StoredTexts:
-    """A split's columns of text; `fingerprint` is a hash of what they were read from."""
+    """A split's columns of text; `fingerprint` is a hash of what they were read from, and of the prefix.
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
+    `prefixed` are the sources as a model reads them, with the data's `source_prefix` before each.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, prefix: str) -> None:
         self.source, self.target, self._references = (Column(folder, name) for name in COLUMNS)
-        self.fingerprint = fingerprint
+        self.prefixed = Column(folder, "source", prefix)
+        self.fingerprint = key_of(fingerprint, prefix) if prefix else fingerprint
 
     def __len__(self) -> int:
         return len(self.source)
@@ -81,8 +86,8 @@ class Pairs(Sequence[Pair]):
         return self._texts.pair(int(self._rows[index]))
 
     def sources(self, start: int, end: int) -> list[str]:
-        """The sources of pairs start to end - 1."""
-        return [self._texts.source[int(row)] for row in self._rows[start:end]]
+        """The sources of pairs start to end - 1, as a model reads them."""
+        return [self._texts.prefixed[int(row)] for row in self._rows[start:end]]
 
     def targets(self, start: int, end: int) -> list[str]:
         """The targets of pairs start to end - 1."""
@@ -97,7 +102,8 @@ def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
         log.info("reading %s", split)
         _write(data.read(split), folder)
 
-    return StoredTexts(cached(cache, "text", key_of(FORMAT, fingerprint), build), fingerprint)
+    folder = cached(cache, "text", key_of(FORMAT, fingerprint), build)
+    return StoredTexts(folder, fingerprint, data.source_prefix)
 
 
 def map_array(path: Path, dtype: type) -> np.ndarray:

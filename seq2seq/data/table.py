@@ -33,10 +33,12 @@ class Table(TextData):
         test: str | None,
         extra: dict[str, str],
         columns_of: dict[str, ColumnsOf],
+        source_prefix: str = "",
     ) -> None:
         given = {"train": train, "valid": valid, "test": test, **extra}
         self.files = {split: Path(root or "") / name for split, name in given.items() if name}
         self.header = header
+        self.source_prefix = source_prefix
         self.formats = {split: format_of(file) if format == "auto" else format for split, file in self.files.items()}
         unknown = [file for split, file in self.files.items() if self.formats[split] is None]
         problems = [f"{file}: its suffix is none of {', '.join(SUFFIXES)}; give data.format" for file in unknown]

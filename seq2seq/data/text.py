@@ -23,7 +23,11 @@ class TextData(Component, ABC):
     """A source of text pairs in named splits ('train', 'valid', 'test' and any others).
 
     Constructors read nothing: a mistake in the settings raises ConfigError, one in the text DataError, when read.
+    `source_prefix` is put before every source that a model reads, in training and after; `read` and the scores see
+    the text without it.
     """
+
+    source_prefix: str = ""
 
     @abstractmethod
     def splits(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from seq2seq.types import Component, Decoded, Memory, State
+from seq2seq.types import Component, Decoded, Memory, State, Weights
 
 
 class Decoder(nn.Module, Component, ABC):
@@ -19,6 +19,7 @@ class Decoder(nn.Module, Component, ABC):
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding", "attention", "memory_dim"})
     recurrent: ClassVar[bool]
+    context_dim: int  # C of the last layer that attends
 
     @classmethod
     @abstractmethod
@@ -45,9 +46,9 @@ class Decoder(nn.Module, Component, ABC):
         """The state before the first token: one hypothesis a sentence."""
 
     @abstractmethod
-    def forward(self, target_in: Int[Tensor, "B T"], state: Any, need_weights: bool = False) -> Decoded:
+    def forward(self, target_in: Int[Tensor, "B T"], state: Any, weights: Weights = Weights.NONE) -> Decoded:
         """Features of all positions at once, from a state that `start` made."""
 
     @abstractmethod
-    def step(self, tokens: Int[Tensor, "B K"], state: Any, need_weights: bool = False) -> tuple[Decoded, Any]:
+    def step(self, tokens: Int[Tensor, "B K"], state: Any, weights: Weights = Weights.NONE) -> tuple[Decoded, Any]:
         """Features [B K D] after one more token of each hypothesis, and the state that holds it."""

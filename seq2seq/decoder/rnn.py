@@ -14,7 +14,7 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.layers.dropout import Dropout
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.rnn import Cell, CellState, LoopWeights, RecurrentStack
-from seq2seq.types import Attended, Decoded, Memory, State, hypothesis_part
+from seq2seq.types import Attended, Decoded, Memory, State, Weights, hypothesis_part
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RnnDecoder(Decoder):
         self.attend_before = attend == "before"
         self.input_feeding = input_feeding
         self.attention = attention(query_dim=hidden_size, memory_dim=memory_dim)
-        context_dim = self.attention.context_dim
+        context_dim = self.context_dim = self.attention.context_dim
         extra = (context_dim if self.attend_before else 0) + (hidden_size if input_feeding else 0)
         self.stack = RecurrentStack(
             cell=cell,
@@ -101,22 +101,24 @@ class RnnDecoder(Decoder):
         fed = torch.zeros_like(parts[0]) if self.input_feeding else None
         return RnnState(cells, fed, self.attention.start(memory))
 
-    def forward(self, target_in: Int[Tensor, "B T"], state: RnnState, need_weights: bool = False) -> Decoded:
+    def forward(self, target_in: Int[Tensor, "B T"], state: RnnState, weights: Weights = Weights.NONE) -> Decoded:
         """All positions: as one kernel where the equations allow, else by a loop over what truly recurs."""
-        embedded = self.embedding(target_in)
+        embedded, need_weights = self.embedding(target_in), weights > Weights.NONE
         if self.attend_before or self.input_feeding:
             return self._loop(embedded, state, need_weights)
         outputs = self.stack(embedded, tuple(tuple(part.squeeze(1) for part in cell) for cell in state.cells))
         attended, _ = self.attention(outputs, state.attention, need_weights)
-        return Decoded(self._features(outputs, attended, embedded), (attended,))
+        return Decoded(self._features(outputs, attended, embedded), embedded, (attended,))
 
-    def step(self, tokens: Int[Tensor, "B K"], state: RnnState, need_weights: bool = False) -> tuple[Decoded, RnnState]:
+    def step(
+        self, tokens: Int[Tensor, "B K"], state: RnnState, weights: Weights = Weights.NONE
+    ) -> tuple[Decoded, RnnState]:
         """One position of K hypotheses."""
         embedded = self.embedding.step(tokens, state.position)
         gates = self.stack.layers[0].project(embedded)
-        outputs, attended, state = self._advance(gates, state, need_weights)
+        outputs, attended, state = self._advance(gates, state, weights > Weights.NONE)
         features = self._features(outputs, attended, embedded)
-        return Decoded(features, (attended,)), replace(state, fed=features) if self.input_feeding else state
+        return Decoded(features, embedded, (attended,)), replace(state, fed=features) if self.input_feeding else state
 
     def _loop(self, embedded: Float[Tensor, "B T E"], state: RnnState, need_weights: bool) -> Decoded:
         """Teacher forcing, step by step. What the embeddings contribute is one product before the loop; the features
@@ -135,8 +137,8 @@ class RnnDecoder(Decoder):
                 state = replace(state, fed=features[-1])
         together = Attended.join(attended)
         if self.input_feeding:
-            return Decoded(torch.cat(features, 1), (together,))
-        return Decoded(self._features(torch.cat(outputs, 1), together, embedded), (together,))
+            return Decoded(torch.cat(features, 1), embedded, (together,))
+        return Decoded(self._features(torch.cat(outputs, 1), together, embedded), embedded, (together,))
 
     def _advance(
         self, gates: Float[Tensor, "B K G"], state: RnnState, need_weights: bool

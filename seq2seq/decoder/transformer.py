@@ -16,7 +16,7 @@ from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import Scope, SelfAttention
-from seq2seq.types import PAD, Attended, Capability, Decoded, Memory, State, hypothesis_part
+from seq2seq.types import PAD, Attended, Capability, Decoded, Memory, State, Weights, hypothesis_part
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class TransformerDecoder(Decoder):
             )
             for _ in range(layers)
         )
+        self.context_dim = self.layers[-1].attention.context_dim
         self.final_norm = nn.LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
 
     @classmethod
@@ -107,31 +108,34 @@ class TransformerDecoder(Decoder):
             Ancestry.empty(sentences, memory.states.device),
         )
 
-    def forward(self, target_in: Int[Tensor, "B T"], state: TransformerState, need_weights: bool = False) -> Decoded:
+    def forward(
+        self, target_in: Int[Tensor, "B T"], state: TransformerState, weights: Weights = Weights.NONE
+    ) -> Decoded:
         """All positions at once, each reading itself and what came before."""
-        states = self.embedding(target_in)
+        inputs = states = self.embedding(target_in)
         scope = self.layers[0].self_attention.whole(target_in != PAD, self.embedding.position, causal=True)
         attended = []
-        for layer, memory in zip(self.layers, state.attention, strict=True):
-            states, answer = layer(states, scope, memory, need_weights)
+        for number, (layer, memory) in enumerate(zip(self.layers, state.attention, strict=True)):
+            states, answer = layer(states, scope, memory, weights.of(number, len(self.layers)))
             attended.append(answer)
-        return Decoded(self.final_norm(states), tuple(attended))
+        return Decoded(self.final_norm(states), inputs, tuple(attended))
 
     def step(
-        self, tokens: Int[Tensor, "B K"], state: TransformerState, need_weights: bool = False
+        self, tokens: Int[Tensor, "B K"], state: TransformerState, weights: Weights = Weights.NONE
     ) -> tuple[Decoded, TransformerState]:
         """One position of K hypotheses, which share the cache and know their own past by ancestry."""
-        states = self.embedding.step(tokens, state.position)
+        inputs = states = self.embedding.step(tokens, state.position)
         ancestry = state.ancestry.extend()
         scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
         caches, memories, attended = [], [], []
-        for layer, cache, memory in zip(self.layers, state.caches, state.attention, strict=True):
+        for number, (layer, cache, memory) in enumerate(zip(self.layers, state.caches, state.attention, strict=True)):
+            need_weights = weights.of(number, len(self.layers))
             states, cache, answer, memory = layer.step(states, cache, scope, memory, need_weights)
             caches.append(cache)
             memories.append(memory)
             attended.append(answer)
         state = TransformerState(tuple(caches), tuple(memories), ancestry, state.position + 1)
-        return Decoded(self.final_norm(states), tuple(attended)), state
+        return Decoded(self.final_norm(states), inputs, tuple(attended)), state
 
 
 class TransformerDecoderLayer(nn.Module):

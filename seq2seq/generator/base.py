@@ -6,23 +6,30 @@ from typing import ClassVar
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.types import Component, Decoded
+from seq2seq.types import Component, Decoded, Weights
 
 
 class Generator(nn.Module, Component, ABC):
     """Features [B T D] -> log-probabilities [B T V], or straight to a loss where that is cheaper.
 
-    `table` is an embedding table [V E] whose weights serve as output weights too, or None.
+    `table` is an embedding table [V E] whose weights serve as output weights too, or None. `tokens` are the source
+    ids that the memory's states stand for, None where they stand for none.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"feature_dim", "vocab_size", "table"})
+    weights: ClassVar[Weights] = Weights.NONE  # the attention weights that it reads
 
     @abstractmethod
-    def log_probs(self, decoded: Decoded) -> Float[Tensor, "B T V"]:
+    def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Log-probabilities, in fp32 at least."""
 
     @abstractmethod
     def loss(
-        self, decoded: Decoded, targets: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], smoothing: float
+        self,
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"] | None,
+        targets: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+        smoothing: float,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Sums over the real tokens: the smoothed loss and the plain negative log-likelihood, in nats."""

@@ -26,13 +26,18 @@ class SoftmaxGenerator(Generator):
             nn.init.normal_(self.weight, std=width**-0.5)
         self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
 
-    def log_probs(self, decoded: Decoded) -> Float[Tensor, "B T V"]:
+    def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Of every token, at every position."""
         logits = self._logits(decoded.features)
         return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
 
     def loss(
-        self, decoded: Decoded, targets: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"], smoothing: float
+        self,
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"] | None,
+        targets: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+        smoothing: float,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Padding leaves before the widest product."""
         return cross_entropy(self._logits(decoded.features[mask]), targets[mask], smoothing)

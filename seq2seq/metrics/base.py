@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ References = Sequence[Sequence[str]]  # for each sentence, its references: at le
 class Score:
     """A figure, the settings it was computed with, and where known its 95% confidence interval.
 
-    `details` are further numbers behind it, such as precision and recall.
+    `details` are further numbers behind it, such as precision and recall, and `intervals` theirs, (low, high).
     """
 
     value: float
@@ -25,33 +25,59 @@ class Score:
     low: float | None = None
     high: float | None = None
     details: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """As it stands in eval/*.json: `score`, `signature`, `low` and `high` where known, and the details."""
-        interval = {} if self.low is None else {"low": self.low, "high": self.high}
-        return {"score": self.value, "signature": self.signature, **interval, **self.details}
+        """As it stands in eval/*.json: `score`, `signature`, `low` and `high` where known; then each detail the same
+        way: `precision`, `precision_low`, `precision_high`."""
+        told: dict[str, Any] = {"score": self.value, "signature": self.signature}
+        if self.low is not None:
+            told |= {"low": self.low, "high": self.high}
+        for name, value in self.details.items():
+            told[name] = value
+            if name in self.intervals:
+                told[f"{name}_low"], told[f"{name}_high"] = self.intervals[name]
+        return told
 
 
 class Metric(Component):
-    """Scores a corpus under one or several names. Texts are plain and detokenised, a sentence or document each."""
+    """Scores a corpus under one or several names. Texts are plain and detokenised, a sentence or document each.
+
+    `of_summaries`: what it scores is made of a longer source, so that a reader wants to know how good sentences of that
+    source would be (metrics/extracts.py) and how much of it was copied (metrics/copying.py).
+    """
 
     names: tuple[str, ...]
+    of_summaries: ClassVar[bool] = False
 
     def higher_is_better(self, name: str) -> bool:
         """Whether the larger of two scores called `name` is the better one."""
         return True
 
-    @abstractmethod
     def score(self, hypotheses: Sequence[str], references: References) -> dict[str, Score]:
         """The corpus score under each of `names`. Raises ValueError if the two do not fit together."""
+        return self.scores(self.statistics(hypotheses, references), references)
+
+    def scores(self, rows: NDArray[np.float64], references: References) -> dict[str, Score]:
+        """The score under each of `names`, from the statistics of all sentences, a row each."""
+        signature = self.signature(references)
+        scores = {}
+        for name, figures in self.figures(rows.sum(axis=0), len(rows)).items():
+            details = {key: value for key, value in figures.items() if key != "score"}
+            scores[name] = Score(figures["score"], signature, details=details)
+        return scores
+
+    def values(self, total: NDArray[np.float64], sentences: int) -> dict[str, float]:
+        """The score alone under each of `names`, from the statistics of `sentences` sentences summed up."""
+        return {name: figures["score"] for name, figures in self.figures(total, sentences).items()}
 
     @abstractmethod
     def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
         """A row of numbers a sentence, of whose sum over any set of sentences its score is a function."""
 
     @abstractmethod
-    def values(self, total: NDArray[np.float64], sentences: int) -> dict[str, float]:
-        """The score under each of `names`, from the statistics of `sentences` sentences summed up."""
+    def figures(self, total: NDArray[np.float64], sentences: int) -> dict[str, dict[str, float]]:
+        """Under each of `names` its `score` and the details, from the statistics of `sentences` sentences summed up."""
 
     @abstractmethod
     def signature(self, references: References) -> str:

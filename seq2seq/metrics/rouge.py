@@ -1,7 +1,9 @@
 """ROUGE: Lin (2004), as the rouge-score package computes it."""
 
+import logging
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -9,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.metrics.base import Metric, References, Score, check_fit, count_references
-from seq2seq.metrics.words import UnicodeWords, sentence_a_line
+from seq2seq.metrics.words import Remembered, UnicodeWords, mostly_beyond_a_to_z, sentence_a_line
+
+log = logging.getLogger(__name__)
 
 
 class Rouge(Metric):
@@ -18,8 +22,11 @@ class Rouge(Metric):
     With several references a document's figure is the best one's (`references: max`, the reference with the highest
     F1, for each name on its own) or their mean (`mean`); both then stand in the details. rougeLsum compares sentence
     by sentence: `newline` takes each line for one, `punctuation` also cuts after .!? and 。！？. The tokenizer
-    `english` is rouge-score's own, which sees nothing but a-z and 0-9; `unicode` knows the words of every script.
+    `english` is rouge-score's own, which sees nothing but a-z and 0-9 (a warning is logged where references are written
+    in other letters); `unicode` knows the words of every script.
     """
+
+    of_summaries = True
 
     def __init__(
         self,
@@ -37,32 +44,44 @@ class Rouge(Metric):
         if stemmer and tokenizer == "unicode":
             raise ValueError("metrics.rouge.stemmer: it is for English and needs tokenizer: english")
         from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer
 
         self.names = tuple(types)
         self.stemmer, self.tokenizer, self.references, self.sentences = stemmer, tokenizer, references, sentences
-        words = UnicodeWords() if tokenizer == "unicode" else None
-        self.scorer = RougeScorer(list(types), use_stemmer=stemmer, tokenizer=words)
-
-    def score(self, hypotheses: Sequence[str], references: References) -> dict[str, Score]:
-        """Mean F1 under each name, with mean precision and recall."""
-        table = self._table(hypotheses, references)
-        signature = self.signature(references)
-        several = any(len(texts) > 1 for texts in references)
-        scores = {}
-        for name, best, mean in zip(self.names, *table.mean(axis=0), strict=True):
-            precision, recall, f1 = best if self.references == "max" else mean
-            both = {"max": float(best[2]), "mean": float(mean[2])} if several else {}
-            details = {"precision": float(precision), "recall": float(recall), **both}
-            scores[name] = Score(float(f1), signature, details=details)
-        return scores
+        words = UnicodeWords() if tokenizer == "unicode" else DefaultTokenizer(stemmer)
+        self.scorer = RougeScorer(list(types), tokenizer=Remembered(words.tokenize))
+        self.letters_checked = tokenizer == "unicode"
 
     def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
-        """Each document's F1 under each name."""
-        return self._table(hypotheses, references)[:, 0 if self.references == "max" else 1, :, 2]
+        """Each document's precision, recall and F1, 0 to 100, under each name: with its best reference, then the means
+        over its references; 6 numbers a name."""
+        check_fit(hypotheses, references)
+        self._check_letters(references)
+        rows = []
+        for hypothesis, texts in zip(hypotheses, references, strict=True):
+            found = np.array([self._pair(hypothesis, text) for text in texts])  # [reference, name, 3]
+            best = found[found[:, :, 2].argmax(axis=0), np.arange(len(self.names))]
+            rows.append(np.stack([best, found.mean(axis=0)]).ravel())
+        return 100.0 * np.array(rows)
 
-    def values(self, total: NDArray[np.float64], sentences: int) -> dict[str, float]:
-        """Means of F1."""
-        return dict(zip(self.names, (total / sentences).tolist(), strict=True))
+    def figures(self, total: NDArray[np.float64], sentences: int) -> dict[str, dict[str, float]]:
+        """Mean F1 under each name, mean precision and recall, and the F1 of both ways with several references."""
+        both = (total / sentences).reshape(2, len(self.names), 3).tolist()
+        found = {}
+        for name, best, mean in zip(self.names, *both, strict=True):
+            precision, recall, f1 = best if self.references == "max" else mean
+            found[name] = {"score": f1, "precision": precision, "recall": recall, "max": best[2], "mean": mean[2]}
+        return found
+
+    def scores(self, rows: NDArray[np.float64], references: References) -> dict[str, Score]:
+        """Mean F1 under each name; `max` and `mean` are among the details where a document has several references."""
+        found = super().scores(rows, references)
+        if any(len(texts) > 1 for texts in references):
+            return found
+        kept = ("precision", "recall")
+        return {
+            name: replace(score, details={key: score.details[key] for key in kept}) for name, score in found.items()
+        }
 
     def signature(self, references: References) -> str:
         """Every setting, and rouge-score's version."""
@@ -71,15 +90,14 @@ class Rouge(Metric):
             f"|stem:{'yes' if self.stemmer else 'no'}|sents:{self.sentences}|rouge-score:{version('rouge-score')}"
         )
 
-    def _table(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
-        """[document, (best reference, mean over references), name, (precision, recall, F1)], from 0 to 100."""
-        check_fit(hypotheses, references)
-        rows = []
-        for hypothesis, texts in zip(hypotheses, references, strict=True):
-            figures = np.array([self._pair(hypothesis, text) for text in texts])  # [reference, name, 3]
-            best = figures[figures[:, :, 2].argmax(axis=0), np.arange(len(self.names))]
-            rows.append([best, figures.mean(axis=0)])
-        return 100.0 * np.array(rows)
+    def _check_letters(self, references: References) -> None:
+        """Warn, the first time, of references that the tokenizer `english` drops, so that all scores are near 0."""
+        if not self.letters_checked and mostly_beyond_a_to_z(text for texts in references for text in texts):
+            log.warning(
+                "most letters of the references are outside a-z, all that tokenizer: english sees, and ROUGE leaves "
+                "them out: set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false"
+            )
+        self.letters_checked = True
 
     def _pair(self, hypothesis: str, reference: str) -> list[Any]:
         if self.sentences == "punctuation":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.metrics.base import Metric, References, Score, check_fit, count_references
+from seq2seq.metrics.base import Metric, References, check_fit, count_references
 
 
 class SacreMetric(Metric):
@@ -15,13 +15,6 @@ class SacreMetric(Metric):
     def __init__(self, name: str, metric: Any) -> None:
         self.names = (name,)
         self.metric = metric
-
-    def score(self, hypotheses: Sequence[str], references: References) -> dict[str, Score]:
-        """The corpus score and sacreBLEU's signature for it."""
-        check_fit(hypotheses, references)
-        score = self.metric.corpus_score(list(hypotheses), streams(references))
-        details = self.details(score)
-        return {self.names[0]: Score(score.score, str(self.metric.get_signature()), details=details)}
 
     def details(self, score: Any) -> dict[str, float]:
         """Further numbers that a sacreBLEU score holds."""
@@ -33,9 +26,10 @@ class SacreMetric(Metric):
         rows = self.metric._extract_corpus_statistics(list(hypotheses), streams(references))
         return np.array(rows, dtype=np.float64)
 
-    def values(self, total: NDArray[np.float64], sentences: int) -> dict[str, float]:
-        """The corpus score that follows from summed counts."""
-        return {self.names[0]: self.metric._compute_score_from_stats(total.tolist()).score}
+    def figures(self, total: NDArray[np.float64], sentences: int) -> dict[str, dict[str, float]]:
+        """The corpus score that follows from summed counts, and what it holds beside."""
+        score = self.metric._compute_score_from_stats(total.tolist())
+        return {self.names[0]: {"score": score.score, **self.details(score)}}
 
     def signature(self, references: References) -> str:
         """As sacreBLEU writes it."""

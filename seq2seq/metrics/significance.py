@@ -4,14 +4,14 @@ Sentences are drawn with replacement, and the score is computed anew from the su
 seed the draws, the intervals and the p-values are those of sacreBLEU's own test, which keeps all draws in memory.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seq2seq.metrics.base import Metric, References
+from seq2seq.metrics.base import Metric, References, Score
 
 SAMPLES, SEED = 1000, 12345  # sacreBLEU's own
 
@@ -48,14 +48,30 @@ def bootstrap(
 
     Raises ValueError if hypotheses and references do not fit together, or for fewer than 40 samples.
     """
+    rows = metric.statistics(hypotheses, references)
+    scores = add_intervals(metric, metric.scores(rows, references), rows, samples=samples, seed=seed)
+    return {name: (score.low, score.high) for name, score in scores.items() if score.low is not None is not score.high}
+
+
+def add_intervals(
+    metric: Metric,
+    scores: Mapping[str, Score],
+    rows: NDArray[np.float64],
+    *,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> dict[str, Score]:
+    """The metric's scores of these rows of statistics, with the intervals of `bootstrap`, and those of the details."""
     _check_samples(samples)
-    drawn = _resampled(metric, metric.statistics(hypotheses, references), samples, seed)
-    outside = samples // 40
-    intervals = {}
-    for name, values in drawn.items():
-        ordered = np.sort(values)
-        intervals[name] = (float(ordered[outside]), float(ordered[-1 - outside]))
-    return intervals
+    drawn = list(_redrawn(metric, rows, samples, seed))
+    found = {}
+    for name, score in scores.items():
+        keys = ["score", *score.details]
+        ordered = np.sort([[figures[name][key] for key in keys] for figures in drawn], axis=0)
+        (low, high), *others = ordered[[samples // 40, -1 - samples // 40]].T.tolist()
+        intervals = dict(zip(score.details, map(tuple, others), strict=True))
+        found[name] = replace(score, low=low, high=high, intervals=intervals)
+    return found
 
 
 def compare(
@@ -72,19 +88,31 @@ def compare(
     Both systems are redrawn alike. The p-value is the share of draws whose difference, in size, exceeds the mean of
     all drawn ones by more than the real difference. Raises ValueError as `bootstrap` does.
     """
-    _check_samples(samples)
     ours, theirs = metric.statistics(hypotheses, references), metric.statistics(baseline, references)
+    return compare_rows(metric, ours, theirs, metric.signature(references), samples=samples, seed=seed)
+
+
+def compare_rows(
+    metric: Metric,
+    ours: NDArray[np.float64],
+    theirs: NDArray[np.float64],
+    signature: str,
+    *,
+    samples: int = SAMPLES,
+    seed: int = SEED,
+) -> dict[str, Comparison]:
+    """`compare`, from the statistics of both systems, whose signature both share."""
+    _check_samples(samples)
     values, others = (metric.values(rows.sum(axis=0), len(rows)) for rows in (ours, theirs))
     drawn, drawn_others = (_resampled(metric, rows, samples, seed) for rows in (ours, theirs))
-    signature = f"{metric.signature(references)}|bs:{samples}|seed:{seed}"
-    same = list(hypotheses) == list(baseline)
+    same = np.array_equal(ours, theirs)
     return {
         name: Comparison(
             value=values[name],
             baseline=others[name],
             # The formula below would call a system significantly different from itself.
             p_value=1.0 if same else _p_value(drawn[name] - drawn_others[name], values[name] - others[name]),
-            signature=signature,
+            signature=f"{signature}|bs:{samples}|seed:{seed}",
         )
         for name in metric.names
     }
@@ -106,9 +134,16 @@ def _resampled(
     metric: Metric, statistics: NDArray[np.float64], samples: int, seed: int
 ) -> dict[str, NDArray[np.float64]]:
     """Each score, `samples` times, over sentences drawn with replacement."""
+    drawn = list(_redrawn(metric, statistics, samples, seed))
+    return {name: np.array([figures[name]["score"] for figures in drawn]) for name in metric.names}
+
+
+def _redrawn(
+    metric: Metric, statistics: NDArray[np.float64], samples: int, seed: int
+) -> Iterator[dict[str, dict[str, float]]]:
     sentences = len(statistics)
-    scores = [metric.values(counts @ statistics, sentences) for counts in _draws(sentences, samples, seed)]
-    return {name: np.array([score[name] for score in scores]) for name in metric.names}
+    for counts in _draws(sentences, samples, seed):
+        yield metric.figures(counts @ statistics, sentences)
 
 
 def _draws(sentences: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 # Scripts written without spaces: each character counts as a word.
 _ALONE = (
@@ -17,16 +19,22 @@ _ALONE = (
     (0xF900, 0xFAFF),  # Han
     (0x20000, 0x3FFFF),  # Han
 )
+_ZERO_WIDTH_SPACE = 0x200B  # the one format character that parts words
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.")  # a name follows, not a sentence
+_NO_TITLE = "".join(rf"(?<!\b{re.escape(title)})" for title in TITLES)
+_SENTENCE_END = re.compile(rf"(?<=[.!?।॥؟۔]){_NO_TITLE}\s+|(?<=[。！？｡])")
 
 
 class _Spacing(dict[int, str]):
-    """How each character stands among words: letters, digits and marks as they are, the rest as a space."""
+    """How each character stands among words: letters, digits and marks as they are, format characters (the joiners of
+    Devanagari and Arabic, soft hyphens) not at all, the rest as a space."""
 
     def __missing__(self, code: int) -> str:
-        character = chr(code)
-        if unicodedata.category(character)[0] not in "LNM":
+        character, category = chr(code), unicodedata.category(chr(code))
+        if category == "Cf" and code != _ZERO_WIDTH_SPACE:
+            spaced = ""
+        elif category[0] not in "LNM":
             spaced = " "
         elif any(first <= code <= last for first, last in _ALONE):
             spaced = f" {character} "
@@ -47,6 +55,26 @@ class UnicodeWords:
         return unicodedata.normalize("NFKC", text).lower().translate(_SPACING).split()
 
 
+class Remembered:
+    """A tokenizer that keeps what it made of the last texts: several systems are scored against the same references,
+    and stemming takes most of the time."""
+
+    def __init__(self, tokenize: Callable[[str], list[str]]) -> None:
+        self.tokenize = lru_cache(maxsize=1 << 14)(tokenize)
+
+
+def mostly_beyond_a_to_z(texts: Iterable[str]) -> bool:
+    """Whether more than half of the letters are others than a-z, whatever their case; no letters at all are fewer."""
+    letters = [letter for text in texts for letter in text.lower() if letter.isalpha()]
+    return 2 * sum("a" <= letter <= "z" for letter in letters) < len(letters)
+
+
 def sentence_a_line(text: str) -> str:
-    """`text` with a newline after each sentence that ends in one of .!? and a space, or in one of 。！？."""
+    """`text` with a newline after each sentence: where .!? (or Devanagari's and Arabic's own marks) and a space end it,
+    but for titles (Mr. Smith), or 。！？ without one."""
     return _SENTENCE_END.sub("\n", text)
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of `text`, stripped. Each line is at least one: in a dialogue, a speaker's turn."""
+    return [stripped for line in sentence_a_line(text).split("\n") if (stripped := line.strip())]

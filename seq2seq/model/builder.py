@@ -38,6 +38,8 @@ def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int
         "generator",
         settings.generator,
         feature_dim=_target(settings.decoder).feature_dim(**settings.decoder.arguments),
+        context_dim=decoder.context_dim,
+        input_dim=decoder.embedding.width,
         vocab_size=target_vocab,
         table=None if settings.tie == "none" else target_table,
     )

@@ -13,7 +13,7 @@ def problems(settings: TrainSettings) -> list[str]:
 
 
 def _unmet_needs(settings: TrainSettings) -> list[str]:
-    groups = ("encoder", "pooling", "attention", "decoder", "generator")
+    groups = ("encoder", "pooling", "attention", "decoder", "generator", "search")
     parts = {group: getattr(settings, group) for group in groups}
     given: set[Capability] = set()
     for part in parts.values():
@@ -23,8 +23,15 @@ def _unmet_needs(settings: TrainSettings) -> list[str]:
     lines = []
     for group, part in parts.items():
         missing = _target(part).needs(**part.arguments) - given
-        lines += [f"{group}={part.name}{_beside(group, need, settings)}: it needs {need.value}" for need in missing]
+        lines += [f"{_named(group, part)}{_beside(group, need, settings)}: it needs {need.value}" for need in missing]
     return lines
+
+
+def _named(group: str, part: Part) -> str:
+    """The choice as typed; of a search the one key that reads weights, for searches need nothing else."""
+    if group == "search":
+        return f"search.coverage_penalty={part.arguments['coverage_penalty']}"
+    return f"{group}={part.name}"
 
 
 def _beside(group: str, need: Capability, settings: TrainSettings) -> str:

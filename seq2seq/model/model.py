@@ -1,7 +1,6 @@
 """The model: an encoder's memory, pooled or whole, a decoder that attends to it, a generator of tokens."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,7 +10,7 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
 from seq2seq.pooling.base import Pooling
-from seq2seq.types import Batch, Decoded, Memory
+from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,14 @@ class TokenLoss:
     penalty: Float[Tensor, ""] | None = None
 
 
+@dataclass(frozen=True)
+class ModelState(State):
+    """The decoder's state, and the source ids that the memory's states stand for, None after pooling."""
+
+    decoder: State = hypothesis_part()
+    tokens: Int[Tensor, "B S"] | None = source_part()
+
+
 class Model(nn.Module):
     """log p(target | source). Training enters through `forward`, search through `encode`, `start` and `step`."""
 
@@ -39,31 +46,37 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch, smoothing: float = 0.0) -> TokenLoss:
         """The loss of a batch, its targets given (teacher forcing)."""
-        decoded = self.decode(batch)
-        loss, nll = self.generator.loss(decoded, batch.target_out, batch.target_mask, smoothing)
-        return TokenLoss(loss, nll, batch.target_mask.sum(), _penalty(decoded, batch.target_mask))
-
-    def decode(self, batch: Batch, need_weights: bool = False) -> Decoded:
-        """Features, and attention weights on request, at every position of the given targets."""
         memory = self.encode(batch.source, batch.source_mask)
-        return self.decoder(batch.target_in, self.start(memory), need_weights)
-
-    def log_probs(self, batch: Batch) -> Float[Tensor, "B T V"]:
-        """Log-probabilities of every token at every position of the given targets."""
-        return self.generator.log_probs(self.decode(batch))
+        decoded = self.decode(batch.target_in, memory)
+        loss, nll = self.generator.loss(decoded, memory.tokens, batch.target_out, batch.target_mask, smoothing)
+        return TokenLoss(loss, nll, batch.target_mask.sum(), _penalty(decoded, batch.target_mask))
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Read the source, and shorten what is remembered of it where the pooling does."""
         return self.pooling(self.encoder(source, mask))
 
-    def start(self, memory: Memory) -> Any:
-        """The decoder's state before the first token."""
-        return self.decoder.start(memory)
+    def decode(self, target_in: Int[Tensor, "B T"], memory: Memory, weights: Weights = Weights.NONE) -> Decoded:
+        """Features at every position of the given targets, with the attention weights of these layers at least."""
+        return self.decoder(target_in, self.decoder.start(memory), max(weights, self.generator.weights))
 
-    def step(self, tokens: Int[Tensor, "B K"], state: Any) -> tuple[Float[Tensor, "B K V"], Any]:
-        """Log-probabilities of the token after `tokens`, for each hypothesis, and the state that holds them."""
-        decoded, state = self.decoder.step(tokens, state)
-        return self.generator.log_probs(decoded), state
+    def log_probs(self, batch: Batch) -> Float[Tensor, "B T V"]:
+        """Log-probabilities of every token at every position of the given targets."""
+        memory = self.encode(batch.source, batch.source_mask)
+        return self.generator.log_probs(self.decode(batch.target_in, memory), memory.tokens)
+
+    def start(self, memory: Memory) -> ModelState:
+        """The state before the first token."""
+        return ModelState(self.decoder.start(memory), memory.tokens)
+
+    def step(
+        self, tokens: Int[Tensor, "B K"], state: ModelState, need_weights: bool = False
+    ) -> tuple[Float[Tensor, "B K V"], Float[Tensor, "B K S"] | None, ModelState]:
+        """Log-probabilities of the token after `tokens`, for each hypothesis; on request the weights by which the last
+        layer that attends read the memory, the mean over its heads; and the state that holds the tokens."""
+        wanted = max(Weights.LAST if need_weights else Weights.NONE, self.generator.weights)
+        decoded, decoder = self.decoder.step(tokens, state.decoder, wanted)
+        log_probs = self.generator.log_probs(decoded, state.tokens)
+        return log_probs, decoded.weights if need_weights else None, replace(state, decoder=decoder)
 
 
 def _penalty(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:

@@ -1,14 +1,15 @@
-"""What every search offers, and the rules they share: length limits and forbidden tokens."""
+"""What every search offers, and the keys they share."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from seq2seq.model.model import Model
-from seq2seq.types import BOS, EOS, PAD, Component
+from seq2seq.search.constraints import Constraints
+from seq2seq.types import BOS, PAD, Component
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,41 +22,60 @@ class Hypothesis:
 
 
 class Search(Component, ABC):
-    """Finds likely targets. `max_length` counts tokens with the end symbol; so does `max_length_ratio`, times the
-    source's length, plus 10. The last allowed token is the end symbol, so every hypothesis ends."""
+    """Finds likely targets of `min_length` to `max_length` tokens, the end symbol counted.
 
-    def __init__(self, *, max_length: int, max_length_ratio: float) -> None:
+    A target has at most `max_length_ratio` times the source's tokens, plus 10, unless `min_length` asks for more. The
+    last allowed token is the end symbol, so every hypothesis ends. With `no_repeat_ngram` = n > 0 no n token ids in a
+    row come twice; a hypothesis that could only go on by repeating itself ends, be it before `min_length`.
+    """
+
+    def __init__(
+        self, *, max_length: int, max_length_ratio: float, min_length: int = 0, no_repeat_ngram: int = 0
+    ) -> None:
+        problems = []
         if max_length < 1:
-            raise ValueError(f"search.max_length: expected 1 or more, got {max_length}")
+            problems.append(f"search.max_length: expected 1 or more, got {max_length}")
         if max_length_ratio < 0:
-            raise ValueError(f"search.max_length_ratio: expected 0 or more, got {max_length_ratio}")
+            problems.append(f"search.max_length_ratio: expected 0 or more, got {max_length_ratio}")
+        if not 0 <= min_length <= max(max_length, 0):
+            problems.append(f"search.min_length: expected 0 to search.max_length={max_length}, got {min_length}")
+        if no_repeat_ngram < 0:
+            problems.append(f"search.no_repeat_ngram: expected 0 (off) or more, got {no_repeat_ngram}")
+        if problems:
+            raise ValueError("\n".join(problems))
         self.max_length = max_length
         self.max_length_ratio = max_length_ratio
+        self.min_length = min_length
+        self.no_repeat_ngram = no_repeat_ngram
+
+    @property
+    @abstractmethod
+    def most(self) -> int:
+        """The most hypotheses that a sentence gets."""
 
     @abstractmethod
-    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
-        """The hypotheses of each sentence, best first. The model must be in eval mode, without gradients."""
+    def __call__(
+        self,
+        model: Model,
+        source: Int[Tensor, "B S"],
+        mask: Bool[Tensor, "B S"],
+        prefix: Int[Tensor, "B P"] | None = None,
+    ) -> list[list[Hypothesis]]:
+        """The hypotheses of each sentence, best first. The model must be in eval mode, without gradients.
 
-    def limits(self, mask: Bool[Tensor, "B S"]) -> Int[Tensor, " B"]:
-        """The most tokens, the end symbol counted, each sentence may have."""
+        Targets begin with the tokens of `prefix`, PAD behind them. It is written whole, whatever the limits and the
+        n-grams in it, and is part of the hypotheses and their scores.
+        """
+
+    def constraints(self, mask: Bool[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None) -> Constraints:
+        """The rules for these sources."""
         by_ratio = (mask.sum(1) * self.max_length_ratio).long() + 10
-        return by_ratio.clamp(max=self.max_length)
+        limits = by_ratio.clamp(self.min_length, self.max_length)
+        if prefix is not None:
+            limits = limits.maximum((prefix != PAD).sum(1) + 1)
+        return Constraints(limits, prefix, self.min_length, self.no_repeat_ngram)
 
 
 def first_tokens(sentences: int, device: torch.device) -> Int[Tensor, "B 1"]:
     """The symbol every target begins after."""
     return torch.full((sentences, 1), BOS, device=device)
-
-
-def restrict(log_probs: Float[Tensor, "B K V"], at_limit: Bool[Tensor, " B"]) -> Float[Tensor, "B K V"]:
-    """-inf for what may not come next: padding, a second start, and all but the end at a sentence's last position.
-
-    What remains keeps the model's own log-probability: nothing is normalised anew.
-    """
-    log_probs[..., PAD] = float("-inf")
-    log_probs[..., BOS] = float("-inf")
-    if at_limit.any():
-        end = log_probs[..., EOS].clone()
-        log_probs.masked_fill_(at_limit[:, None, None], float("-inf"))
-        log_probs[..., EOS] = end
-    return log_probs

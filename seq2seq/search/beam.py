@@ -1,4 +1,5 @@
-"""Beam search with length normalisation: Wu et al. (2016), arXiv:1609.08144, section 7, with |y|^a for the penalty."""
+"""Beam search with length normalisation and coverage penalty: Wu et al. (2016), arXiv:1609.08144, section 7, with
+|y|^a for the length penalty."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,85 +9,155 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.model import Model
-from seq2seq.search.base import Hypothesis, Search, first_tokens, restrict
-from seq2seq.types import EOS, State, hypothesis_part, select_parents, source_part
+from seq2seq.search.base import Hypothesis, Search, first_tokens
+from seq2seq.search.constraints import NEVER, Constraints
+from seq2seq.types import EOS, Capability, Memory, State, hypothesis_part, select_parents, source_part
 
-NEVER = float("-inf")
+UNSEEN = 1e-6  # the least weight a source position counts with: sparse attention may leave one without any
 
 
 @dataclass(frozen=True)
 class Beams(State):
-    """The hypotheses still growing, and the best that ended: one row a sentence of the batch."""
+    """The hypotheses still growing, and the best that ended: one row a sentence of the batch.
+
+    `coverage` sums up the weight each source position got, from 1 for padding; None where nothing is scored by it.
+    """
 
     tokens: Int[Tensor, "B K t"] = hypothesis_part()
     log_probs: Float[Tensor, "B K"] = hypothesis_part()
+    coverage: Float[Tensor, "B K S"] | None = hypothesis_part()
     ended_tokens: Int[Tensor, "B N L"] = source_part()
     ended_log_probs: Float[Tensor, "B N"] = source_part()
     ended_scores: Float[Tensor, "B N"] = source_part()
-    limits: Int[Tensor, " B"] = source_part()
+    rules: Constraints = source_part()
     row: Int[Tensor, " B"] = source_part()
+
+    @property
+    def width(self) -> int:
+        """How many ended hypotheses are wanted, and the most that grow at a time."""
+        return self.ended_scores.shape[1]
+
+    @property
+    def done(self) -> Bool[Tensor, " B"]:
+        """Sentences with as many ended hypotheses as are wanted, or with none that could grow on."""
+        return (self.ended_scores > NEVER).all(1) | (self.log_probs == NEVER).all(1)
+
+    def attending(self, weights: Float[Tensor, "B K S"] | None) -> "Beams":
+        """The beams after one more step of attention."""
+        if self.coverage is None:
+            return self
+        assert weights is not None
+        return replace(self, coverage=self.coverage + weights)
 
 
 class BeamSearch(Search):
     """Keep the `beam_size` likeliest hypotheses; a sentence is done when that many have ended.
 
-    Ended hypotheses are ranked by log p / |y|^length_penalty, the end symbol counted. Done sentences leave the batch.
+    Hypotheses grow by log p alone. Those that end are ranked, among each other and at last, by
+
+        log p / |y|^length_penalty + coverage_penalty * sum over s of log(min(weight of s over all steps, 1))
+
+    where |y| and the steps count the end symbol, and s runs over the real positions of the memory (equation 14; less
+    than UNSEEN counts as UNSEEN). The weights are those of the last layer that attends, the mean over its heads. Done
+    sentences leave the batch.
     """
 
-    def __init__(self, *, beam_size: int, length_penalty: float, max_length: int, max_length_ratio: float) -> None:
+    roots = 1  # hypotheses before the first token
+
+    def __init__(
+        self,
+        *,
+        beam_size: int,
+        length_penalty: float,
+        max_length: int,
+        max_length_ratio: float,
+        coverage_penalty: float = 0.0,
+        min_length: int = 0,
+        no_repeat_ngram: int = 0,
+    ) -> None:
         if beam_size < 1:
             raise ValueError(f"search.beam_size must be at least 1, not {beam_size}")
-        super().__init__(max_length=max_length, max_length_ratio=max_length_ratio)
+        if coverage_penalty < 0:
+            raise ValueError(f"search.coverage_penalty: expected 0 (off) or more, got {coverage_penalty}")
+        super().__init__(
+            max_length=max_length,
+            max_length_ratio=max_length_ratio,
+            min_length=min_length,
+            no_repeat_ngram=no_repeat_ngram,
+        )
         self.beam_size = beam_size
         self.length_penalty = length_penalty
+        self.coverage_penalty = coverage_penalty
 
-    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
+    @classmethod
+    def needs(cls, **arguments: Any) -> frozenset[Capability]:
+        """Weights, where hypotheses are scored by what they cover."""
+        return frozenset({Capability.WEIGHTS}) if arguments.get("coverage_penalty") else frozenset()
+
+    @property
+    def most(self) -> int:
+        """As many as the beam is wide."""
+        return self.beam_size
+
+    def __call__(
+        self,
+        model: Model,
+        source: Int[Tensor, "B S"],
+        mask: Bool[Tensor, "B S"],
+        prefix: Int[Tensor, "B P"] | None = None,
+    ) -> list[list[Hypothesis]]:
         """The `beam_size` best of each sentence, best first."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
-        state = model.start(model.encode(source, mask))
-        beams = self._start(mask)
+        memory = model.encode(source, mask)
+        beams = self._start(memory, self.constraints(mask, prefix))
+        state = model.start(memory).advance(torch.zeros_like(beams.tokens[..., 0]))
         while len(beams.row):
-            log_probs, state = model.step(beams.tokens[..., -1], state)
-            at_limit = beams.tokens.shape[-1] >= beams.limits
-            beams, parents = self._grow(beams, restrict(log_probs, at_limit))
-            done = (beams.ended_scores > NEVER).all(1) | at_limit
-            beams, state, parents = self._release(beams, state, parents, done, results)
+            log_probs, weights, state = model.step(beams.tokens[..., -1], state, self.coverage_penalty > 0)
+            last = beams.rules.at_limit(beams.tokens)
+            beams, parents = self._grow(beams.attending(weights), beams.rules.restrict(log_probs, beams.tokens))
+            beams, state, parents = self._release(beams, state, parents, beams.done | last, results)
             state = state.advance(parents)
         return results
 
-    def _start(self, mask: Bool[Tensor, "B S"]) -> Beams:
-        sentences, device = len(mask), mask.device
-        limits = self.limits(mask)
+    def _start(self, memory: Memory, rules: Constraints) -> Beams:
+        sentences, device = len(memory.mask), memory.mask.device
         nothing = torch.full((sentences, self.beam_size), NEVER, dtype=torch.float64, device=device)
+        unread = (~memory.mask).double().unsqueeze(1).expand(-1, self.roots, -1)
         return Beams(
-            tokens=first_tokens(sentences, device).unsqueeze(1),
-            log_probs=torch.zeros(sentences, 1, dtype=torch.float64, device=device),
-            ended_tokens=torch.full((sentences, self.beam_size, int(limits.max())), EOS, device=device),
+            tokens=first_tokens(sentences, device).unsqueeze(1).expand(-1, self.roots, -1),
+            log_probs=torch.zeros(sentences, self.roots, dtype=torch.float64, device=device),
+            coverage=unread if self.coverage_penalty else None,
+            ended_tokens=torch.full((sentences, self.beam_size, int(rules.limits.max())), EOS, device=device),
             ended_log_probs=nothing,
             ended_scores=nothing,
-            limits=limits,
+            rules=rules,
             row=torch.arange(sentences, device=device),
         )
 
-    def _grow(self, beams: Beams, log_probs: Float[Tensor, "B J V"]) -> tuple[Beams, Int[Tensor, "B K"]]:
-        """One more token each: hypotheses that end join the ended ones, the best others grow on.
+    def _grow(
+        self, beams: Beams, log_probs: Float[Tensor, "B J V"], toll: Float[Tensor, "B V"] | None = None
+    ) -> tuple[Beams, Int[Tensor, "B K"]]:
+        """One more token each: hypotheses that end join the ended ones, the best others grow on. A `toll` on tokens
+        has a say in which candidates are the best, and none in what they score.
 
-        Twice `beam_size` candidates always hold `beam_size` that do not end, for each hypothesis ends in one way.
+        Twice as many candidates as may grow always hold enough that do not end, for each hypothesis ends in one way.
         """
-        vocab = log_probs.shape[-1]
-        count = 2 * self.beam_size
+        count = 2 * beams.width
         # Each hypothesis' own best first: a narrow selection from few candidates instead of a wide one from all.
-        best, tokens = log_probs.topk(min(count, vocab), -1)
-        totals = (beams.log_probs.unsqueeze(-1) + best).flatten(1)
-        totals, index = totals.topk(min(count, totals.shape[1]), -1)
+        paid = log_probs if toll is None else log_probs - toll.unsqueeze(1)
+        best, tokens = paid.topk(min(count, paid.shape[-1]), -1)
+        ranks = (beams.log_probs.unsqueeze(-1) + best).flatten(1)
+        ranks, index = ranks.topk(min(count, ranks.shape[1]), -1)
         parents = index // best.shape[-1]
         tokens = tokens.flatten(1).gather(1, index)
+        totals = ranks if toll is None else ranks + toll.gather(1, tokens)
         ends = tokens == EOS
         beams = self._collect(beams, parents, totals, ends)
-        order = torch.where(ends, NEVER, totals).topk(min(self.beam_size, totals.shape[1]), -1).indices
+        order = torch.where(ends, NEVER, ranks).topk(min(beams.width, ranks.shape[1]), -1).indices
         parents, tokens, totals = (part.gather(1, order) for part in (parents, tokens, totals.masked_fill(ends, NEVER)))
         grown = torch.cat((select_parents(beams.tokens, parents), tokens.unsqueeze(-1)), -1)
-        return replace(beams, tokens=grown, log_probs=totals), parents
+        coverage = None if beams.coverage is None else select_parents(beams.coverage, parents)
+        return replace(beams, tokens=grown, log_probs=totals, coverage=coverage), parents
 
     def _collect(
         self,
@@ -95,14 +166,18 @@ class BeamSearch(Search):
         totals: Float[Tensor, "B c"],
         ends: Bool[Tensor, "B c"],
     ) -> Beams:
-        """Merge candidates that end, from among the first `beam_size`, with those that ended before."""
+        """Merge candidates that end, from among the first that could grow, with those that ended before."""
         fresh = ends & (totals > NEVER)
-        fresh[:, self.beam_size :] = False
+        fresh[:, beams.width :] = False
         if not fresh.any():
             return beams
         length = beams.tokens.shape[-1]  # the start symbol is not counted, the end symbol is
-        scores = torch.where(fresh, totals / length**self.length_penalty, NEVER)
-        all_scores, order = torch.cat((beams.ended_scores, scores), 1).topk(self.beam_size, -1)
+        scores = totals / length**self.length_penalty
+        if beams.coverage is not None:
+            covered = beams.coverage.clamp(UNSEEN, 1.0).log().sum(-1)
+            scores = scores + self.coverage_penalty * covered.gather(1, parents)
+        scores = scores.where(fresh, NEVER)
+        all_scores, order = torch.cat((beams.ended_scores, scores), 1).topk(beams.width, -1)
         tokens = select_parents(beams.tokens[..., 1:], parents)
         padding = torch.full((*tokens.shape[:2], beams.ended_tokens.shape[-1] - tokens.shape[-1]), EOS)
         tokens = torch.cat((tokens, padding.to(tokens)), -1)

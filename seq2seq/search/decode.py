@@ -1,13 +1,17 @@
 """Decode many sentences: batched by length, answered in order. Validation, evaluation and translation all come here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis, Search
+from seq2seq.types import EOS, PAD
 
 
 def decode(
@@ -17,28 +21,45 @@ def decode(
     *,
     device: torch.device,
     tokens_per_batch: int,
+    prefixes: Sequence[Sequence[int]] | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """Hypotheses, best first, of each sentence (token ids without the end symbol), in the order given.
 
-    A batch holds at most `tokens_per_batch` source positions, beams not counted. A sentence without tokens has one
-    empty hypothesis. `on_batch` hears how many sentences each batch held. The model
-    is put in eval mode for the time being.
+    `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. A batch
+    holds at most `tokens_per_batch` source positions, beams not counted. A sentence with neither tokens nor a prefix
+    has one empty hypothesis. `on_batch` hears how many sentences each batch held. The model is put in eval mode for
+    the time being.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
-    full = np.array([i for i, sentence in enumerate(sentences) if len(sentence)], dtype=np.int64)
+    begun = prefixes or [[]] * len(sentences)
+    full = np.array([i for i, sentence in enumerate(sentences) if len(sentence) or len(begun[i])], dtype=np.int64)
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
+    with evaluating(model):
+        for rows in by_length(lengths, tokens_per_batch):
+            source, mask = collate_sources([sentences[i] for i in full[rows]])
+            prefix = None if prefixes is None else _collate_prefixes([begun[i] for i in full[rows]]).to(device)
+            found = search(model, source.to(device), mask.to(device), prefix)
+            for i, hypotheses in zip(full[rows], found, strict=True):
+                results[i] = hypotheses
+            if on_batch is not None:
+                on_batch(len(rows))
+    return results
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """The model in eval mode, without gradients, for the time being."""
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for rows in by_length(lengths, tokens_per_batch):
-                source, mask = collate_sources([sentences[i] for i in full[rows]])
-                found = search(model, source.to(device), mask.to(device))
-                for i, hypotheses in zip(full[rows], found, strict=True):
-                    results[i] = hypotheses
-                if on_batch is not None:
-                    on_batch(len(rows))
+            yield
     finally:
         model.train(training)
-    return results
+
+
+def _collate_prefixes(prefixes: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:
+    """Padded, and without an end."""
+    ids, _ = collate_sources(prefixes)
+    return ids.masked_fill(ids == EOS, PAD)[:, :-1]

@@ -5,23 +5,34 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from seq2seq.model.model import Model
-from seq2seq.search.base import Hypothesis, Search, first_tokens, restrict
+from seq2seq.search.base import Hypothesis, Search, first_tokens
 from seq2seq.types import EOS
 
 
 class GreedySearch(Search):
     """One hypothesis a sentence; its score is its log-probability. Sentences that ended leave the batch."""
 
-    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
+    @property
+    def most(self) -> int:
+        """One."""
+        return 1
+
+    def __call__(
+        self,
+        model: Model,
+        source: Int[Tensor, "B S"],
+        mask: Bool[Tensor, "B S"],
+        prefix: Int[Tensor, "B P"] | None = None,
+    ) -> list[list[Hypothesis]]:
         """The greedy hypothesis of each sentence."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         state = model.start(model.encode(source, mask))
-        limits, row = self.limits(mask), torch.arange(len(source), device=source.device)
+        rules, row = self.constraints(mask, prefix), torch.arange(len(source), device=source.device)
         tokens = first_tokens(len(source), source.device)
         totals = torch.zeros(len(source), dtype=torch.float64, device=source.device)
         while len(row):
-            log_probs, state = model.step(tokens[:, -1:], state)
-            best, token = restrict(log_probs, tokens.shape[1] >= limits).squeeze(1).max(-1)
+            log_probs, _, state = model.step(tokens[:, -1:], state)
+            best, token = rules.restrict(log_probs, tokens.unsqueeze(1)).squeeze(1).max(-1)
             totals = totals + best
             tokens = torch.cat((tokens, token.unsqueeze(1)), 1)
             done = token == EOS
@@ -30,6 +41,6 @@ class GreedySearch(Search):
             for index, ids, total in zip(*found, strict=True):
                 results[index] = [Hypothesis(ids[1:-1], total, total)]
             growing = (~done).nonzero().squeeze(1)
-            tokens, totals, limits, row = (part.index_select(0, growing) for part in (tokens, totals, limits, row))
-            state = state.keep(growing)
+            tokens, totals, row = (part.index_select(0, growing) for part in (tokens, totals, row))
+            rules, state = rules.keep(growing), state.keep(growing)
         return results

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.model import Model
-from seq2seq.search.base import Hypothesis, Search, first_tokens, restrict
+from seq2seq.search.base import Hypothesis, Search, first_tokens
 from seq2seq.types import EOS
 
 
@@ -28,30 +28,48 @@ class SamplingSearch(Search):
         seed: int,
         max_length: int,
         max_length_ratio: float,
+        min_length: int = 0,
+        no_repeat_ngram: int = 0,
     ) -> None:
         if samples < 1 or temperature <= 0 or (top_k is not None and top_k < 1):
             raise ValueError("search needs samples >= 1, temperature > 0 and top_k >= 1 or null")
         if top_p is not None and not 0 < top_p <= 1:
             raise ValueError(f"search.top_p must lie in (0, 1] or be null, not {top_p}")
-        super().__init__(max_length=max_length, max_length_ratio=max_length_ratio)
+        super().__init__(
+            max_length=max_length,
+            max_length_ratio=max_length_ratio,
+            min_length=min_length,
+            no_repeat_ngram=no_repeat_ngram,
+        )
         self.samples = samples
         self.temperature = temperature
         self.top_k = top_k
         self.top_p = top_p
         self.seed = seed
 
-    def __call__(self, model: Model, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> list[list[Hypothesis]]:
+    @property
+    def most(self) -> int:
+        """As many as are drawn."""
+        return self.samples
+
+    def __call__(
+        self,
+        model: Model,
+        source: Int[Tensor, "B S"],
+        mask: Bool[Tensor, "B S"],
+        prefix: Int[Tensor, "B P"] | None = None,
+    ) -> list[list[Hypothesis]]:
         """`samples` hypotheses of each sentence, likeliest first."""
         random = torch.Generator(device=source.device).manual_seed(self.seed)
         state: Any = model.start(model.encode(source, mask))
         state = state.advance(torch.zeros(len(source), self.samples, dtype=torch.long, device=source.device))
-        limits, row = self.limits(mask), torch.arange(len(source), device=source.device)
+        rules, row = self.constraints(mask, prefix), torch.arange(len(source), device=source.device)
         tokens = first_tokens(len(source), source.device).unsqueeze(1).expand(-1, self.samples, 1)
         totals = torch.zeros(len(source), self.samples, dtype=torch.float64, device=source.device)
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         while len(row):
-            log_probs, state = model.step(tokens[..., -1], state)
-            log_probs = restrict(log_probs, tokens.shape[-1] >= limits)
+            log_probs, _, state = model.step(tokens[..., -1], state)
+            log_probs = rules.restrict(log_probs, tokens)
             ended = tokens[..., -1] == EOS
             drawn = torch.where(ended, EOS, self._draw(log_probs, random))
             totals = totals + log_probs.gather(-1, drawn.unsqueeze(-1)).squeeze(-1).masked_fill(ended, 0.0)
@@ -60,8 +78,8 @@ class SamplingSearch(Search):
             for index in done.nonzero().squeeze(1).tolist():
                 results[int(row[index])] = _hypotheses(tokens[index], totals[index])
             growing = (~done).nonzero().squeeze(1)
-            tokens, totals, limits, row = (part.index_select(0, growing) for part in (tokens, totals, limits, row))
-            state = state.keep(growing)
+            tokens, totals, row = (part.index_select(0, growing) for part in (tokens, totals, row))
+            rules, state = rules.keep(growing), state.keep(growing)
         return results
 
     def _draw(self, log_probs: Float[Tensor, "B K V"], random: torch.Generator) -> Int[Tensor, "B K"]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
 from seq2seq.training.device import Runtime
-from seq2seq.types import BOS, PAD, Attended
+from seq2seq.types import BOS, PAD, Attended, Weights
 
 END = "</s>"  # how figures show the end symbol
 
@@ -77,7 +77,7 @@ def _force(
     model.eval()
     with torch.inference_mode(), runtime.autocast():
         memory = model.encode(source, source_mask)
-        decoded = model.decoder(target_in, model.start(memory), need_weights=True)
+        decoded = model.decode(target_in, memory, Weights.ALL)
     model.train(training)
     slots, steps = memory.mask.sum(1).tolist(), target_mask.sum(1).tolist()
     layers = [weights.float().cpu() for weights in _weights(decoded.attended)]

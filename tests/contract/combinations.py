@@ -119,8 +119,8 @@ def legal_triples() -> list[Triple]:
 
 
 def legal_variations() -> list[Triple]:
-    """Each choice of the further groups, wherever it makes a difference: a normalizer and a pooling with every
-    attention, a position with every self-attention."""
+    """Each choice of the further groups, wherever it makes a difference: a normalizer, a pooling and a generator with
+    every attention, a position with every self-attention."""
     recurrent = tuple(RECURRENT[0].items())
     found = []
     for attention in choices("attention"):
@@ -129,7 +129,7 @@ def legal_variations() -> list[Triple]:
             continue  # none reads nothing: neither makes a difference
         headed = "heads" in choice("attention", attention).arguments
         decoder, options = ("transformer", ()) if headed else ("lstm", recurrent)
-        for group in ("normalizer", "pooling") if "normalizer" in target.wired else ("pooling",):
+        for group in ("pooling", "generator", "normalizer")[: 3 if "normalizer" in target.wired else 2]:
             found += [Triple("lstm", attention, decoder, options, ((group, name),)) for name in others(group)]
     for position in (composed().choices["position"], *others("position")):
         encoder = "lstm" if position == "none" else "transformer"  # a bag of tokens could not be turned around

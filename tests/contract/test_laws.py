@@ -7,7 +7,7 @@ from contract.combinations import Triple, choice, legal_triples, legal_variation
 from seq2seq.model.model import Model
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch
-from seq2seq.types import BOS, EOS, Batch
+from seq2seq.types import BOS, EOS, Batch, Weights
 
 TOLERANCE = 1e-9
 TRIPLES = [*legal_triples(), *legal_variations()]
@@ -21,7 +21,7 @@ def stepwise(model: Model, batch: Batch) -> torch.Tensor:
     state = model.start(model.encode(batch.source, batch.source_mask))
     steps = []
     for t in range(batch.target_in.shape[1]):
-        log_probs, state = model.step(batch.target_in[:, t : t + 1], state)
+        log_probs, _, state = model.step(batch.target_in[:, t : t + 1], state)
         steps.append(log_probs)
     return torch.cat(steps, 1)
 
@@ -86,9 +86,10 @@ def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> No
 @torch.no_grad()
 def test_weights_are_a_distribution_over_the_real_memory(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
-    mask = model.encode(batch.source, batch.source_mask).mask
-    plain = model.decode(batch)
-    decoded = model.decode(batch, need_weights=True)
+    memory = model.encode(batch.source, batch.source_mask)
+    mask = memory.mask
+    plain = model.decode(batch.target_in, memory)
+    decoded = model.decode(batch.target_in, memory, Weights.ALL)
     assert (decoded.features - plain.features).abs().max() < TOLERANCE
     for attended in decoded.attended:
         if triple.attention == "none":
@@ -118,8 +119,9 @@ def test_every_parameter_learns(triple: Triple) -> None:
 def test_requested_weights_carry_gradients(triple: Triple) -> None:
     if triple.attention == "none":
         pytest.skip("there are no weights")
-    model = triple.model()
-    weights = model.decode(some_batch(SOURCES, TARGETS), need_weights=True).attended[-1].weights
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    memory = model.encode(batch.source, batch.source_mask)
+    weights = model.decode(batch.target_in, memory, Weights.ALL).attended[-1].weights
     assert weights is not None
     weights.square().sum().backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.encoder.parameters())

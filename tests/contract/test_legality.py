@@ -1,10 +1,14 @@
 """What cannot work together is refused before anything is built, with the reason."""
 
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from contract.combinations import Triple, choice, choices, legal_triples, triples
+from contract.combinations import Triple, choice, choices, composed, legal_triples, triples
 
+from seq2seq.config import CONFIGS, compose, write_config
+from seq2seq.config.problems import Mistakes
 from seq2seq.model.legality import problems
 from seq2seq.types import Part
 
@@ -68,6 +72,11 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
             "attention.fertility must be above 0, not -2.0",
         ),
         (
+            Triple("lstm", "none", "lstm"),
+            {"search": with_argument("search", "diverse_beam", coverage_penalty=0.2)},
+            "search.coverage_penalty=0.2 does not go with attention=none: it needs an attention with weights",
+        ),
+        (
             Triple("transformer", "bahdanau", "transformer"),
             {"self_attention": with_argument("self_attention", "full", kv_heads=3)},
             "does not divide",
@@ -91,6 +100,19 @@ def test_one_embedding_for_both_sides_needs_one_vocabulary() -> None:
     separate = Part("bpe", settings.tokenizer.target, {**settings.tokenizer.arguments, "joint": False})
     assert not problems(settings)
     assert "needs tokenizer.joint=true" in problems(replace(settings, tokenizer=separate))[0]
+
+
+@pytest.mark.parametrize("script", ["evaluate", "translate"])
+def test_a_search_typed_for_a_run_must_go_with_the_runs_parts(
+    script: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/one").mkdir(parents=True)
+    write_config(composed("attention=none", "run=one"), Path("runs/one/config.yaml"))
+    settings = runpy.run_path(str(repository / "scripts" / f"{script}.py"))["settings"]
+    assert settings(compose(CONFIGS, script, ["run=one", "search=beam"]))
+    with pytest.raises(Mistakes, match=r"search\.coverage_penalty=0\.2 does not go with attention=none"):
+        settings(compose(CONFIGS, script, ["run=one", "++search.coverage_penalty=0.2"]))
 
 
 def test_all_reasons_are_told_at_once() -> None:

@@ -176,6 +176,27 @@ def test_translation_from_file_to_file_and_of_json(folder: Path) -> None:
     assert all(isinstance(record["output"], str) for record in records)
 
 
+def test_several_answers_with_scores_that_forced_decoding_gives_too(folder: Path) -> None:
+    (folder / "two.de").write_text("eins zwei\ndrei\n")
+    (folder / "begin.en").write_text("one two\n\n")
+    words = ("input=two.de", "prefix=begin.en", "n_best=3", "search.length_penalty=0", "search.min_length=3")
+    done = run_script("translate", "run=road", *words, cwd=folder)
+    assert done.rc == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.split("\n")[:-1]]
+    assert [number for number, *_ in rows] == ["1"] * 3 + ["2"] * 3
+    assert all(score == log_prob for _, score, log_prob, _ in rows)
+    assert all(text.startswith("one two") for number, _, _, text in rows if number == "1")
+    (folder / "best.de").write_text("".join({"1": "eins zwei\n", "2": "drei\n"}[number] for number, *_ in rows))
+    (folder / "best.en").write_text("".join(text + "\n" for *_, text in rows))
+    done = run_script("score", "run=road", "source=best.de", "target=best.en", cwd=folder)
+    assert done.rc == 0, done.stderr
+    assert "6 pairs" in done.stderr
+    assert "perplexity" in done.stderr
+    scored = [line.split("\t")[0] for line in done.stdout.split("\n")[:-1]]
+    found = dict(zip([log_prob for _, _, log_prob, _ in rows], scored, strict=True))
+    assert any(abs(float(one) - float(other)) < 2e-4 for one, other in found.items())  # those segmented alike
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [("{\n", "bad.jsonl, line 1: not JSON"), ('{"text": "x"}\n', "there is no column 'source'; there are: text")],

@@ -52,11 +52,12 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
         ("encoder.hiden_size=3", "encoder.hiden_size=3: no such key; did you mean hidden_size? "
          "encoder=lstm takes: bias, hidden_size, layers, mode"),
         ("embedding.sise=3", "embedding.sise=3: no such key; did you mean size? "
-         "embedding takes: dropout, size, word_dropout"),
+         "embedding takes: dropout, size, source_vectors, target_vectors, word_dropout"),
         ("encodr=lstm", "encodr=lstm: no such key; did you mean encoder?"),
         ("zzz=1", "zzz=1: no such key. Keys: attention, data, data_root, decoder, device, embedding, encoder, "
-         "experiment, generator, length, metrics, normalizer, objective, optimizer, pooling, position, precision, run, "
-         "schedule, search, seed, self_attention, tie, tokenizer, trainer"),
+         "experiment, freeze, generator, init_checkpoint, init_fresh, init_from, length, metrics, normalizer, "
+         "objective, optimizer, pooling, position, precision, run, schedule, search, seed, self_attention, tie, "
+         "tokenizer, trainer"),
         ("attention=bahdnau", "attention=bahdnau: there is no attention 'bahdnau'; did you mean bahdanau? "
          "Choices: bahdanau, luong_dot"),
         ("attention=null", "attention=null: there is no attention 'null'. Choices: bahdanau, luong_dot"),

@@ -46,7 +46,12 @@ OTHER = [
     "encoder=gru",
     "encoder.layers=2",
     "tie=none",
+    "init_from=a",
+    "init_checkpoint=last",
+    "init_fresh=[a]",
+    "freeze=[a]",
     "embedding.size=8",
+    "embedding.source_vectors=a",
     "length.max_source=8",
     "trainer.tokens_per_update=8",
     "trainer.validate_every=8",
@@ -71,9 +76,10 @@ def test_whatever_else_changes_changes_the_name(settings: Make) -> None:
 
 
 def test_corpora_may_lie_elsewhere(settings: Make) -> None:
-    names = {settings("data=corpus", f"data_root={root}").run for root in ("/a", "b/c", "/a/")}
+    vectors = "embedding.source_vectors='${data_root}/vec.gz'"
+    names = {settings("data=corpus", vectors, f"data_root={root}").run for root in ("/a", "b/c", "/a/")}
     assert len(names) == 1
-    assert settings("data=corpus", "data.files.train.source=/a/b").run not in names
+    assert settings("data=corpus", vectors, "data.files.train.source=/a/b").run not in names
 
 
 def test_a_diff_has_a_line_for_each_key(settings: Make) -> None:

@@ -126,7 +126,7 @@ def load(script: Script, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
 
 def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSettings) -> None:
     own, found = load(evaluate, "run=one")
-    assert own == EvaluateSettings("one", "test", "best", None, 1000, {})
+    assert own == EvaluateSettings("one", "test", "best", None, "auto", 1000, {})
     assert found == run
 
 
@@ -148,6 +148,14 @@ def test_another_choice_replaces_the_runs(evaluate: Script, run: TrainSettings) 
     assert "search.beam_size" not in found.search.arguments
     assert (found.data.name, found.choices["search"]) == ("cldr", "greedy")
     assert found.data.arguments["locale"] is None
+
+
+@pytest.mark.parametrize(
+    ("word", "baselines"),
+    [("none", "none"), ("[lead-1,random-10]", ["lead-1", "random-10"])],
+)
+def test_baselines_may_be_named(evaluate: Script, run: TrainSettings, word: str, baselines: str | list[str]) -> None:
+    assert load(evaluate, "run=one", f"baselines={word}")[0].baselines == baselines
 
 
 def test_corpora_are_found_again_below_another_root(evaluate: Script, run: TrainSettings) -> None:
@@ -185,6 +193,10 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
             "device=gpu: expected one of auto, cpu, cuda, got 'gpu'; did you mean cpu?",
         ]),
         (["run=one", "checkpoint=step5"], ["checkpoint=step5: expected best, last, average or step-N, got 'step5'"]),
+        (["run=one", "baselines=lead3"], ["baselines=lead3: expected auto, none, or names such as lead-3 and "
+                                          "random-3, got 'lead3'"]),
+        (["run=one", "baselines=[lead-1,auto]"], ["baselines=[lead-1,auto]: expected auto, none, or names such as "
+                                                  "lead-3 and random-3, got 'auto'"]),
         (["run=one", "+search.beam_size=1"], [
             "+search.beam_size=1: keys are given without +, and only those that exist"
         ]),

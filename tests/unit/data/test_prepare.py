@@ -6,7 +6,7 @@ import pytest
 from sample_text import sentences, settings
 
 from seq2seq.config.schema import LengthSettings
-from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.data.encoded import EncodedCorpus, Truncated
 from seq2seq.data.prepare import Prepared, prepare, prepare_split
 from seq2seq.data.text import TextData
 from seq2seq.errors import DataError
@@ -69,7 +69,10 @@ def test_scoring_keeps_every_line_and_its_references(tmp_path: Path):
     assert corpus.source(1) == [] and corpus.target(2) == []
     assert corpus.source_lengths[3] == 64 and corpus.target_lengths[3] == 64
     assert made.tokenizer.source.decode([corpus.source(2)]) == ["lo\nmi"]
-    assert made.report == ["train: 300 pairs", "valid: 4 pairs, 1 truncated to 64 tokens"]
+    assert made.report == [
+        "train: 300 pairs",
+        "valid: 4 pairs, 25.0% of sources truncated to 64 tokens, 25.0% of targets truncated to 64 tokens",
+    ]
 
 
 EMPTY = [Pair("", "a"), Pair("a", ""), Pair(" \t", "a"), Pair("a", "\u2028")]
@@ -80,7 +83,12 @@ LONG = [Pair("ka " * 90, "lo"), Pair("lo", "ka " * 90)]
     ("overlong", "kept", "line"),
     [
         ("drop", TRAIN, "train: 300 pairs, 4 empty and 2 over 64 source or 60 target tokens dropped"),
-        ("truncate", TRAIN + LONG, "train: 302 pairs, 4 empty dropped, 2 truncated to 64 source or 60 target tokens"),
+        (
+            "truncate",
+            TRAIN + LONG,
+            "train: 302 pairs, 4 empty dropped, 0.3% of sources truncated to 64 tokens, "
+            "0.3% of targets truncated to 60 tokens",
+        ),
     ],
 )
 def test_training_drops_and_counts(tmp_path: Path, overlong: str, kept: list[Pair], line: str):
@@ -91,6 +99,72 @@ def test_training_drops_and_counts(tmp_path: Path, overlong: str, kept: list[Pai
     assert corpus.pairs.sources(149, 152) == [pair.source for pair in kept[149:152]]
     assert corpus.pairs.targets(149, 152) == [pair.target for pair in kept[149:152]]
     assert corpus.source_lengths.max() <= 64 and corpus.target_lengths.max() <= 60
+
+
+def test_the_shares_truncated_are_of_the_pairs_that_stay(tmp_path: Path):
+    length = LengthSettings(64, 60, "truncate")
+    long = [Pair("ka " * 90, "lo")] * 3 + [Pair("lo", "ka " * 62)] + [Pair("ka " * 30, "lo")] * 4 + EMPTY[:2]
+    made = prepared(tmp_path, Given(train=TRAIN[:12] + long, valid=VALID[:1]), length=length)
+    assert made.corpora["train"].truncated == Truncated(source=3 / 20, target=1 / 20)
+    assert made.corpora["valid"].truncated == Truncated(source=0.0, target=0.0)
+    again = prepared(tmp_path, Given(train=TRAIN[:12] + long, valid=VALID[:1]), length=length)
+    assert again.corpora["train"].truncated == made.corpora["train"].truncated
+
+
+def test_a_share_that_would_read_as_none_is_said_otherwise(tmp_path: Path):
+    given = Given(train=TRAIN[:1] * 2000 + LONG[:1], valid=VALID[:1])
+    made = prepared(
+        tmp_path, given, length=LengthSettings(64, 60, "truncate"), trained=settings().train(SOURCES, TARGETS)
+    )
+    assert made.report[0] == "train: 2,001 pairs, under 0.1% of sources truncated to 64 tokens"
+
+
+PREFIX = "kalo:\n "
+
+
+@pytest.mark.parametrize("sampling", [0.0, 0.3])
+def test_a_source_prefix_is_read_by_the_model_and_by_nobody_else(tmp_path: Path, sampling: float):
+    data = Given(train=TRAIN, valid=VALID)
+    data.source_prefix = PREFIX
+    made = prepared(tmp_path, data, tokenizer=settings(sampling=sampling))
+    assert list(made.corpora["train"].pairs) == TRAIN and made.corpora["valid"].pairs[:] == VALID
+    assert texts(made.train(0), made.tokenizer) == [(PREFIX + pair.source, pair.target) for pair in TRAIN]
+    assert made.tokenizer.source.decode([made.corpora["valid"].source(i) for i in (0, 1)]) == [PREFIX + "kalo", PREFIX]
+
+
+def test_another_source_prefix_is_another_entry_of_the_same_text(tmp_path: Path):
+    found = []
+    for prefix in ("", "kalo: ", "milo: ", "kalo: "):
+        data = Given(train=TRAIN, valid=VALID)
+        data.source_prefix = prefix
+        found.append((prepared(tmp_path, data).corpora["train"].fingerprint, data.read_splits))
+    assert found[1][0] == found[3][0] and len({fingerprint for fingerprint, _ in found}) == 3
+    assert [read for _, read in found] == [["train", "valid"], [], [], []]
+
+
+def test_sources_that_are_empty_but_for_the_prefix_are_dropped(tmp_path: Path):
+    data = Given(train=TRAIN + EMPTY, valid=VALID)
+    data.source_prefix = PREFIX
+    assert prepared(tmp_path, data).report[0] == "train: 300 pairs, 4 empty dropped"
+
+
+DOCUMENTS = [f"#1#: {a}\n#2#: {b}\n\n  {c}\n" for a, b, c in zip(SOURCES, TARGETS, SOURCES[1:], strict=False)]
+
+
+@pytest.mark.parametrize("normalization", ["identity", "nmt_nfkc"])
+@pytest.mark.parametrize(
+    ("kind", "sampling"), [("unigram", 0.0), ("unigram", 0.2), ("bpe", 0.0), ("bpe", 0.2), ("char", 0.0)]
+)
+def test_the_line_breaks_of_a_document_come_back(tmp_path: Path, kind: str, sampling: float, normalization: str):
+    pairs = [Pair(document, target) for document, target in zip(DOCUMENTS, TARGETS, strict=False)]
+    tokenizer = settings(model_type=kind, sampling=sampling, normalization=normalization)
+    length = LengthSettings(512, 512, "drop")
+    made = prepared(tmp_path, Given(train=pairs, valid=pairs[:9]), tokenizer=tokenizer, length=length)
+    for corpus in (made.train(0), made.train(1), made.corpora["valid"]):
+        read = made.tokenizer.source.decode([corpus.source(i) for i in range(len(corpus))])
+        assert [text.count("\n") for text in read] == [4] * len(corpus)
+        if normalization == "identity":
+            assert read == DOCUMENTS[: len(corpus)]
 
 
 def test_a_train_without_a_usable_pair_stops(tmp_path: Path):

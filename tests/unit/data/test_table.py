@@ -104,6 +104,49 @@ def test_each_split_has_its_own_columns_and_references(tmp_path: Path):
     assert list(data.read("test")) == [Pair("z", "b", ("b", "c", "d", "e"))]
 
 
+def test_a_template_joins_columns(tmp_path: Path):
+    (tmp_path / "f.jsonl").write_text('{"q": "Who?", "c": {"text": "{It} was\\nme."}, "t": "me", "n": 1}\n')
+    data = table(tmp_path, train="f.jsonl", source="{{q}}: {q}\nin {c.text}", target="{t}!", references=["t"])
+    assert list(data.read("train")) == [Pair("{q}: Who?\nin {It} was\nme.", "me!", ("me",))]
+
+
+def test_a_split_may_have_a_template_of_its_own(tmp_path: Path):
+    (tmp_path / "f.csv").write_text("s,t,u\na,b,c\n")
+    data = table(tmp_path, test="f.csv", columns_of={"test": ColumnsOf(source="{u} {s}")})
+    assert [next(data.read(split)).source for split in ("train", "test")] == ["a", "c a"]
+    assert data.fingerprint("train") != data.fingerprint("test")
+
+
+def test_a_column_that_a_template_lacks_is_named(tmp_path: Path):
+    (tmp_path / "f.jsonl").write_text('{"question": "Who?", "t": "me"}\n')
+    with pytest.raises(DataError) as error:
+        list(table(tmp_path, train="f.jsonl", source="q: {questoin}").read("train"))
+    assert str(error.value).removeprefix(f"{tmp_path}/").split("\n") == [
+        "f.jsonl, line 1: there is no column 'questoin': did you mean 'question'? There are: question, t",
+        "(it stands in the template 'q: {questoin}')",
+    ]
+
+
+TEMPLATES = [
+    ("q: {question", "is no template: expected '}' before end of string; double a brace that is meant as such"),
+    ("q: question}", "is no template: Single '}' encountered in format string; double a brace"),
+    ("q: {}", "must name a column in each pair of braces, like {question}"),
+    ("q: {{question}}", "must name a column in each pair of braces, like {question}"),
+    ("q: {a{b}}", "is no template: unexpected '{' in field name"),
+    ("q: {question!r}", "only names of columns may stand in braces, nothing after ':' or '!'"),
+    ("q: {question:10}", "only names of columns may stand in braces, nothing after ':' or '!'"),
+]
+
+
+@pytest.mark.parametrize(("template", "message"), TEMPLATES)
+def test_what_is_wrong_with_a_template_is_said(tmp_path: Path, template: str, message: str):
+    with pytest.raises(ConfigError) as error:
+        table(tmp_path, target=template, columns_of={"train": ColumnsOf(source=template)})
+    lines = str(error.value).split("\n")
+    assert lines[0].startswith(f"data.target: '{template}'") and message in lines[0]
+    assert lines[1].startswith(f"data.columns_of.train.source: '{template}'") and message in lines[1]
+
+
 def test_tables_without_a_header_get_their_columns_named(tmp_path: Path):
     (tmp_path / "f.tsv").write_bytes(b"one\teins\t1\r\ntwo\tzwei\t2\r\n")
     data = table(tmp_path, train="f.tsv", header=["s", "t", "id"])

@@ -1,7 +1,9 @@
 """ROUGE: scores worked out by hand, equality with rouge-score's own calls, references, scripts and sentences."""
 
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -26,22 +28,83 @@ def rouge(**changes: Any) -> Rouge:
 
 
 BY_HAND = [
-    # hypothesis, reference, F1 of rouge1, rouge2, rougeL
-    ("the cat sat", "the cat sat", (100, 100, 100)),
-    ("the cat sat", "the cat sat down", (100 * 6 / 7, 80, 100 * 6 / 7)),
-    ("sat cat the", "the cat sat", (100, 0, 100 / 3)),
-    ("the the the", "the cat sat", (100 / 3, 0, 100 / 3)),  # a word counts as often as the reference has it
-    ("police killed the gunman", "the gunman police killed", (100, 200 / 3, 50)),
-    ("THE CAT", "the cat.", (100, 100, 100)),
-    ("", "the cat", (0, 0, 0)),
-    ("dog", "cat", (0, 0, 0)),
+    # hypothesis, reference, then precision and recall of rouge1, rouge2, rougeL, rougeLsum
+    ("the cat sat", "the cat sat", ["1 1", "1 1", "1 1", "1 1"]),
+    ("the cat sat", "the cat sat down", ["1 3/4", "1 2/3", "1 3/4", "1 3/4"]),
+    ("sat cat the", "the cat sat", ["1 1", "0 0", "1/3 1/3", "1/3 1/3"]),
+    # a word counts as often as the reference has it
+    ("the the the", "the cat sat", ["1/3 1/3", "0 0", "1/3 1/3", "1/3 1/3"]),
+    ("police killed the gunman", "the gunman police killed", ["1 1", "2/3 2/3", "1/2 1/2", "1/2 1/2"]),
+    # a line of the reference is compared with all lines of the hypothesis: their union is the whole of it
+    ("a b\nc d", "c d\na b", ["1 1", "2/3 2/3", "1/2 1/2", "1 1"]),
+    ("a x\ny b", "a b c", ["1/2 2/3", "0 0", "1/2 2/3", "1/2 2/3"]),
+    ("THE CAT", "the cat.", ["1 1", "1 1", "1 1", "1 1"]),
+    ("it's 5 p.m.", "its 5 PM", ["1/5 1/3", "0 0", "1/5 1/3", "1/5 1/3"]),
+    ("", "the cat", ["0 0", "0 0", "0 0", "0 0"]),
+    ("the cat", "", ["0 0", "0 0", "0 0", "0 0"]),
+    ("dog", "cat", ["0 0", "0 0", "0 0", "0 0"]),
 ]
 
 
+def f1(precision: Fraction, recall: Fraction) -> Fraction:
+    return 2 * precision * recall / (precision + recall) if precision else Fraction(0)
+
+
 @pytest.mark.parametrize(("hypothesis", "reference", "expected"), BY_HAND)
-def test_by_hand(hypothesis: str, reference: str, expected: tuple[float, ...]) -> None:
+def test_by_hand(hypothesis: str, reference: str, expected: list[str]) -> None:
     scores = rouge().score([hypothesis], [(reference,)])
-    assert [scores[name].value for name in NAMES[:3]] == pytest.approx(expected)
+    theirs = RougeScorer(NAMES).score(reference, hypothesis)
+    for name, figures in zip(NAMES, expected, strict=True):
+        precision, recall = map(Fraction, figures.split())
+        wanted = pytest.approx([float(100 * figure) for figure in (precision, recall, f1(precision, recall))])
+        assert [scores[name].details["precision"], scores[name].details["recall"], scores[name].value] == wanted, name
+        assert [100 * figure for figure in theirs[name]] == wanted, name
+
+
+OTHER_SCRIPTS = [
+    # 4 of 7 characters in order; of 3 and 6 pairs the first and the last agree
+    ("我爱北京", "我爱上海和北京。", ["1 4/7", "2/3 1/3", "1 4/7", "1 4/7"]),
+    ("他说:“GDP增长5%。”", "他说GDP增长了5%", ["1 6/7", "4/5 2/3", "1 6/7", "1 6/7"]),
+    # 4 of 7 words in order; only the last pair is the same
+    ("वह हिन्दी पढ़ता है।", "वह घर में हिन्दी भाषा पढ़ता है।", ["1 4/7", "1/3 1/6", "1 4/7", "1 4/7"]),
+    # another vowel sign is another word: hers and his
+    ("उसकी किताब", "उसका किताब", ["1/2 1/2", "0 0", "1/2 1/2", "1/2 1/2"]),
+    # sentences in another order: the danda ends one
+    ("वर्षा हुई। वह गया।", "वह गया। वर्षा हुई।", ["1 1", "2/3 2/3", "1/2 1/2", "1 1"]),
+    ("她来了。他走了。", "他走了。她来了。", ["1 1", "4/5 4/5", "1/2 1/2", "1 1"]),
+]
+
+
+@pytest.mark.parametrize(("hypothesis", "reference", "expected"), OTHER_SCRIPTS)
+def test_chinese_and_hindi_by_hand(hypothesis: str, reference: str, expected: list[str]) -> None:
+    scores = rouge(tokenizer="unicode", sentences="punctuation").score([hypothesis], [(reference,)])
+    for name, figures in zip(NAMES, expected, strict=True):
+        precision, recall = map(Fraction, figures.split())
+        wanted = pytest.approx([float(100 * figure) for figure in (precision, recall, f1(precision, recall))])
+        assert [scores[name].details["precision"], scores[name].details["recall"], scores[name].value] == wanted, name
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "references", "warned"),
+    [
+        ("english", ["今天天气很好", "很好"], True),
+        ("english", ["आज मौसम अच्छा है"], True),
+        ("english", ["Погода хорошая", "ok"], True),
+        ("unicode", ["今天天气很好"], False),
+        ("english", ["déjà vu à Genève"], False),  # most letters are a-z
+        ("english", ["42, 17!", ""], False),  # no letters at all
+        ("english", ["Fine weather", "今天"], False),
+    ],
+)
+def test_a_tokenizer_that_drops_the_text_is_reported_once(
+    caplog: pytest.LogCaptureFixture, tokenizer: str, references: list[str], warned: bool
+) -> None:
+    metric = rouge(tokenizer=tokenizer)
+    for _ in range(2):
+        metric.score(references, [(text,) for text in references])
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == warned
+    assert all("set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false" in line for line in told)
 
 
 @pytest.mark.parametrize("stemmer", [True, False])
@@ -59,6 +122,27 @@ def test_equal_to_rouge_score_itself(stemmer: bool) -> None:
         details = found[name].details
         assert [details["precision"], details["recall"], found[name].value] == pytest.approx(expected)
         assert list(details) == ["precision", "recall"]
+
+
+def test_equal_to_rouge_score_on_many_texts() -> None:
+    random = Random(5)
+    words = ["Running", "ran", "the", "dogs", "dog's", "jump", "jumped", "quickly", "quick", "3.5", "é", "tires", "a"]
+
+    def text() -> str:
+        return "".join(
+            random.choice(words) + random.choice([" ", " ", ". ", "\n"]) for _ in range(random.randrange(30))
+        )
+
+    for stemmer in (True, False):
+        theirs = RougeScorer(NAMES, use_stemmer=stemmer)
+        ours = rouge(stemmer=stemmer)
+        for _ in range(40):
+            hypothesis, several = text(), [text(), text()]
+            expected = theirs.score_multi(several, hypothesis)
+            found = ours.score([hypothesis], [several])
+            assert {name: score.value for name, score in found.items()} == pytest.approx(
+                {name: 100 * score.fmeasure for name, score in expected.items()}
+            )
 
 
 def test_best_and_mean_reference() -> None:
@@ -87,7 +171,7 @@ def test_statistics_add_up_to_the_score(references: str) -> None:
     metric = rouge(references=references)
     hypotheses, texts = ["a b c", "d e", "x"], [("a b", "b c"), ("d",), ("x", "y", "z")]
     rows = metric.statistics(hypotheses, texts)
-    assert rows.shape == (3, 4)
+    assert rows.shape == (3, 4 * 6)  # of each name: precision, recall, F1 with the best reference, and on average
     expected = {name: score.value for name, score in metric.score(hypotheses, texts).items()}
     assert metric.values(rows.sum(axis=0), 3) == pytest.approx(expected)
 
@@ -100,7 +184,10 @@ def test_statistics_add_up_to_the_score(references: str) -> None:
         ("iPhone手机", ["iphone", "手", "机"]),
         ("ひらカタ", ["ひ", "ら", "カ", "タ"]),
         ("날씨가 좋다", ["날씨가", "좋다"]),
-        ("हिन्दी भाषा", ["हिन्दी", "भाषा"]),
+        ("हिन्दी भाषा।", ["हिन्दी", "भाषा"]),
+        ("क्\u200dष", ["क्ष"]),  # a joiner shapes the letters, no more
+        ("می\u200cخواهم", ["میخواهم"]),
+        ("Don\u00adau one\u200btwo", ["donau", "one", "two"]),
         ("Straße déjà", ["straße", "déjà"]),
         ("Погода — хорошая!", ["погода", "хорошая"]),
         ("ＡＢＣ１", ["abc1"]),
@@ -124,6 +211,8 @@ def test_chinese_counts_only_with_the_unicode_tokenizer() -> None:
         ("One two. Three!  Four", ["One two.", "Three!", "Four"]),
         ("It costs 3.5 euros.", ["It costs 3.5 euros."]),
         ("好。很好！", ["好。", "很好！", ""]),
+        ("वह गया। वर्षा हुई", ["वह गया।", "वर्षा हुई"]),
+        ("Ask Mr. Smith or Dr. No. Then go.", ["Ask Mr. Smith or Dr. No.", "Then go."]),
         ("kept\nas it is", ["kept", "as it is"]),
     ],
 )

@@ -112,6 +112,8 @@ def test_details() -> None:
 def test_a_score_as_json() -> None:
     assert Score(1.5, "s", details={"p": 2.0}).plain() == {"score": 1.5, "signature": "s", "p": 2.0}
     assert Score(1.5, "s", 1.0, 2.0).plain() == {"score": 1.5, "signature": "s", "low": 1.0, "high": 2.0}
+    whole = Score(1.5, "s", 1.0, 2.0, {"p": 4.0, "n": 7.0}, {"p": (3.0, 5.0)}).plain()
+    assert list(whole.items())[-4:] == [("p", 4.0), ("p_low", 3.0), ("p_high", 5.0), ("n", 7.0)]
 
 
 @pytest.mark.parametrize("metric", [bleu(), chrf(), ter()])

@@ -11,6 +11,7 @@ from seq2seq.metrics import Metric, bootstrap, compare
 from seq2seq.metrics.bleu import Bleu
 from seq2seq.metrics.chrf import Chrf
 from seq2seq.metrics.rouge import Rouge
+from seq2seq.metrics.significance import add_intervals
 from seq2seq.metrics.ter import Ter
 
 BLEU = Bleu(tokenize="13a", lowercase=False)
@@ -79,6 +80,22 @@ def test_rouge_is_tested_the_same_way() -> None:
         low, high = bootstrap(ROUGE, GOOD, REFERENCES, samples=300, seed=7)[name]
         means = np.sort(ours[drawn].mean(axis=1))
         assert (low, high) == pytest.approx((means[7], means[-8]))
+
+
+def test_precision_and_recall_have_intervals_of_the_same_draws() -> None:
+    references = [(several[0], other[0]) for several, other in zip(REFERENCES, REFERENCES[::-1], strict=True)]
+    rows = ROUGE.statistics(GOOD, references)
+    scores = add_intervals(ROUGE, ROUGE.scores(rows, references), rows, samples=300, seed=7)
+    drawn = np.random.default_rng(7).choice(60, size=(300, 60), replace=True)
+    best = rows.reshape(60, 2, 2, 3)[:, 0]  # [sentence, name, (precision, recall, F1)]
+    for number, name in enumerate(ROUGE.names):
+        assert set(scores[name].intervals) == {"precision", "recall", "max", "mean"}
+        for column, detail in enumerate(["precision", "recall", "max"]):
+            means = np.sort(best[drawn, number, column].mean(axis=1))
+            assert scores[name].intervals[detail] == pytest.approx((means[7], means[-8])), (name, detail)
+        assert (scores[name].low, scores[name].high) == scores[name].intervals["max"]
+        low, high = scores[name].intervals["mean"]
+        assert low < scores[name].details["mean"] < high < scores[name].low
 
 
 @pytest.mark.parametrize("metric", [BLEU, CHRF, TER, ROUGE])

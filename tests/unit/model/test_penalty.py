@@ -12,7 +12,7 @@ BATCH = some_batch([5, 2], [4, 1])
 @torch.no_grad()
 def test_the_penalty_is_of_real_positions_and_a_mean_over_layers() -> None:
     model = Triple("lstm", "coverage", "transformer").model()
-    attended = model.decode(BATCH).attended
+    attended = model.decode(BATCH.target_in, model.encode(BATCH.source, BATCH.source_mask)).attended
     assert len(attended) == 2
     expected = 0.0
     for answer in attended:

@@ -1,8 +1,6 @@
 """Search: the beam finds what exhaustive search finds, limits hold, samples follow the model's distribution."""
 
 import itertools
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,6 +8,7 @@ import torch
 from contract.combinations import Triple, some_batch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit.search.markov import TOKENS, found, log_prob, random_chain
 
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis
@@ -17,7 +16,7 @@ from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.sampling import SamplingSearch
-from seq2seq.types import BOS, EOS, PAD, UNK, Memory, State, hypothesis_part
+from seq2seq.types import BOS, EOS, PAD
 
 MARKOV = torch.tensor(  # p(next | last) over <pad> <unk> <s> </s> a b
     [
@@ -32,70 +31,39 @@ MARKOV = torch.tensor(  # p(next | last) over <pad> <unk> <s> </s> a b
 )
 
 
-@dataclass(frozen=True)
-class Steps(State):
-    """The Markov chain's state: there is nothing to carry."""
-
-    rows: torch.Tensor = hypothesis_part()
-
-
-class Markov(Model):
-    """A model whose next token depends on the last one alone, so that every score is known."""
-
-    def __init__(self, chain: torch.Tensor) -> None:
-        torch.nn.Module.__init__(self)
-        self.chain = chain
-
-    def encode(self, source: torch.Tensor, mask: torch.Tensor) -> Memory:
-        states = torch.zeros(*source.shape, 1)
-        return Memory(states, mask, source, states[:, 0])
-
-    def start(self, memory: Memory) -> Steps:
-        return Steps(torch.zeros(len(memory.states), 1))
-
-    def step(self, tokens: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
-        return self.chain[tokens].log(), state
-
-
-def score(tokens: list[int], chain: torch.Tensor = MARKOV) -> float:
-    """log p of a sequence with its end."""
-    path = [BOS, *tokens, EOS]
-    return sum(math.log(chain[a, b]) for a, b in itertools.pairwise(path))
+def score(tokens: list[int]) -> float:
+    """log p of a target of the chain above, with its end."""
+    return log_prob(tokens, MARKOV)
 
 
 def markov_beams(chain: torch.Tensor = MARKOV, **changes: Any) -> list[Hypothesis]:
     defaults = {"beam_size": 4, "length_penalty": 0.0, "max_length": 4, "max_length_ratio": 0.0}
-    source = torch.full((1, 2), EOS)
-    return BeamSearch(**(defaults | changes))(Markov(chain), source, source > 0)[0]
+    return found(BeamSearch(**(defaults | changes)), chain)
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), penalty=st.sampled_from([0.0, 0.7, 1.0]))
 def test_a_wide_beam_finds_the_best_of_all_sequences(seed: int, penalty: float) -> None:
     """Of any chain over three tokens and the end."""
-    chain = torch.rand(6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01
-    chain[:, [PAD, BOS]] = 0
-    chain /= chain.sum(-1, keepdim=True)
+    chain = random_chain(seed)
     ranked = sorted(
-        (score(list(tokens), chain) / (len(tokens) + 1) ** penalty, tokens)
+        (log_prob(list(tokens), chain) / (len(tokens) + 1) ** penalty, tokens)
         for length in range(4)
-        for tokens in itertools.product([UNK, 4, 5], repeat=length)
+        for tokens in itertools.product(TOKENS, repeat=length)
     )
-    found = markov_beams(chain, beam_size=60, length_penalty=penalty)
-    assert (found[0].score, tuple(found[0].tokens)) == (pytest.approx(ranked[-1][0]), ranked[-1][1])
-    assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+    best = markov_beams(chain, beam_size=60, length_penalty=penalty)
+    assert (best[0].score, tuple(best[0].tokens)) == (pytest.approx(ranked[-1][0]), ranked[-1][1])
+    assert [h.score for h in best] == sorted((h.score for h in best), reverse=True)
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), beam_size=st.integers(1, 6))
 def test_hypotheses_are_distinct_and_scored_by_the_chain(seed: int, beam_size: int) -> None:
-    chain = torch.rand(6, 6, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01
-    chain[:, [PAD, BOS]] = 0
-    chain /= chain.sum(-1, keepdim=True)
-    found = markov_beams(chain, beam_size=beam_size, max_length=6)
-    assert len(found) == len({tuple(h.tokens) for h in found}) == beam_size
-    for hypothesis in found:
-        assert hypothesis.log_prob == pytest.approx(score(hypothesis.tokens, chain))
+    chain = random_chain(seed)
+    best = markov_beams(chain, beam_size=beam_size, max_length=6)
+    assert len(best) == len({tuple(h.tokens) for h in best}) == beam_size
+    for hypothesis in best:
+        assert hypothesis.log_prob == pytest.approx(log_prob(hypothesis.tokens, chain))
 
 
 def test_every_hypothesis_ends_at_the_limit() -> None:
@@ -117,8 +85,8 @@ def real_model() -> Model:
 def test_limits_follow_the_source() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
     model.generator.bias[EOS] = -50.0  # it would never stop by itself
-    found = GreedySearch(max_length=14, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
-    assert [len(hypotheses[0].tokens) for hypotheses in found] == [13, 11]  # 14, and 2 * 1.0 + 10, with the end
+    ended = GreedySearch(max_length=14, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
+    assert [len(hypotheses[0].tokens) for hypotheses in ended] == [13, 11]  # 14, and 2 * 1.0 + 10, with the end
 
 
 @torch.no_grad()

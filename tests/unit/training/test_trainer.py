@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from small_runs import SMALL, same, settings, weights
 
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
@@ -19,51 +19,7 @@ from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
 from seq2seq.training.trainer import Trainer
 
-SMALL = [
-    "device=cpu",
-    "precision=fp32",
-    "data.train=300",
-    "data.valid=12",
-    "data.test=12",
-    "tokenizer.vocab_size=600",
-    "embedding.size=12",
-    "encoder.hidden_size=8",
-    "decoder.hidden_size=12",
-    "attention.attn_dim=8",
-    "search=greedy",
-    "search.max_length=12",
-    "schedule=constant",
-    "trainer.tokens_per_update=500",
-    "trainer.tokens_per_batch=300",
-    "trainer.log_every=2",
-    "trainer.validate_every=4",
-    "trainer.save_every=4",
-    "trainer.max_updates=12",
-    "trainer.probes=1",
-]
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> None:
-    """Runs go to tmp_path; the prepared data is shared by all tests."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".cache").symlink_to(tmp_path_factory.getbasetemp() / "cache")
-    (tmp_path_factory.getbasetemp() / "cache").mkdir(exist_ok=True)
-
-
-def settings(run: str, *words: str) -> TrainSettings:
-    given = {word.split("=")[0] for word in words}
-    kept = [word for word in SMALL if word.split("=")[0] not in given]
-    return load_train(compose(CONFIGS, "train", [*kept, *words, f"run={run}"]))
-
-
-def weights(run: str, step: int) -> dict[str, torch.Tensor]:
-    folder = Path("runs", run, "checkpoints", f"step-{step}")
-    return load_file(folder / "model.safetensors") | load_file(folder / "optimizer.safetensors")
-
-
-def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
 
 def lines(run: str) -> list[dict[str, Any]]:
@@ -257,7 +213,7 @@ def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> 
 
     run = settings("whole")
     train(run)
-    evaluate(EvaluateSettings("whole", "valid", "last", None, 0, {}), run)
+    evaluate(EvaluateSettings("whole", "valid", "last", None, "auto", 0, {}), run)
     scores = json.loads(Path("runs/whole/eval/valid-last.json").read_text())
     last = [line for line in lines("whole") if "valid/bleu" in line][-1]
     assert scores["bleu"]["score"] == last["valid/bleu"]

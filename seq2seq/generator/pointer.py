@@ -1,0 +1,113 @@
+"""The pointer-generator, which also copies from the source: See et al. (2017), arXiv:1704.04368, section 2.2."""
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seq2seq.generator.softmax import SoftmaxGenerator
+from seq2seq.types import Capability, Decoded, Weights
+
+NEVER = float("-inf")
+
+
+class PointerGenerator(SoftmaxGenerator):
+    """p(w) = g p_vocab(w) + (1 - g) sum of a_s over the source positions s that hold w, g = sigmoid(v . [c; h; x] + b)
+    of the context c, the features h and the decoder's input x (equations 8 and 9).
+
+    a are the weights of the last layer that attends, the mean over its heads; where they sum to less than 1, p_vocab
+    takes the rest. Source and target share one vocabulary, so any piece of the source can be copied and none is out of
+    it. Shapes: context [B T C], features [B T D], inputs [B T E], weights [B T S], tokens [B S] -> [B T V].
+    """
+
+    wired: ClassVar[frozenset[str]] = SoftmaxGenerator.wired | {"context_dim", "input_dim"}
+    weights: ClassVar[Weights] = Weights.LAST
+
+    def __init__(
+        self,
+        *,
+        feature_dim: int,
+        context_dim: int,
+        input_dim: int,
+        vocab_size: int,
+        table: nn.Embedding | None,
+        bias: bool,
+    ) -> None:
+        super().__init__(feature_dim=feature_dim, vocab_size=vocab_size, table=table, bias=bias)
+        self.gate = nn.Linear(context_dim + feature_dim + input_dim, 1)
+        nn.init.zeros_(self.gate.bias)
+
+    @classmethod
+    def needs(cls, **arguments: Any) -> frozenset[Capability]:
+        """Weights over source tokens, whose ids mean the same on both sides."""
+        return frozenset({Capability.WEIGHTS, Capability.ALIGNED_MEMORY, Capability.JOINT_VOCABULARY})
+
+    def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
+        """Of every token, at every position."""
+        assert tokens is not None
+        log_own, copied = self._shares(decoded)
+        log_probs = log_own + super().log_probs(decoded, tokens)
+        alike = _alike(tokens)
+        held = tokens.unsqueeze(1).expand(-1, log_probs.shape[1], -1)
+        mixed = _mixed(log_probs.gather(-1, held), torch.matmul(copied, alike.to(copied.dtype)))
+        # Places that hold one token bring the same sum, whichever is written last; the first of them has its gradient.
+        mixed = mixed.where(_first(alike), mixed.detach())
+        return log_probs.scatter(-1, held, mixed)
+
+    def loss(
+        self,
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"] | None,
+        targets: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+        smoothing: float,
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Padding leaves before the widest product; copies change the smoothed mean over the vocabulary at the source's
+        tokens alone."""
+        assert tokens is not None
+        log_own, copied = self._shares(decoded)
+        vocab = self._logits(decoded.features[mask]).to(log_own.dtype).log_softmax(-1)
+        log_own, target = log_own[mask], targets[mask].unsqueeze(-1)
+        hit = (copied * (tokens.unsqueeze(1) == targets.unsqueeze(-1))).sum(-1, keepdim=True)[mask]
+        nll = -_mixed(log_own + vocab.gather(-1, target), hit).sum()
+        if not smoothing:
+            return nll, nll.detach()
+        alike = _alike(tokens)
+        held = tokens.unsqueeze(1).expand(-1, mask.shape[1], -1)[mask]
+        plain = log_own + vocab.gather(-1, held)
+        gained = _mixed(plain, torch.matmul(copied, alike.to(copied.dtype))[mask]) - plain
+        first = _first(alike).expand(-1, mask.shape[1], -1)[mask]
+        uniform = -(log_own.squeeze(-1) + vocab.mean(-1)).sum() - (gained * first).sum() / vocab.shape[-1]
+        return (1 - smoothing) * nll + smoothing * uniform, nll.detach()
+
+    def _shares(self, decoded: Decoded) -> tuple[Float[Tensor, "B T 1"], Float[Tensor, "B T S"]]:
+        """log of the share of p_vocab, and the shares of the source positions: all of them together sum to 1."""
+        read = (decoded.attended[-1].context, decoded.features, decoded.inputs)
+        gate = self.gate(torch.cat([part.to(decoded.features.dtype) for part in read], -1))
+        gate = gate.to(torch.promote_types(gate.dtype, torch.float32))
+        weights = decoded.weights.to(gate.dtype)
+        left = (1 - weights.sum(-1, keepdim=True)).clamp(min=0)
+        return torch.logaddexp(F.logsigmoid(gate), F.logsigmoid(-gate) + _log(left)), torch.sigmoid(-gate) * weights
+
+
+def _alike(tokens: Int[Tensor, "B S"]) -> Bool[Tensor, "B S S"]:
+    """Which places hold the same token."""
+    return tokens.unsqueeze(1) == tokens.unsqueeze(2)
+
+
+def _first(alike: Bool[Tensor, "B S S"]) -> Bool[Tensor, "B 1 S"]:
+    """Which places hold a token that none before them holds."""
+    return ~alike.tril(-1).any(-1).unsqueeze(1)
+
+
+def _mixed(log_probs: Float[Tensor, "*N"], copied: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+    """log(exp(log_probs) + copied)."""
+    return torch.logaddexp(log_probs, _log(copied))
+
+
+def _log(shares: Float[Tensor, "*N"]) -> Float[Tensor, "*N"]:
+    """log, with -inf and no gradient at 0."""
+    real = shares > 0
+    return torch.where(real, shares.where(real, 1.0).log(), NEVER)

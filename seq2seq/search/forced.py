@@ -1,0 +1,49 @@
+"""Forced decoding: what a model gives to targets that are already there."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from seq2seq.data.batches import by_length, collate_sources
+from seq2seq.model.model import Model
+from seq2seq.search.decode import evaluating
+from seq2seq.types import BOS, PAD, Batch
+
+
+def forced_log_probs(
+    model: Model,
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    *,
+    device: torch.device,
+    tokens_per_batch: int,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[float]:
+    """log p(target and end | source) in nats of each pair (token ids without end symbols), in the order given.
+
+    These are the log-probabilities that search gives the same hypotheses. A batch holds at most `tokens_per_batch`
+    positions of the longer side. `on_batch` hears how many pairs each batch held. The model is put in eval mode for the
+    time being.
+    """
+    results = [0.0] * len(sources)
+    lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int64)
+    with evaluating(model):
+        for rows in by_length(lengths, tokens_per_batch):
+            batch = _collate([sources[i] for i in rows], [targets[i] for i in rows]).to(device)
+            found = model.log_probs(batch).gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
+            totals = found.double().where(batch.target_mask, 0.0).sum(1)
+            for i, total in zip(rows, totals.tolist(), strict=True):
+                results[i] = total
+            if on_batch is not None:
+                on_batch(len(rows))
+    return results
+
+
+def _collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:
+    source, source_mask = collate_sources(sources)
+    target_out, target_mask = collate_sources(targets)
+    target_in = target_out.roll(1, 1).masked_fill(~target_mask, PAD)
+    target_in[:, 0] = BOS
+    numbers = torch.arange(len(sources))
+    return Batch(source, source_mask, target_in, target_out, target_mask, source_mask.sum(1), numbers)

@@ -1,0 +1,49 @@
+"""Runs of a few seconds over the embedded data, and what they leave behind."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import TrainSettings
+
+SMALL = [
+    "device=cpu",
+    "precision=fp32",
+    "data.train=300",
+    "data.valid=12",
+    "data.test=12",
+    "tokenizer.vocab_size=600",
+    "embedding.size=12",
+    "encoder.hidden_size=8",
+    "decoder.hidden_size=12",
+    "attention.attn_dim=8",
+    "search=greedy",
+    "search.max_length=12",
+    "schedule=constant",
+    "trainer.tokens_per_update=500",
+    "trainer.tokens_per_batch=300",
+    "trainer.log_every=2",
+    "trainer.validate_every=4",
+    "trainer.save_every=4",
+    "trainer.max_updates=12",
+    "trainer.probes=1",
+]
+
+
+@cache
+def settings(run: str, *words: str) -> TrainSettings:
+    given = {word.split("=")[0] for word in words}
+    kept = [word for word in SMALL if word.split("=")[0] not in given]
+    return load_train(compose(CONFIGS, "train", [*kept, *words, f"run={run}"]))
+
+
+def weights(run: str, step: int) -> dict[str, torch.Tensor]:
+    folder = Path("runs", run, "checkpoints", f"step-{step}")
+    return load_file(folder / "model.safetensors") | load_file(folder / "optimizer.safetensors")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
