@@ -122,3 +122,40 @@ class ScoredAttention(Attention):
         """The context: values in proportion to their weights, some of which are dropped in training."""
         dropped = dropout(weights, self.dropout, self.training)
         return torch.matmul(dropped, values.to(dropped.dtype))
+
+
+class SteppedAttention(Attention):
+    """A mechanism that reads its own earlier weights, so that T steps are T steps: it adds `advance`.
+
+    Its `query_map` brings queries to the width A that `advance` reads, all of them in one product before the loop.
+    """
+
+    query_map: nn.Linear
+
+    @abstractmethod
+    def advance(
+        self, mapped: Float[Tensor, "B K A"], state: Any, need_weights: bool
+    ) -> tuple[Attended, AttentionState]:
+        """One step of K hypotheses, each with a past of its own, and the state that holds it."""
+
+    def attend(
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Any, need_weights: bool
+    ) -> Attended:
+        """Queries that share a past, at the position that the state knows."""
+        return self.advance(self.query_map(query), state, need_weights)[0]
+
+    def forward(
+        self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
+    ) -> tuple[Attended, AttentionState]:
+        """Step by step."""
+        steps = []
+        for mapped in self.query_map(query).split(1, 1):
+            attended, state = self.advance(mapped, state, need_weights)
+            steps.append(attended)
+        return Attended.join(steps), state
+
+    def step(
+        self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
+    ) -> tuple[Attended, AttentionState]:
+        """One step of K hypotheses."""
+        return self.advance(self.query_map(query), state, need_weights)

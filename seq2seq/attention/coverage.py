@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.attention.bahdanau import BahdanauAttention
-from seq2seq.attention.base import AttentionState, Keyed
+from seq2seq.attention.base import AttentionState, Keyed, SteppedAttention
 from seq2seq.normalizer.base import Normalizer
 from seq2seq.types import Attended, Memory, hypothesis_part, source_part
 
@@ -23,7 +23,7 @@ class Covered(Keyed):
     fertility: Float[Tensor, "B S"] | None = source_part()
 
 
-class CoverageAttention(BahdanauAttention):
+class CoverageAttention(SteppedAttention, BahdanauAttention):
     """score_s = v . tanh(W q + U k_s + b + w c_s); c_s is the sum of the weights that s had at earlier steps, divided
     by N sigmoid(u . k_s) where a `fertility` N is given: a source token may be worth up to N target tokens.
 
@@ -64,25 +64,10 @@ class CoverageAttention(BahdanauAttention):
             expected = self.fertility * torch.sigmoid(self.fertility_map(memory.states).squeeze(-1).to(nothing.dtype))
         return Covered(keys=keyed.keys, values=keyed.values, mask=keyed.mask, coverage=nothing, fertility=expected)
 
-    def forward(
-        self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
-    ) -> tuple[Attended, AttentionState]:
-        """Step by step; what the queries contribute is one product before the loop."""
-        steps = []
-        for mapped in self.query_map(query).split(1, 1):
-            attended, state = self._step(mapped, state, need_weights)
-            steps.append(attended)
-        return Attended.join(steps), state
-
-    def step(
-        self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
-    ) -> tuple[Attended, AttentionState]:
-        """One step of K hypotheses, each with a coverage of its own."""
-        return self._step(self.query_map(query), state, need_weights)
-
-    def _step(
+    def advance(
         self, mapped: Float[Tensor, "B K A"], state: AttentionState, need_weights: bool
     ) -> tuple[Attended, Covered]:
+        """Weigh by what each hypothesis has covered so far, then cover more."""
         assert isinstance(state, Covered)
         covered = self.coverage_map(state.coverage.unsqueeze(-1))
         hidden = torch.tanh(mapped.unsqueeze(2) + state.keys.unsqueeze(1) + covered)

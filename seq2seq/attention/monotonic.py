@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seq2seq.attention.base import Attention, AttentionState, Keyed
+from seq2seq.attention.base import AttentionState, Keyed, SteppedAttention
 from seq2seq.layers.dropout import dropout
 from seq2seq.types import Attended, Capability, Memory, hypothesis_part
 
@@ -22,7 +22,7 @@ class Standing(Keyed):
     log_weights: Float[Tensor, "B K S"] = hypothesis_part()
 
 
-class MonotonicAttention(Attention):
+class MonotonicAttention(SteppedAttention):
     """A query reads on from where the one before it stopped, never back: it stops at position s with probability
     p_s = sigmoid(e_s), e_s = g v / |v| . tanh(W q + U k_s + b) + r, or passes on to the next.
 
@@ -68,31 +68,10 @@ class MonotonicAttention(Attention):
             log_weights=log_weights.unsqueeze(1),
         )
 
-    def forward(
-        self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
-    ) -> tuple[Attended, AttentionState]:
-        """Step by step; what the queries contribute is one product before the loop."""
-        steps = []
-        for mapped in self.query_map(query).split(1, 1):
-            attended, state = self._step(mapped, state, need_weights)
-            steps.append(attended)
-        return Attended.join(steps), state
-
-    def step(
-        self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
-    ) -> tuple[Attended, AttentionState]:
-        """One step of K hypotheses, each where it stands."""
-        return self._step(self.query_map(query), state, need_weights)
-
-    def attend(
-        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Standing, need_weights: bool
-    ) -> Attended:
-        """Queries that start from the same place."""
-        return self._step(self.query_map(query), state, need_weights)[0]
-
-    def _step(
+    def advance(
         self, mapped: Float[Tensor, "B K A"], state: AttentionState, need_weights: bool
     ) -> tuple[Attended, Standing]:
+        """Read on from where each hypothesis stands."""
         assert isinstance(state, Standing)
         energy = self._energy(mapped, state)
         if self.training:
