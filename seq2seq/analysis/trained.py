@@ -10,6 +10,7 @@ from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.weights import load_model
 from seq2seq.config.identity import run_path
 from seq2seq.config.schema import TrainSettings
+from seq2seq.data.text import with_prefix
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.tokenizer import Tokenizer
@@ -43,4 +44,4 @@ def load_trained(run: str, settings: TrainSettings, which: str) -> Trained:
 def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:
     """Sources as the run's model reads them: with its `data.source_prefix` before each."""
     prefix = settings.data.arguments.get("source_prefix") or ""
-    return [prefix + source for source in sources]
+    return [with_prefix(prefix, source) for source in sources]

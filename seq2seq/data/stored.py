@@ -11,7 +11,7 @@ from typing import overload
 import numpy as np
 
 from seq2seq.data.cache import cached, key_of
-from seq2seq.data.text import TextData
+from seq2seq.data.text import TextData, with_prefix
 from seq2seq.types import Pair
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Column(Sequence[str]):
             raise IndexError(f"text {index} of {len(self)}")
         index %= len(self)
         start, end = self._offsets[index : index + 2]
-        return self._prefix + self._bytes[start:end].tobytes().decode()
+        return with_prefix(self._prefix, self._bytes[start:end].tobytes().decode())
 
 
 class StoredTexts:

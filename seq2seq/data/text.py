@@ -54,6 +54,11 @@ class TextData(Component, ABC):
             raise DataError(f"there is no split '{split}'{suggestion(split, self.splits())}")
 
 
+def with_prefix(prefix: str, text: str) -> str:
+    """`text` behind `prefix`; a text that says nothing stays as it is, so that nothing is answered to it."""
+    return prefix + text if text.strip() else text
+
+
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """': did you mean ...?' where a known name is near, and the names there are."""
     names = list(known)

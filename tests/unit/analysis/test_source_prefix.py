@@ -36,8 +36,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, TrainSetting
 
 def test_answers_and_scores_are_those_of_the_texts_with_it(run: tuple[Trained, TrainSettings]) -> None:
     trained, settings = run
-    bare, written_out = prefixed(settings, ""), [PREFIX + text for text in TEXTS]
+    bare, written_out = prefixed(settings, ""), [PREFIX + text if text else "" for text in TEXTS]
     search = settings.search()
+    assert answer(trained, settings, search, [""])[0][0].text == ""
     assert answer(trained, settings, search, TEXTS) == answer(trained, bare, search, written_out)
     assert score_texts(trained, settings, TEXTS, TEXTS) == score_texts(trained, bare, written_out, TEXTS)
     assert score_texts(trained, settings, TEXTS, TEXTS) != score_texts(trained, bare, TEXTS, TEXTS)
