@@ -1,0 +1,94 @@
+"""Which checkpoint is the best, which ones stay, and their average."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from unit.checkpoint.examples import flip, holds, names, put, tensors
+
+from seq2seq.checkpoint import RunFolder, load, mark_best, prune, save
+from seq2seq.errors import CheckpointError, StorageError
+
+
+def test_best_is_a_relative_link_swapped_whole(run: RunFolder, tmp_path: Path) -> None:
+    put(run, 1, 2)
+    mark_best(run, 1)
+    (run.path / ".tmp-best").symlink_to("left by a killed process")
+    mark_best(run, 2)
+    assert run.best.readlink() == Path("checkpoints/step-2")
+    assert sorted(entry.name for entry in run.path.iterdir()) == ["best", "checkpoints"]
+    run.path.rename(tmp_path / "moved")
+    assert holds(load(RunFolder(tmp_path / "moved"), "best"), 2)
+
+
+def test_a_failed_swap_keeps_the_old_best(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(run, 1, 2)
+    mark_best(run, 1)
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(StorageError, match=r"cannot mark checkpoint .*step-2 as the best: No space"):
+        mark_best(run, 2)
+    assert holds(load(run, "best"), 1)
+    assert not (run.path / ".tmp-best").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("best", "keep", "left"),
+    [(None, 2, [4, 5]), (2, 2, [2, 4, 5]), (5, 2, [4, 5]), (1, 1, [1, 5]), (3, 9, [1, 2, 3, 4, 5])],
+)
+def test_prune_keeps_the_newest_and_the_best(run: RunFolder, best: int | None, keep: int, left: list[int]) -> None:
+    put(run, 1, 2, 3, 4, 5)
+    if best:
+        mark_best(run, best)
+    prune(run, keep)
+    assert names(run) == [f"step-{step}" for step in left]
+    with pytest.raises(ValueError, match="keep_last is 0"):
+        prune(run, 0)
+
+
+def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
+    values = [1e8, 1.0, 1.0, -1e8, 5.0]  # in float32 the ones would be lost
+    for step, value in enumerate(values, start=1):
+        model = {
+            "w": torch.tensor([value, step]),
+            "half": torch.tensor([value], dtype=torch.bfloat16),
+            "n": torch.tensor(step),
+        }
+        save(run, step, model=model, optimizer={"exp_avg/w": torch.ones(2)}, state={"step": step})
+    found = load(run, "average", average=4)
+    assert (found.step, found.state, found.optimizer) == (5, {"step": 5}, {})
+    assert found.model["n"] == 5
+    assert found.model["w"].tolist() == pytest.approx([sum(values[1:]) / 4, 3.5], rel=1e-7)
+    found = load(run, "average", average=5)
+    assert found.model["w"].tolist() == pytest.approx([7 / 5, 3.0], rel=1e-7)
+    assert {name: tensor.dtype for name, tensor in found.model.items()} == {
+        "w": torch.float32,
+        "half": torch.bfloat16,
+        "n": torch.int64,
+    }
+    with pytest.raises(ValueError, match="average is 0"):
+        load(run, "average", average=0)
+
+
+def test_the_average_of_one_is_that_one_and_of_fewer_warns(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+    put(run, 1, 3)
+    assert holds(load(run, "average", average=1), 3)
+    assert not caplog.messages
+    assert torch.equal(load(run, "average", average=5).model["w"], tensors(2)["w"])
+    assert caplog.messages == ["run demo has only 2 checkpoints to average, not 5"]
+
+
+def test_what_cannot_be_averaged_is_named(run: RunFolder) -> None:
+    put(run, 1, 2)
+    save(run, 3, model={"w": torch.ones(2), "n": torch.tensor(1)}, optimizer={}, state={})
+    with pytest.raises(CheckpointError, match=r"step-2/model.safetensors: w has another shape than in .*step-3"):
+        load(run, "average", average=2)
+    save(run, 4, model={"w": torch.ones(2)}, optimizer={}, state={})
+    with pytest.raises(CheckpointError, match=r"step-3/model.safetensors holds other tensors than .*step-4"):
+        load(run, "average", average=2)
+    flip(run.checkpoint(4) / "model.safetensors", 600)
+    with pytest.raises(CheckpointError, match=r"step-4/model.safetensors is broken"):
+        load(run, "average", average=1)

@@ -1,0 +1,84 @@
+"""Damaged checkpoints are noticed and passed over."""
+
+import json
+import logging
+import random
+
+import pytest
+from unit.checkpoint.examples import flip, holds, put
+
+from seq2seq.checkpoint import RunFolder, latest_intact, load
+from seq2seq.errors import CheckpointError
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+def test_any_flipped_bit_is_noticed(run: RunFolder, name: str) -> None:
+    put(run, 5)
+    file = run.checkpoint(5) / name
+    size = file.stat().st_size
+    for bit in random.Random(0).sample(range(8 * size), 40):
+        flip(file, bit)
+        with pytest.raises(CheckpointError, match=f"{name} is broken: its SHA-256 is not the one in manifest.json"):
+            load(run, "last")
+        flip(file, bit)
+    assert holds(load(run, "last"), 5)
+
+
+def test_a_flipped_bit_in_the_manifest_is_noticed_or_harmless(run: RunFolder) -> None:
+    put(run, 5)
+    file = run.checkpoint(5) / "manifest.json"
+    for bit in range(0, 8 * file.stat().st_size, 11):  # every bit of a byte comes up
+        flip(file, bit)
+        try:
+            assert holds(load(run, "last"), 5)
+        except CheckpointError as error:
+            assert "manifest.json" in str(error) or "is broken" in str(error)
+        flip(file, bit)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", ["missing", "cut", "empty"])
+def test_a_missing_or_short_file_is_named(run: RunFolder, name: str, harm: str) -> None:
+    put(run, 5)
+    file = run.checkpoint(5) / name
+    if harm == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:-1] if harm == "cut" and name != "manifest.json" else b"")
+    with pytest.raises(CheckpointError, match=rf"step-5/{name} (cannot be read: No such file|is broken)"):
+        load(run, "last")
+
+
+def test_a_renamed_checkpoint_is_not_another_step(run: RunFolder) -> None:
+    put(run, 5)
+    run.checkpoint(5).rename(run.checkpoint(6))
+    with pytest.raises(CheckpointError, match=r"step-6/manifest.json is of step 5"):
+        load(run, "last")
+
+
+def test_a_manifest_of_a_later_format_says_so(run: RunFolder) -> None:
+    put(run, 5)
+    file = run.checkpoint(5) / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2}))
+    with pytest.raises(CheckpointError, match="is of format 2; this version of seq2seq reads 1"):
+        load(run, "last")
+
+
+def test_continuing_passes_over_broken_ones_with_a_warning(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+    put(run, 1, 2, 3)
+    flip(run.checkpoint(3) / "optimizer.safetensors", 4000)
+    (run.checkpoint(2) / "manifest.json").unlink()
+    found = latest_intact(run)
+    assert found is not None and holds(found, 1)
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    assert "step-3/optimizer.safetensors is broken" in caplog.messages[0]
+    put(run, 3)  # the broken one is replaced when training reaches it again
+    assert holds(load(run, "last"), 3)
+
+
+def test_nothing_whole_is_an_error_and_not_a_fresh_start(run: RunFolder) -> None:
+    put(run, 1, 2)
+    for step in (1, 2):
+        (run.checkpoint(step) / "state.json").unlink()
+    with pytest.raises(CheckpointError, match=r"(?s)no checkpoint of run demo is whole:.*step-2/state.*step-1/state"):
+        latest_intact(run)

@@ -1,0 +1,135 @@
+"""A full disk, a failing one or a kill in the middle of a save loses nothing."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from unit.checkpoint.examples import holds, names, put
+
+from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune, replace_file
+from seq2seq.errors import StorageError
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """A disk on which no file can grow past `size`: the system itself refuses the write."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_full_disk_leaves_older_checkpoints_and_no_rubbish(run: RunFolder, again: bool) -> None:
+    put(run, 1, 2)
+    with file_size_limit(1000), pytest.raises(StorageError) as caught:
+        put(run, 2 if again else 3)
+    assert f"cannot save checkpoint {run.checkpoint(2 if again else 3)}: File too large" in str(caught.value)
+    assert "What was saved before is untouched" in str(caught.value)
+    assert caught.value.exit_code == 5
+    assert names(run) == ["step-1", "step-2"]
+    assert holds(load(run, "last"), 2)
+
+
+@pytest.mark.parametrize("call", range(1, 12))
+def test_whichever_flush_fails_nothing_is_lost(run: RunFolder, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    put(run, 1)
+    calls = 0
+    flush = os.fsync
+
+    def failing(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise OSError(28, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    try:
+        put(run, 2)
+    except StorageError as error:
+        assert "No space left on device" in str(error)
+    else:
+        assert calls < call
+    monkeypatch.undo()
+    assert not [name for name in names(run) if name.startswith(".")]
+    assert holds(load(run, "step-1"), 1)
+    assert holds(load(run, "last"), run.steps()[-1])
+
+
+def test_a_read_only_disk(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(run, 0, 1)
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        raise OSError(30, "Read-only file system", str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    monkeypatch.setattr(Path, "rename", refuse)
+    for act in (lambda: put(run, 2), lambda: mark_best(run, 1), lambda: prune(run, 1)):
+        with pytest.raises(StorageError, match="Read-only file system"):
+            act()
+    assert holds(load(run, "last"), 1)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from seq2seq.checkpoint import folder, write
+moment, run = sys.argv[1], folder.RunFolder(Path(sys.argv[2]))
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+def after(first):
+    def both(*args, **kwargs):
+        first(*args, **kwargs)
+        die()
+    return both
+if moment == "before the rename":
+    write._swap_in = die
+elif moment == "in the middle of a file":
+    write.save_file = lambda tensors, path, metadata: (path.write_bytes(b"half"), die())
+elif moment == "between the two renames":
+    Path.rename = after(Path.rename)
+elif moment == "before the old one is removed":
+    write.discard = die
+new = {"w": torch.full((50, 10), 2.0)}
+write.save(run, 2, model=new, optimizer={}, state={"step": 2, "new": True})
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "new"),
+    [
+        ("in the middle of a file", False),
+        ("before the rename", False),
+        ("between the two renames", False),
+        ("before the old one is removed", True),
+    ],
+)
+def test_killed_while_saving_a_step_again(run: RunFolder, moment: str, new: bool) -> None:
+    put(run, 1, 2)
+    done = subprocess.run([sys.executable, "-c", KILLED, moment, str(run.path)], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    found = latest_intact(run)
+    assert found is not None and holds(found, 2)
+    assert ("new" in found.state) is new
+    put(run, 3)
+    assert names(run) == ["step-1", "step-2", "step-3"]
+
+
+def test_replace_file_is_all_or_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "eval" / "test.json"
+    replace_file(file, "old ü\n")
+    with file_size_limit(10), pytest.raises(StorageError, match=r"cannot write .*test.json: File too large"):
+        replace_file(file, "new" * 100)
+    assert file.read_bytes() == "old ü\n".encode()
+    assert [entry.name for entry in file.parent.iterdir()] == ["test.json"]
