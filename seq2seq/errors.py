@@ -4,9 +4,13 @@ from typing import ClassVar
 
 
 class Seq2SeqError(Exception):
-    """Base class: `exit_code` is the status the scripts end with."""
+    """Base class: `exit_code` is the status the scripts end with.
+
+    Of several processes that meet the same error one tells it; in the others it is `told` already.
+    """
 
     exit_code: ClassVar[int] = 1
+    told: bool = False
 
 
 class ConfigError(Seq2SeqError):
@@ -37,6 +41,12 @@ class NonFiniteLossError(Seq2SeqError):
     """The loss or its gradient is no longer a number."""
 
     exit_code = 6
+
+
+class PeerError(Seq2SeqError):
+    """Another process of the same run has failed, or does not answer."""
+
+    exit_code = 7
 
 
 class OutOfMemoryError(Seq2SeqError):

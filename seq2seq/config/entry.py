@@ -4,6 +4,7 @@ import functools
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -18,9 +19,11 @@ from seq2seq.config.composition import Composition, compose, of_job, one_line
 from seq2seq.config.jobs import Job, split_jobs
 from seq2seq.config.overrides import take_apart
 from seq2seq.config.problems import Mistakes
-from seq2seq.errors import Seq2SeqError
+from seq2seq.config.processes import place
+from seq2seq.errors import ConfigError, Seq2SeqError
 
 _FIXED = "not here; lay your own YAML over the script's as configs/experiment/GROUP/NAME.yaml"
+LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that must be the one that tells why
 logger = logging.getLogger(__name__)
 
 
@@ -51,8 +54,11 @@ def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
 
 def launch(main: Callable[[], Any], script: Script) -> NoReturn:
     """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
-    logging.getLogger("seq2seq").setLevel(logging.INFO)
+    main_process = place().rank == 0  # of several, it alone reports
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING if main_process else logging.ERROR, format="%(message)s"
+    )
+    logging.getLogger("seq2seq").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of ending the process with exit 1
     sys.exit(_guarded(lambda: _launch(main, script, sys.argv[1:])))
 
@@ -63,6 +69,7 @@ def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -
         return _call(main, [*flags, *words])
     unknown = [f"{word}: no such option (--help lists them)" for word in words if word.startswith("-")]
     unknown += [f"{flag}: {_FIXED}" for flag in flags if flag.startswith(("--config-", "--experimental"))]
+    _check_processes(script, options.multirun)
     words = [word for word in words if not word.startswith("-")]
     if not options.multirun:
         return _call(main, [*flags, *_checked(script, words, unknown)])
@@ -72,6 +79,14 @@ def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -
     if any(word.startswith(("hydra/launcher=", "hydra/sweeper=")) for word in words):
         return _call(main, [*flags, *words])
     return _multirun(main, script, [flag for flag in flags if flag != "--multirun"], words)
+
+
+def _check_processes(script: Script, multirun: bool) -> None:
+    """Raise Mistakes for what several processes cannot do."""
+    if place().size > 1 and script.name != "train":
+        raise Mistakes([f"torchrun is for scripts/train.py; start scripts/{script.name}.py with python"])
+    if place().size > 1 and multirun:
+        raise Mistakes(["--multirun (-m): torchrun starts one run; give each run a torchrun of its own"])
 
 
 def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list[str]:
@@ -156,7 +171,7 @@ def _guarded(task: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except Seq2SeqError as error:
-        print(error, file=sys.stderr)
+        _tell(error)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -166,3 +181,14 @@ def _guarded(task: Callable[[], int]) -> int:
     except Exception:
         traceback.print_exc()
         return 1
+
+
+def _tell(error: Seq2SeqError) -> None:
+    """One of several processes tells what all of them meet, as they meet every mistake in the configuration."""
+    rank = place().rank
+    if rank == 0:
+        print(error, file=sys.stderr)
+    elif isinstance(error, ConfigError):
+        time.sleep(LINGER)
+    elif not error.told:
+        print(f"process {rank}: {error}", file=sys.stderr)

@@ -45,6 +45,7 @@ class TrainerSettings:
     average: int  # checkpoints that `checkpoint=average` averages
     probes: int  # fixed validation sentences shown with their attention
     deterministic: bool
+    strategy: Literal["auto", "single", "ddp"]  # how several processes share an update
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Micro-batches: cut from an update's blocks, padded into tensors without a loop over tokens or pairs."""
+"""Shares and micro-batches: cut from an update's blocks, padded into tensors without a loop over tokens or pairs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
@@ -10,6 +10,7 @@ from seq2seq.data.updates import PairIds
 from seq2seq.types import BOS, EOS, PAD, Batch
 
 MERGE_REAL = 0.95  # blocks are joined into one micro-batch only while this share of its longest side stays real
+SLIVER = 0.1  # of a block's cost, or of a share's if that is less: what is too little for a micro-batch of its own
 
 
 @runtime_checkable
@@ -39,6 +40,27 @@ class TokenIds(Protocol):
     @property
     def target_lengths(self) -> np.ndarray:
         """[pairs]."""
+
+
+def share(corpus: TokenIds, blocks: Sequence[PairIds], rank: int, size: int) -> list[PairIds]:
+    """What the process `rank` of `size` has of an update's blocks; of a small update perhaps nothing.
+
+    The shares hold each pair once and cost nearly the same, counted in real tokens of both sides. Blocks lie in random
+    order: cut where they stand, each share has short sentences and long ones. A cut that would leave a sliver of a
+    block falls beside that block, for each part makes a micro-batch.
+    """
+    if size == 1:
+        return list(blocks)
+    pairs = np.concatenate(blocks)
+    costs = np.cumsum(corpus.source_lengths[pairs] + corpus.target_lengths[pairs] + 2)
+    borders = np.cumsum([len(block) for block in blocks])
+    fair = costs[-1] / size * np.arange(1, size)
+    near = borders[np.abs(costs[borders - 1] - fair[:, None]).argmin(1)]
+    whole = np.abs(costs[near - 1] - fair) <= SLIVER * costs[-1] / max(size, len(blocks))
+    cuts = np.concatenate(([0], np.where(whole, near, np.searchsorted(costs, fair, side="right")), [len(pairs)]))
+    start, end = cuts[rank], cuts[rank + 1]
+    inside = borders[(start < borders) & (borders < end)]
+    return np.split(pairs[start:end], inside - start) if start < end else []
 
 
 def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int) -> list[PairIds]:

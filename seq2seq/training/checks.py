@@ -5,13 +5,14 @@ from seq2seq.model.legality import problems
 from seq2seq.optimizer.build import optimizer_problems
 from seq2seq.training.frozen import freeze_problems
 from seq2seq.training.origin import origin_problems
+from seq2seq.training.strategy import strategy_problems
 from seq2seq.training.vectors import vector_problems
 
 
 def check(settings: TrainSettings) -> list[str]:
     """A line for each reason why these settings cannot train."""
     lines = [*problems(settings), *optimizer_problems(settings.optimizer), *_trainer_problems(settings)]
-    lines += [*origin_problems(settings), *vector_problems(settings)]
+    lines += [*strategy_problems(settings.trainer.strategy), *origin_problems(settings), *vector_problems(settings)]
     return lines or freeze_problems(settings)  # which builds a model, as only sound settings can
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+from seq2seq.config.processes import place
 from seq2seq.errors import ConfigError, OutOfMemoryError
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's malloc.h
@@ -36,14 +37,32 @@ class Runtime:
 
 
 def choose_runtime(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "bf16"]) -> Runtime:
-    """auto: the GPU if there is one; bf16 where the hardware multiplies it fast. Raises ConfigError without a GPU."""
+    """auto: the GPU if there is one; bf16 where the hardware multiplies it fast.
+
+    Of several processes on a machine each has a GPU of its own. Raises ConfigError where there are too few.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda: no CUDA device is available here; use device=cpu or device=auto")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if precision == "auto":
         fast = torch.cuda.is_bf16_supported() if name == "cuda" else cpu_multiplies_bf16()
         precision = "bf16" if fast else "fp32"
-    return Runtime(torch.device(name), torch.bfloat16 if precision == "bf16" else torch.float32)
+    where = _own_gpu() if name == "cuda" else torch.device(name)
+    return Runtime(where, torch.bfloat16 if precision == "bf16" else torch.float32)
+
+
+def _own_gpu() -> torch.device:
+    """The GPU of this process."""
+    here, gpus = place(), torch.cuda.device_count()
+    if here.size == 1:
+        return torch.device("cuda")
+    if here.local_size > gpus:
+        raise ConfigError(
+            f"{here.local_size} processes on a machine with {gpus} GPU(s), and each needs its own: start "
+            f"torchrun --nproc-per-node {gpus}, or train on the processors with device=cpu"
+        )
+    torch.cuda.set_device(here.local_rank)
+    return torch.device("cuda", here.local_rank)
 
 
 def cpu_multiplies_bf16() -> bool:

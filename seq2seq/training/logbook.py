@@ -89,6 +89,28 @@ class Logbook:
             raise StorageError(f"{self._folder}: cannot write the run's log: {error.strerror or error}") from error
 
 
+class NoLogbook(Logbook):
+    """The logbook of a process that is not the main one: nothing is written."""
+
+    def __init__(self) -> None:
+        pass
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """Not written."""
+
+    def text(self, update: int, tag: str, markdown: str) -> None:
+        """Not written."""
+
+    def image(self, update: int, tag: str, pixels: np.ndarray) -> None:
+        """Not written."""
+
+    def hyperparameters(self, flat: Mapping[str, Any], metrics: Iterable[str]) -> None:
+        """Not written."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+
 def metrics_line(update: int, values: Mapping[str, float]) -> bytes:
     """One line of metrics.jsonl. JSON knows neither NaN nor infinity: they are written as null."""
     numbers = {tag: value if math.isfinite(value) else None for tag, value in values.items()}

@@ -30,19 +30,25 @@ DIGITS |= dict.fromkeys(("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "r
 class Progress:
     """Reports on a run that ends at `total_updates` or after `max_minutes`, whichever comes first; either may be None.
 
-    `start_update` and `elapsed_minutes` are what earlier sessions of the run have done. Used as a context manager:
-    log handlers that write to stderr write above the bar while it stands.
+    `start_update` and `elapsed_minutes` are what earlier sessions of the run have done; of several processes one has a
+    bar. Used as a context manager: log handlers that write to stderr write above the bar while it stands.
     """
 
     def __init__(
-        self, total_updates: int | None, max_minutes: float | None, start_update: int, elapsed_minutes: float
+        self,
+        total_updates: int | None,
+        max_minutes: float | None,
+        start_update: int,
+        elapsed_minutes: float,
+        *,
+        bar: bool = True,
     ) -> None:
         self._clock = Clock(total_updates, max_minutes, start_update, elapsed_minutes)
         self._validations: list[tuple[int, dict[str, float]]] = []
         self._best: int | None = None
         self._values = ""
         self._console = Console(file=sys.stderr)
-        self._live = sys.stderr.isatty() and not self._console.is_dumb_terminal
+        self._live = bar and sys.stderr.isatty() and not self._console.is_dumb_terminal
         self._bar = Bar(
             TextColumn("[bold]{task.fields[place]}"),
             BarColumn(bar_width=None),

@@ -1,5 +1,6 @@
 """What training says of itself: sums over a window of updates, to the progress bar and the logbook."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -9,33 +10,55 @@ from torch import Tensor
 
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.memory import peak_memory
+from seq2seq.training.objective import Losses
 from seq2seq.training.progress import Progress
+from seq2seq.training.world import World
+
+
+class Sums:
+    """What one process adds up over its micro-batches of an update: the losses, on their device, and positions."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.total, self.nll = torch.zeros(2, dtype=torch.float64, device=device)
+        self.terms: dict[str, Tensor] = defaultdict(lambda: torch.zeros_like(self.total))
+        self.real = 0  # real tokens of both sides
+        self.cells = 0  # positions of both sides, padding counted
+
+    def add(self, losses: Losses, weight: int, *, real: int, cells: int) -> None:
+        """Add a micro-batch of so many real tokens and positions `weight` times."""
+        self.total += weight * losses.total.detach()
+        self.nll += weight * losses.nll
+        for name, term in losses.terms.items():
+            self.terms[name] += weight * term.detach()
+        self.real += weight * real
+        self.cells += weight * cells
 
 
 @dataclass(frozen=True)
 class UpdateFigures:
-    """One update: sums of objective, NLL and the objective's terms over its target tokens, its token counts, and how
-    it went."""
+    """One update: this process's sums, the target tokens of all, and how it went."""
 
-    total: Tensor
-    nll: Tensor
-    terms: Mapping[str, Tensor]
-    tokens: int  # real target tokens
-    real: int  # real tokens of both sides
-    cells: int  # positions of both sides, padding counted
+    sums: Sums
+    tokens: int  # real target tokens of the whole update
     norm: float
     lr: float
     seconds: float
 
 
 class Reporter:
-    """Collects updates and reports on them every `log_every`; nothing is read from `device` in between."""
+    """Collects updates and reports on them every `log_every`.
 
-    def __init__(self, *, progress: Progress, logbook: Logbook, log_every: int, device: torch.device) -> None:
+    In between nothing is read from `device`, and nothing asked of the other processes of the world.
+    """
+
+    def __init__(
+        self, *, progress: Progress, logbook: Logbook, log_every: int, device: torch.device, world: World
+    ) -> None:
         self.progress = progress
         self.logbook = logbook
         self.log_every = log_every
         self.device = device
+        self.world = world
         self._window: list[UpdateFigures] = []
         self._train_nll: float | None = None
 
@@ -45,7 +68,8 @@ class Reporter:
         if update % self.log_every:
             self.progress.update(update, {})
             return
-        values = _summary(self._window) | {"train/peak_memory": peak_memory(self.device), "train/epoch": epochs}
+        peak = self.world.largest(peak_memory(self.device))
+        values = _summary(self._window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
         self._window = []
         self._train_nll = values["train/nll"]
         self.logbook.scalars(update, values)
@@ -58,20 +82,20 @@ class Reporter:
         self.progress.validated(update, known | dict(values), best)
 
 
-def _summary(window: list[UpdateFigures]) -> dict[str, float]:
-    """The window's figures a token, a second and an update, by their tags."""
+def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:
+    """The window's figures a token, a second and an update, by their tags, over the whole world."""
     tokens = sum(figures.tokens for figures in window)
-
-    def per_token(sums: list[Tensor]) -> float:
-        return float(torch.stack(sums).sum()) / tokens
-
+    sums = [figures.sums for figures in window]
+    by_name = {"loss": [each.total for each in sums], "nll": [each.nll for each in sums]}
+    by_name |= {name: [each.terms[name] for each in sums] for name in sums[-1].terms}
+    losses = world.sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
+    positions = torch.tensor([[each.real, each.cells] for each in sums], dtype=torch.float64)
+    real, cells = world.sum(positions.sum(0)).tolist()
     return {
-        "train/loss": per_token([figures.total for figures in window]),
-        "train/nll": per_token([figures.nll for figures in window]),
-        **{f"train/{name}": per_token([figures.terms[name] for figures in window]) for name in window[-1].terms},
+        **{f"train/{name}": loss / tokens for name, loss in zip(by_name, losses, strict=True)},
         "train/lr": window[-1].lr,
         "train/grad_norm": sum(figures.norm for figures in window) / len(window),
         "train/tokens_per_second": tokens / sum(figures.seconds for figures in window),
         "train/seconds_per_update": median(figures.seconds for figures in window),
-        "train/padding": 1 - sum(figures.real for figures in window) / sum(figures.cells for figures in window),
+        "train/padding": 1 - real / cells,
     }

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
 
 from seq2seq.checkpoint.folder import RunFolder
-from seq2seq.checkpoint.read import latest_intact
+from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.identity import read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
@@ -19,22 +19,28 @@ from seq2seq.optimizer.build import build_optimizer
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory, memory_errors
 from seq2seq.training.frozen import freeze
-from seq2seq.training.logbook import Logbook
+from seq2seq.training.logbook import Logbook, NoLogbook
 from seq2seq.training.origin import read_origin
 from seq2seq.training.state import limit_reached, saved_state
+from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
 from seq2seq.training.vectors import check_vectors, fill_embeddings
+from seq2seq.training.world import World, joined
 
 log = logging.getLogger(__name__)
 
 
 def train(settings: TrainSettings) -> None:
-    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend."""
+    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend.
+
+    Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
+    """
     folder = RunFolder(run_path(settings.run))
-    with folder.lock():
-        settings = settle(settings, read_config(folder.config_file) if folder.exists() else None)
-        checkpoint = latest_intact(folder)
+    with joined() as world, folder.lock() if world.is_main else nullcontext():
+        begun = world.is_main and folder.exists()
+        settings = settle(settings, world.tell(read_config(folder.config_file) if begun else None))
+        checkpoint = _newest(folder, world)
         limit = limit_reached(settings.trainer, saved_state(checkpoint)) if checkpoint else None
         if limit is not None:
             log.info("run %s is finished: it has reached %s; raise that to go on", folder.path, limit)
@@ -43,9 +49,11 @@ def train(settings: TrainSettings) -> None:
         keep_freed_memory()
         if settings.trainer.deterministic:
             be_deterministic()
-        data, model = _set_up(settings, folder, fresh=checkpoint is None)
-        with closing(Logbook(folder.path, update=checkpoint.step if checkpoint else 0)) as logbook:
-            trainer = _assemble(settings, folder, data, model.to(runtime.device), runtime, logbook)
+        with world.main_first():
+            data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
+        update = checkpoint.step if checkpoint else 0
+        with closing(Logbook(folder.path, update=update) if world.is_main else NoLogbook()) as logbook:
+            trainer = _assemble(settings, folder, data, model.to(runtime.device), runtime, logbook, world)
             if checkpoint is None:
                 logbook.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
@@ -53,12 +61,22 @@ def train(settings: TrainSettings) -> None:
             _fit(trainer)
 
 
-def _set_up(settings: TrainSettings, folder: RunFolder, *, fresh: bool) -> tuple[Prepared, Model]:
+def _newest(folder: RunFolder, world: World) -> Checkpoint | None:
+    """The checkpoint to continue from, or None; found by the main process, for it may have to tidy up first."""
+    if world.is_main:
+        checkpoint = latest_intact(folder)
+        world.tell(checkpoint.step if checkpoint else None)
+        return checkpoint
+    step = world.tell(None)
+    return None if step is None else load(folder, f"step-{step}")
+
+
+def _set_up(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
     """The data and the model; a `fresh` run's has its first weights, and its folder is made self-contained here."""
     origin = read_origin(settings) if fresh else None
     if fresh:
         check_vectors(settings)
-    data = _prepare(settings, folder, origin.tokenizer if origin else None)
+    data = _prepare(settings, folder, world, origin.tokenizer if origin else None)
     tokenizer = data.tokenizer
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
@@ -67,11 +85,12 @@ def _set_up(settings: TrainSettings, folder: RunFolder, *, fresh: bool) -> tuple
         origin.start(model)
     if fresh:
         fill_embeddings(settings, model, tokenizer)
-    write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
+    if world.is_main:
+        write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
     return data, model
 
 
-def _prepare(settings: TrainSettings, folder: RunFolder, given: Tokenizer | None) -> Prepared:
+def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: Tokenizer | None) -> Prepared:
     """The data, with the tokenizer that is given to begin with or else the run's own, where it has one."""
     own = Tokenizer.load(folder.tokenizer_folder) if given is None and folder.exists() else None
     data = prepare(
@@ -83,14 +102,20 @@ def _prepare(settings: TrainSettings, folder: RunFolder, given: Tokenizer | None
     )
     for line in data.report:
         log.info("%s", line)
-    if own is None:
+    if own is None and world.is_main:
         with storage_errors(f"write {folder.tokenizer_folder}"):
             data.tokenizer.save(folder.tokenizer_folder)
     return data
 
 
 def _assemble(
-    settings: TrainSettings, folder: RunFolder, data: Prepared, model: Model, runtime: Runtime, logbook: Logbook
+    settings: TrainSettings,
+    folder: RunFolder,
+    data: Prepared,
+    model: Model,
+    runtime: Runtime,
+    logbook: Logbook,
+    world: World,
 ) -> Trainer:
     validator = Validator(
         corpus=data.corpora["valid"],
@@ -101,6 +126,7 @@ def _assemble(
         tokens_per_batch=settings.trainer.tokens_per_batch,
         probes=settings.trainer.probes,
         logbook=logbook,
+        world=world,
     )
     return Trainer(
         settings=settings.trainer,
@@ -114,6 +140,8 @@ def _assemble(
         folder=folder,
         logbook=logbook,
         validator=validator,
+        strategy=choose_strategy(model, world),
+        world=world,
     )
 
 
@@ -125,7 +153,9 @@ def _fit(trainer: Trainer) -> None:
     if len(trained) < len(parameters):
         told += f", {sum(trained) / 1e6:.1f}M of them trained"
     begun = f"continues after update {update}" if update else "begins"
-    where = f"{trainer.runtime.device} in {trainer.runtime.precision}"
+    processes = trainer.world.size
+    device = f"{processes} x {trainer.runtime.device.type}" if processes > 1 else str(trainer.runtime.device)
+    where = f"{device} in {trainer.runtime.precision}"
     log.info("run %s %s: %s, on %s", path, begun, told, where)
     with memory_errors("training"):
         limit = trainer.fit()

@@ -2,19 +2,17 @@
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
-from torch import Tensor
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.checkpoint.weights import load_model, model_tensors
 from seq2seq.checkpoint.write import mark_best, prune, save
 from seq2seq.config.schema import TrainerSettings
-from seq2seq.data.batches import collate, cut
+from seq2seq.data.batches import collate, cut, share
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
 from seq2seq.data.updates import PairIds, plan_epoch
@@ -28,15 +26,22 @@ from seq2seq.training.logbook import Logbook
 from seq2seq.training.memory import forget_peak, keep_few_kernels
 from seq2seq.training.objective import Objective
 from seq2seq.training.progress import Progress
-from seq2seq.training.reporting import Reporter, UpdateFigures
+from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import TrainState, limit_reached, saved_state
+from seq2seq.training.strategy import Strategy
 from seq2seq.training.validation import Validator
+from seq2seq.training.world import World
+
+OF_A_RANK = 1_640_531_527  # between the seeds of two processes; torch's generator on a CPU knows their lower 32 bits
 
 
 @dataclass
 class Trainer:
-    """Everything a run needs, and the loop over it."""
+    """Everything a run needs, and the loop over it.
+
+    Each process of the world has a trainer, and all of them the same state after each update.
+    """
 
     settings: TrainerSettings
     seed: int
@@ -49,6 +54,8 @@ class Trainer:
     folder: RunFolder
     logbook: Logbook
     validator: Validator
+    strategy: Strategy
+    world: World
     state: TrainState = field(default_factory=TrainState)
 
     def __post_init__(self) -> None:
@@ -71,30 +78,37 @@ class Trainer:
                 f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved; "
                 "give it back as it was, or start another run with another name"
             )
-        if self.state.best_update in self.folder.steps():  # a process killed just before it could say so
-            mark_best(self.folder, self.state.best_update)
+        if self.world.is_main and self.state.best_update in self.folder.steps():
+            mark_best(self.folder, self.state.best_update)  # a process may have been killed before it could say so
 
     def fit(self) -> str:
         """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""
         self.model.train()
         settings, state = self.settings, self.state
-        progress = Progress(settings.max_updates, settings.max_minutes, state.update, state.minutes)
+        limits = (settings.max_updates, settings.max_minutes)
+        progress = Progress(*limits, state.update, state.minutes, bar=self.world.is_main)
         self.reporter = Reporter(
-            progress=progress, logbook=self.logbook, log_every=settings.log_every, device=self.runtime.device
+            progress=progress,
+            logbook=self.logbook,
+            log_every=settings.log_every,
+            device=self.runtime.device,
+            world=self.world,
         )
         keep_few_kernels()
         forget_peak(self.runtime.device)
         with StopSignal() as stop, progress:
             for blocks, corpus in self._updates():
                 self._update(blocks, corpus)
+                told = self._hear(stop)
                 done = self.finished()
                 if self._due(settings.validate_every, done):
                     self._validate()
                     done = done or self.finished()
-                if self._due(settings.save_every, done) or stop.number is not None:
+                if self._due(settings.save_every, done) or told:
                     self._save()
-                if stop.number is not None and done is None:
-                    raise Stopped(stop.number, f"told to stop: saved after update {state.update}")
+                if told and done is None:
+                    self.world.meet()  # or the first to leave would cut the others short
+                    raise Stopped(told, f"told to stop: saved after update {state.update}")
                 if done:
                     break
         return self.finished() or ""
@@ -102,6 +116,15 @@ class Trainer:
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""
         return limit_reached(self.settings, self.state)
+
+    def _hear(self, stop: StopSignal) -> int:
+        """The signal that a process has been told to stop by, or 0, and into the state the longest time on its clock.
+
+        Both are what all processes have heard, so that all leave the loop after the same update.
+        """
+        number, minutes = self.world.largest_before(stop.number or 0, self._all_minutes())
+        self.state.minutes = max(self.state.minutes, minutes)
+        return int(number)
 
     def _due(self, every: int, done: str | None) -> bool:
         return self.state.update % every == 0 or done is not None
@@ -125,45 +148,49 @@ class Trainer:
                 yield plan[position], corpus
 
     def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
-        """One optimizer step over all micro-batches of an update; the sums are divided once, by all its tokens."""
+        """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
         state, began = self.state, time.monotonic()
         torch.manual_seed(self._update_seed(state.update))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
         set_learning_rate(self.optimizer, lr)
-        batches = cut(corpus, blocks, self.settings.tokens_per_batch)
-        tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in batches)
-        total, nll = torch.zeros(2, dtype=torch.float64, device=self.runtime.device)
-        terms: dict[str, Tensor] = defaultdict(lambda: torch.zeros_like(total))
-        cells = 0
-        for rows in batches:
-            batch = collate(corpus, rows)
-            cells += batch.source.numel() + batch.target_in.numel()
-            with self.runtime.autocast():
-                losses = self.objective(self.model, batch.to(self.runtime.device))
-            (losses.total / tokens).backward()
-            total += losses.total.detach()
-            nll += losses.nll
-            for name, term in losses.terms.items():
-                terms[name] += term.detach()
+        tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
+        sums = self._add_gradients(blocks, corpus, tokens)
         norm = self._gradient_norm()
         if not math.isfinite(norm):
+            (total,) = self.world.sum(sums.total.reshape(1))
             raise NonFiniteLossError(self._non_finite(float(total) / tokens, norm, lr))
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         state.update += 1
         state.epoch, state.position = self._next
-        state.minutes = self._all_minutes()
-        real = sum(int(corpus.source_lengths[rows].sum()) + len(rows) for rows in batches) + tokens
-        figures = UpdateFigures(total, nll, terms, tokens, real, cells, norm, lr, time.monotonic() - began)
-        self.reporter.updated(state.update, self._epochs, figures)
+        self.reporter.updated(
+            state.update, self._epochs, UpdateFigures(sums, tokens, norm, lr, time.monotonic() - began)
+        )
+
+    def _add_gradients(self, blocks: Sequence[PairIds], corpus: EncodedCorpus, tokens: int) -> Sums:
+        """The gradients of a share of the update, micro-batch by micro-batch, and then of all processes' shares."""
+        own = share(corpus, blocks, self.world.rank, self.world.size)
+        # Where nothing is left for this process, it takes part all the same, with a pair that counts for nothing.
+        weight, own = (1, own) if own else (0, [blocks[0][:1]])
+        batches = cut(corpus, own, self.settings.tokens_per_batch)
+        sums = Sums(self.runtime.device)
+        for number, rows in enumerate(batches, start=1):
+            batch = collate(corpus, rows)
+            with self.strategy.micro_batch(last=number == len(batches)):
+                with self.runtime.autocast():
+                    losses = self.objective(self.strategy.module, batch.to(self.runtime.device))
+                self.strategy.backward(weight * losses.total / tokens)
+            real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)
+            sums.add(losses, weight, real=real, cells=batch.source.numel() + batch.target_in.numel())
+        return sums
 
     def _all_minutes(self) -> float:
         """Of all sessions, this one's so far included."""
         return self._minutes_before + (time.monotonic() - self._started) / 60
 
     def _update_seed(self, update: int) -> int:
-        """Dropout is a function of (seed, update): what has been drawn before need not be kept to continue."""
-        return (self.seed * 1_000_003 + update) % 2**63
+        """Dropout is a function of (seed, update, rank): what has been drawn before need not be kept to continue."""
+        return (self.seed * 1_000_003 + update + self.world.rank * OF_A_RANK) % 2**63
 
     def _gradient_norm(self) -> float:
         """The gradient's norm over all parameters, clipped afterwards if the settings say so."""
@@ -194,16 +221,17 @@ class Trainer:
         state.worse = 0 if better else state.worse + 1
         if better:
             state.best_score, state.best_update = score, state.update
-        state.minutes = self._all_minutes()
+        state.minutes = self.world.tell(self._all_minutes())
         self.reporter.validated(state.update, values, better)
         if better:
             self._save()
-            mark_best(self.folder, state.update)
+            if self.world.is_main:
+                mark_best(self.folder, state.update)
 
     def _save(self) -> None:
-        """Write a checkpoint, unless this session has just written that of this update."""
+        """Write a checkpoint, unless this session has just written that of this update; the main process does."""
         state = self.state
-        if self._saved == state.update:
+        if self._saved == state.update or not self.world.is_main:
             return
         state.schedule = self.schedule.state()
         save(

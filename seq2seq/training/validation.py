@@ -18,6 +18,7 @@ from seq2seq.training.figures import render
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.probe import END, Forced, force
 from seq2seq.training.samples import samples_table
+from seq2seq.training.world import World
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Decoding:
 class Validator:
     """Scores the validation set: called with a model and the update it stands at, it returns values by their tags.
 
-    Sample outputs, and the attention of fixed probe sentences, go to the logbook.
+    Each process of the world decodes a share of it; the main one scores all and tells the others. Sample outputs, and
+    the attention of fixed probe sentences, go to the logbook.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Validator:
         tokens_per_batch: int,
         probes: int,
         logbook: Logbook,
+        world: World,
     ) -> None:
         self.corpus = corpus
         self.tokenizer = tokenizer
@@ -55,6 +58,7 @@ class Validator:
         self.tokens_per_batch = tokens_per_batch
         self.probes = min(probes, len(corpus))
         self.logbook = logbook
+        self.world = world
 
     @property
     def tags(self) -> list[str]:
@@ -68,13 +72,13 @@ class Validator:
 
     def __call__(self, model: Model, update: int) -> dict[str, float]:
         """valid/nll and the score of each metric."""
-        values = {"valid/nll": nll_per_token(model, self.corpus, self.runtime, self.tokens_per_batch)}
-        decoding = decode_corpus(
-            model, self.corpus, self.tokenizer, self.search, self.metrics, self.runtime, self.tokens_per_batch
-        )
-        values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
-        self._show(model, decoding, update)
-        return values
+        values = {"valid/nll": nll_per_token(model, self.corpus, self.runtime, self.tokens_per_batch, world=self.world)}
+        found = best_hypotheses(model, self.corpus, self.search, self.runtime, self.tokens_per_batch, world=self.world)
+        if self.world.is_main:
+            decoding = scored(found, self.corpus, self.tokenizer, self.metrics)
+            values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
+            self._show(model, decoding, update)
+        return self.world.tell(values)
 
     def _show(self, model: Model, decoding: "Decoding", update: int) -> None:
         """What a person looks at: sample outputs, and where the probes' attention went."""
@@ -98,19 +102,22 @@ class Validator:
             self.logbook.image(update, f"{tag}_heads", render(attention_grid(layers, source, target, title)))
 
 
-def nll_per_token(model: Model, corpus: EncodedCorpus, runtime: Runtime, tokens_per_batch: int) -> float:
+def nll_per_token(
+    model: Model, corpus: EncodedCorpus, runtime: Runtime, tokens_per_batch: int, *, world: World
+) -> float:
     """Unsmoothed negative log-likelihood of the corpus' targets, in nats a token, end symbols counted."""
-    nll = torch.zeros((), dtype=torch.float64)
-    count = 0
+    nll, count = sums = torch.zeros(2, dtype=torch.float64)
     training = model.training
     model.eval()
     with torch.inference_mode(), runtime.autocast():
-        for rows in by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch):
+        batches = list(by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch))
+        for rows in batches[world.rank :: world.size]:
             batch = collate(corpus, rows)
-            count += int(batch.target_mask.sum())
+            count += batch.target_mask.sum()
             nll += model(batch.to(runtime.device)).nll.to(nll)
     model.train(training)
-    return float(nll) / count
+    nll, count = world.sum(sums)
+    return float(nll / count)
 
 
 def decode_corpus(
@@ -124,14 +131,38 @@ def decode_corpus(
     on_batch: Callable[[int], None] | None = None,
 ) -> Decoding:
     """Decode every source of the corpus and score the best hypotheses against its references."""
-    sources = [corpus.source(i) for i in range(len(corpus))]
+    found = best_hypotheses(model, corpus, search, runtime, tokens_per_batch, world=World(), on_batch=on_batch)
+    return scored(found, corpus, tokenizer, metrics)
+
+
+def best_hypotheses(
+    model: Model,
+    corpus: EncodedCorpus,
+    search: Search,
+    runtime: Runtime,
+    tokens_per_batch: int,
+    *,
+    world: World,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[Hypothesis]:
+    """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main one has
+    them all."""
+    own = range(world.rank, len(corpus), world.size)
+    sources = [corpus.source(i) for i in own]
     with runtime.autocast():
         found = decode(
             model, search, sources, device=runtime.device, tokens_per_batch=tokens_per_batch, on_batch=on_batch
         )
-    best = [hypotheses[0] for hypotheses in found]
-    texts = tokenizer.target.decode([hypothesis.tokens for hypothesis in best])
-    return Decoding(best, texts, score_texts(texts, corpus, metrics))
+    shares = world.gather([hypotheses[0] for hypotheses in found])
+    return [shares[i % world.size][i // world.size] for i in range(len(corpus))] if world.is_main else []
+
+
+def scored(
+    hypotheses: list[Hypothesis], corpus: EncodedCorpus, tokenizer: Tokenizer, metrics: Mapping[str, Metric]
+) -> Decoding:
+    """Hypotheses for the whole corpus as texts, with their scores."""
+    texts = tokenizer.target.decode([hypothesis.tokens for hypothesis in hypotheses])
+    return Decoding(hypotheses, texts, score_texts(texts, corpus, metrics))
 
 
 def score_texts(texts: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]) -> dict[str, Score]:

@@ -116,6 +116,14 @@ def test_every_parameter_learns(triple: Triple) -> None:
 
 
 @every_triple
+def test_every_parameter_takes_part_in_every_batch(triple: Triple) -> None:
+    """Of the smallest one too: several processes wait for each other's gradients of all parameters."""
+    model = triple.model().train()
+    model(some_batch([1], [0]), 0.1).loss.backward()
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+@every_triple
 def test_requested_weights_carry_gradients(triple: Triple) -> None:
     if triple.attention == "none":
         pytest.skip("there are no weights")

@@ -1,5 +1,6 @@
 """What surrounds a script: exit codes, what is printed where, and the jobs of a multirun."""
 
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -8,11 +9,20 @@ from pathlib import Path
 import hydra
 import pytest
 
+from seq2seq.config import entry
 from seq2seq.config.command_line import Script
 from seq2seq.config.composition import Composition
 from seq2seq.config.entry import job, launch
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import CheckpointError, ConfigError, DataError, NonFiniteLossError, Stopped, StorageError
+from seq2seq.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    NonFiniteLossError,
+    PeerError,
+    Stopped,
+    StorageError,
+)
 
 Start = Callable[..., int]
 
@@ -85,6 +95,53 @@ def test_errors_of_users_are_lines_and_codes(
     task.errors[1] = error
     assert start() == code
     assert capfd.readouterr() == ("", f"{error}\n")
+
+
+@pytest.fixture
+def second_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun starts the second of two processes."""
+    for name, value in {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(entry, "LINGER", 0.0)
+
+
+def told() -> PeerError:
+    """An error that the main process has reported."""
+    error = PeerError("another process has failed")
+    error.told = True
+    return error
+
+
+@pytest.mark.usefixtures("second_of_two")
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ConfigError("key: wrong"), 2, ""),
+        (told(), 7, ""),
+        (StorageError("disk: full"), 5, "process 1: disk: full\n"),
+    ],
+    ids=["met by all", "told by another", "its own"],
+)
+def test_of_several_processes_one_tells_what_all_have_met(
+    start: Start, task: Task, capfd: pytest.CaptureFixture[str], error: Exception, code: int, said: str
+) -> None:
+    task.errors[1] = error
+    assert start() == code
+    assert capfd.readouterr() == ("", said)
+
+
+@pytest.mark.usefixtures("second_of_two")
+def test_of_several_processes_one_reports(start: Start) -> None:
+    level = logging.getLogger("seq2seq").level
+    assert start() == 0
+    assert not logging.getLogger("seq2seq").isEnabledFor(logging.WARNING)
+    logging.getLogger("seq2seq").setLevel(level)
+
+
+@pytest.mark.usefixtures("second_of_two")
+def test_several_processes_train_one_run(start: Start, task: Task) -> None:
+    assert start("-m", "seed=1,2") == 2
+    assert task.seen == []
 
 
 def test_an_error_of_ours_is_a_traceback(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:

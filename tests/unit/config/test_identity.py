@@ -36,6 +36,7 @@ SAME = [
     "trainer.probes=9",
     "trainer.patience=8",
     "trainer.deterministic=true",
+    "trainer.strategy=single",
     "device=cpu",
     "optimizer.betas=[0.9,0.98]",
     "encoder.hidden_size=256",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.data.batches import by_length, collate, collate_sources, cut
+from seq2seq.data.batches import SLIVER, by_length, collate, collate_sources, cut, share
 from seq2seq.data.updates import plan_epoch
 from seq2seq.types import BOS, EOS, PAD
 
@@ -54,6 +54,42 @@ def test_an_epoch_holds_each_pair_once_within_the_limits(
             longest = 1 + max(ids.source_lengths[rows].max(), ids.target_lengths[rows].max())
             assert len(rows) == 1 or len(rows) * longest <= tokens_per_batch
     assert sorted(seen) == list(range(len(pairs)))
+
+
+@settings(max_examples=60)
+@given(lengths, st.integers(1, 400), st.integers(1, 8))
+def test_the_shares_hold_each_pair_of_an_update_once(
+    pairs: list[tuple[int, int]], tokens_per_update: int, size: int
+) -> None:
+    ids = Ids(*(np.array(side, np.int32) for side in zip(*pairs, strict=True)))
+    for blocks in planned(ids, tokens_per_update):
+        shares = [share(ids, blocks, rank, size) for rank in range(size)]
+        together = [block for own in shares for block in own]
+        assert all(map(len, together))
+        assert np.concatenate(together).tolist() == np.concatenate(blocks).tolist()
+        borders = set(np.cumsum([len(block) for block in blocks]).tolist())
+        assert borders <= set(np.cumsum([len(block) for block in together]).tolist())  # no block is joined to another
+        cuts = np.cumsum([sum(map(len, own)) for own in shares])[:-1].tolist()
+        assert len(together) <= len(blocks) + len(set(cuts) - borders)
+
+
+@pytest.mark.parametrize("size", range(2, 9))
+def test_shares_cost_nearly_the_same_and_no_part_is_a_sliver(size: int) -> None:
+    ids = corpus(20_000)
+    costs = ids.source_lengths + ids.target_lengths + 2
+    for blocks in planned(ids, size * 2048)[:-1]:
+        shares = [share(ids, blocks, rank, size) for rank in range(size)]
+        whole = sum(int(costs[block].sum()) for block in blocks)
+        fair, sliver = whole / size, SLIVER * whole / max(size, len(blocks))
+        assert all(sum(int(costs[part].sum()) for part in own) < 1.25 * fair for own in shares)
+        parts = [int(costs[part].sum()) for own in shares for part in own if len(part) not in map(len, blocks)]
+        assert all(cost > sliver - costs.max() for cost in parts)
+
+
+def test_a_process_alone_has_the_whole_update_as_it_stands() -> None:
+    ids = corpus(500)
+    (blocks, *_) = planned(ids, 5000)
+    assert all(one is other for one, other in zip(share(ids, blocks, 0, 1), blocks, strict=True))
 
 
 def test_a_plan_is_a_function_of_seed_and_epoch() -> None:

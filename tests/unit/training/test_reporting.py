@@ -8,15 +8,19 @@ import pytest
 import torch
 
 from seq2seq.training.logbook import Logbook
+from seq2seq.training.objective import Losses
 from seq2seq.training.progress import Progress
-from seq2seq.training.reporting import Reporter, UpdateFigures
+from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
+from seq2seq.training.world import World
 
 
 def update(seconds: float, tokens: int) -> UpdateFigures:
-    total, nll = torch.tensor([3.0 * tokens, 2.0 * tokens], dtype=torch.float64)
-    counts = {"tokens": tokens, "real": 2 * tokens, "cells": 4 * tokens}
-    terms = {"cross_entropy": total - tokens, "attention_penalty": nll - tokens}
-    return UpdateFigures(total, nll, terms, **counts, norm=0.5, lr=0.1, seconds=seconds)
+    sums = Sums(torch.device("cpu"))
+    loss, nll = torch.tensor([3.0 * tokens, 2.0 * tokens])
+    losses = Losses(loss, nll, {"cross_entropy": loss - tokens, "attention_penalty": nll - tokens})
+    sums.add(losses, 1, real=2 * tokens, cells=4 * tokens)
+    sums.add(losses, 0, real=9, cells=9)  # of a process that had no share
+    return UpdateFigures(sums, tokens, norm=0.5, lr=0.1, seconds=seconds)
 
 
 @pytest.fixture
@@ -24,7 +28,8 @@ def lines(tmp_path: Path) -> list[dict[str, float]]:
     """What two windows of three updates leave; one update was held up."""
     with closing(Logbook(tmp_path, update=0)) as logbook:
         progress = Progress(6, None, 0, 0.0)
-        reporter = Reporter(progress=progress, logbook=logbook, log_every=3, device=torch.device("cpu"))
+        device = torch.device("cpu")
+        reporter = Reporter(progress=progress, logbook=logbook, log_every=3, device=device, world=World())
         for number, seconds in enumerate((0.1, 5.0, 0.3, 0.2, 0.2, 0.2), start=1):
             reporter.updated(number, number / 6, update(seconds, tokens=100 * number))
     return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]

@@ -1,0 +1,48 @@
+"""Several processes through the script, as a user starts them: stopped together, continued and scored by one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from small_runs import SMALL
+from system.scripts import SCRIPTS, run_script
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+
+
+def test_stopped_together_and_continued_alone(tmp_path: Path) -> None:
+    words = [word for word in SMALL if not word.startswith("trainer.max_updates")]
+    process = subprocess.Popen(
+        [*TORCHRUN, str(SCRIPTS / "train.py"), *words, "run=two", "trainer.max_updates=9999"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    metrics = tmp_path / "runs/two/metrics.jsonl"
+    deadline = time.monotonic() + 300
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, said = process.communicate(timeout=120)
+    assert out == ""
+    assert said.count("told to stop: saved after update") == 1, said
+    assert said.count("run runs/two begins: ") == 1
+    assert "on 2 x cpu in fp32" in said
+    update = int(said.partition("saved after update ")[2].split()[0])
+    assert (tmp_path / f"runs/two/checkpoints/step-{update}").is_dir()
+
+    more = [*words, "run=two", f"trainer.max_updates={update + 2}", "trainer.log_every=1"]
+    alone = run_script("train", *more, cwd=tmp_path)
+    assert alone.rc == 0, alone.stderr
+    assert f"continues after update {update}" in alone.stderr
+    lines = [json.loads(line) for line in metrics.read_text().split("\n")[:-1]]
+    assert lines[-1]["update"] == update + 2
+    scored = run_script("evaluate", "run=two", "bootstrap=0", cwd=tmp_path)
+    assert scored.rc == 0, scored.stderr
+    assert "bleu" in scored.stdout

@@ -1,0 +1,88 @@
+"""What each of the two processes of test_several_processes.py does: its cases one after the other, in one start."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from small_runs import settings
+
+from seq2seq.errors import Seq2SeqError
+from seq2seq.training import run as training_run
+from seq2seq.training.objective import CrossEntropy, Losses
+from seq2seq.training.run import train
+from seq2seq.training.trainer import Trainer
+
+LOGGED = ("trainer.log_every=1", "trainer.probes=0")
+WITHOUT_DROPOUT = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "optimizer.fused=false", *LOGGED)
+ALL_STEPS_AT_ONCE = (*WITHOUT_DROPOUT, "decoder.attend=after", "decoder.input_feeding=false")  # for speed
+SELDOM = ("trainer.validate_every=25", "trainer.save_every=50")
+CURVE = (*ALL_STEPS_AT_ONCE, *SELDOM, "trainer.tokens_per_update=300", "trainer.tokens_per_batch=100")
+FROZEN = ("freeze=[encoder]", "tie=all", "schedule=plateau", "schedule.patience=1")
+BLOCKS = (*ALL_STEPS_AT_ONCE, *FROZEN, "trainer.tokens_per_update=4096", "trainer.tokens_per_batch=1000")
+COVERED = (*WITHOUT_DROPOUT, "attention=coverage", "objective.attention_penalty=0.5")
+CRUMBS = (*COVERED, "trainer.tokens_per_update=1")  # an update is a pair
+ALIKE = {"double": CURVE, "single": CURVE, "crumbs": CRUMBS, "continued": BLOCKS}
+UPDATES = {"double": 50, "single": 50, "crumbs": 6, "continued": 12}
+
+
+def train_alike(run: str, updates: int | None = None) -> None:
+    """All or the first updates of a run without dropout, in float64 unless it is called `single`."""
+    build = training_run.build_model
+    if run != "single":
+        training_run.build_model = lambda *a, **k: build(*a, **k).double()  # type: ignore[assignment,return-value]
+    try:
+        train(settings(run, *ALIKE[run], f"trainer.max_updates={updates or UPDATES[run]}"))
+    finally:
+        training_run.build_model = build
+
+
+def train_with_a_broken_loss() -> None:
+    """In process 1 alone the loss is no number."""
+    compute = CrossEntropy.__call__
+
+    def broken(self: CrossEntropy, model: Any, batch: Any) -> Losses:
+        losses = compute(self, model, batch)
+        return replace(losses, total=losses.total * float("nan")) if os.environ["RANK"] == "1" else losses
+
+    CrossEntropy.__call__ = broken  # type: ignore[method-assign]
+    try:
+        train(settings("broken"))
+    finally:
+        CrossEntropy.__call__ = compute  # type: ignore[method-assign]
+
+
+def train_until_one_is_lost() -> None:
+    """Process 1 is gone before the fourth update."""
+    step = Trainer._update
+
+    def leave_at_three(self: Trainer, *arguments: Any) -> None:
+        if self.state.update == 3 and self.world.rank == 1:
+            os._exit(0)
+        step(self, *arguments)
+
+    Trainer._update = leave_at_three  # type: ignore[method-assign]
+    train(settings("lost"))
+
+
+CASES: dict[str, Callable[[], None]] = {
+    **{run: partial(train_alike, run) for run in ALIKE},
+    "broken": train_with_a_broken_loss,
+    "lost": train_until_one_is_lost,
+}
+
+if __name__ == "__main__":
+    ends: dict[str, Any] = {}
+    for port, (name, case) in zip(sys.argv[1:], CASES.items(), strict=True):
+        os.environ["MASTER_PORT"] = port
+        try:
+            case()
+        except Seq2SeqError as error:
+            ends[name] = {"error": type(error).__name__, "told": error.told, "message": str(error)}
+            dist.destroy_process_group()
+        Path(f"ends-{os.environ['RANK']}.json").write_text(json.dumps(ends))

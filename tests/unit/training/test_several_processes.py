@@ -1,0 +1,83 @@
+"""Two processes train as one does: the same curves, one run folder, one message; and nobody waits for a lost one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from unit.training.one_of_two import ALIKE, CASES, train_alike
+
+COMPARED = {"train/loss", "train/nll", "train/grad_norm", "train/attention_penalty", "train/padding", "valid/nll"}
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [str(each.getsockname()[1]) for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple[Path, Path]:
+    """What one process left behind, and what two did: the same runs in each."""
+    one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(two)
+        train_alike("continued", 4)  # by one process, and then by two
+        (one / ".cache").symlink_to(two / ".cache")
+        patched.chdir(one)
+        for run in ALIKE:
+            train_alike(run)
+    paths = {"PYTHONPATH": f"{repository}{os.pathsep}{repository / 'tests'}", "MASTER_ADDR": "127.0.0.1"}
+    command = [sys.executable, str(Path(__file__).with_name("one_of_two.py")), *free_ports(len(CASES))]
+    places = [{"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"} for rank in "01"]
+    processes = [subprocess.Popen(command, cwd=two, env={**os.environ, **paths, **place}) for place in places]
+    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    return one, two
+
+
+def lines(folder: Path, run: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / f"runs/{run}/metrics.jsonl").read_text().split("\n")[:-1]]
+
+
+@pytest.mark.parametrize("run", ALIKE)
+def test_two_processes_follow_the_curve_of_one(folders: tuple[Path, Path], run: str) -> None:
+    one, two = (lines(folder, run) for folder in folders)
+    assert [line["update"] for line in one] == [line["update"] for line in two]
+    for line, other in zip(one, two, strict=True):
+        # How the shares are padded is their own affair, but where there is nothing to share.
+        tags = COMPARED & line.keys() - ({"train/padding"} if run != "crumbs" else set())
+        alike = pytest.approx({tag: line[tag] for tag in tags}, rel=1e-4 if run == "single" else 1e-9)
+        assert {tag: other[tag] for tag in tags} == alike, line["update"]
+        assert other.get("valid/bleu") == line.get("valid/bleu")
+
+
+def test_the_checkpoint_of_two_processes_is_that_of_one(folders: tuple[Path, Path]) -> None:
+    """Names and shapes, tied weights once; so that one process continues what two have begun, and the reverse."""
+    found = []
+    for folder in folders:
+        path = folder / "runs/continued/checkpoints/step-12"
+        found.append({file.name: load_file(file) for file in path.glob("*.safetensors")})
+    for name, tensors in found[0].items():
+        assert tensors.keys() == found[1][name].keys()
+        for key, tensor in tensors.items():
+            assert (tensor - found[1][name][key]).abs().max() < 1e-9
+
+
+def test_an_error_of_all_is_told_once_and_a_lost_process_is_not_waited_for(folders: tuple[Path, Path]) -> None:
+    main, other = (json.loads((folders[1] / f"ends-{rank}.json").read_text()) for rank in (0, 1))
+    assert main.keys() == {"broken", "lost"}
+    assert main["broken"]["error"] == other["broken"]["error"] == "NonFiniteLossError"
+    assert (main["broken"]["told"], other["broken"]["told"]) == (False, True)
+    assert "update 1: the loss is nan" in main["broken"]["message"]
+    assert main["lost"]["error"] == "PeerError"
+    assert "another process of this run has failed" in main["lost"]["message"]

@@ -1,0 +1,57 @@
+"""Which processes a strategy asks for, and what one process alone makes of it all."""
+
+import pytest
+import torch
+
+from seq2seq.config.processes import Place, place
+from seq2seq.errors import ConfigError
+from seq2seq.training.device import choose_runtime
+from seq2seq.training.strategy import strategy_problems
+from seq2seq.training.world import World, joined
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By torchrun, as the second of two on this machine."""
+    for name, value in {"RANK": 3, "WORLD_SIZE": 4, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def test_alone_every_strategy_but_ddp_will_do() -> None:
+    assert place() == Place(rank=0, size=1, local_rank=0, local_size=1, by_torchrun=False)
+    assert strategy_problems("auto") == strategy_problems("single") == []
+    (line,) = strategy_problems("ddp")
+    assert "torchrun --nproc-per-node 2 scripts/train.py" in line
+
+
+@pytest.mark.usefixtures("started")
+def test_among_others_every_strategy_but_single_will_do() -> None:
+    assert place() == Place(rank=3, size=4, local_rank=1, local_size=2, by_torchrun=True)
+    assert strategy_problems("auto") == strategy_problems("ddp") == []
+    (line,) = strategy_problems("single")
+    assert "torchrun has started 4" in line
+
+
+@pytest.mark.usefixtures("started")
+def test_a_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_runtime("auto", "fp32").device == torch.device("cuda", 1)
+    assert chosen == [1]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=r"2 processes on a machine with 1 GPU\(s\).* --nproc-per-node 1"):
+        choose_runtime("auto", "fp32")
+
+
+def test_a_process_alone_hears_itself_at_once() -> None:
+    with joined() as world:
+        assert world.is_main
+        assert world.largest_before(15, 0.5) == [15, 0.5]
+        assert (world.tell("a"), world.gather("a"), world.largest(2.0)) == ("a", ["a"], 2.0)
+        values = torch.tensor([1.0, 2.0], dtype=torch.float64)
+        assert world.sum(values) is values
+        with world.main_first():
+            world.meet()
+    assert isinstance(world, World)
