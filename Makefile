@@ -4,7 +4,7 @@
 PYTHON ?= python3
 # Where torch comes from, if not from pip's usual index: the URL of a CPU-only index, say.
 TORCH_INDEX ?=
-# Further arguments: for pytest (make test), for scripts/train.py (make demo).
+# Further arguments: for pytest (make test), for scripts/train.py (make demo), for the benchmarks.
 ARGS ?=
 # Where TensorBoard listens, on this machine alone.
 PORT ?= 6006
@@ -12,12 +12,17 @@ PORT ?= 6006
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What the benchmarks measure ours beside; its programs are none of our dependencies.
+PEERS := .venv-peers
+PEERS_READY := $(PEERS)/.ready
+# Where the benchmarks leave their figures as JSON.
+FIGURES := outputs/benchmarks
 DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "1,250.50 Swiss francs and 33.7%, in 3 weeks" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-summarization test capabilities benchmark-attention lint types tensorboard clean
+.PHONY: help demo demo-summarization test capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-data benchmark-startup benchmark-peers lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -43,6 +48,20 @@ capabilities: $(READY) ## train every legal combination of parts and write docs/
 benchmark-attention: $(READY) ## measure what each attention costs; other sizes: make benchmark-attention ARGS="--sizes 50x20"
 	$(BIN)/python benchmarks/attention.py $(ARGS)
 
+benchmark-training: $(READY) ## measure training beside Hugging Face and JoeyNMT (make benchmark-peers), in turns
+	$(BIN)/python benchmarks/training.py --json $(FIGURES)/training.json $(ARGS)
+
+benchmark-decoding: $(READY) ## measure greedy and beam search beside Hugging Face and CTranslate2, in turns
+	$(BIN)/python benchmarks/decoding.py --json $(FIGURES)/decoding.json $(ARGS)
+
+benchmark-data: $(READY) ## measure batches from the cache, and a million pairs made into ids
+	$(BIN)/python benchmarks/data.py --json $(FIGURES)/data.json $(ARGS)
+
+benchmark-startup: $(READY) ## measure the time from the command to the first update
+	$(BIN)/python benchmarks/startup.py --json $(FIGURES)/startup.json $(ARGS)
+
+benchmark-peers: $(PEERS_READY) ## install what ours is measured beside, in an environment of its own (.venv-peers)
+
 lint: $(READY) ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,7 +73,7 @@ tensorboard: $(READY) ## show the runs in a browser: http://127.0.0.1:6006 (othe
 	$(BIN)/tensorboard --logdir runs --host 127.0.0.1 --port $(PORT) --samples_per_plugin images=100,text=100
 
 clean: ## remove the environment and the caches; runs/ stays
-	rm -rf $(VENV) .cache build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .cache build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment; installed again when what it is made from changes.
@@ -68,6 +87,14 @@ $(READY): pyproject.toml constraints.txt
 	  exit 1; }
 	$(if $(TORCH_INDEX),$(BIN)/pip install --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch)
 	$(BIN)/pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+# The peers' environment; the same torch as ours, from the same index.
+$(PEERS_READY): benchmarks/peers/requirements.txt benchmarks/peers/requirements-no-deps.txt constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(if $(TORCH_INDEX),$(PEERS)/bin/pip install --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch)
+	$(PEERS)/bin/pip install -c constraints.txt -r benchmarks/peers/requirements.txt
+	$(PEERS)/bin/pip install --no-deps -r benchmarks/peers/requirements-no-deps.txt
 	@touch $@
 
 define DOWNLOADS

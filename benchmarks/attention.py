@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from cases import REFERENCE, Choice, alone, choices, poolings, update
 from measuring import Times, Work, measure_memory, measure_times
+from report import table
 
 from seq2seq.analysis.comparison_page import machine
 from seq2seq.training.device import Runtime, choose_runtime, keep_freed_memory
@@ -176,12 +177,6 @@ def records(
         | {over: found[name, way] for over, found in (ratios or {}).items()}
         for (name, way), took in times.items()
     ]
-
-
-def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
-    """Markdown to stdout."""
-    for cells in (heads, ["---", *["---:"] * (len(heads) - 1)], *lines):
-        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def time_text(times: Times | None) -> str:

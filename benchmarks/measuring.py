@@ -10,31 +10,46 @@ import torch
 
 os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would tell stderr of each start and stop
 MIB = 2**20
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Times:
-    """Seconds of each round, in the order of the rounds."""
+class Sample:
+    """A figure of each round, in the order of the rounds."""
 
     rounds: list[float]
 
     @property
+    def median(self) -> float:
+        """The middle one."""
+        return median(self.rounds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The first and the third; of a single round, the figure itself."""
+        if len(self.rounds) < 2:
+            return self.median, self.median
+        low, _, high = quantiles(self.rounds, n=4, method="inclusive")
+        return low, high
+
+    def over(self, other: "Sample") -> float:
+        """How many times as large as `other`: the median of the rounds' own ratios."""
+        return median(mine / theirs for mine, theirs in zip(self.rounds, other.rounds, strict=True))
+
+
+class Times(Sample):
+    """Seconds of each round."""
+
+    @property
     def milliseconds(self) -> float:
         """The median."""
-        return 1000 * median(self.rounds)
+        return 1000 * self.median
 
     @property
     def spread(self) -> tuple[float, float]:
         """The first and the third quartile, in milliseconds."""
-        if len(self.rounds) < 2:
-            return self.milliseconds, self.milliseconds
-        low, _, high = quantiles(self.rounds, n=4, method="inclusive")
+        low, high = self.quartiles
         return 1000 * low, 1000 * high
-
-    def over(self, other: "Times") -> float:
-        """How many times as long as `other`: the median of the rounds' own ratios."""
-        return median(mine / theirs for mine, theirs in zip(self.rounds, other.rounds, strict=True))
 
 
 def measure_times(work: Mapping[str, Work], rounds: int, device: torch.device) -> dict[str, Times]:

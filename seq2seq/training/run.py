@@ -1,7 +1,7 @@
 """A whole training run: folder, data, model, loop."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from typing import Any
 
@@ -31,10 +31,11 @@ from seq2seq.training.world import World, joined
 log = logging.getLogger(__name__)
 
 
-def train(settings: TrainSettings) -> None:
+def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook) -> None:
     """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend.
 
     Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
+    `logbook` makes the one that hears of every figure: another kind may listen in on a training as it is.
     """
     folder = RunFolder(run_path(settings.run))
     with joined() as world, folder.lock() if world.is_main else nullcontext():
@@ -52,10 +53,10 @@ def train(settings: TrainSettings) -> None:
         with world.main_first():
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
         update = checkpoint.step if checkpoint else 0
-        with closing(Logbook(folder.path, update=update) if world.is_main else NoLogbook()) as logbook:
-            trainer = _assemble(settings, folder, data, model.to(runtime.device), runtime, logbook, world)
+        with closing(logbook(folder.path, update=update) if world.is_main else NoLogbook()) as book:
+            trainer = _assemble(settings, folder, data, model.to(runtime.device), runtime, book, world)
             if checkpoint is None:
-                logbook.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
+                book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
                 trainer.restore(checkpoint)
             _fit(trainer)

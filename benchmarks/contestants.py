@@ -1,0 +1,152 @@
+"""Programs that are measured side by side: all are started and stand ready, then each runs once in every round.
+
+So whatever else the machine does hits all alike, and ratios of one round hold where the figures themselves do not. What
+the programs do between their turns is in peers/turns.py.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A program in a model and a precision, and the command that starts it."""
+
+    program: str
+    model: str
+    precision: str
+    command: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.program}, {self.model}, {self.precision}"
+
+
+def ours(script: str, model: str, precision: str, *arguments: str) -> Contestant:
+    """A script of this folder, run by this Python."""
+    return Contestant("ours", model, precision, (sys.executable, str(HERE / script), *arguments))
+
+
+def peer(program: str, script: str, model: str, precision: str, *arguments: str) -> Contestant:
+    """A script of peers/, run by the Python of the peers' environment."""
+    return Contestant(program, model, precision, (str(PEERS), str(HERE / "peers" / script), *arguments))
+
+
+def peers_wanted(choice: str) -> bool:
+    """Whether peers are asked for (auto, not none) and are there; stderr is told what is missing."""
+    if choice == "auto" and not PEERS.exists():
+        print(
+            f"No peers: there is no {PEERS}; make benchmark-peers installs them. Ours is measured alone.",
+            file=sys.stderr,
+        )
+    return choice == "auto" and PEERS.exists()
+
+
+class Field:
+    """Contestants ready to run, while entered. One that fails is told of on stderr and leaves; the others go on."""
+
+    def __init__(self, contestants: Iterable[Contestant], threads: int) -> None:
+        self._contestants = list(contestants)
+        self._threads = threads
+        self._running: dict[Contestant, _Running] = {}
+        self.versions: dict[str, dict[str, str]] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for contestant in self._contestants:  # one after the other: none sets itself up while another runs
+                self._running[contestant] = _Running(contestant.command, self._threads)
+                told = self._answer(contestant)
+                if told is not None:
+                    self.versions[contestant.program] = told["versions"]
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def round(self, word: str) -> dict[Contestant, Figures]:
+        """Everyone's turn, one after the other; what each of those that are left has measured."""
+        figures: dict[Contestant, Figures] = {}
+        for contestant, running in list(self._running.items()):
+            running.tell(word)
+            answer = self._answer(contestant)
+            if answer is not None:
+                figures[contestant] = answer
+        return figures
+
+    def rounds(self, words: Iterable[str]) -> dict[Contestant, list[Figures]]:
+        """The figures of all rounds, of those that came through all of them."""
+        every = [self.round(word) for word in words]
+        return {contestant: [figures[contestant] for figures in every] for contestant in self._running}
+
+    def _answer(self, contestant: Contestant) -> Figures | None:
+        answer = self._running[contestant].answer()
+        if answer is None:
+            why = self._running.pop(contestant).last_words()
+            print(f"{contestant} failed and is left out: {why}", file=sys.stderr)
+        return answer
+
+    def _stop(self) -> None:
+        for running in self._running.values():
+            running.stop()
+
+
+class _Running:
+    """One program's process."""
+
+    def __init__(self, command: tuple[str, ...], threads: int) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment,
+        )
+
+    def tell(self, word: str) -> None:
+        """A word on its stdin; one that has ended is found out by its missing answer."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(word + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def answer(self) -> Figures | None:
+        """The next line of its stdout; None if it has ended."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        return json.loads(line) if line else None
+
+    def last_words(self) -> str:
+        """How it ended."""
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().split("\n")
+        return f"exit code {code}: {lines[-1]}"
+
+    def stop(self) -> None:
+        """No more turns: it ends by itself, and is killed where it does not."""
+        try:
+            self._process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()

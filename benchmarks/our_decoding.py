@@ -1,0 +1,48 @@
+"""Ours, in turns: python benchmarks/our_decoding.py RUN PAIRS.npz WORD...
+
+The words are those of scripts/translate.py. A turn's word is the beam's size, 1 for greedy. Token ids in, token ids
+out, through the search that validation, evaluation and translation all use.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from peers.exchange import read_pairs
+from peers.turns import Turns, decoded
+from report import PACKAGES
+
+from seq2seq.analysis.trained import load_trained
+from seq2seq.config import CONFIGS, TranslateSettings, compose, load_run
+from seq2seq.search.decode import decode
+
+
+def main() -> None:
+    turns = Turns()
+    run, file, *words = sys.argv[1:]
+    sources = read_pairs(Path(file)).sources()
+    searches = {}
+    for beam in ("1", "5"):
+        search = ["search=greedy"] if beam == "1" else ["search=beam", f"search.beam_size={beam}"]
+        composed = compose(CONFIGS, "translate", [f"run={run}", *search, *words])
+        _, settings = load_run(composed, TranslateSettings)
+        searches[beam] = settings.search()
+    trained = load_trained(run, settings, "last")
+    turns.ready(*PACKAGES)
+    while True:
+        search = searches[turns.wait()]
+        began = time.perf_counter()
+        with trained.runtime.autocast():
+            found = decode(
+                trained.model,
+                search,
+                sources,
+                device=trained.runtime.device,
+                tokens_per_batch=settings.trainer.tokens_per_batch,
+            )
+        seconds = time.perf_counter() - began
+        turns.answer(seconds=seconds, **decoded(sources, [hypotheses[0].tokens for hypotheses in found]))
+
+
+if __name__ == "__main__":
+    main()

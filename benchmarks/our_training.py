@@ -1,0 +1,82 @@
+"""Ours, in turns: python benchmarks/our_training.py WORD..., the words being those of scripts/train.py.
+
+It is the training that scripts/train.py runs, whole; only its logbook also counts the tokens of the updates it hears of
+(every trainer.log_every), and halts the training where a turn is over.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import count, islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from peers.turns import Pace, Turns
+from report import PACKAGES
+
+from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
+from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.data.prepare import prepare
+from seq2seq.data.updates import plan_epoch
+from seq2seq.training.logbook import Logbook
+from seq2seq.training.run import train
+
+
+class Counts(NamedTuple):
+    """Real tokens of an update, end symbols counted."""
+
+    source: int
+    target: int
+
+
+def main() -> None:
+    turns = Turns()
+    settings = load_train(compose(CONFIGS, "train", sys.argv[1:]))
+    data = prepare(data=settings.data(), tokenizer=settings.tokenizer(), length=settings.length, seed=settings.seed)
+    updates = planned(settings, data.corpora["train"])
+    train(settings, logbook=partial(MeasuringLogbook, turns, settings.trainer.log_every, updates))
+
+
+def planned(settings: TrainSettings, corpus: EncodedCorpus) -> Iterator[Counts]:
+    """What each update of the training will hold, one after the other, without an end."""
+    for epoch in count():
+        plan = plan_epoch(
+            corpus.source_lengths,
+            corpus.target_lengths,
+            seed=settings.seed,
+            epoch=epoch,
+            tokens_per_update=settings.trainer.tokens_per_update,
+        )
+        for blocks in plan:
+            pairs = np.concatenate(blocks)
+            sides = (corpus.source_lengths, corpus.target_lengths)
+            yield Counts(*(int(lengths[pairs].sum()) + len(pairs) for lengths in sides))
+
+
+class MeasuringLogbook(Logbook):
+    """A run's logbook; what it hears of is done, so that between two entries lies a part of the training."""
+
+    def __init__(self, turns: Turns, log_every: int, updates: Iterator[Counts], folder: Path, *, update: int) -> None:
+        super().__init__(folder, update=update)
+        self._turns = turns
+        self._log_every = log_every
+        self._updates = updates
+        self._pace: Pace | None = None
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """Log them, as any training does; the first entry says that all is set up."""
+        super().scalars(update, values)
+        done = list(islice(self._updates, self._log_every))
+        if self._pace is None:
+            self._turns.ready(*PACKAGES)
+            self._pace = Pace(self._turns)
+            self._pace.begin()
+            return
+        source, target = (sum(counts) for counts in zip(*done, strict=True))
+        positions = (source + target) / (1 - values["train/padding"])
+        self._pace.updated(len(done), source_tokens=source, target_tokens=target, positions=positions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Taking turns: a measured program waits for a word on stdin, does one repetition, and answers with a line of JSON.
+
+So programs of several environments stand ready at once and run one after the other, again and again. Plain Python: ours
+and the peers' programs alike import it.
+"""
+
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+
+class Turns:
+    """The program's side of it. Whatever libraries print goes to stderr; stdout is for the answers alone."""
+
+    def __init__(self) -> None:
+        self._answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        os.dup2(2, 1)
+
+    def ready(self, *packages: str, **facts: Any) -> None:
+        """All is set up: the versions of the packages, and whatever else should stand in the results."""
+        found = {name: version(name) for name in packages}
+        self.answer(versions={"python": platform.python_version(), **found}, **facts)
+
+    def wait(self) -> str:
+        """The next word; where there is none the program ends."""
+        word = sys.stdin.readline()
+        if not word:
+            raise SystemExit(0)
+        return word.strip()
+
+    def answer(self, **figures: Any) -> None:
+        """One line."""
+        self._answers.write(json.dumps(figures) + "\n")
+        self._answers.flush()
+
+
+class Pace:
+    """Cuts a training that runs by itself into turns: it hears of every update, and halts when its time is over.
+
+    A turn's word is the least seconds it lasts; the update that is then under way is finished and counted.
+    """
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+
+    def begin(self) -> None:
+        """Wait for a turn, and start the clock."""
+        self._length = float(self.turns.wait())
+        self._updates = 0
+        self._counts: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def updated(self, updates: int = 1, **counts: float) -> None:
+        """So many updates more are done, which held so many tokens."""
+        seconds = time.perf_counter() - self._began
+        self._updates += updates
+        for name, count in counts.items():
+            self._counts[name] = self._counts.get(name, 0) + count
+        if seconds >= self._length:
+            self.turns.answer(seconds=seconds, updates=self._updates, **self._counts, peak_mib=peak_mib())
+            self.begin()
+
+
+def decoded(sources: Sequence[Sequence[int]], hypotheses: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """What a turn of decoding was: sentences, real tokens of both sides (end symbols counted), and the ids found."""
+    return {
+        "sentences": len(sources),
+        "source_tokens": sum(map(len, sources)) + len(sources),
+        "target_tokens": sum(map(len, hypotheses)) + len(hypotheses),
+        "peak_mib": peak_mib(),
+        "hypotheses": [list(ids) for ids in hypotheses],
+    }
+
+
+def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
+    """The most memory that this process has held, libraries counted; or the largest of those that it has waited for."""
+    largest = resource.getrusage(who).ru_maxrss
+    return largest / 2**20 if sys.platform == "darwin" else largest / 2**10
