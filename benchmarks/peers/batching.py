@@ -7,7 +7,7 @@ Ids = list[list[int]]
 SIZES = (16, 32, 64, 128, 256)  # sentences
 
 
-def longest_first(sentences: Sequence[Sequence[int]], size: int) -> list[list[int]]:
+def longest_first(sentences: Sequence[Sequence[object]], size: int) -> list[list[int]]:
     """The sentences' numbers in batches of `size`, those of like length together."""
     order = sorted(range(len(sentences)), key=lambda number: -len(sentences[number]))
     return [order[start : start + size] for start in range(0, len(order), size)]

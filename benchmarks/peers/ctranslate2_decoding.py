@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from batching import Ids, best_size
+from batching import Ids, best_size, longest_first
 from ctranslate2 import Translator
 from ctranslate2.converters.transformers import BartLoader
 from exchange import EOS, PAD, read_pairs, read_task
@@ -59,16 +59,24 @@ def convert(folder: Path, target: str) -> None:
 
 
 def translate(translator: Translator, tokens: list[list[str]], beam: int, size: int) -> Ids:
-    """The best hypothesis of each source; it sorts and batches by itself."""
-    found = translator.translate_batch(
-        tokens,
-        beam_size=beam,
-        length_penalty=1.0,
-        max_batch_size=size,
-        max_decoding_length=256,
-        max_input_length=0,
-    )
-    return [[int(token) for token in result.hypotheses[0] if token not in SYMBOLS] for result in found]
+    """The best hypothesis of each source. All batches are handed over at once, each with its own limit."""
+    given = []
+    for rows in longest_first(tokens, size):
+        results = translator.translate_batch(
+            [tokens[number] for number in rows],
+            beam_size=beam,
+            length_penalty=1.0,
+            max_decoding_length=2 * len(tokens[rows[0]]) + 10,
+            max_input_length=0,
+            asynchronous=True,
+        )
+        given.append((rows, results))
+    hypotheses: Ids = [[] for _ in tokens]
+    for rows, results in given:
+        for number, result in zip(rows, results, strict=True):
+            best = result.result().hypotheses[0]
+            hypotheses[number] = [int(token) for token in best if token not in SYMBOLS]
+    return hypotheses
 
 
 if __name__ == "__main__":
