@@ -7,15 +7,16 @@ several batch sizes, and the fastest is kept.
 
 import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
-from batching import Ids, best_size, longest_first
+from batching import Ids, longest_first
 from ctranslate2 import Translator
 from ctranslate2.converters.transformers import BartLoader
+from decoding import decode_in_turns
 from exchange import EOS, PAD, read_pairs, read_task
 from marian_decoding import trained_model
-from turns import Turns, decoded
+from turns import Turns
 
 SYMBOLS = ("<pad>", "<unk>", "<s>", "</s>")
 
@@ -29,16 +30,8 @@ def main() -> None:
         translator = Translator(scratch, compute_type=compute, inter_threads=workers, intra_threads=threads)
     sources = read_pairs(folder / "test.npz").sources()
     tokens = [[*map(str, source), SYMBOLS[EOS]] for source in sources]
-    sizes: dict[int, int] = {}
     turns.ready("ctranslate2", "transformers", "torch", "numpy", compute_type=translator.compute_type)
-    while True:
-        beam = int(turns.wait())
-        if beam not in sizes:
-            sizes[beam] = best_size(lambda size, beam=beam: translate(translator, tokens, beam, size))
-        began = time.perf_counter()
-        hypotheses = translate(translator, tokens, beam, sizes[beam])
-        seconds = time.perf_counter() - began
-        turns.answer(seconds=seconds, batch=sizes[beam], **decoded(sources, hypotheses))
+    decode_in_turns(turns, sources, partial(translate, translator, tokens))
 
 
 def convert(folder: Path, target: str) -> None:

@@ -5,16 +5,17 @@ first turn of a size tries several batch sizes, and the fastest is kept.
 """
 
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from batching import Ids, best_size, longest_first
+from batching import Ids, longest_first
+from decoding import decode_in_turns
 from exchange import BOS, EOS, PAD, read_pairs, read_task
 from marian import fresh_model
 from transformers import MarianMTModel
-from turns import Turns, decoded
+from turns import Turns
 
 
 def main() -> None:
@@ -22,16 +23,8 @@ def main() -> None:
     folder, precision = Path(sys.argv[1]), sys.argv[2]
     model = trained_model(folder).to(torch.bfloat16 if precision == "bf16" else torch.float32)
     sources = read_pairs(folder / "test.npz").sources()
-    sizes: dict[int, int] = {}
     turns.ready("transformers", "torch", "numpy")
-    while True:
-        beam = int(turns.wait())
-        if beam not in sizes:
-            sizes[beam] = best_size(lambda size, beam=beam: generate(model, sources, beam, size))
-        began = time.perf_counter()
-        hypotheses = generate(model, sources, beam, sizes[beam])
-        seconds = time.perf_counter() - began
-        turns.answer(seconds=seconds, batch=sizes[beam], **decoded(sources, hypotheses))
+    decode_in_turns(turns, sources, partial(generate, model, sources))
 
 
 def trained_model(folder: Path) -> MarianMTModel:
