@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -20,10 +22,8 @@ class Place:
 
 def place() -> Place:
     """This process's place."""
-    # A batch system may set RANK and WORLD_SIZE for a whole machine; LOCAL_RANK comes with a process of its own.
-    if "LOCAL_RANK" not in os.environ:
+    # A batch system may set some of these for a whole machine; torchrun sets all of them, for each process its own.
+    if any(name not in os.environ for name in TOLD):
         return Place()
-    rank, size, local_rank, local_size = (
-        int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    )
+    rank, size, local_rank, local_size = (int(os.environ[name]) for name in TOLD)
     return Place(rank, size, local_rank, local_size, by_torchrun=True)

@@ -25,6 +25,12 @@ def test_alone_every_strategy_but_ddp_will_do() -> None:
 
 
 @pytest.mark.usefixtures("started")
+def test_a_batch_systems_variables_are_not_torchruns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    assert place() == Place()
+
+
+@pytest.mark.usefixtures("started")
 def test_among_others_every_strategy_but_single_will_do() -> None:
     assert place() == Place(rank=3, size=4, local_rank=1, local_size=2, by_torchrun=True)
     assert strategy_problems("auto") == strategy_problems("ddp") == []
