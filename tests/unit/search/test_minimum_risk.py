@@ -1,0 +1,81 @@
+"""Minimum-risk search ranks by agreement with the model's samples, counted as a plain program counts it."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.search.markov import found, log_prob, random_chain
+
+from seq2seq.search.beam import BeamSearch
+from seq2seq.search.minimum_risk import MinimumRiskSearch, agreement
+from seq2seq.search.sampling import SamplingSearch
+
+VOCAB = 8
+BOUNDS: dict[str, Any] = {"max_length": 7, "max_length_ratio": 9.0}
+DRAWING: dict[str, Any] = {"samples": 12, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 3, **BOUNDS}
+BEAM: dict[str, Any] = {"beam_size": 3, "length_penalty": 1.0}
+texts = st.lists(st.sampled_from([4, 5, 6]), max_size=7)
+
+
+def common(left: list[int], right: list[int]) -> int:
+    """The longest common subsequence, from its definition."""
+    if not left or not right:
+        return 0
+    if left[0] == right[0]:
+        return 1 + common(left[1:], right[1:])
+    return max(common(left[1:], right), common(left, right[1:]))
+
+
+def f1(left: list[int], right: list[int]) -> float:
+    both = len(left) + len(right)
+    return 2 * common(left, right) / both if both else 1.0
+
+
+@given(left=st.lists(texts, min_size=1, max_size=4), right=st.lists(texts, min_size=1, max_size=4))
+def test_agreement_is_the_f1_of_longest_common_subsequences(left: list[list[int]], right: list[list[int]]) -> None:
+    expected = torch.tensor([[f1(one, other) for other in right] for one in left])
+    torch.testing.assert_close(agreement(left, right), expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("beam_size", [0, 3])
+def test_candidates_are_ranked_by_their_mean_agreement_with_the_samples(seed: int, beam_size: int) -> None:
+    chain = random_chain(seed, VOCAB)
+    ranked = found(MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": beam_size}), chain)
+    samples = [one.tokens for one in found(SamplingSearch(**DRAWING), chain)]
+    beams = [one.tokens for one in found(BeamSearch(**BOUNDS, **BEAM), chain)] if beam_size else []
+    assert sorted(one.tokens for one in ranked) == sorted(map(list, {tuple(one) for one in samples + beams}))
+    assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
+    for one in ranked:
+        assert one.score == pytest.approx(sum(f1(one.tokens, other) for other in samples) / len(samples))
+        assert one.log_prob == pytest.approx(log_prob(one.tokens, chain))
+
+
+def test_it_may_prefer_what_is_less_likely() -> None:
+    """Likeliest of all is the empty target, with which the others, alike as they are, have nothing in common."""
+    chain = torch.zeros(VOCAB, VOCAB, dtype=torch.float64)
+    chain[2, 3], chain[2, 4], chain[2, 5], chain[2, 6] = 0.28, 0.24, 0.24, 0.24
+    chain[4:7, 7], chain[7, 3], chain[3, 3] = 1.0, 1.0, 1.0
+    best = found(MinimumRiskSearch(**DRAWING | {"samples": 60}, **BEAM), chain)[0]
+    assert found(BeamSearch(**BOUNDS, beam_size=3, length_penalty=0.0), chain)[0].tokens == []
+    assert len(best.tokens) == 2
+
+
+def test_it_keeps_to_the_rules_of_every_search() -> None:
+    chain = random_chain(1, VOCAB)
+    rules = {"min_length": 3, "no_repeat_ngram": 2}
+    for one in found(MinimumRiskSearch(**DRAWING, **BEAM, **rules), chain, [4, 5]):
+        assert one.tokens[:2] == [4, 5]
+        assert len(set(zip(one.tokens, one.tokens[1:], strict=False))) == len(one.tokens) - 1
+
+
+def test_it_gives_at_most_what_it_says() -> None:
+    assert MinimumRiskSearch(**DRAWING, **BEAM).most == 15
+    assert MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": 0}).most == 12
+
+
+def test_a_negative_beam_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"search\.beam_size: expected 0 \(no beam search\) or more, got -1"):
+        MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": -1})
