@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.attention.base import ScoredAttention
+from seq2seq.layers.additive_score import additive_score
 from seq2seq.normalizer.base import Normalizer
 
 
@@ -32,6 +32,5 @@ class BahdanauAttention(ScoredAttention):
         return self.key_map(states)
 
     def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
-        """v . tanh(W q + U k + b): the only place that holds [B T S A]."""
-        hidden = torch.tanh(self.query_map(query).unsqueeze(2) + keys.unsqueeze(1))
-        return self.v(hidden).squeeze(-1)
+        """v . tanh(W q + U k + b)."""
+        return additive_score(self.query_map(query), keys, self.v.weight)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.attention.base import ScoredAttention
+from seq2seq.layers.additive_score import additive_score
 from seq2seq.normalizer.base import Normalizer
 
 
@@ -33,4 +33,4 @@ class LuongConcatAttention(ScoredAttention):
     def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
         """v . tanh(W_q q + W_k k)."""
         mapped = F.linear(query, self.map.weight[:, : self.query_dim])
-        return self.v(torch.tanh(mapped.unsqueeze(2) + keys.unsqueeze(1))).squeeze(-1)
+        return additive_score(mapped, keys, self.v.weight)

@@ -1,0 +1,153 @@
+"""Additive scores: the plain road is the equation written out; the kernels are the plain road; when each is taken."""
+
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from unit.layers.kernel_checks import (
+    CASES,
+    DOUBLE,
+    Shape,
+    Types,
+    differences,
+    error_of_tanh,
+    inputs,
+    tolerance,
+)
+
+from seq2seq.layers import additive_score as module
+from seq2seq.layers.additive_score import additive_score, plain_additive_score
+
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="needs Triton, which comes with torch's CUDA builds (torch 2.13: triton==3.7.1)"
+)
+
+
+def test_the_plain_road_is_the_equation_written_out() -> None:
+    query, keys, v = (part.detach() for part in inputs((2, 3, 4, 5), DOUBLE, "cpu"))
+    scores = plain_additive_score(query, keys, v)
+    for b, t, s in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(4)).tolist():
+        expected = sum(float(v[0, a]) * math.tanh(float(query[b, t, a] + keys[b, s, a])) for a in range(5))
+        assert float(scores[b, t, s]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_cpu_takes_the_plain_road(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fused() -> None:
+        raise AssertionError("asked for the kernels")
+
+    monkeypatch.setattr(module, "_fused", fused)
+    parts = inputs((2, 3, 4, 5), DOUBLE, "cpu")
+    assert torch.equal(additive_score(*parts), plain_additive_score(*parts))
+
+
+def test_without_triton_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert module._fused.__wrapped__() is None
+    assert caplog.messages == []
+
+
+def test_kernels_that_do_not_run_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(device: torch.device) -> None:
+        raise RuntimeError("Compiling.\nFailed to find C compiler.")
+
+    kernels = SimpleNamespace(fused_additive_score=plain_additive_score, try_kernels=fail)
+    monkeypatch.setattr(module, "find_spec", lambda name: "found")
+    monkeypatch.setitem(sys.modules, "seq2seq.layers.additive_kernels", kernels)
+    with caplog.at_level(logging.WARNING):
+        assert module._fused.__wrapped__() is None
+    assert caplog.messages == [
+        "Triton's kernels do not run here (Failed to find C compiler.): additive attention takes more memory without"
+    ]
+    kernels.try_kernels = lambda device: None
+    assert module._fused.__wrapped__() is plain_additive_score
+
+
+def check(command: str, repository: Path, folder: Path, **environment: str) -> Any:
+    """What kernel_checks prints; a process of its own, as Triton reads its settings when it is imported."""
+    paths = os.pathsep.join((str(repository), str(repository / "tests")))
+    environment = {**os.environ, "PYTHONPATH": paths, "TRITON_CACHE_DIR": str(folder), **environment}
+    program = [sys.executable, str(Path(__file__).with_name("kernel_checks.py")), command]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@needs_triton
+def test_the_kernels_are_the_plain_road_on_an_interpreter(repository: Path, tmp_path: Path) -> None:
+    found = check("differ", repository, tmp_path, TRITON_INTERPRET="1")
+    errors = found.pop("tanh")
+    assert errors["torch.float32"] < 4e-7
+    assert errors["torch.float64"] < 2e-15
+    assert len(found) == len(CASES)
+    for (shape, types), each in zip(CASES, found.values(), strict=True):
+        wrong = {of: error for of, error in each.items() if not error < tolerance(of, types)}
+        assert not wrong, f"{shape} in {types}"
+
+
+@needs_triton
+def test_the_kernels_compile_for_a_gpu(repository: Path, tmp_path: Path) -> None:
+    sizes = check("compile", repository, tmp_path, TRITON_INTERPRET="0")
+    assert set(sizes) == {"_score_kernel", "_gradient_kernel"}
+    assert all(size > 0 for size in sizes.values())
+
+
+@pytest.mark.gpu
+@needs_triton
+@pytest.mark.parametrize(("shape", "types"), [*CASES, ((64, 30, 70, 512), DOUBLE)], ids=str)
+def test_the_kernels_are_the_plain_road_on_a_gpu(shape: Shape, types: Types) -> None:
+    assert module._fused() is not None
+    errors = differences(shape, types, "cuda")
+    assert {of: error for of, error in errors.items() if not error < tolerance(of, types)} == {}
+
+
+@pytest.mark.gpu
+@needs_triton
+def test_tanh_on_a_gpu() -> None:
+    """The hardware's exponential is good to two units in the last place."""
+    assert error_of_tanh(torch.float32, "cuda") < 1e-6
+    assert error_of_tanh(torch.float64, "cuda") < 2e-15
+
+
+def gradients(road: Any, shape: Shape) -> list[Tensor]:
+    """The scores, and the gradients of query, keys and v, under autocast."""
+    parts = inputs(shape, (torch.bfloat16, torch.float32), "cuda")
+    with torch.autocast("cuda", torch.bfloat16):
+        scores = road(*parts)
+    scores.sum().backward()
+    return [scores.detach(), *(part.grad for part in parts if part.grad is not None)]
+
+
+@pytest.mark.gpu
+@needs_triton
+def test_gradients_on_a_gpu_repeat_bitwise_in_the_plain_ones_types() -> None:
+    shape = (16, 20, 70, 200)
+    plain, first, again = (gradients(road, shape) for road in (plain_additive_score, additive_score, additive_score))
+    assert [part.dtype for part in first] == [part.dtype for part in plain]
+    assert all(torch.equal(mine, other) for mine, other in zip(first, again, strict=True))
+
+
+@pytest.mark.gpu
+@needs_triton
+def test_peak_memory_on_a_gpu_stays_below_the_hidden_layer() -> None:
+    shape = (16, 50, 200, 512)
+    sentences, targets, sources, width = shape
+    gradients(additive_score, shape)  # the kernels are compiled, the allocator is warm
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    gradients(additive_score, shape)
+    torch.cuda.synchronize()
+    hidden = 2 * sentences * targets * sources * width
+    assert torch.cuda.max_memory_allocated() - before < hidden / 4
