@@ -4,12 +4,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.model import Model
 from seq2seq.search.constraints import Constraints
 from seq2seq.types import BOS, PAD, Component
+
+BLOCKS = 8  # a row is reduced to its blocks' maxima, an eighth of it
+WORTH_IT = 2**18  # scores; fewer are looked at sooner than they are sorted into blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +82,23 @@ class Search(Component, ABC):
 def first_tokens(sentences: int, device: torch.device) -> Int[Tensor, "B 1"]:
     """The symbol every target begins after."""
     return torch.full((sentences, 1), BOS, device=device)
+
+
+def likeliest(
+    scores: Float[Tensor, "*N V"], count: int
+) -> tuple[Float[Tensor, "*N {count}"], Int[Tensor, "*N {count}"]]:
+    """The `count` highest of each row, highest first, and where they stand: topk, by a shorter way on a CPU.
+
+    There topk looks at one number after the other. But the highest lie in the blocks with the highest maxima, one to a
+    block at worst; maxima are found many numbers at a time, and the highest of them in the same way.
+    """
+    width = scores.shape[-1] // BLOCKS
+    if scores.device.type != "cpu" or scores.numel() < WORTH_IT or width < 4 * count:
+        return scores.topk(count, -1)
+    blocks = scores[..., : BLOCKS * width].unflatten(-1, (BLOCKS, width))  # block j: j, j + width, j + 2 width ...
+    chosen = likeliest(blocks.amax(-2), count)[1]
+    inside = blocks.gather(-1, chosen.unsqueeze(-2).expand(*chosen.shape[:-1], BLOCKS, count)).flatten(-2)
+    rest = scores[..., BLOCKS * width :]
+    best, place = torch.cat((inside, rest), -1).topk(count, -1)
+    own = chosen.gather(-1, place % count) + place // count * width
+    return best, own.where(place < BLOCKS * count, place - BLOCKS * count + BLOCKS * width)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.model import Model
-from seq2seq.search.base import Hypothesis, Search, first_tokens
+from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
 from seq2seq.types import EOS
 
 
@@ -85,15 +85,25 @@ class SamplingSearch(Search):
     def _draw(self, log_probs: Float[Tensor, "B K V"], random: torch.Generator) -> Int[Tensor, "B K"]:
         """One token for each hypothesis."""
         scaled = log_probs / self.temperature
+        order = None
         if self.top_k is not None:
-            least = scaled.topk(min(self.top_k, scaled.shape[-1]), -1).values[..., -1:]
-            scaled = scaled.masked_fill(scaled < least, float("-inf"))
-        if self.top_p is not None:
-            ordered, order = scaled.softmax(-1).sort(-1, descending=True)
-            beyond = ordered.cumsum(-1) - ordered >= self.top_p  # the token that crosses the mass stays
-            scaled = scaled.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), float("-inf"))
+            scaled, order = likeliest(scaled, min(self.top_k, scaled.shape[-1]))
+        elif self.top_p is not None:
+            scaled, order = scaled.sort(-1, descending=True)
         probabilities = scaled.softmax(-1)
-        return torch.multinomial(probabilities.flatten(0, 1), 1, generator=random).view(probabilities.shape[:2])
+        if self.top_p is not None:
+            beyond = probabilities.cumsum(-1) - probabilities >= self.top_p  # the token that crosses the mass stays
+            probabilities = probabilities.masked_fill(beyond, 0.0)
+        drawn = _one_of_each(probabilities, random)
+        return (drawn if order is None else order.gather(-1, drawn)).squeeze(-1)
+
+
+def _one_of_each(shares: Float[Tensor, "B K n"], random: torch.Generator) -> Int[Tensor, "B K 1"]:
+    """A place of each row, drawn by its share: where the running sum reaches a number from (0, total], so that no place
+    without a share is drawn. One number a row, where torch.multinomial takes one for each place."""
+    running = shares.cumsum(-1)
+    drawn = torch.rand(*shares.shape[:-1], 1, generator=random, dtype=shares.dtype, device=shares.device)
+    return torch.searchsorted(running, (1 - drawn) * running[..., -1:])
 
 
 def _hypotheses(tokens: Int[Tensor, "K t"], totals: Float[Tensor, " K"]) -> list[Hypothesis]:
