@@ -12,6 +12,7 @@ from seq2seq.config.identity import run_path
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.text import with_prefix
 from seq2seq.model.builder import build_model
+from seq2seq.model.int8 import to_int8
 from seq2seq.model.model import Model
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.device import Runtime, choose_runtime, keep_freed_memory
@@ -38,6 +39,8 @@ def load_trained(run: str, settings: TrainSettings, which: str) -> Trained:
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, checkpoint.model)
+    if runtime.int8:
+        to_int8(model)
     return Trained(folder, tokenizer, model.to(runtime.device).eval(), runtime, checkpoint.step)
 
 

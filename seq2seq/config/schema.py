@@ -55,7 +55,7 @@ class TrainSettings:
     run: str
     seed: int
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16", "int8"]  # int8: of a trained model
     data_root: str
     tie: Literal["none", "target", "all"]
     init_from: str | None  # the run whose weights and tokenizer this one begins with

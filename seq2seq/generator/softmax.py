@@ -4,7 +4,7 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.utils import skip_init
 
 from seq2seq.generator.base import Generator
 from seq2seq.loss.cross_entropy import cross_entropy
@@ -21,10 +21,13 @@ class SoftmaxGenerator(Generator):
         super().__init__()
         width = feature_dim if table is None else table.embedding_dim
         self.adapt = nn.Identity() if width == feature_dim else nn.Linear(feature_dim, width)
-        self.weight: Tensor = nn.Parameter(torch.empty(vocab_size, width)) if table is None else table.weight
+        self.output = skip_init(nn.Linear, width, vocab_size, bias=bias)
         if table is None:
-            nn.init.normal_(self.weight, std=width**-0.5)
-        self.bias = nn.Parameter(torch.zeros(vocab_size)) if bias else None
+            nn.init.normal_(self.output.weight, std=width**-0.5)
+        else:
+            self.output.weight = table.weight
+        if bias:
+            nn.init.zeros_(self.output.bias)
 
     def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Of every token, at every position."""
@@ -43,4 +46,4 @@ class SoftmaxGenerator(Generator):
         return cross_entropy(self._logits(decoded.features[mask]), targets[mask], smoothing)
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
-        return F.linear(self.adapt(features), self.weight, self.bias)
+        return self.output(self.adapt(features))

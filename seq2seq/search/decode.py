@@ -11,6 +11,7 @@ from torch import Tensor
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis, Search
+from seq2seq.search.workers import side_by_side
 from seq2seq.types import EOS, PAD
 
 
@@ -27,20 +28,25 @@ def decode(
     """Hypotheses, best first, of each sentence (token ids without the end symbol), in the order given.
 
     `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. A batch
-    holds at most `tokens_per_batch` source positions, beams not counted. A sentence with neither tokens nor a prefix
-    has one empty hypothesis. `on_batch` hears how many sentences each batch held. The model is put in eval mode for
-    the time being.
+    holds at most `tokens_per_batch` source positions, beams not counted; on a CPU its threads have a batch each, which
+    share these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. `on_batch` hears how
+    many sentences each batch held. The model is put in eval mode for the time being.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
     full = np.array([i for i, sentence in enumerate(sentences) if len(sentence) or len(begun[i])], dtype=np.int64)
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
+    workers = torch.get_num_threads() if device.type == "cpu" else 1
+    batches = list(by_length(lengths, max(1, tokens_per_batch // workers)))
+
+    def found(rows: np.ndarray) -> list[list[Hypothesis]]:
+        source, mask = collate_sources([sentences[i] for i in full[rows]])
+        prefix = None if prefixes is None else _collate_prefixes([begun[i] for i in full[rows]]).to(device)
+        return search(model, source.to(device), mask.to(device), prefix)
+
     with evaluating(model):
-        for rows in by_length(lengths, tokens_per_batch):
-            source, mask = collate_sources([sentences[i] for i in full[rows]])
-            prefix = None if prefixes is None else _collate_prefixes([begun[i] for i in full[rows]]).to(device)
-            found = search(model, source.to(device), mask.to(device), prefix)
-            for i, hypotheses in zip(full[rows], found, strict=True):
+        for rows, answers in zip(batches, side_by_side(found, batches, workers), strict=True):
+            for i, hypotheses in zip(full[rows], answers, strict=True):
                 results[i] = hypotheses
             if on_batch is not None:
                 on_batch(len(rows))

@@ -19,6 +19,8 @@ def check(settings: TrainSettings) -> list[str]:
 def _trainer_problems(settings: TrainSettings) -> list[str]:
     trainer = settings.trainer
     lines = []
+    if settings.precision == "int8":
+        lines.append("precision=int8 is for evaluating and translating; train in auto, fp32 or bf16")
     measured = ["valid/nll", *(f"valid/{name}" for part in settings.metrics.values() for name in part().names)]
     if trainer.best_metric not in measured:
         lines.append(f"trainer.best_metric={trainer.best_metric} is not measured; there are {', '.join(measured)}")

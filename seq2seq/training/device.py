@@ -19,10 +19,14 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # glibc's malloc.h
 
 @dataclass(frozen=True)
 class Runtime:
-    """A device, and the type that matrix products are done in; parameters, losses and sums stay in fp32."""
+    """A device, and the type that matrix products are done in; parameters, losses and sums stay in fp32.
+
+    `int8`: where a trained model's large products are, on a CPU (seq2seq/model/int8.py).
+    """
 
     device: torch.device
     dtype: torch.dtype
+    int8: bool = False
 
     def autocast(self) -> AbstractContextManager:
         """The context to run a model in."""
@@ -33,14 +37,22 @@ class Runtime:
     @property
     def precision(self) -> str:
         """The name of the precision, as in the configuration."""
+        if self.int8:
+            return "int8"
         return "fp32" if self.dtype is torch.float32 else "bf16"
 
 
-def choose_runtime(device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "bf16"]) -> Runtime:
-    """auto: the GPU if there is one; bf16 where the hardware multiplies it fast.
+def choose_runtime(
+    device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "bf16", "int8"]
+) -> Runtime:
+    """auto: the GPU if there is one; bf16 where the hardware multiplies it fast. int8 is for the CPU alone.
 
     Of several processes on a machine each has a GPU of its own. Raises ConfigError where there are too few.
     """
+    if precision == "int8":
+        if device == "cuda":
+            raise ConfigError("precision=int8 is for CPUs: use device=cpu, or another precision")
+        return Runtime(torch.device("cpu"), torch.float32, int8=True)
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda: no CUDA device is available here; use device=cpu or device=auto")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seq2seq.generator.pointer import PointerGenerator
 from seq2seq.types import Attended, Decoded
@@ -45,8 +45,8 @@ def by_hand(generator: PointerGenerator, decoded: Decoded, b: int, t: int) -> li
     read = torch.cat((attended.context[b, t], decoded.features[b, t], decoded.inputs[b, t])).tolist()
     gate = sum(w * x for w, x in zip(generator.gate.weight[0].tolist(), read, strict=True)) + float(generator.gate.bias)
     own = 1 / (1 + math.exp(-gate))
-    assert generator.bias is not None
-    logits = [float(generator.weight[v] @ decoded.features[b, t] + generator.bias[v]) for v in range(V)]
+    assert generator.output.bias is not None
+    logits = [float(generator.output.weight[v] @ decoded.features[b, t] + generator.output.bias[v]) for v in range(V)]
     total = sum(math.exp(logit) for logit in logits)
     weights = [sum(float(attended.weights[b, h, t, s]) for h in range(H)) / H for s in range(S)]
     own_share = own + (1 - own) * (1 - sum(weights))
@@ -67,10 +67,10 @@ def test_the_distribution_is_the_mixture_and_sums_to_one(mass: float) -> None:
 
 @torch.no_grad()
 def test_what_the_vocabulary_would_never_say_can_be_copied() -> None:
-    def never(bias: Tensor) -> None:
-        bias[[7, 8]] = -1000.0
+    def never(output: nn.Linear) -> None:
+        output.bias[[7, 8]] = -1000.0
 
-    log_probs = generator_of(bias=never).log_probs(decoded_of(), TOKENS)
+    log_probs = generator_of(output=never).log_probs(decoded_of(), TOKENS)
     assert (log_probs[0, :, 7] > -5).all()
     assert (log_probs[:, :, 8] < -900).all()
     assert log_probs.isfinite().all()

@@ -28,5 +28,5 @@ def test_the_loss_is_that_of_the_probabilities(tied: bool, bias: bool) -> None:
 def test_tied_weights_are_one_parameter() -> None:
     table = embedding_table(11, 6)
     generator = SoftmaxGenerator(feature_dim=6, vocab_size=11, table=table, bias=True)
-    assert generator.weight is table.weight
+    assert generator.output.weight is table.weight
     assert len({id(p) for module in (table, generator) for p in module.parameters()}) == 2

@@ -63,7 +63,7 @@ def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFix
     words = (
         "generator.bias=false",
         "attention.attn_dim=4",
-        "init_fresh=[generator.bias,'*.attention','encoder.back*']",
+        "init_fresh=[generator.output.bias,'*.attention','encoder.back*']",
     )
     found = started(tuned(base, *words))
     assert "begins with the weights and the tokenizer of run " in caplog.text
@@ -113,8 +113,8 @@ def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path)
          "Give this run the settings of that one (attention.attn_dim=8), or let what does not fit begin at random: "
          "init_fresh=[NAME,...]"),
         (["tie=none", "encoder=gru"], "(tie=target encoder.cell=lstm), or let"),
-        (["tie=none"], "generator.weight: not in run base"),
-        (["generator.bias=false"], "generator.bias: in run base alone"),
+        (["tie=none"], "generator.output.weight: not in run base"),
+        (["generator.bias=false"], "generator.output.bias: in run base alone"),
         (["attention=luong_concat", "decoder.attend=after", "decoder.dropout=0.4"],
          "(attention=bahdanau decoder.attend=before), or let"),
         (["init_fresh=[generater]"],

@@ -1,0 +1,40 @@
+"""A trained model's large matrix products in 8-bit integers, on a CPU: dynamic quantisation, as in Jacob et al. (2018),
+arXiv:1712.05877, section 2, by torch's own kernels."""
+
+import warnings
+
+from torch import nn
+
+from seq2seq.attention.multihead import MultiHeadAttention
+from seq2seq.errors import ConfigError
+from seq2seq.generator.softmax import SoftmaxGenerator
+from seq2seq.layers.feed_forward import FeedForward
+from seq2seq.model.model import Model
+from seq2seq.self_attention.full import FullSelfAttention
+
+HOLDERS = (FullSelfAttention, MultiHeadAttention, FeedForward, SoftmaxGenerator)  # of the linear maps that are rounded
+
+
+def to_int8(model: Model) -> None:
+    """Round the weights of a Transformer's linear maps and of any output layer, a scale for each row; inputs are
+    rounded as they come, a scale for each batch. Embeddings and recurrent cells stay as they are.
+
+    Raises ConfigError where torch has no such kernels.
+    """
+    for holder in model.modules():
+        if isinstance(holder, HOLDERS):
+            for name, child in list(holder.named_children()):
+                if type(child) is nn.Linear:
+                    setattr(holder, name, _rounded(child))
+
+
+def _rounded(linear: nn.Linear) -> nn.Module:
+    """The same map with its weights in int8."""
+    try:
+        from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
+    except ImportError as error:
+        raise ConfigError("precision=int8: this PyTorch has no dynamic quantisation; use fp32 or bf16") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its successor computes this many times slower on a CPU
+        around = quantize_dynamic(nn.Sequential(linear), {"0": per_channel_dynamic_qconfig})
+    return around[0]
