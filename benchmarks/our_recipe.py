@@ -29,7 +29,7 @@ from seq2seq.training.run import train
 from seq2seq.training.validation import decode_corpus
 
 REHEARSAL = 0.1  # of the seconds
-FITTED = 0.9  # of the seconds are planned for, since logs and checkpoints take some and no pace is steady
+FITTED = 0.9  # of the seconds are planned for, since logs take some and no pace is steady
 
 
 def main() -> None:
@@ -93,19 +93,19 @@ def trained(settings: TrainSettings) -> Clock:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one update, and of one validation."""
+    """Seconds of one update, and of one validation with the checkpoint that follows upon it."""
 
     update: float
     validation: float
 
 
 def rehearse(words: Sequence[str], seconds: float) -> Pace:
-    """The pace of the second half of a short training, when all is warm; it ends with a validation."""
+    """The pace of a short training: of its second half, when all is warm, and of the validation that ends it."""
     endless = ["trainer.max_updates=1000000", "trainer.validate_every=1000000", "trainer.log_every=1"]
-    entries = trained(composed([*words, *endless, f"trainer.max_minutes={seconds / 60}"])).entries
-    *updates, (validated, _, _) = entries
+    clock = trained(composed([*words, *endless, f"trainer.max_minutes={seconds / 60}"]))
+    *updates, _ = clock.entries
     warm = [values["train/seconds_per_update"] for _, _, values in updates[len(updates) // 2 :]]
-    return Pace(median(warm), validated - updates[-1][0])
+    return Pace(median(warm), clock.seconds - updates[-1][0])
 
 
 def fitting(settings: TrainSettings, pace: Pace, seconds: float) -> list[str]:
