@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data", default=usual_data(), help="of a and b: a choice of configs/data")
     parser.add_argument("--width", type=int, help="of all models, for a dry run; else each has its own")
     parser.add_argument("--share", type=float, default=1, help="of each part's usual seconds, for a dry run")
-    parser.add_argument("--words", default="", help="more words for scripts/train.py, for all trainings")
+    parser.add_argument("--words", default="", help="more words for all trainings; search.KEY=VALUE for e, too")
     parser.add_argument("--threads", type=int, default=cores, help="of every program")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     return parser.parse_args(arguments)

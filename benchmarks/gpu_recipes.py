@@ -73,6 +73,7 @@ def decode_tatoeba(session: Session) -> Outcome:
     """The test set through the model of `train_tatoeba`, beam 5, from ids to ids; the first turn warms up."""
     run, precision = f"{session.folder}/tatoeba/run", session.options.precision
     words = [*session.where, "+trainer.tokens_per_batch=65536"]  # nearly all 5,000 sentences at once
+    words += [word for word in session.more if word.startswith("search.")]  # a dry run's model never ends by itself
     contestant = ours("our_decoding.py", "tatoeba", precision, run, str(session.folder / DECODED), *words)
     with session.field([contestant]) as ready:
         turns = ready.rounds([BEAM] * (ROUNDS + 1)).get(contestant, [])[1:]

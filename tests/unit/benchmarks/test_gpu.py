@@ -267,4 +267,5 @@ def test_a_recipe_is_trained_scored_and_its_model_decodes(session: Callable[...,
     [figures] = outcome.figures
     assert (figures["beam"], len(figures["turns"])) == (5, 3)
     assert all(turn["sentences"] == 12 and "hypotheses" not in turn for turn in figures["turns"])
+    assert all(12 <= turn["target_tokens"] <= 12 * 9 for turn in figures["turns"])
     assert outcome.told.startswith("12 sentences in ")
