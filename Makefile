@@ -22,7 +22,7 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-summarization test capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-data benchmark-startup benchmark-peers lint types tensorboard clean
+.PHONY: help demo demo-summarization test capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-data benchmark-startup benchmark-gpu benchmark-peers lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ benchmark-data: $(READY) ## measure batches from the cache, and a million pairs 
 
 benchmark-startup: $(READY) ## measure the time from the command to the first update
 	$(BIN)/python benchmarks/startup.py --json $(FIGURES)/startup.json $(ARGS)
+
+benchmark-gpu: $(READY) ## measure training and decoding on one GPU, in nine minutes
+	$(BIN)/python benchmarks/gpu.py --json $(FIGURES)/gpu.json $(ARGS)
 
 benchmark-peers: $(PEERS_READY) ## install what ours is measured beside, in an environment of its own (.venv-peers)
 

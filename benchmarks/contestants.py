@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,15 +55,23 @@ def peers_wanted(choice: str) -> bool:
 
 
 class Field:
-    """Contestants ready to run, while entered. One that fails is told of on stderr and leaves; the others go on."""
+    """Contestants ready to run, while entered. One that fails is told of on stderr and leaves; the others go on.
 
-    def __init__(self, contestants: Iterable[Contestant], threads: int) -> None:
+    Where `seconds` are given, they are all the time there is: then every contestant is killed, which fails it.
+    """
+
+    def __init__(self, contestants: Iterable[Contestant], threads: int, seconds: float | None = None) -> None:
         self._contestants = list(contestants)
         self._threads = threads
         self._running: dict[Contestant, _Running] = {}
+        self._alarm = None if seconds is None else threading.Timer(seconds, self._cut_off)
+        self._too_late = False
         self.versions: dict[str, dict[str, str]] = {}
+        self.failures: dict[Contestant, str] = {}
 
     def __enter__(self) -> Self:
+        if self._alarm is not None:
+            self._alarm.start()
         try:
             for contestant in self._contestants:  # one after the other: none sets itself up while another runs
                 self._running[contestant] = _Running(contestant.command, self._threads)
@@ -98,10 +107,19 @@ class Field:
         answer = self._running[contestant].answer()
         if answer is None:
             why = self._running.pop(contestant).last_words()
+            why = "cut off, for its time was over" if self._too_late else why
+            self.failures[contestant] = why
             print(f"{contestant} failed and is left out: {why}", file=sys.stderr)
         return answer
 
+    def _cut_off(self) -> None:
+        self._too_late = True
+        for running in list(self._running.values()):
+            running.kill()
+
     def _stop(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
         for running in self._running.values():
             running.stop()
 
@@ -142,6 +160,10 @@ class _Running:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().split("\n")
         return f"exit code {code}: {lines[-1]}"
+
+    def kill(self) -> None:
+        """At once; its missing answer tells of it."""
+        self._process.kill()
 
     def stop(self) -> None:
         """No more turns: it ends by itself, and is killed where it does not."""

@@ -98,7 +98,7 @@ def contestants(subject: Subject, options: argparse.Namespace) -> Iterator[Conte
     given = [subject.run, str(subject.folder / "test.npz")]
     precisions = chosen_precisions(options)
     for precision in precisions:
-        words = [f"precision={precision}", f"device={options.device}"]
+        words = ["checkpoint=last", f"precision={precision}", f"device={options.device}"]
         yield ours("our_decoding.py", TRANSFORMER, precision, *given, *words)
     if not peers_wanted(options.peers):
         return

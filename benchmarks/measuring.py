@@ -84,6 +84,14 @@ def measure_memory(run: Work, device: torch.device) -> float:
     return peak / MIB
 
 
+def gpu_memory() -> dict[str, float]:
+    """MiB of this process's tensors on the GPU at their peak, and of what was reserved for them; empty on a CPU."""
+    if not torch.cuda.is_initialized():
+        return {}
+    reserved = torch.cuda.max_memory_reserved() / MIB
+    return {"peak_gpu_mib": torch.cuda.max_memory_allocated() / MIB, "peak_gpu_reserved_mib": reserved}
+
+
 def _wait(device: torch.device) -> None:
     """Until the device has done what it was given."""
     if device.type == "cuda":

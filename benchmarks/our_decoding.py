@@ -1,13 +1,14 @@
 """Ours, in turns: python benchmarks/our_decoding.py RUN PAIRS.npz WORD...
 
 The words are those of scripts/translate.py. A turn's word is the beam's size, 1 for greedy. Token ids in, token ids
-out, through the search that validation, evaluation and translation all use.
+out, through the search that validation, evaluation and translation all use. On a GPU each answer has its peak memory.
 """
 
 import sys
 import time
 from pathlib import Path
 
+from measuring import gpu_memory
 from peers.exchange import read_pairs
 from peers.turns import Turns, decoded
 from report import PACKAGES
@@ -25,9 +26,9 @@ def main() -> None:
     for beam in ("1", "5"):
         search = ["search=greedy"] if beam == "1" else ["search=beam", f"search.beam_size={beam}"]
         composed = compose(CONFIGS, "translate", [f"run={run}", *search, *words])
-        _, settings = load_run(composed, TranslateSettings)
+        script, settings = load_run(composed, TranslateSettings)
         searches[beam] = settings.search()
-    trained = load_trained(run, settings, "last")
+    trained = load_trained(run, settings, script.checkpoint)
     turns.ready(*PACKAGES)
     while True:
         search = searches[turns.wait()]
@@ -41,7 +42,8 @@ def main() -> None:
                 tokens_per_batch=settings.trainer.tokens_per_batch,
             )
         seconds = time.perf_counter() - began
-        turns.answer(seconds=seconds, **decoded(sources, [hypotheses[0].tokens for hypotheses in found]))
+        best = [hypotheses[0].tokens for hypotheses in found]
+        turns.answer(seconds=seconds, **decoded(sources, best), **gpu_memory())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from measuring import gpu_memory
 from peers.turns import Pace, Turns
 from report import PACKAGES
 
@@ -70,7 +71,7 @@ class MeasuringLogbook(Logbook):
         done = list(islice(self._updates, self._log_every))
         if self._pace is None:
             self._turns.ready(*PACKAGES)
-            self._pace = Pace(self._turns)
+            self._pace = Pace(self._turns, gpu_memory)
             self._pace.begin()
             return
         source, target = (sum(counts) for counts in zip(*done, strict=True))

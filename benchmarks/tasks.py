@@ -86,9 +86,9 @@ def task(model: str, options: argparse.Namespace) -> Task:
     return Task(words, settings, data)
 
 
-def transformer(width: int) -> str:
-    """Three layers a side, four heads; normalised after each block, as MarianMT is."""
-    common = f"hidden_size={width} inner_size={4 * width} layers=3 heads=4 norm=post dropout=0.1".split()
+def transformer(width: int, *, inner: int = 4, layers: int = 3) -> str:
+    """Three layers a side, four heads; normalised after each block, as MarianMT is. `inner` is a multiple of width."""
+    common = f"hidden_size={width} inner_size={inner * width} layers={layers} heads=4 norm=post dropout=0.1".split()
     sides = [f"{side}.{word}" for side in ("encoder", "decoder") for word in common]
     return f"encoder=transformer decoder=transformer attention=multihead embedding.size={width} " + " ".join(sides)
 

@@ -10,7 +10,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -43,11 +43,13 @@ class Turns:
 class Pace:
     """Cuts a training that runs by itself into turns: it hears of every update, and halts when its time is over.
 
-    A turn's word is the least seconds it lasts; the update that is then under way is finished and counted.
+    A turn's word is the least seconds it lasts; the update that is then under way is finished and counted. What `more`
+    says at the end of a turn stands in its answer.
     """
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, more: Callable[[], dict[str, Any]] = dict) -> None:
         self.turns = turns
+        self._more = more
 
     def begin(self) -> None:
         """Wait for a turn, and start the clock."""
@@ -63,7 +65,8 @@ class Pace:
         for name, count in counts.items():
             self._counts[name] = self._counts.get(name, 0) + count
         if seconds >= self._length:
-            self.turns.answer(seconds=seconds, updates=self._updates, **self._counts, peak_mib=peak_mib())
+            figures = {"seconds": seconds, "updates": self._updates, **self._counts, "peak_mib": peak_mib()}
+            self.turns.answer(**figures, **self._more())
             self.begin()
 
 

@@ -68,6 +68,17 @@ def test_one_that_fails_is_told_of_and_left_out(
     ]
 
 
+def test_one_that_takes_too_long_is_cut_off(
+    contestants: Any, program: Program, capfd: pytest.CaptureFixture[str]
+) -> None:
+    endless = program("endless", "import time\nturns.ready()\nturns.wait()\ntime.sleep(100)")
+    with contestants.Field([endless], threads=1, seconds=1) as ready:
+        assert ready.rounds(["x"]) == {}
+    assert list(ready.failures.values()) == ["cut off, for its time was over"]
+    told = "endless, model, fp32 failed and is left out: cut off, for its time was over\n"
+    assert capfd.readouterr().err == told
+
+
 def test_a_training_halts_where_its_turn_is_over(contestants: Any, program: Program) -> None:
     """It counts by itself; a turn lasts at least as long as its word says, and the updates are whole."""
     training = """

@@ -1,0 +1,82 @@
+"""What benchmarks/gpu.py and its parts share: the session, what a part is, and what it found."""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contestants import Contestant, Field
+
+
+@dataclass(frozen=True)
+class Session:
+    """The options, a folder for the runs, and the time (of time.monotonic) at which all must be over."""
+
+    options: argparse.Namespace
+    folder: Path
+    until: float
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.until - time.monotonic()
+
+    @property
+    def where(self) -> list[str]:
+        """The device and the precision as words for our scripts."""
+        return [f"device={self.options.device}", f"precision={self.options.precision}"]
+
+    @property
+    def more(self) -> list[str]:
+        """The words for all trainings that were typed; they come last."""
+        return self.options.words.split()
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether sizes or times are not the real ones, so that targets are neither met nor missed."""
+        options = self.options
+        return options.device == "cpu" or options.width is not None or options.share != 1 or bool(options.words)
+
+    def seconds(self, usual: float) -> float:
+        """The share of the usual time that was asked for."""
+        return self.options.share * usual
+
+    def field(self, contestants: Iterable[Contestant]) -> Field:
+        """They take turns until the time is over."""
+        return Field(contestants, self.options.threads, max(1.0, self.left))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a part found: figures for other programs, a line for people, whether that meets the target (None: nothing
+    to be said), and what went wrong."""
+
+    figures: list[dict[str, Any]]
+    told: str = ""
+    met: bool | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part, its target, the seconds that it measures, and those that it takes beside them: starts, data, scores."""
+
+    letter: str
+    title: str
+    target: str
+    run: Callable[[Session], Outcome]
+    seconds: float
+    beside: float
+    corpus: str = ""  # a folder under SEQ2SEQ_DATA
+    needs: str = ""  # a file that an earlier part leaves in the session's folder
+
+    def expected(self, session: Session) -> float:
+        """Seconds."""
+        return session.seconds(self.seconds) + self.beside
+
+
+def failures(field: Field) -> str:
+    """Of all that failed, in one line."""
+    return "; ".join(f"{one}: {why}" for one, why in field.failures.items())
