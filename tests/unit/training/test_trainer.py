@@ -38,8 +38,9 @@ DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout
         DROPOUT,
         ("tokenizer=bpe", "tokenizer.sampling=0.2", "encoder=transformer", "encoder.heads=2", "encoder.dropout=0.3"),
         ("schedule=plateau", "schedule.patience=1", "optimizer=adam", "encoder.recurrent_dropout=0.2"),
+        ("optimizer=muon", "decoder.dropout=0.3"),
     ],
-    ids=["dropout", "sampled-segmentation", "plateau"],
+    ids=["dropout", "sampled-segmentation", "plateau", "muon"],
 )
 def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
     """With dropout on, mid-epoch, and between two validations."""
