@@ -1,6 +1,5 @@
 """The training loop: restore; while not done: update, maybe validate, maybe save."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -29,6 +28,8 @@ from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import TrainState, limit_reached, saved_state
+from seq2seq.training.step import Step, holds_back
+from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.validation import Validator
 from seq2seq.training.world import World
@@ -63,6 +64,9 @@ class Trainer:
         self._minutes_before = self.state.minutes
         self._started = time.monotonic()
         self._saved: int | None = None
+        defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
+        self.step = Step(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
+        self._unassured: list[tuple[int, UpdateFigures]] = []
         self._fingerprint = self.data.corpora["train"].fingerprint
         self.state.data = self._fingerprint
 
@@ -149,23 +153,21 @@ class Trainer:
 
     def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
         """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
-        state, began = self.state, time.monotonic()
+        state, stopwatch = self.state, Stopwatch(self.runtime.device)
         torch.manual_seed(self._update_seed(state.update))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
         set_learning_rate(self.optimizer, lr)
         tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
         sums = self._add_gradients(blocks, corpus, tokens)
-        norm = self._gradient_norm()
-        if not math.isfinite(norm):
-            (total,) = self.world.sum(sums.total.reshape(1))
-            raise NonFiniteLossError(self._non_finite(float(total) / tokens, norm, lr))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        norm = self.step()
+        stopwatch.stop()
+        figures = UpdateFigures(sums, tokens, norm, lr, stopwatch)
         state.update += 1
         state.epoch, state.position = self._next
-        self.reporter.updated(
-            state.update, self._epochs, UpdateFigures(sums, tokens, norm, lr, time.monotonic() - began)
-        )
+        self._unassured.append((state.update, figures))
+        if not self.step.defers or state.update % self.settings.log_every == 0:
+            self._assure_finite()
+        self.reporter.updated(state.update, self._epochs, figures)
 
     def _add_gradients(self, blocks: Sequence[PairIds], corpus: EncodedCorpus, tokens: int) -> Sums:
         """The gradients of a share of the update, micro-batch by micro-batch, and then of all processes' shares."""
@@ -192,26 +194,26 @@ class Trainer:
         """Dropout is a function of (seed, update, rank): what has been drawn before need not be kept to continue."""
         return (self.seed * 1_000_003 + update + self.world.rank * OF_A_RANK) % 2**63
 
-    def _gradient_norm(self) -> float:
-        """The gradient's norm over all parameters, clipped afterwards if the settings say so."""
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
-        limit = math.inf if self.settings.clip_norm is None else self.settings.clip_norm
-        return float(torch.nn.utils.clip_grad_norm_(parameters, limit))
-
-    def _non_finite(self, loss: float, norm: float, lr: float) -> str:
-        saved = self.folder.steps()
-        kept = f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
-        return (
-            f"update {self.state.update + 1}: the loss is {loss:g} and its gradient's norm {norm:g}, at learning rate "
-            f"{lr:g}; the weights are untouched and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, a "
-            "lower trainer.clip_norm or precision=fp32"
-        )
+    def _assure_finite(self) -> None:
+        """Raise NonFiniteLossError for the first update since this was last asked whose gradient was no number."""
+        refused = self.step.refused()
+        if refused is not None:
+            number, figures = self._unassured[refused]
+            (total,) = self.world.sum(figures.sums.total.reshape(1)).tolist()
+            raise NonFiniteLossError(
+                f"update {number}: the loss is {total / figures.tokens:g} and its gradient's norm "
+                f"{float(figures.norm):g}, at learning rate {figures.lr:g}; the weights are untouched and "
+                f"{_last_of(self.folder.steps())}. Try a lower optimizer.lr, a longer schedule.warmup, a lower "
+                "trainer.clip_norm or precision=fp32"
+            )
+        self._unassured.clear()
 
     def _validate(self) -> None:
         """Score the validation set, tell the schedule, and remember whether it was the best so far."""
         state = self.state
         if state.validated == state.update:
             return
+        self._assure_finite()
         values = self.validator(self.model, state.update)
         name = self.settings.best_metric
         score, higher = values[name], self.validator.higher_is_better(name)
@@ -231,6 +233,7 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint, unless this session has just written that of this update; the main process does."""
         state = self.state
+        self._assure_finite()
         if self._saved == state.update or not self.world.is_main:
             return
         state.schedule = self.schedule.state()
@@ -243,3 +246,7 @@ class Trainer:
         )
         prune(self.folder, self.settings.keep_last)
         self._saved = state.update
+
+
+def _last_of(saved: Sequence[int]) -> str:
+    return f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
