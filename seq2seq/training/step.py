@@ -1,6 +1,7 @@
 """The end of an update: the gradients are clipped and the optimizer steps, unless they are no numbers."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -36,13 +37,17 @@ class Step:
 
     def __call__(self) -> float | Tensor:
         """Finish an update; returns the norm of its gradient, on the device where it need not be known yet."""
+        told = self._finish()
+        self.optimizer.zero_grad(set_to_none=True)
+        return told
+
+    def _finish(self) -> float | Tensor:
         parameters = [p for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
         told = norm if self.defers else float(norm)
         self._count(norm)
         if self.defers or not self._refuses:
             self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         return told
 
     def _count(self, norm: Float[Tensor, ""]) -> None:
@@ -56,3 +61,13 @@ class Step:
         taken, refuses = torch.stack((self._taken, self._refuses)).tolist()
         self._taken.zero_()
         return int(taken) if refuses else None
+
+
+def non_finite(update: int, loss: float, norm: float, lr: float, saved: Sequence[int]) -> str:
+    """What is said of the first update that was refused; `saved` are the checkpoints there are."""
+    kept = f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
+    return (
+        f"update {update}: the loss is {loss:g} and its gradient's norm {norm:g}, at learning rate {lr:g}; the weights "
+        f"are untouched and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, a lower trainer.clip_norm or "
+        "precision=fp32"
+    )

@@ -11,9 +11,10 @@ from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.checkpoint.weights import load_model, model_tensors
 from seq2seq.checkpoint.write import mark_best, prune, save
 from seq2seq.config.schema import TrainerSettings
-from seq2seq.data.batches import collate, cut, share
+from seq2seq.data.batches import share
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
+from seq2seq.data.shapes import shapes_for
 from seq2seq.data.updates import PairIds, plan_epoch
 from seq2seq.errors import DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
@@ -21,20 +22,21 @@ from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.device import Runtime
+from seq2seq.training.feed import Feed
+from seq2seq.training.graphs import graphed
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.memory import forget_peak, keep_few_kernels
 from seq2seq.training.objective import Objective
+from seq2seq.training.passes import Passes, seed_of
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import TrainState, limit_reached, saved_state
-from seq2seq.training.step import Step, holds_back
+from seq2seq.training.step import Step, holds_back, non_finite
 from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.validation import Validator
 from seq2seq.training.world import World
-
-OF_A_RANK = 1_640_531_527  # between the seeds of two processes; torch's generator on a CPU knows their lower 32 bits
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Trainer:
         self._minutes_before = self.state.minutes
         self._started = time.monotonic()
         self._saved: int | None = None
+        self.feed = Feed(self.runtime.device, self.settings.tokens_per_batch)
+        self.passes = Passes(self.strategy, self.objective, self.runtime)
         defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
         self.step = Step(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
         self._unassured: list[tuple[int, UpdateFigures]] = []
@@ -88,6 +92,8 @@ class Trainer:
     def fit(self) -> str:
         """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""
         self.model.train()
+        if self.settings.cuda_graphs:
+            self._record()
         settings, state = self.settings, self.state
         limits = (settings.max_updates, settings.max_minutes)
         progress = Progress(*limits, state.update, state.minutes, bar=self.world.is_main)
@@ -117,6 +123,12 @@ class Trainer:
                     break
         return self.finished() or ""
 
+    def _record(self) -> None:
+        """From here on replay CUDA graphs, at shapes that are a function of the data and the settings alone."""
+        corpus = self.data.corpora["train"]
+        self.feed.shapes = shapes_for(corpus, self._plan(corpus, 0), self.settings.tokens_per_batch)
+        self.passes, self.step = graphed(self.passes, self.step, self.feed.shapes)
+
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""
         return limit_reached(self.settings, self.state)
@@ -137,13 +149,8 @@ class Trainer:
         """The updates from here on; a plan is a function of seed and epoch, so that to resume is to seek in it."""
         while True:
             corpus = self.data.train(self.state.epoch)
-            plan = plan_epoch(
-                corpus.source_lengths,
-                corpus.target_lengths,
-                seed=self.seed,
-                epoch=self.state.epoch,
-                tokens_per_update=self.settings.tokens_per_update,
-            )
+            self.feed.open(corpus)
+            plan = self._plan(corpus, self.state.epoch)
             for position in range(self.state.position, len(plan)):
                 last = position + 1 == len(plan)
                 # The state names the update that comes next; it is only saved once this one is done.
@@ -151,10 +158,14 @@ class Trainer:
                 self._epochs = self.state.epoch + (position + 1) / len(plan)
                 yield plan[position], corpus
 
+    def _plan(self, corpus: EncodedCorpus, epoch: int) -> list[list[PairIds]]:
+        lengths, tokens = (corpus.source_lengths, corpus.target_lengths), self.settings.tokens_per_update
+        return plan_epoch(*lengths, seed=self.seed, epoch=epoch, tokens_per_update=tokens)
+
     def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
         """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
         state, stopwatch = self.state, Stopwatch(self.runtime.device)
-        torch.manual_seed(self._update_seed(state.update))
+        torch.manual_seed(seed_of(self.seed, state.update, self.world.rank))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
         set_learning_rate(self.optimizer, lr)
         tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
@@ -174,14 +185,11 @@ class Trainer:
         own = share(corpus, blocks, self.world.rank, self.world.size)
         # Where nothing is left for this process, it takes part all the same, with a pair that counts for nothing.
         weight, own = (1, own) if own else (0, [blocks[0][:1]])
-        batches = cut(corpus, own, self.settings.tokens_per_batch)
+        batches = self.feed.cut(own)
         sums = Sums(self.runtime.device)
-        for number, rows in enumerate(batches, start=1):
-            batch = collate(corpus, rows)
-            with self.strategy.micro_batch(last=number == len(batches)):
-                with self.runtime.autocast():
-                    losses = self.objective(self.strategy.module, batch.to(self.runtime.device))
-                self.strategy.backward(weight * losses.total / tokens)
+        for number, (rows, shape) in enumerate(batches, start=1):
+            batch = self.feed.batch(rows, shape)
+            losses = self.passes(batch, weight, tokens, last=number == len(batches))
             real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)
             sums.add(losses, weight, real=real, cells=batch.source.numel() + batch.target_in.numel())
         return sums
@@ -190,22 +198,14 @@ class Trainer:
         """Of all sessions, this one's so far included."""
         return self._minutes_before + (time.monotonic() - self._started) / 60
 
-    def _update_seed(self, update: int) -> int:
-        """Dropout is a function of (seed, update, rank): what has been drawn before need not be kept to continue."""
-        return (self.seed * 1_000_003 + update + self.world.rank * OF_A_RANK) % 2**63
-
     def _assure_finite(self) -> None:
         """Raise NonFiniteLossError for the first update since this was last asked whose gradient was no number."""
         refused = self.step.refused()
         if refused is not None:
             number, figures = self._unassured[refused]
             (total,) = self.world.sum(figures.sums.total.reshape(1)).tolist()
-            raise NonFiniteLossError(
-                f"update {number}: the loss is {total / figures.tokens:g} and its gradient's norm "
-                f"{float(figures.norm):g}, at learning rate {figures.lr:g}; the weights are untouched and "
-                f"{_last_of(self.folder.steps())}. Try a lower optimizer.lr, a longer schedule.warmup, a lower "
-                "trainer.clip_norm or precision=fp32"
-            )
+            loss, saved = total / figures.tokens, self.folder.steps()
+            raise NonFiniteLossError(non_finite(number, loss, float(figures.norm), figures.lr, saved))
         self._unassured.clear()
 
     def _validate(self) -> None:
@@ -246,7 +246,3 @@ class Trainer:
         )
         prune(self.folder, self.settings.keep_last)
         self._saved = state.update
-
-
-def _last_of(saved: Sequence[int]) -> str:
-    return f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
