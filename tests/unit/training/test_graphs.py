@@ -2,22 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from contract.combinations import Triple, composed, some_batch
+from small_runs import same, settings, weights
 from torch import Tensor
 
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
 from seq2seq.layers import real
 from seq2seq.optimizer import set_learning_rate
+from seq2seq.training import checks
 from seq2seq.training import graphs as module
 from seq2seq.training.device import Runtime
 from seq2seq.training.graphs import blank_batch, graph_problems, graphed
+from seq2seq.training.logbook import read_metrics
 from seq2seq.training.objective import CrossEntropy
 from seq2seq.training.passes import Passes, seed_of
+from seq2seq.training.run import train
 from seq2seq.training.step import Step
 from seq2seq.training.strategy import Strategy
 
@@ -149,3 +154,29 @@ def test_what_graphs_need(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr(module.torch.cuda, "is_available", lambda: True)
     assert graph_problems(composed("trainer.cuda_graphs=true")) == []
+
+
+def test_a_run_with_graphs_is_the_one_without_and_continues_bitwise(
+    in_a_folder_of_its_own: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond its first epoch, without dropout: what a micro-batch draws depends on its shape."""
+    monkeypatch.setattr(checks, "graph_problems", lambda settings: [])
+    monkeypatch.setattr(module, "Recorder", StandIn)
+    monkeypatch.setattr(real, "selects", lambda mask: False)
+    still = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "decoder.attend=after")
+    loop = [f"trainer.{key}" for key in ("tokens_per_update=2500", "tokens_per_batch=1500", "probes=0", "save_every=3")]
+    words = (*still, "decoder.input_feeding=false", *loop, "trainer.validate_every=6")
+    graphs = (*words, "trainer.cuda_graphs=true")
+    train(settings("plain", *words, "trainer.max_updates=6"))
+    train(settings("whole", *graphs, "trainer.max_updates=6"))
+    train(settings("parts", *graphs, "trainer.max_updates=3"))
+    train(settings("parts", *graphs, "trainer.max_updates=6"))
+    assert same(weights("whole", 6), weights("parts", 6))
+    plain, whole = (
+        [line for line in read_metrics(Path("runs", run, "metrics.jsonl")) if "train/loss" in line]
+        for run in ("plain", "whole")
+    )
+    assert whole[-1]["train/epoch"] > 1
+    for tag in ("train/loss", "train/nll", "train/grad_norm", "train/lr"):
+        assert [line[tag] for line in whole] == pytest.approx([line[tag] for line in plain], rel=1e-4)
+    assert whole[-1]["train/padding"] > plain[-1]["train/padding"]
