@@ -21,7 +21,7 @@ FREE = frozenset(
     ["run", "device", "data_root"]
     + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
     + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
-    + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy")]
+    + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy", "cuda_graphs")]
 )
 # Keys that came later: a run whose config.yaml lacks one did what these values say.
 LATER: dict[str, Any] = {
@@ -30,7 +30,7 @@ LATER: dict[str, Any] = {
     "init_fresh": [],
     "freeze": [],
     "embedding": {"source_vectors": None, "target_vectors": None},
-    "trainer": {"strategy": "auto"},
+    "trainer": {"strategy": "auto", "cuda_graphs": False},
 }
 
 

@@ -46,6 +46,7 @@ class TrainerSettings:
     probes: int  # fixed validation sentences shown with their attention
     deterministic: bool
     strategy: Literal["auto", "single", "ddp"]  # how several processes share an update
+    cuda_graphs: bool  # whether a GPU replays recorded updates
 
 
 @dataclass(frozen=True)

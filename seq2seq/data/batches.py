@@ -63,17 +63,17 @@ def share(corpus: TokenIds, blocks: Sequence[PairIds], rank: int, size: int) -> 
     return np.split(pairs[start:end], inside - start) if start < end else []
 
 
-def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int) -> list[PairIds]:
+def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int, *, join: bool = True) -> list[PairIds]:
     """An update's blocks as micro-batches of at most `tokens_per_batch` positions: rows x longest side.
 
-    Neighbouring blocks are joined where that costs little padding, large ones split. A single pair that is longer
-    than the limit is a batch of its own.
+    Neighbouring blocks are joined where that costs little padding (unless `join` is False), large ones split. A single
+    pair that is longer than the limit is a batch of its own.
     """
     ordered = sorted(blocks, key=lambda block: int(corpus.target_lengths[block].max()))
     batches: list[PairIds] = []
     for block in ordered:
-        joined = np.concatenate((batches[-1], block)) if batches else block
-        if batches and _area(corpus, joined) <= tokens_per_batch and _real_share(corpus, joined) >= MERGE_REAL:
+        joined = np.concatenate((batches[-1], block)) if join and batches else block
+        if join and batches and _area(corpus, joined) <= tokens_per_batch and _real_share(corpus, joined) >= MERGE_REAL:
             batches[-1] = joined
         else:
             batches += _split(corpus, block, tokens_per_batch)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.generator.softmax import SoftmaxGenerator
+from seq2seq.layers.real import real, real_sum
 from seq2seq.types import Capability, Decoded, Weights
 
 NEVER = float("-inf")
@@ -64,22 +65,24 @@ class PointerGenerator(SoftmaxGenerator):
         mask: Bool[Tensor, "B T"],
         smoothing: float,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Padding leaves before the widest product; copies change the smoothed mean over the vocabulary at the source's
-        tokens alone."""
+        """On a CPU padding leaves before the widest product. Copies change the smoothed mean over the vocabulary at the
+        source's tokens alone."""
         assert tokens is not None
         log_own, copied = self._shares(decoded)
-        vocab = self._logits(decoded.features[mask]).to(log_own.dtype).log_softmax(-1)
-        log_own, target = log_own[mask], targets[mask].unsqueeze(-1)
-        hit = (copied * (tokens.unsqueeze(1) == targets.unsqueeze(-1))).sum(-1, keepdim=True)[mask]
-        nll = -_mixed(log_own + vocab.gather(-1, target), hit).sum()
+        vocab = self._logits(real(decoded.features, mask)).to(log_own.dtype).log_softmax(-1)
+        log_own, target = real(log_own, mask), real(targets, mask).unsqueeze(-1)
+        hit = real((copied * (tokens.unsqueeze(1) == targets.unsqueeze(-1))).sum(-1, keepdim=True), mask)
+        nll = -real_sum(_mixed(log_own + vocab.gather(-1, target), hit), mask)
         if not smoothing:
             return nll, nll.detach()
         alike = _alike(tokens)
-        held = tokens.unsqueeze(1).expand(-1, mask.shape[1], -1)[mask]
+        held = real(tokens.unsqueeze(1).expand(-1, mask.shape[1], -1), mask)
         plain = log_own + vocab.gather(-1, held)
-        gained = _mixed(plain, torch.matmul(copied, alike.to(copied.dtype))[mask]) - plain
-        first = _first(alike).expand(-1, mask.shape[1], -1)[mask]
-        uniform = -(log_own.squeeze(-1) + vocab.mean(-1)).sum() - (gained * first).sum() / vocab.shape[-1]
+        gained = _mixed(plain, real(torch.matmul(copied, alike.to(copied.dtype)), mask)) - plain
+        first = real(_first(alike).expand(-1, mask.shape[1], -1), mask)
+        uniform = (
+            -real_sum(log_own.squeeze(-1) + vocab.mean(-1), mask) - real_sum(gained * first, mask) / vocab.shape[-1]
+        )
         return (1 - smoothing) * nll + smoothing * uniform, nll.detach()
 
     def _shares(self, decoded: Decoded) -> tuple[Float[Tensor, "B T 1"], Float[Tensor, "B T S"]]:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from seq2seq.generator.base import Generator
+from seq2seq.layers.real import real, real_mask
 from seq2seq.loss.cross_entropy import cross_entropy
 from seq2seq.types import Decoded
 
@@ -42,8 +43,9 @@ class SoftmaxGenerator(Generator):
         mask: Bool[Tensor, "B T"],
         smoothing: float,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Padding leaves before the widest product."""
-        return cross_entropy(self._logits(decoded.features[mask]), targets[mask], smoothing)
+        """On a CPU padding leaves before the widest product."""
+        logits = self._logits(real(decoded.features, mask))
+        return cross_entropy(logits, real(targets, mask), smoothing, real_mask(mask))
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         return self.output(self.adapt(features))

@@ -3,49 +3,57 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 CHUNK = 2**20  # logits widened at a time on a CPU: 4 MiB in fp32
+GPU_CHUNK = 2**24  # and elsewhere, where few large pieces are better: 64 MiB
 
 
 def cross_entropy(
-    logits: Float[Tensor, "N V"], targets: Int[Tensor, " N"], smoothing: float
+    logits: Float[Tensor, "N V"],
+    targets: Int[Tensor, " N"],
+    smoothing: float,
+    mask: Bool[Tensor, " N"] | None = None,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Sums over N tokens, in nats: the smoothed loss, which carries gradients, and the plain negative log-likelihood.
 
     loss = (1 - e) * -log p(target) + e / V * sum over v of -log p(v). Sums are in fp32 (float64 for float64 logits).
-    The logits are read once, a few rows at a time, so that fp32 copies stay in the processor's cache: the gradient is
-    made in the same pass, in the logits' own precision.
+    The logits are read once, a few rows at a time, so that fp32 copies are small (and stay in a processor's cache): the
+    gradient is made in the same pass, in the logits' own precision. Rows that are False in `mask` count for nothing.
     """
-    return _CrossEntropy.apply(logits, targets, smoothing)
+    return _CrossEntropy.apply(logits, targets, smoothing, mask)
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         wide = torch.promote_types(logits.dtype, torch.float32)
         loss, nll = (torch.zeros((), dtype=wide, device=logits.device) for _ in range(2))
         gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
-        rows = max(1, CHUNK // logits.shape[-1]) if logits.device.type == "cpu" else max(1, len(logits))
+        rows = max(1, (CHUNK if logits.device.type == "cpu" else GPU_CHUNK) // logits.shape[-1])
         for start in range(0, len(logits), rows):
             part = slice(start, start + rows)
-            chunk_loss, chunk_nll, probabilities = _chunk(logits[part].to(wide, copy=True), targets[part], smoothing)
+            kept = None if mask is None else mask[part]
+            wide_logits = logits[part].to(wide, copy=True)
+            chunk_loss, chunk_nll, probabilities = _chunk(wide_logits, targets[part], smoothing, kept)
             loss += chunk_loss
             nll += chunk_nll
             if gradient is not None:
-                gradient[part] = _gradient(probabilities, targets[part], smoothing)
+                gradient[part] = _gradient(probabilities, targets[part], smoothing, kept)
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(nll)
         return loss, nll
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_loss.to(gradient.dtype), None, None
+        return gradient * grad_loss.to(gradient.dtype), None, None, None
 
 
-def _chunk(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor, Tensor]:
+def _chunk(logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """The sums over some rows, and their probabilities, which take the place of `logits`."""
     logits -= logits.amax(-1, keepdim=True)
     hit = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
@@ -53,14 +61,19 @@ def _chunk(logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, T
     probabilities = logits.exp_()
     total = probabilities.sum(-1, keepdim=True)
     normaliser = total.squeeze(-1).log()
-    nll = (normaliser - hit).sum()
-    uniform = (normaliser - mean).sum()
+    nll = _sum(normaliser - hit, mask)
+    uniform = _sum(normaliser - mean, mask)
     return (1 - smoothing) * nll + smoothing * uniform, nll, probabilities.div_(total)
 
 
-def _gradient(probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
-    """p - (1 - e) onehot - e / V, in place."""
+def _sum(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values.sum() if mask is None else values.masked_fill(~mask, 0).sum()
+
+
+def _gradient(probabilities: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None) -> Tensor:
+    """p - (1 - e) onehot - e / V, in place; 0 where the mask is False."""
     if smoothing:
         probabilities -= smoothing / probabilities.shape[-1]
     hit = probabilities.new_full((len(targets), 1), smoothing - 1)
-    return probabilities.scatter_add_(1, targets.unsqueeze(-1), hit)
+    probabilities.scatter_add_(1, targets.unsqueeze(-1), hit)
+    return probabilities if mask is None else probabilities.masked_fill_(~mask.unsqueeze(-1), 0)

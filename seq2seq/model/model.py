@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
+from seq2seq.layers.real import real, real_sum
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
 
@@ -82,4 +83,4 @@ class Model(nn.Module):
 def _penalty(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:
     """The sum over real positions of what the attention asks to be kept small."""
     asked = [attended.penalty for attended in decoded.attended if attended.penalty is not None]
-    return torch.stack(asked).mean(0)[mask].sum() if asked else None
+    return real_sum(real(torch.stack(asked).mean(0), mask), mask) if asked else None

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
+from seq2seq.optimizer.muon import Muon, is_hidden
 from seq2seq.types import Part
 
 
@@ -13,13 +14,17 @@ def build_optimizer(part: Part, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer that `part` names, over the parameters of `model` that learn, each once (tied ones included).
 
     Two groups: matrices (embeddings too) with the part's weight decay, and vectors (biases, norms) with none, since
-    pulling a bias or a gain to zero restricts what a layer can express without regularising it. Raises ConfigError
-    where torch refuses a value.
+    pulling a bias or a gain to zero restricts what a layer can express without regularising it. For Muon, hidden
+    matrices are a third group. Raises ConfigError where torch refuses a value.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     matrices = [parameter for parameter in trained if parameter.dim() >= 2]
     vectors = [parameter for parameter in trained if parameter.dim() < 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    if part.target is Muon:
+        hidden = is_hidden(model)
+        groups[0]["params"] = [parameter for parameter in matrices if not hidden[parameter]]
+        groups.append({"params": [parameter for parameter in matrices if hidden[parameter]], "hidden": True})
     return _made(part, [group for group in groups if group["params"]])
 
 

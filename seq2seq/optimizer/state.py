@@ -40,8 +40,9 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
             )
         else:
             state.setdefault(numbers[name], {})[field] = value.clone()
-    if len({frozenset(fields) for fields in state.values()}) > 1:
-        problems.append("the parameters do not all hold the same fields")
+    for group in optimizer.state_dict()["param_groups"]:  # Muon's groups differ from one another
+        if len({frozenset(state[number]) for number in group["params"] if number in state}) > 1:
+            problems.append("the parameters do not all hold the same fields")
     if problems:
         shown = problems[:8] + [f"... and {len(problems) - 8} more"] * (len(problems) > 8)
         raise CheckpointError("the optimizer's state does not fit this model:\n  " + "\n  ".join(shown))

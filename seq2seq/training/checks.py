@@ -4,6 +4,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.model.legality import problems
 from seq2seq.optimizer.build import optimizer_problems
 from seq2seq.training.frozen import freeze_problems
+from seq2seq.training.graphs import graph_problems
 from seq2seq.training.origin import origin_problems
 from seq2seq.training.strategy import strategy_problems
 from seq2seq.training.vectors import vector_problems
@@ -13,6 +14,7 @@ def check(settings: TrainSettings) -> list[str]:
     """A line for each reason why these settings cannot train."""
     lines = [*problems(settings), *optimizer_problems(settings.optimizer), *_trainer_problems(settings)]
     lines += [*strategy_problems(settings.trainer.strategy), *origin_problems(settings), *vector_problems(settings)]
+    lines += graph_problems(settings)
     return lines or freeze_problems(settings)  # which builds a model, as only sound settings can
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,7 +23,13 @@ class Losses:
 
 
 class Objective(Component, ABC):
-    """Maps (model, batch) to the sums that are minimised. It may call the model more than once."""
+    """Maps (model, batch) to the sums that are minimised. It may call the model more than once.
+
+    `recordable`: it launches the same operations for every batch of one shape and reads nothing back from the device,
+    so that a CUDA graph may stand for it.
+    """
+
+    recordable: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
@@ -35,6 +42,8 @@ class CrossEntropy(Objective):
     What the attention asks to be kept small (coverage: See et al. 2017, arXiv:1704.04368, equation 13) is added
     `attention_penalty` times.
     """
+
+    recordable: ClassVar[bool] = True
 
     def __init__(self, *, label_smoothing: float, attention_penalty: float) -> None:
         if not 0 <= label_smoothing < 1:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import SupportsFloat
 
 import torch
 from torch import Tensor
@@ -36,13 +37,14 @@ class Sums:
 
 @dataclass(frozen=True)
 class UpdateFigures:
-    """One update: this process's sums, the target tokens of all, and how it went."""
+    """One update: this process's sums, the target tokens of all, and how it went. What is not a number yet is still
+    being computed on a GPU: `float` waits for it."""
 
     sums: Sums
     tokens: int  # real target tokens of the whole update
-    norm: float
+    norm: SupportsFloat
     lr: float
-    seconds: float
+    seconds: SupportsFloat
 
 
 class Reporter:
@@ -91,11 +93,12 @@ def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:
     losses = world.sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
     positions = torch.tensor([[each.real, each.cells] for each in sums], dtype=torch.float64)
     real, cells = world.sum(positions.sum(0)).tolist()
+    seconds = [float(figures.seconds) for figures in window]
     return {
         **{f"train/{name}": loss / tokens for name, loss in zip(by_name, losses, strict=True)},
         "train/lr": window[-1].lr,
-        "train/grad_norm": sum(figures.norm for figures in window) / len(window),
-        "train/tokens_per_second": tokens / sum(figures.seconds for figures in window),
-        "train/seconds_per_update": median(figures.seconds for figures in window),
+        "train/grad_norm": sum(float(figures.norm) for figures in window) / len(window),
+        "train/tokens_per_second": tokens / sum(seconds),
+        "train/seconds_per_update": median(seconds),
         "train/padding": 1 - real / cells,
     }

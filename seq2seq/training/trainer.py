@@ -1,6 +1,5 @@
 """The training loop: restore; while not done: update, maybe validate, maybe save."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,9 +11,10 @@ from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.checkpoint.weights import load_model, model_tensors
 from seq2seq.checkpoint.write import mark_best, prune, save
 from seq2seq.config.schema import TrainerSettings
-from seq2seq.data.batches import collate, cut, share
+from seq2seq.data.batches import share
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
+from seq2seq.data.shapes import shapes_for
 from seq2seq.data.updates import PairIds, plan_epoch
 from seq2seq.errors import DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
@@ -22,18 +22,21 @@ from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.device import Runtime
+from seq2seq.training.feed import Feed
+from seq2seq.training.graphs import graphed
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.memory import forget_peak, keep_few_kernels
 from seq2seq.training.objective import Objective
+from seq2seq.training.passes import Passes, seed_of
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import TrainState, limit_reached, saved_state
+from seq2seq.training.step import Step, holds_back, non_finite
+from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.validation import Validator
 from seq2seq.training.world import World
-
-OF_A_RANK = 1_640_531_527  # between the seeds of two processes; torch's generator on a CPU knows their lower 32 bits
 
 
 @dataclass
@@ -63,6 +66,11 @@ class Trainer:
         self._minutes_before = self.state.minutes
         self._started = time.monotonic()
         self._saved: int | None = None
+        self.feed = Feed(self.runtime.device, self.settings.tokens_per_batch)
+        self.passes = Passes(self.strategy, self.objective, self.runtime)
+        defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
+        self.step = Step(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
+        self._unassured: list[tuple[int, UpdateFigures]] = []
         self._fingerprint = self.data.corpora["train"].fingerprint
         self.state.data = self._fingerprint
 
@@ -84,6 +92,8 @@ class Trainer:
     def fit(self) -> str:
         """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""
         self.model.train()
+        if self.settings.cuda_graphs:
+            self._record()
         settings, state = self.settings, self.state
         limits = (settings.max_updates, settings.max_minutes)
         progress = Progress(*limits, state.update, state.minutes, bar=self.world.is_main)
@@ -113,6 +123,12 @@ class Trainer:
                     break
         return self.finished() or ""
 
+    def _record(self) -> None:
+        """From here on replay CUDA graphs, at shapes that are a function of the data and the settings alone."""
+        corpus = self.data.corpora["train"]
+        self.feed.shapes = shapes_for(corpus, self._plan(corpus, 0), self.settings.tokens_per_batch)
+        self.passes, self.step = graphed(self.passes, self.step, self.feed.shapes)
+
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""
         return limit_reached(self.settings, self.state)
@@ -133,13 +149,8 @@ class Trainer:
         """The updates from here on; a plan is a function of seed and epoch, so that to resume is to seek in it."""
         while True:
             corpus = self.data.train(self.state.epoch)
-            plan = plan_epoch(
-                corpus.source_lengths,
-                corpus.target_lengths,
-                seed=self.seed,
-                epoch=self.state.epoch,
-                tokens_per_update=self.settings.tokens_per_update,
-            )
+            self.feed.open(corpus)
+            plan = self._plan(corpus, self.state.epoch)
             for position in range(self.state.position, len(plan)):
                 last = position + 1 == len(plan)
                 # The state names the update that comes next; it is only saved once this one is done.
@@ -147,39 +158,38 @@ class Trainer:
                 self._epochs = self.state.epoch + (position + 1) / len(plan)
                 yield plan[position], corpus
 
+    def _plan(self, corpus: EncodedCorpus, epoch: int) -> list[list[PairIds]]:
+        lengths, tokens = (corpus.source_lengths, corpus.target_lengths), self.settings.tokens_per_update
+        return plan_epoch(*lengths, seed=self.seed, epoch=epoch, tokens_per_update=tokens)
+
     def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
         """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
-        state, began = self.state, time.monotonic()
-        torch.manual_seed(self._update_seed(state.update))
+        state, stopwatch = self.state, Stopwatch(self.runtime.device)
+        torch.manual_seed(seed_of(self.seed, state.update, self.world.rank))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
         set_learning_rate(self.optimizer, lr)
         tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
         sums = self._add_gradients(blocks, corpus, tokens)
-        norm = self._gradient_norm()
-        if not math.isfinite(norm):
-            (total,) = self.world.sum(sums.total.reshape(1))
-            raise NonFiniteLossError(self._non_finite(float(total) / tokens, norm, lr))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        norm = self.step()
+        stopwatch.stop()
+        figures = UpdateFigures(sums, tokens, norm, lr, stopwatch)
         state.update += 1
         state.epoch, state.position = self._next
-        self.reporter.updated(
-            state.update, self._epochs, UpdateFigures(sums, tokens, norm, lr, time.monotonic() - began)
-        )
+        self._unassured.append((state.update, figures))
+        if not self.step.defers or state.update % self.settings.log_every == 0:
+            self._assure_finite()
+        self.reporter.updated(state.update, self._epochs, figures)
 
     def _add_gradients(self, blocks: Sequence[PairIds], corpus: EncodedCorpus, tokens: int) -> Sums:
         """The gradients of a share of the update, micro-batch by micro-batch, and then of all processes' shares."""
         own = share(corpus, blocks, self.world.rank, self.world.size)
         # Where nothing is left for this process, it takes part all the same, with a pair that counts for nothing.
         weight, own = (1, own) if own else (0, [blocks[0][:1]])
-        batches = cut(corpus, own, self.settings.tokens_per_batch)
+        batches = self.feed.cut(own)
         sums = Sums(self.runtime.device)
-        for number, rows in enumerate(batches, start=1):
-            batch = collate(corpus, rows)
-            with self.strategy.micro_batch(last=number == len(batches)):
-                with self.runtime.autocast():
-                    losses = self.objective(self.strategy.module, batch.to(self.runtime.device))
-                self.strategy.backward(weight * losses.total / tokens)
+        for number, (rows, shape) in enumerate(batches, start=1):
+            batch = self.feed.batch(rows, shape)
+            losses = self.passes(batch, weight, tokens, last=number == len(batches))
             real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)
             sums.add(losses, weight, real=real, cells=batch.source.numel() + batch.target_in.numel())
         return sums
@@ -188,30 +198,22 @@ class Trainer:
         """Of all sessions, this one's so far included."""
         return self._minutes_before + (time.monotonic() - self._started) / 60
 
-    def _update_seed(self, update: int) -> int:
-        """Dropout is a function of (seed, update, rank): what has been drawn before need not be kept to continue."""
-        return (self.seed * 1_000_003 + update + self.world.rank * OF_A_RANK) % 2**63
-
-    def _gradient_norm(self) -> float:
-        """The gradient's norm over all parameters, clipped afterwards if the settings say so."""
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
-        limit = math.inf if self.settings.clip_norm is None else self.settings.clip_norm
-        return float(torch.nn.utils.clip_grad_norm_(parameters, limit))
-
-    def _non_finite(self, loss: float, norm: float, lr: float) -> str:
-        saved = self.folder.steps()
-        kept = f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
-        return (
-            f"update {self.state.update + 1}: the loss is {loss:g} and its gradient's norm {norm:g}, at learning rate "
-            f"{lr:g}; the weights are untouched and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, a "
-            "lower trainer.clip_norm or precision=fp32"
-        )
+    def _assure_finite(self) -> None:
+        """Raise NonFiniteLossError for the first update since this was last asked whose gradient was no number."""
+        refused = self.step.refused()
+        if refused is not None:
+            number, figures = self._unassured[refused]
+            (total,) = self.world.sum(figures.sums.total.reshape(1)).tolist()
+            loss, saved = total / figures.tokens, self.folder.steps()
+            raise NonFiniteLossError(non_finite(number, loss, float(figures.norm), figures.lr, saved))
+        self._unassured.clear()
 
     def _validate(self) -> None:
         """Score the validation set, tell the schedule, and remember whether it was the best so far."""
         state = self.state
         if state.validated == state.update:
             return
+        self._assure_finite()
         values = self.validator(self.model, state.update)
         name = self.settings.best_metric
         score, higher = values[name], self.validator.higher_is_better(name)
@@ -231,6 +233,7 @@ class Trainer:
     def _save(self) -> None:
         """Write a checkpoint, unless this session has just written that of this update; the main process does."""
         state = self.state
+        self._assure_finite()
         if self._saved == state.update or not self.world.is_main:
             return
         state.schedule = self.schedule.state()

@@ -24,6 +24,28 @@ def test_equals_torchs_own(smoothing: float, chunk: int, monkeypatch: pytest.Mon
     assert (gradient - logits.grad).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("chunk", [1, 40, 2**20])
+def test_masked_rows_are_as_if_they_were_not_there(
+    smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    logits = (5 * torch.randn(7, 13, dtype=torch.float64)).requires_grad_()
+    targets, mask = torch.randint(0, 13, (7,)), torch.tensor([1, 0, 1, 1, 0, 0, 1]).bool()
+    found = []
+    for losses in (
+        cross_entropy(logits, targets, smoothing, mask),
+        cross_entropy(logits[mask], targets[mask], smoothing),
+    ):
+        (3 * losses[0]).backward()
+        found.append((torch.stack(losses).detach(), logits.grad))
+        logits.grad = None
+    (one, gradient), (other, expected) = found
+    assert (one - other).abs().max() < 1e-12
+    assert (gradient - expected).abs().max() < 1e-12
+    assert not gradient[~mask].any()
+
+
 def test_gradcheck() -> None:
     logits = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
     targets = torch.tensor([0, 4, 4])

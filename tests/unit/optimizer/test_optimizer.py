@@ -7,6 +7,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from seq2seq.config.targets import Targets
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.optimizer import (
     build_optimizer,
@@ -38,7 +39,7 @@ class Tied(nn.Module):
 
 def choice(name: str, **changes: object) -> Part:
     arguments = yaml.safe_load((CHOICES / f"{name}.yaml").read_text())
-    target = getattr(torch.optim, arguments.pop("_target_").removeprefix("torch.optim."))
+    target = Targets().resolve(arguments.pop("_target_"))
     assert arguments.pop("_partial_") is True
     return Part(name, target, arguments | changes)
 
@@ -96,7 +97,7 @@ def test_set_learning_rate_reaches_every_group(lr: float | Tensor) -> None:
 
 
 @pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize("name", ["adam", "adamw"])
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon"])
 def test_a_restored_optimizer_goes_on_bit_for_bit(name: str, fused: bool) -> None:
     model, optimizer = made(name, fused=fused)
     train(model, optimizer, range(4))

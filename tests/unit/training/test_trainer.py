@@ -17,6 +17,7 @@ from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, Stopped
 from seq2seq.training import run as training_run
 from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
+from seq2seq.training.step import Step
 from seq2seq.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
@@ -38,8 +39,9 @@ DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout
         DROPOUT,
         ("tokenizer=bpe", "tokenizer.sampling=0.2", "encoder=transformer", "encoder.heads=2", "encoder.dropout=0.3"),
         ("schedule=plateau", "schedule.patience=1", "optimizer=adam", "encoder.recurrent_dropout=0.2"),
+        ("optimizer=muon", "decoder.dropout=0.3"),
     ],
-    ids=["dropout", "sampled-segmentation", "plateau"],
+    ids=["dropout", "sampled-segmentation", "plateau", "muon"],
 )
 def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
     """With dropout on, mid-epoch, and between two validations."""
@@ -98,14 +100,14 @@ def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
     """Of the first update in float64, cut into micro-batches of this size."""
     found: list[torch.Tensor] = []
 
-    def keep(self: Trainer) -> float:
+    def keep(self: Step) -> float:
         found.extend(p.grad.clone() for p in self.model.parameters())
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
         build = training_run.build_model
         patched.setattr(training_run, "build_model", lambda *a, **k: build(*a, **k).double())
-        patched.setattr(Trainer, "_gradient_norm", keep)
+        patched.setattr(Step, "__call__", keep)
         with pytest.raises(KeyboardInterrupt):
             words = ["encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "optimizer.fused=false"]
             train(settings(f"cut-{tokens_per_batch}", f"trainer.tokens_per_batch={tokens_per_batch}", *words))

@@ -1,0 +1,51 @@
+"""How an update becomes micro-batches on the device."""
+
+from collections.abc import Sequence
+
+import torch
+
+from seq2seq.data.batches import TokenIds, collate, cut
+from seq2seq.data.resident import ResidentIds, resident_bytes
+from seq2seq.data.shapes import Shape, cut_to, padded
+from seq2seq.data.updates import PairIds
+from seq2seq.types import Batch
+
+SHARE = 0.1  # of a GPU's free memory that a corpus may take
+
+
+class Feed:
+    """Cuts updates into micro-batches of at most `tokens_per_batch` positions, and makes these on `device`.
+
+    A corpus that fits lies on the GPU, so that only the numbers of a batch's pairs travel. With `shapes`, micro-batches
+    are padded to these.
+    """
+
+    def __init__(self, device: torch.device, tokens_per_batch: int) -> None:
+        self.device = device
+        self.tokens_per_batch = tokens_per_batch
+        self.shapes: Sequence[Shape] = ()
+
+    def open(self, corpus: TokenIds) -> None:
+        """From now on pairs are this corpus's."""
+        self._corpus = corpus
+        self._resident: ResidentIds | None = None  # what lay there before makes room first
+        if fits(corpus, self.device):
+            self._resident = ResidentIds(corpus, self.device)
+
+    def cut(self, blocks: Sequence[PairIds]) -> list[tuple[PairIds, Shape | None]]:
+        """The micro-batches of an update's blocks, each with the shape it is to have, if that is not its own."""
+        if self.shapes:
+            return [*cut_to(self._corpus, blocks, self.tokens_per_batch, self.shapes)]
+        return [(rows, None) for rows in cut(self._corpus, blocks, self.tokens_per_batch)]
+
+    def batch(self, rows: PairIds, shape: Shape | None) -> Batch:
+        """These pairs on the device."""
+        if self._resident is not None:
+            return self._resident.collate(rows, shape)
+        batch = collate(self._corpus, rows)
+        return (batch if shape is None else padded(batch, shape)).to(self.device)
+
+
+def fits(corpus: TokenIds, device: torch.device) -> bool:
+    """Whether a corpus may lie on the device: a GPU with room for it."""
+    return device.type == "cuda" and resident_bytes(corpus) <= SHARE * torch.cuda.mem_get_info(device)[0]

@@ -1,0 +1,119 @@
+"""Muon: which matrices are its own, what it does to them, one learning rate, a state that comes back."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from seq2seq.config import CONFIGS, compose
+from seq2seq.config.loading import load_train
+from seq2seq.errors import ConfigError
+from seq2seq.optimizer import build_optimizer, optimizer_problems, optimizer_tensors, set_learning_rate
+from seq2seq.optimizer.muon import Muon
+from seq2seq.types import Part
+
+
+class Model(nn.Module):
+    """An embedding, a hidden layer, a vector written as a matrix, and output weights of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(7, 4)
+        self.hidden = nn.Linear(4, 6)
+        self.v = nn.Linear(6, 1, bias=False)
+        self.generator = nn.Linear(6, 7)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        states = torch.tanh(self.hidden(self.embedding(tokens)))
+        return self.generator(states * self.v(states).sigmoid())
+
+
+def muon(**changes: object) -> Part:
+    arguments = yaml.safe_load(Path(CONFIGS, "optimizer", "muon.yaml").read_text(encoding="utf-8"))
+    for key in ("_target_", "_partial_"):
+        del arguments[key]
+    return Part("muon", Muon, arguments | changes)
+
+
+def made(**changes: object) -> tuple[Model, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = Model()
+    return model, build_optimizer(muon(**changes), model)
+
+
+def step(model: Model, optimizer: torch.optim.Optimizer) -> float:
+    tokens = torch.arange(7)
+    loss = nn.functional.cross_entropy(model(tokens), tokens)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def test_hidden_matrices_alone_are_muons() -> None:
+    model, optimizer = made()
+    step(model, optimizer)
+    fields = {name: set() for name, _ in model.named_parameters()}
+    for key in optimizer_tensors(optimizer, model):
+        field, _, name = key.partition("/")
+        fields[name].add(field)
+    assert [name for name, held in fields.items() if held == {"momentum_buffer"}] == ["hidden.weight"]
+    assert all(held == {"step", "exp_avg", "exp_avg_sq"} for name, held in fields.items() if name != "hidden.weight")
+
+
+def test_vectors_are_not_decayed() -> None:
+    model, optimizer = made(weight_decay=0.3)
+    decay = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert {name: decay[id(p)] for name, p in model.named_parameters()} == {
+        name: 0.3 if p.dim() == 2 else 0.0 for name, p in model.named_parameters()
+    }
+
+
+def test_a_step_is_nearly_orthogonal_and_of_the_size_of_adams() -> None:
+    model, optimizer = made(weight_decay=0.0, lr=0.01, iterations=9)
+    before = model.hidden.weight.detach().clone()
+    step(model, optimizer)
+    values = torch.linalg.svdvals((model.hidden.weight.detach() - before) / (0.01 * 0.2 * math.sqrt(6)))
+    assert ((values > 0.5) & (values < 1.5)).all()
+
+
+def test_it_learns_and_one_learning_rate_reaches_all() -> None:
+    model, optimizer = made(lr=0.02)
+    losses = [step(model, optimizer) for _ in range(60)]
+    assert losses[-1] < 0.3 * losses[0]
+    set_learning_rate(optimizer, 0.0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    step(model, optimizer)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(3, 3, bias=False), nn.LayerNorm(3)], ids=["matrices", "vectors"])
+def test_a_model_may_have_one_kind_alone(layer: nn.Module) -> None:
+    optimizer = build_optimizer(muon(), layer)
+    layer(torch.randn(2, 3)).square().sum().backward()
+    optimizer.step()
+    assert len(optimizer_tensors(optimizer, layer)) in (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr": -1.0}, "optimizer=muon: Learning rate should be >= 0 but is: -1.0"),
+        ({"momentum": 1.5}, r"optimizer=muon: momentum must lie in \[0, 1\), not 1.5"),
+        ({"iterations": 100}, "optimizer=muon: iterations must lie between 1 and 99, not 100"),
+        ({"betas": [0.9, 1.5]}, "optimizer=muon: Invalid beta parameter"),
+    ],
+)
+def test_refused_values(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        made(**changes)
+    assert len(optimizer_problems(muon(**changes))) == 1
+
+
+def test_a_key_of_another_optimizer_is_one_clear_error() -> None:
+    with pytest.raises(ConfigError, match=r"optimizer\.ns_steps") as error:
+        load_train(compose(CONFIGS, "train", ["optimizer=muon", "+optimizer.ns_steps=3"]))
+    assert str(error.value).count("ns_steps") == 1
