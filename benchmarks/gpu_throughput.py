@@ -14,7 +14,7 @@ from tasks import COMMON, LSTMS, lstm, transformer
 from training import ENDLESS, padding
 
 from seq2seq.config import CONFIGS, compose, load_train
-from seq2seq.data.batches import cut
+from seq2seq.data.batches import LEAST_REAL, LEAST_REAL_ON_GPU, cut
 from seq2seq.data.prepare import prepare
 from seq2seq.data.updates import plan_epoch
 
@@ -27,16 +27,22 @@ Models = Mapping[str, Sequence[str]]  # words of each shape
 
 
 def train_transformer(session: Session) -> Outcome:
-    """Updates of a Transformer of the shape that is usual for IWSLT, with about 32,768 target tokens each."""
+    """Updates of a Transformer of the shape that is usual for IWSLT, with about 32,768 target tokens each; on a GPU
+    also as CUDA graphs. What is told is the faster of the two."""
     shape = transformer(session.options.width or 512, inner=2, layers=6).split()
     # 5e-4 is that shape's usual learning rate: nothing may blow up while its speed is measured.
     shape += ["tokenizer.vocab_size=10000", "optimizer.lr=5e-4", "trainer.tokens_per_update=32768"]
-    figures, turns, failure = take_turns(session, {"transformer": shape})
+    shapes = {"transformer": shape}
+    if session.options.device == "cuda":
+        shapes["transformer in graphs"] = [*shape, "trainer.cuda_graphs=true"]
+    figures, turns, failure = take_turns(session, shapes)
     if not turns:
         return Outcome([], failure=failure)
-    [each] = turns.values()
-    speed = rates(each, "target_tokens")
-    return Outcome(figures, f"{spread_text(speed)} target tokens/s", speed.median >= TRANSFORMER_TARGET)
+    name, speed = max(
+        ((name, rates(each, "target_tokens")) for name, each in turns.items()), key=lambda it: it[1].median
+    )
+    told = f"{name} {spread_text(speed)} target tokens/s"
+    return Outcome(figures, told, speed.median >= TRANSFORMER_TARGET, failure)
 
 
 def train_lstms(session: Session) -> Outcome:
@@ -90,6 +96,7 @@ def pieces(words: Sequence[str]) -> dict[str, float]:
         epoch=0,
         tokens_per_update=trainer.tokens_per_update,
     )
-    batches = sum(len(cut(corpus, blocks, trainer.tokens_per_batch)) for blocks in plan)
+    least_real = LEAST_REAL if settings.device == "cpu" else LEAST_REAL_ON_GPU
+    batches = sum(len(cut(corpus, blocks, trainer.tokens_per_batch, least_real=least_real)) for blocks in plan)
     tokens = int(corpus.target_lengths.sum()) + len(corpus)
     return {"micro_batches_an_update": batches / len(plan), "target_tokens_a_micro_batch": tokens / batches}

@@ -9,7 +9,9 @@ import torch
 from seq2seq.data.updates import PairIds
 from seq2seq.types import BOS, EOS, PAD, Batch
 
-MERGE_REAL = 0.95  # blocks are joined into one micro-batch only while this share of its longest side stays real
+# Blocks are joined into one micro-batch while this share of its positions is real. A GPU gains by fewer and larger ones
+# what padding costs: of Multi30k's updates of 32,768 tokens, 0.8 makes 4.7 with 16% padding, 0.95 makes 12.8.
+LEAST_REAL, LEAST_REAL_ON_GPU = 0.95, 0.8
 SLIVER = 0.1  # of a block's cost, or of a share's if that is less: what is too little for a micro-batch of its own
 
 
@@ -63,17 +65,19 @@ def share(corpus: TokenIds, blocks: Sequence[PairIds], rank: int, size: int) -> 
     return np.split(pairs[start:end], inside - start) if start < end else []
 
 
-def cut(corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int, *, join: bool = True) -> list[PairIds]:
+def cut(
+    corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int, *, least_real: float = LEAST_REAL
+) -> list[PairIds]:
     """An update's blocks as micro-batches of at most `tokens_per_batch` positions: rows x longest side.
 
-    Neighbouring blocks are joined where that costs little padding (unless `join` is False), large ones split. A single
-    pair that is longer than the limit is a batch of its own.
+    Neighbouring blocks are joined where a share of `least_real` of the positions is real then (above 1: nowhere), large
+    ones split. A single pair that is longer than the limit is a batch of its own.
     """
     ordered = sorted(blocks, key=lambda block: int(corpus.target_lengths[block].max()))
     batches: list[PairIds] = []
     for block in ordered:
-        joined = np.concatenate((batches[-1], block)) if join and batches else block
-        if join and batches and _area(corpus, joined) <= tokens_per_batch and _real_share(corpus, joined) >= MERGE_REAL:
+        joined = np.concatenate((batches[-1], block)) if batches else block
+        if batches and _area(corpus, joined) <= tokens_per_batch and _real_share(corpus, joined) >= least_real:
             batches[-1] = joined
         else:
             batches += _split(corpus, block, tokens_per_batch)

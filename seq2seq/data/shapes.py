@@ -17,6 +17,7 @@ from seq2seq.types import EOS, PAD, Batch
 
 SHAPES = 24  # of sentences in batches of 2,000 to 4,000 target tokens 19% is padding then; 28% with 12, 16% with 32
 MEASURED = 1000  # updates of a plan that are looked at
+NOWHERE = 2.0  # blocks are joined: no share of positions can be that large
 GROUPS = 200  # of neighbouring sizes, to begin with
 
 
@@ -47,7 +48,7 @@ def shapes_for(
 ) -> list[Shape]:
     """At most so many shapes, such that `cut_to` makes as little padding as may be of the updates of `plan`."""
     step = max(1, len(plan) // MEASURED)
-    batches = (rows for blocks in plan[::step] for rows in cut(corpus, blocks, tokens_per_batch, join=False))
+    batches = (rows for blocks in plan[::step] for rows in cut(corpus, blocks, tokens_per_batch, least_real=NOWHERE))
     return few_shapes(np.array([shape_of(corpus, rows) for rows in batches]), most)
 
 
@@ -78,7 +79,7 @@ def cut_to(
 ) -> list[tuple[PairIds, Shape]]:
     """An update's blocks as micro-batches of these shapes. Blocks are not joined: their sizes are alike, and two of
     them together would want shapes of their own."""
-    batches = cut(corpus, blocks, tokens_per_batch, join=False)
+    batches = cut(corpus, blocks, tokens_per_batch, least_real=NOWHERE)
     return [part for rows in batches for part in fit(corpus, rows, shapes)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from seq2seq.data.batches import TokenIds, collate, cut
+from seq2seq.data.batches import LEAST_REAL, LEAST_REAL_ON_GPU, TokenIds, collate, cut
 from seq2seq.data.resident import ResidentIds, resident_bytes
 from seq2seq.data.shapes import Shape, cut_to, padded
 from seq2seq.data.updates import PairIds
@@ -36,7 +36,8 @@ class Feed:
         """The micro-batches of an update's blocks, each with the shape it is to have, if that is not its own."""
         if self.shapes:
             return [*cut_to(self._corpus, blocks, self.tokens_per_batch, self.shapes)]
-        return [(rows, None) for rows in cut(self._corpus, blocks, self.tokens_per_batch)]
+        least_real = LEAST_REAL_ON_GPU if self.device.type == "cuda" else LEAST_REAL
+        return [(rows, None) for rows in cut(self._corpus, blocks, self.tokens_per_batch, least_real=least_real)]
 
     def batch(self, rows: PairIds, shape: Shape | None) -> Batch:
         """These pairs on the device."""
