@@ -22,7 +22,7 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-summarization test capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-data benchmark-startup benchmark-gpu benchmark-peers lint types tensorboard clean
+.PHONY: help demo demo-summarization test capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-peers lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ benchmark-training: $(READY) ## measure training beside Hugging Face and JoeyNMT
 
 benchmark-decoding: $(READY) ## measure greedy and beam search beside Hugging Face and CTranslate2, in turns
 	$(BIN)/python benchmarks/decoding.py --json $(FIGURES)/decoding.json $(ARGS)
+
+benchmark-processes: $(READY) ## measure training with two processes beside one, in turns
+	$(BIN)/python benchmarks/processes.py --json $(FIGURES)/processes.json $(ARGS)
 
 benchmark-data: $(READY) ## measure batches from the cache, and a million pairs made into ids
 	$(BIN)/python benchmarks/data.py --json $(FIGURES)/data.json $(ARGS)
