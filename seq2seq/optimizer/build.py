@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
+from seq2seq.optimizer.light import lighten
 from seq2seq.optimizer.muon import Muon, is_hidden
 from seq2seq.types import Part
 
@@ -40,6 +41,7 @@ def optimizer_problems(part: Part) -> list[str]:
 def _made(part: Part, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """torch wants tuples where YAML has lists."""
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in part.arguments.items()}
+    lighten()
     try:
         optimizer = part.target(params=groups, **arguments)
     except (ValueError, RuntimeError) as error:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from seq2seq.optimizer import light
 from seq2seq.types import Component
 
 
@@ -63,7 +64,7 @@ class Muon(torch.optim.Optimizer, Component):
             # Both work on what is held here, which `load_state_dict` replaces by objects of its own.
             part.state = self.state
             part.param_groups = [group for group in self.param_groups if group["hidden"] is hidden]
-            part.step()
+            light.step(part)
 
 
 def is_hidden(model: nn.Module) -> dict[Tensor, bool]:

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seq2seq.optimizer import light
+
 
 def holds_back(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the optimizer can be told by a number on its device not to step: torch's fused Adam and AdamW can, whose
@@ -47,7 +49,7 @@ class Step:
         told = norm if self.defers else float(norm)
         self._count(norm)
         if self.defers or not self._refuses:
-            self.optimizer.step()
+            light.step(self.optimizer)
         return told
 
     def _count(self, norm: Float[Tensor, ""]) -> None:
