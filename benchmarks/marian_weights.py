@@ -25,7 +25,7 @@ def marian_weights(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
     left = {name: tensor.detach().float().clone() for name, tensor in ours.items()}
     table = left.pop("encoder.embedding.table.weight")
     order = interleaved_order(table.shape[1])
-    bias = left.pop("generator.bias")
+    bias = left.pop("generator.output.bias")
     bias[[PAD, BOS]] = IMPOSSIBLE
     theirs = {"model.shared.weight": table[:, order], "final_logits_bias": bias.unsqueeze(0)}
     for side in BLOCKS:

@@ -88,7 +88,7 @@ def test_weights_compute_the_same_as_marian() -> None:
 def test_a_weight_that_is_not_known_is_not_passed_over() -> None:
     from marian_weights import marian_weights
 
-    given = {"encoder.embedding.table.weight": torch.ones(4, 2), "generator.bias": torch.zeros(4)}
+    given = {"encoder.embedding.table.weight": torch.ones(4, 2), "generator.output.bias": torch.zeros(4)}
     with pytest.raises(AssertionError, match=r"not converted: encoder\.final_norm\.weight"):
         marian_weights({**given, "encoder.final_norm.weight": torch.ones(2)})
 

@@ -161,7 +161,7 @@ def test_a_sentence_without_tokens_is_answered_if_it_has_a_prefix() -> None:
 @torch.no_grad()
 def test_the_source_sets_a_limit_that_min_length_overrules() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
-    model.generator.bias[EOS] = -50.0  # it would never stop by itself
+    model.generator.output.bias[EOS] = -50.0  # it would never stop by itself
     rule = search("greedy", max_length_ratio=1.0, max_length=40, min_length=15)
     lengths = [len(best[0].tokens) + 1 for best in rule(model, batch.source, batch.source_mask)]
     assert lengths == [17, 15]  # 7 + 10, and more than 2 + 10

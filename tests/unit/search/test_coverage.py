@@ -44,7 +44,7 @@ def test_hypotheses_are_ranked_by_what_they_cover(triple: Triple) -> None:
 def test_the_penalty_reorders_what_ended_and_changes_no_probability() -> None:
     """Seen in a beam that holds every likely target, so that none falls out of it."""
     model, batch = TRIPLES[0].model(), some_batch([6], [1])
-    model.generator.bias[8:] = -1e4
+    model.generator.output.bias[8:] = -1e4
     bounds = BOUNDS | {"max_length": 3}
     plain, covering = (
         BeamSearch(beam_size=40, coverage_penalty=beta, **bounds)(model, batch.source, batch.source_mask)[0]

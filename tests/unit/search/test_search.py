@@ -84,7 +84,7 @@ def real_model() -> Model:
 @torch.no_grad()
 def test_limits_follow_the_source() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
-    model.generator.bias[EOS] = -50.0  # it would never stop by itself
+    model.generator.output.bias[EOS] = -50.0  # it would never stop by itself
     ended = GreedySearch(max_length=14, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
     assert [len(hypotheses[0].tokens) for hypotheses in ended] == [13, 11]  # 14, and 2 * 1.0 + 10, with the end
 
@@ -92,7 +92,7 @@ def test_limits_follow_the_source() -> None:
 @torch.no_grad()
 def test_search_never_writes_padding_or_a_second_start() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
-    model.generator.bias[[PAD, BOS]] = 50.0
+    model.generator.output.bias[[PAD, BOS]] = 50.0
     for hypotheses in BeamSearch(beam_size=3, length_penalty=1.0, max_length=9, max_length_ratio=1.0)(
         model, batch.source, batch.source_mask
     ):
