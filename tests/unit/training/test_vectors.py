@@ -143,7 +143,9 @@ def test_each_side_has_its_own_vectors(
             changed[name] = [int(row) for row in (tensor != before[name]).any(-1).nonzero()]
     rows = [[i for i, w in words.items() if w == wanted] for words, wanted in ((source, word), (target, other))]
     tables = ["encoder.embedding.table.weight", "decoder.embedding.table.weight"]
-    assert changed == dict(zip(tables, rows, strict=True)) | ({"generator.output.weight": rows[1]} if tie == "target" else {})
+    assert changed == dict(zip(tables, rows, strict=True)) | (
+        {"generator.output.weight": rows[1]} if tie == "target" else {}
+    )
     table = model.state_dict()[tables[0]]
     expected = torch.arange(1.0, 13)
     assert torch.allclose(table[rows[0][0]], expected / expected.norm())
