@@ -15,7 +15,7 @@ def lighten() -> None:
     and makes that by the compiler where it is missing."""
     for method in (Optimizer.add_param_group, Optimizer.zero_grad):
         plain = inspect.unwrap(method)
-        plain.__dynamo_disable = plain  # type: ignore[attr-defined]
+        plain.__dynamo_disable = plain
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Minimum Bayes risk decoding: Kumar and Byrne (2004), NAACL; by samples: Eikema and Aziz (2020), arXiv:2005.10283."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -19,9 +20,9 @@ NOTHING = -1  # behind the tokens of the one side, as PAD is behind those of the
 class MinimumRiskSearch(SamplingSearch):
     """Of several candidates the one that has most in common with what else the model would write.
 
-    `samples` targets are drawn as SamplingSearch draws them. The candidates are these and, with `beam_size` > 0, what
-    a beam search finds. A candidate's score is the mean over the samples of their F1 by longest common subsequence,
-    ROUGE-L over token ids (Lin 2004); log_prob is the model's own, as ever.
+    `samples` targets are drawn as SamplingSearch draws them. The candidates are what a beam search finds, with
+    `beam_size` > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples
+    of their F1 by longest common subsequence, ROUGE-L over token ids (Lin 2004); log_prob is the model's own, as ever.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class MinimumRiskSearch(SamplingSearch):
         seed: int,
         beam_size: int,
         length_penalty: float,
+        candidates: Literal["all", "beam"],
         max_length: int,
         max_length_ratio: float,
         min_length: int = 0,
@@ -52,6 +54,9 @@ class MinimumRiskSearch(SamplingSearch):
         )
         if beam_size < 0:
             raise ValueError(f"search.beam_size: expected 0 (no beam search) or more, got {beam_size}")
+        if candidates == "beam" and not beam_size:
+            raise ValueError("search.candidates=beam: there is no beam with search.beam_size=0")
+        self.samples_compete = candidates == "all"
         self.beam = None
         if beam_size:
             self.beam = BeamSearch(
@@ -66,7 +71,7 @@ class MinimumRiskSearch(SamplingSearch):
     @property
     def most(self) -> int:
         """All candidates."""
-        return self.samples + (self.beam.most if self.beam else 0)
+        return self.samples * self.samples_compete + (self.beam.most if self.beam else 0)
 
     def __call__(
         self,
@@ -78,7 +83,10 @@ class MinimumRiskSearch(SamplingSearch):
         """The candidates of each sentence, each once, best first."""
         drawn = super().__call__(model, source, mask, prefix)
         found = self.beam(model, source, mask, prefix) if self.beam else [[] for _ in drawn]
-        return [_ranked([*beams, *samples], samples) for beams, samples in zip(found, drawn, strict=True)]
+        return [
+            _ranked([*beams, *(samples if self.samples_compete else [])], samples)
+            for beams, samples in zip(found, drawn, strict=True)
+        ]
 
 
 def _ranked(candidates: Sequence[Hypothesis], samples: Sequence[Hypothesis]) -> list[Hypothesis]:

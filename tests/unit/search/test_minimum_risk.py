@@ -15,7 +15,8 @@ from seq2seq.search.sampling import SamplingSearch
 VOCAB = 8
 BOUNDS: dict[str, Any] = {"max_length": 7, "max_length_ratio": 9.0}
 DRAWING: dict[str, Any] = {"samples": 12, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 3, **BOUNDS}
-BEAM: dict[str, Any] = {"beam_size": 3, "length_penalty": 1.0}
+BEAM: dict[str, Any] = {"beam_size": 3, "length_penalty": 1.0, "candidates": "all"}
+PLAIN_BEAM: dict[str, Any] = {"beam_size": 3, "length_penalty": 1.0, **BOUNDS}
 texts = st.lists(st.sampled_from([4, 5, 6]), max_size=7)
 
 
@@ -40,13 +41,14 @@ def test_agreement_is_the_f1_of_longest_common_subsequences(left: list[list[int]
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("beam_size", [0, 3])
-def test_candidates_are_ranked_by_their_mean_agreement_with_the_samples(seed: int, beam_size: int) -> None:
+@pytest.mark.parametrize(("beam_size", "candidates"), [(0, "all"), (3, "all"), (3, "beam")])
+def test_candidates_are_ranked_by_their_agreement_with_the_samples(seed: int, beam_size: int, candidates: str) -> None:
     chain = random_chain(seed, VOCAB)
-    ranked = found(MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": beam_size}), chain)
+    ranked = found(MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": beam_size, "candidates": candidates}), chain)
     samples = [one.tokens for one in found(SamplingSearch(**DRAWING), chain)]
-    beams = [one.tokens for one in found(BeamSearch(**BOUNDS, **BEAM), chain)] if beam_size else []
-    assert sorted(one.tokens for one in ranked) == sorted(map(list, {tuple(one) for one in samples + beams}))
+    competing = samples if candidates == "all" else []
+    beams = [one.tokens for one in found(BeamSearch(**PLAIN_BEAM), chain)] if beam_size else []
+    assert sorted(one.tokens for one in ranked) == sorted(map(list, {tuple(one) for one in competing + beams}))
     assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
     for one in ranked:
         assert one.score == pytest.approx(sum(f1(one.tokens, other) for other in samples) / len(samples))
@@ -74,8 +76,11 @@ def test_it_keeps_to_the_rules_of_every_search() -> None:
 def test_it_gives_at_most_what_it_says() -> None:
     assert MinimumRiskSearch(**DRAWING, **BEAM).most == 15
     assert MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": 0}).most == 12
+    assert MinimumRiskSearch(**DRAWING, **BEAM | {"candidates": "beam"}).most == 3
 
 
-def test_a_negative_beam_is_refused() -> None:
+def test_impossible_beams_are_refused() -> None:
     with pytest.raises(ValueError, match=r"search\.beam_size: expected 0 \(no beam search\) or more, got -1"):
         MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": -1})
+    with pytest.raises(ValueError, match=r"search\.candidates=beam: there is no beam with search\.beam_size=0"):
+        MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": 0, "candidates": "beam"})
