@@ -26,6 +26,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_tr
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.tokenizer import Tokenizer
+from seq2seq.training.device import choose_runtime
 from seq2seq.training.run import train
 from seq2seq.training.validation import score_texts
 
@@ -94,10 +95,12 @@ def trained(made: Task, options: argparse.Namespace) -> Subject:
 
 
 def contestants(subject: Subject, options: argparse.Namespace) -> Iterator[Contestant]:
-    """Who takes turns: ours, Hugging Face in the same precisions, CTranslate2 in its own."""
+    """Who takes turns: ours, on a CPU also in int8; Hugging Face in the same precisions; CTranslate2 in its own."""
     given = [subject.run, str(subject.folder / "test.npz")]
     precisions = chosen_precisions(options)
-    for precision in precisions:
+    on_cpu = choose_runtime(options.device, "auto").device.type == "cpu"
+    rounded = ["int8"] if on_cpu and options.precisions is None else []
+    for precision in [*precisions, *rounded]:
         words = ["checkpoint=last", f"precision={precision}", f"device={options.device}"]
         yield ours("our_decoding.py", TRANSFORMER, precision, *given, *words)
     if not peers_wanted(options.peers):
