@@ -5,6 +5,7 @@ with the reset gate after the recurrent product, as cuDNN computes it.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -58,9 +59,10 @@ class RecurrentLayer(nn.Module):
         return (zeros, zeros) if self.is_lstm else (zeros,)
 
     def forward(self, inputs: Float[Tensor, "N T I"], state: CellState | None = None) -> Float[Tensor, "N T D"]:
-        """All steps at once; on a GPU in full precision, for autocast would run the kernel in fp16."""
-        if inputs.is_cuda and torch.is_autocast_enabled("cuda"):
-            with torch.autocast("cuda", enabled=False):
+        """All steps at once; in full precision where the kernel cannot follow autocast."""
+        device = inputs.device.type
+        if torch.is_autocast_enabled(device) and not _kernel_rounds(device):
+            with torch.autocast(device, enabled=False):
                 return self._run(inputs.to(self.kernel.weight_ih_l0.dtype), state)
         return self._run(inputs, state)
 
@@ -106,6 +108,13 @@ class RecurrentLayer(nn.Module):
         if inputs is not None:
             gates = gates + F.linear(inputs.to(weights.inputs.dtype), weights.inputs)
         return _gru_step(gates, F.linear(state[0], weights.recurrent, weights.recurrent_bias), state[0])
+
+
+@cache
+def _kernel_rounds(device: str) -> bool:
+    """Whether autocast suits the fused kernel: on a GPU it would run it in fp16, and a CPU without AVX512 has no LSTM
+    in bf16."""
+    return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @dataclass(frozen=True)

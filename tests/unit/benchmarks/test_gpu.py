@@ -221,7 +221,7 @@ def test_training_of_the_transformer_and_of_the_lstms(session: Callable[..., Any
     assert 0 <= figures["padding"] < 0.3
     assert 1 <= figures["micro_batches_an_update"] < 2
     assert 300 < figures["target_tokens_a_micro_batch"] < 600
-    assert outcome.told.startswith(f"{figures['target_tokens_per_second']:,.0f} (")
+    assert outcome.told.startswith(f"transformer {figures['target_tokens_per_second']:,.0f} (")
     outcome = gpu_throughput.train_lstms(tiny)
     assert [figures["model"] for figures in outcome.figures] == ["bahdanau", "luong without feeding"]
     slow, fast = (figures["turns"] for figures in outcome.figures)

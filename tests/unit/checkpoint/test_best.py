@@ -1,5 +1,6 @@
 """Which checkpoint is the best, which ones stay, and their average."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
 
 
 def test_the_average_of_one_is_that_one_and_of_fewer_warns(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "seq2seq")
     put(run, 1, 3)
     assert holds(load(run, "average", average=1), 3)
     assert not caplog.messages

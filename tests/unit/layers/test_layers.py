@@ -1,5 +1,7 @@
 """Layers: fused roads equal plain ones, padding stays out."""
 
+from typing import Literal
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -140,3 +142,14 @@ def test_word_dropout_spares_the_end_and_evaluation() -> None:
 
 def test_a_narrow_table_is_brought_to_the_layers_width() -> None:
     assert embedding(width=10)(torch.tensor([[4]])).shape == (1, 1, 10)
+
+
+@BOTH
+def test_recurrent_layers_run_under_autocast_whatever_the_processor(cell: Literal["lstm", "gru"]) -> None:
+    layer = RecurrentLayer(cell=cell, input_dim=6, hidden_size=5, weight_dropout=0.0)
+    inputs = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(1))
+    exact = layer(inputs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = layer(inputs)
+    rounded.float().sum().backward()
+    assert (rounded - exact).abs().max() < 0.02
