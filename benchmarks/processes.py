@@ -19,8 +19,7 @@ from training import ENDLESS, race, report
 def main() -> None:
     options = parse()
     measured = surroundings(options)
-    told = f"{options.threads} in each process. Medians of {options.rounds} turns of {options.seconds:g} s"
-    opening("Several processes", measured, options, told)
+    opening("Several processes", measured, options, f"Medians of {options.rounds} turns of {options.seconds:g} s")
     with tempfile.TemporaryDirectory() as runs:
         turns, measured["versions"] = race(contestants(options, Path(runs)), options)
     measured["figures"] = report(TRANSFORMER, turns)
@@ -29,7 +28,7 @@ def main() -> None:
     print()
     for one in several:
         times = rates(turns[one], "target_tokens").over(base)
-        print(f"{one.program}, {one.precision}: {times:.2f} times one process ({spread_text(base)} target tokens/s)")
+        print(f"{one}: {times:.2f} times one process ({spread_text(base)} target tokens/s)")
         measured["figures"].append({"of": str(one), "times_one_process": times})
     write_json(options.json, measured)
 
@@ -54,10 +53,9 @@ def contestants(options: argparse.Namespace, runs: Path) -> Iterator[Contestant]
     words += [f"device={options.device}", f"precision={precision}"]
     yield ours("our_training.py", TRANSFORMER, precision, *words, f"run={runs}/one")
     launch = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node")
-    script = (*launch, str(options.processes), str(HERE / "our_training.py"))
-    yield Contestant(
-        f"ours, {options.processes} processes", TRANSFORMER, precision, (*script, *words, f"run={runs}/all")
-    )
+    script = (*launch, str(options.processes), str(HERE / "our_training.py"), *words, f"run={runs}/all")
+    several = f"{TRANSFORMER} in {options.processes} processes"
+    yield Contestant("ours", several, precision, script)
 
 
 if __name__ == "__main__":

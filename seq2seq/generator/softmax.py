@@ -4,7 +4,6 @@
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from seq2seq.generator.base import Generator
 from seq2seq.layers.real import real, real_mask
@@ -22,7 +21,8 @@ class SoftmaxGenerator(Generator):
         super().__init__()
         width = feature_dim if table is None else table.embedding_dim
         self.adapt = nn.Identity() if width == feature_dim else nn.Linear(feature_dim, width)
-        self.output = skip_init(nn.Linear, width, vocab_size, bias=bias)
+        with torch.random.fork_rng(devices=[]):  # what a linear map draws for itself is not kept
+            self.output = nn.Linear(width, vocab_size, bias=bias)
         if table is None:
             nn.init.normal_(self.output.weight, std=width**-0.5)
         else:

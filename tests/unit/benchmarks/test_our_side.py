@@ -52,12 +52,12 @@ def test_several_processes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     turns = ["--rounds", "2", "--seconds", "0.01", "--warm-up", "0.01", "--log-every", "3"]
     measured = run(processes, monkeypatch, *ALONE, *turns)
     one, two, ratio = measured["figures"]
-    assert (one["program"], two["program"]) == ("ours", "ours, 2 processes")
+    assert (one["model"], two["model"]) == ("transformer", "transformer in 2 processes")
     assert [turn["updates"] for turn in two["turns"]] == [3, 3]
     # The same updates, whoever shares them.
     assert [turn["target_tokens"] for turn in one["turns"]] == [turn["target_tokens"] for turn in two["turns"]]
     assert ratio["times_one_process"] > 0
-    assert "ours, 2 processes, fp32: " in capsys.readouterr().out
+    assert "\nours, transformer in 2 processes, fp32: " in capsys.readouterr().out
 
 
 def test_decoding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

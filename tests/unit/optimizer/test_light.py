@@ -44,7 +44,7 @@ import sys
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.training.run import train
 train(load_train(compose(CONFIGS, "train", {[*words, "trainer.max_updates=2", "run=light"]!r})))
-print("torch._dynamo" in sys.modules)
+print({{"torch._dynamo", "sympy"}} & sys.modules.keys())
 """
     found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert found.stdout == "False\n"
+    assert found.stdout == "set()\n"
