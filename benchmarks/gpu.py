@@ -36,7 +36,7 @@ IN_A_MINUTE, IN_THREE = REHEARSED * MULTI30K_SECONDS, REHEARSED * TATOEBA_SECOND
 PARTS = {
     part.letter: part
     for part in (
-        Part("a", "Transformer, training", "1,000,000 target tokens/s", train_transformer, 2 * TURNS, 35),
+        Part("a", "Transformer, training", "1,000,000 target tokens/s", train_transformer, TURNS, 35),
         Part("b", "LSTMs, training", "at most 2 times", train_lstms, 2 * TURNS, 35),
         Part("c", "Multi30k, trained", "BLEU 42.05 within 60 s", train_multi30k, IN_A_MINUTE, 25, "multi30k"),
         Part("d", "Tatoeba, trained", "its plateau within 180 s", train_tatoeba, IN_THREE, 45, "tatoeba-de-en"),

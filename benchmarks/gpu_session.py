@@ -80,3 +80,8 @@ class Part:
 def failures(field: Field) -> str:
     """Of all that failed, in one line."""
     return "; ".join(f"{one}: {why}" for one, why in field.failures.items())
+
+
+def in_graphs(session: Session) -> str:
+    """The word for CUDA graphs, where there can be any."""
+    return f"trainer.cuda_graphs={str(session.options.device == 'cuda').lower()}"

@@ -1,10 +1,11 @@
 """Ours, a whole recipe a turn: python benchmarks/our_recipe.py FOLDER WORD..., the words those of scripts/train.py.
 
-A turn's word is the most seconds that training may take, its validations and its checkpoints counted. How many updates
-fit into them depends on the machine, and the learning rate must come down by the last one: so a rehearsal of a tenth of
-the seconds comes first, which also starts what starts but once (CUDA, kernels, caches). It counts for nothing. Then the
-recipe is trained, from the beginning and with as many updates as fit, at most its own, and its best checkpoint scores
-the test set. The run is left in FOLDER/run, and the test set's ids in FOLDER/test.npz.
+A turn's word is the most seconds that training may take, its validations and its checkpoints counted, and CUDA graphs
+recorded. How many updates fit into them depends on the machine, and the learning rate must come down by the last one.
+So a rehearsal comes first, of some updates or a part of the seconds, which also starts what starts but once (CUDA,
+kernels, caches). It counts for nothing. Then the recipe is trained, from the beginning and with as many updates as fit,
+at most its own, and its best checkpoint scores the test set. The run is left in FOLDER/run, and the test set's ids in
+FOLDER/test.npz.
 """
 
 import sys
@@ -28,7 +29,7 @@ from seq2seq.training.logbook import Logbook
 from seq2seq.training.run import train
 from seq2seq.training.validation import decode_corpus
 
-REHEARSAL = 0.1  # of the seconds
+REHEARSAL, REHEARSED_UPDATES = 0.2, 200  # of the seconds at most, or so many updates
 FITTED = 0.9  # of the seconds are planned for, since logs take some and no pace is steady
 
 
@@ -93,19 +94,22 @@ def trained(settings: TrainSettings) -> Clock:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one update, and of one validation with the checkpoint that follows upon it."""
+    """Seconds of one update, of one validation with the checkpoint that follows upon it, and of all before the first
+    update (to record CUDA graphs)."""
 
     update: float
     validation: float
+    start: float = 0.0
 
 
 def rehearse(words: Sequence[str], seconds: float) -> Pace:
     """The pace of a short training: of its second half, when all is warm, and of the validation that ends it."""
-    endless = ["trainer.max_updates=1000000", "trainer.validate_every=1000000", "trainer.log_every=1"]
-    clock = trained(composed([*words, *endless, f"trainer.max_minutes={seconds / 60}"]))
+    few = [f"trainer.max_updates={REHEARSED_UPDATES}", "schedule.horizon=1000000"]
+    few += ["trainer.validate_every=1000000", "trainer.log_every=1"]
+    clock = trained(composed([*words, *few, f"trainer.max_minutes={seconds / 60}"]))
     *updates, _ = clock.entries
-    warm = [values["train/seconds_per_update"] for _, _, values in updates[len(updates) // 2 :]]
-    return Pace(median(warm), clock.seconds - updates[-1][0])
+    times = [values["train/seconds_per_update"] for _, _, values in updates]
+    return Pace(median(times[len(times) // 2 :]), clock.seconds - updates[-1][0], max(0.0, updates[0][0] - times[0]))
 
 
 def fitting(settings: TrainSettings, pace: Pace, seconds: float) -> list[str]:
@@ -115,7 +119,7 @@ def fitting(settings: TrainSettings, pace: Pace, seconds: float) -> list[str]:
     """
     own, every = settings.trainer.max_updates, settings.trainer.validate_every
     assert own is not None
-    fit = int((FITTED * seconds - pace.validation) / (pace.update + pace.validation / every))
+    fit = int((FITTED * seconds - pace.start - pace.validation) / (pace.update + pace.validation / every))
     updates = min(own, max(2, fit))
     warmup = settings.schedule.arguments["warmup"] * updates // own
     minutes = max(seconds - pace.validation, REHEARSAL * seconds) / 60

@@ -1,14 +1,17 @@
 """Which pairs make an update: a function of (lengths, seed, epoch, tokens_per_update) alone, on any number of devices.
 
-An epoch is sorted by length into blocks of about 2,000 real target tokens; shuffled, a few blocks make an update. A
-block's pairs have nearly the same two lengths, so that micro-batches cut from it hold little padding.
+An epoch is sorted by length into blocks of about 2,000 real target tokens, more in large updates; shuffled, a few
+blocks make an update. A block's pairs have nearly the same two lengths, so that micro-batches cut from it hold little
+padding.
 """
 
 from itertools import pairwise
 
 import numpy as np
 
-BLOCK_TOKENS = 2048  # real target tokens; padding grows with smaller blocks, sameness of an update's pairs with larger
+# Real target tokens of a block: padding grows with larger blocks. Large updates have at most 8 of them, for a GPU would
+# rather have few large micro-batches.
+BLOCK_TOKENS, MOST_BLOCKS = 2048, 8
 
 PairIds = np.ndarray  # int64 [pairs]
 
@@ -22,7 +25,7 @@ def plan_epoch(
     counted.
     """
     random = np.random.default_rng((seed, epoch))
-    blocks_an_update = -(-tokens_per_update // BLOCK_TOKENS)
+    blocks_an_update = min(MOST_BLOCKS, -(-tokens_per_update // BLOCK_TOKENS))
     blocks = _blocks(source_lengths, target_lengths, tokens_per_update / blocks_an_update, random)
     shuffled = [blocks[i] for i in random.permutation(len(blocks))]
     updates = max(1, round(len(blocks) / blocks_an_update))

@@ -12,6 +12,7 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.feed_forward import Activation, FeedForward
 from seq2seq.layers.modules import Layers
+from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.ancestry import Ancestry
@@ -72,7 +73,7 @@ class TransformerDecoder(Decoder):
             for _ in range(layers)
         )
         self.context_dim = self.layers[-1].attention.context_dim
-        self.final_norm = nn.LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+        self.final_norm = LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:

@@ -10,6 +10,7 @@ from seq2seq.encoder.base import Encoder
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.feed_forward import Activation, FeedForward
 from seq2seq.layers.modules import Layers
+from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.base import Scope, SelfAttention
@@ -55,7 +56,7 @@ class TransformerEncoder(Encoder):
             )
             for _ in range(layers)
         )
-        self.final_norm = nn.LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+        self.final_norm = LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.layers.dropout import Dropout
+from seq2seq.layers.norm import LayerNorm
 
 NormPlace = Literal["pre", "post"]
 
@@ -19,8 +20,8 @@ class Residual(nn.Module):
 
     def __init__(self, *, dim: int, norm: NormPlace, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(dim)
         self.pre = norm == "pre"
+        self.norm = LayerNorm(dim) if self.pre else nn.LayerNorm(dim)
         self.dropout = Dropout(dropout)
 
     def forward(

@@ -68,7 +68,7 @@ class RecurrentLayer(nn.Module):
 
     def _run(self, inputs: Float[Tensor, "N T I"], state: CellState | None) -> Float[Tensor, "N T D"]:
         kernel = self.kernel
-        initial = tuple(part.unsqueeze(0).to(inputs.dtype) for part in state or self.zero_state(inputs.shape[0]))
+        initial = tuple(part.to(inputs.dtype).contiguous()[None] for part in state or self.zero_state(inputs.shape[0]))
         weights = [kernel.weight_ih_l0, self.recurrent_weight(), kernel.bias_ih_l0, kernel.bias_hh_l0]
         if not self.weight_dropout:  # the module's call keeps the weights in the layout that cuDNN wants
             return kernel(inputs, initial if self.is_lstm else initial[0])[0]

@@ -1,12 +1,14 @@
 """Scaled dot-product attention: Vaswani et al. (2017), arXiv:1706.03762, section 3.2.1, equation 1."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from seq2seq.kernels import kernels
 from seq2seq.layers.dropout import dropout as drop
 from seq2seq.normalizer.base import Normalizer
 from seq2seq.normalizer.softmax import Softmax
@@ -32,6 +34,9 @@ def scaled_dot_product(
     if type(normalizer) is Softmax:
         normalizer = None  # the fused kernel has it built in
     if normalizer is None and not need_weights and not _plain_is_faster(query):
+        for_sentences = _for_sentences(query, keys) if bias is None and not dropout else None
+        if for_sentences is not None:
+            return for_sentences(query, keys, values, mask), None
         seen = mask if bias is None else _masked(bias.to(query.dtype), mask)
         grouped = keys.shape[1] < query.shape[1]
         return F.scaled_dot_product_attention(query, keys, values, seen, dropout, enable_gqa=grouped), None
@@ -43,6 +48,13 @@ def scaled_dot_product(
     else:
         weights = normalizer(scores, scores.new_ones(scores.shape[-1:], dtype=torch.bool) if mask is None else mask)
     return _product(drop(weights, dropout, training=True), values), weights if need_weights else None
+
+
+def _for_sentences(query: Float[Tensor, "B H T d"], keys: Float[Tensor, "B G S d"]) -> Callable[..., Tensor] | None:
+    """Our kernel, on a GPU that runs it and for shapes it is made for. Of an update of 65,000 target tokens of Multi30k
+    a Transformer's attention took 60 of 183 ms on an H100 without it."""
+    own = kernels("seq2seq.layers.attention_kernels") if query.is_cuda else None
+    return own.fused_attention if own is not None and own.suits(query, keys) else None
 
 
 def _plain_is_faster(query: Tensor) -> bool:

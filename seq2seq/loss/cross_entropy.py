@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from seq2seq.kernels import kernels
+
 CHUNK = 2**20  # logits widened at a time on a CPU: 4 MiB in fp32
-GPU_CHUNK = 2**24  # and elsewhere, where few large pieces are better: 64 MiB
+GPU_CHUNK = 2**24  # and elsewhere, where few large pieces are better: 64 MiB; with Triton one kernel does it all
 
 
 def cross_entropy(
@@ -30,19 +32,9 @@ class _CrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        wide = torch.promote_types(logits.dtype, torch.float32)
-        loss, nll = (torch.zeros((), dtype=wide, device=logits.device) for _ in range(2))
-        gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
-        rows = max(1, (CHUNK if logits.device.type == "cpu" else GPU_CHUNK) // logits.shape[-1])
-        for start in range(0, len(logits), rows):
-            part = slice(start, start + rows)
-            kept = None if mask is None else mask[part]
-            wide_logits = logits[part].to(wide, copy=True)
-            chunk_loss, chunk_nll, probabilities = _chunk(wide_logits, targets[part], smoothing, kept)
-            loss += chunk_loss
-            nll += chunk_nll
-            if gradient is not None:
-                gradient[part] = _gradient(probabilities, targets[part], smoothing, kept)
+        fused = kernels("seq2seq.loss.cross_entropy_kernels") if logits.is_cuda else None
+        road = plain_cross_entropy if fused is None else fused.fused_cross_entropy
+        loss, nll, gradient = road(logits, targets, smoothing, mask, with_gradient=ctx.needs_input_grad[0])
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(nll)
         return loss, nll
@@ -51,6 +43,26 @@ class _CrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad_loss.to(gradient.dtype), None, None, None
+
+
+def plain_cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None, *, with_gradient: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Both sums, and the gradient of the first, in torch's own operations."""
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    loss, nll = (torch.zeros((), dtype=wide, device=logits.device) for _ in range(2))
+    gradient = torch.empty_like(logits) if with_gradient else None
+    rows = max(1, (CHUNK if logits.device.type == "cpu" else GPU_CHUNK) // logits.shape[-1])
+    for start in range(0, len(logits), rows):
+        part = slice(start, start + rows)
+        kept = None if mask is None else mask[part]
+        wide_logits = logits[part].to(wide, copy=True)
+        chunk_loss, chunk_nll, probabilities = _chunk(wide_logits, targets[part], smoothing, kept)
+        loss += chunk_loss
+        nll += chunk_nll
+        if gradient is not None:
+            gradient[part] = _gradient(probabilities, targets[part], smoothing, kept)
+    return loss, nll, gradient
 
 
 def _chunk(logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 
 import torch
 
@@ -126,7 +127,8 @@ class Trainer:
     def _record(self) -> None:
         """From here on replay CUDA graphs, at shapes that are a function of the data and the settings alone."""
         corpus = self.data.corpora["train"]
-        self.feed.shapes = shapes_for(corpus, self._plan(corpus, 0), self.settings.tokens_per_batch)
+        updates = (blocks for epoch in count() for blocks in self._plan(corpus, epoch))
+        self.feed.shapes = shapes_for(corpus, updates, self.settings.tokens_per_batch)
         self.passes, self.step = graphed(self.passes, self.step, self.feed.shapes)
 
     def finished(self) -> str | None:

@@ -1,6 +1,7 @@
 """A few shapes: every micro-batch fits one, little padding, and a corpus on the device collates like any other."""
 
 from dataclasses import fields
+from itertools import count
 
 import numpy as np
 import pytest
@@ -99,18 +100,21 @@ def test_fitting_keeps_each_pair_once(lengths: list[tuple[int, int]], shapes: li
         assert shape in shapes or len(rows) == 1
 
 
-@pytest.mark.parametrize(("tokens_per_update", "tokens_per_batch"), [(4096, 4096), (16384, 8192), (4096, 2000)])
-def test_an_epoch_has_few_shapes_and_little_padding(tokens_per_update: int, tokens_per_batch: int) -> None:
-    """In another epoch than the one that the shapes were made from; 4% was padding before."""
+@pytest.mark.parametrize(
+    ("tokens_per_update", "tokens_per_batch", "most"),
+    [(4096, 4096, 0.15), (16384, 8192, 0.15), (4096, 2000, 0.2), (65536, 65536, 0.2)],
+)
+def test_an_epoch_has_few_shapes_and_little_padding(tokens_per_update: int, tokens_per_batch: int, most: float) -> None:
+    """In another epoch than those that the shapes were made from; 4% was padding before, 11% of the largest updates."""
     ids = sentences()
 
     def plan(epoch: int) -> list[list[np.ndarray]]:
         lengths = (ids.source_lengths, ids.target_lengths)
         return plan_epoch(*lengths, seed=1, epoch=epoch, tokens_per_update=tokens_per_update)
 
-    shapes = shapes_for(ids, plan(0), tokens_per_batch)
+    shapes = shapes_for(ids, (blocks for epoch in count(1) for blocks in plan(epoch)), tokens_per_batch)
     seen, real, cells = set(), 0, 0
-    for blocks in plan(1):
+    for blocks in plan(0):
         fitted = cut_to(ids, blocks, tokens_per_batch, shapes)
         assert sorted(np.concatenate([rows for rows, _ in fitted])) == sorted(np.concatenate(blocks))
         for rows, shape in fitted:
@@ -119,4 +123,4 @@ def test_an_epoch_has_few_shapes_and_little_padding(tokens_per_update: int, toke
             cells += shape.cells
     assert len(shapes) <= SHAPES
     assert len(seen - set(shapes)) <= 2
-    assert 1 - real / cells < 0.22
+    assert 1 - real / cells < most

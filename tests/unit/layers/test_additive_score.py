@@ -1,14 +1,12 @@
 """Additive scores: the plain road is the equation written out; the kernels are the plain road; when each is taken."""
 
 import json
-import logging
 import math
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,36 +40,12 @@ def test_the_plain_road_is_the_equation_written_out() -> None:
 
 
 def test_a_cpu_takes_the_plain_road(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fused() -> None:
+    def asked(name: str) -> None:
         raise AssertionError("asked for the kernels")
 
-    monkeypatch.setattr(module, "_fused", fused)
+    monkeypatch.setattr(module, "kernels", asked)
     parts = inputs((2, 3, 4, 5), DOUBLE, "cpu")
     assert torch.equal(additive_score(*parts), plain_additive_score(*parts))
-
-
-def test_without_triton_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert module._fused.__wrapped__() is None
-    assert caplog.messages == []
-
-
-def test_kernels_that_do_not_run_are_left_alone(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail(device: torch.device) -> None:
-        raise RuntimeError("Compiling.\nFailed to find C compiler.")
-
-    kernels = SimpleNamespace(fused_additive_score=plain_additive_score, try_kernels=fail)
-    monkeypatch.setattr(module, "find_spec", lambda name: "found")
-    monkeypatch.setitem(sys.modules, "seq2seq.layers.additive_kernels", kernels)
-    with caplog.at_level(logging.WARNING):
-        assert module._fused.__wrapped__() is None
-    assert caplog.messages == [
-        "Triton's kernels do not run here (Failed to find C compiler.): additive attention takes more memory without"
-    ]
-    kernels.try_kernels = lambda device: None
-    assert module._fused.__wrapped__() is plain_additive_score
 
 
 def check(command: str, repository: Path, folder: Path, **environment: str) -> Any:
@@ -107,7 +81,7 @@ def test_the_kernels_compile_for_a_gpu(repository: Path, tmp_path: Path) -> None
 @needs_triton
 @pytest.mark.parametrize(("shape", "types"), [*CASES, ((64, 30, 70, 512), DOUBLE)], ids=str)
 def test_the_kernels_are_the_plain_road_on_a_gpu(shape: Shape, types: Types) -> None:
-    assert module._fused() is not None
+    assert module.kernels("seq2seq.layers.additive_kernels") is not None
     errors = differences(shape, types, "cuda")
     assert {of: error for of, error in errors.items() if not error < tolerance(of, types)} == {}
 

@@ -1,0 +1,30 @@
+"""Triton kernels where they run, and nothing where they do not."""
+
+import logging
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+import torch
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def kernels(module: str) -> ModuleType | None:
+    """The module of that name after its `try_kernels(device)` has run on the GPU; or None where it cannot.
+
+    Triton comes with torch's CUDA builds for Linux, but it needs a C compiler and Python's headers beside it: what
+    trains without them must go on training.
+    """
+    if find_spec("triton") is None:
+        return None
+    try:
+        found = import_module(module)
+        found.try_kernels(torch.device("cuda"))
+    except Exception as error:  # whatever a compiler, a driver or another version of Triton may raise
+        reason = str(error).strip().split("\n")[-1]
+        log.warning("%s does not run here (%s): training takes more time and memory without", module, reason)
+        return None
+    return found
