@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 
@@ -82,6 +83,13 @@ def decoded(sources: Sequence[Sequence[int]], hypotheses: Sequence[Sequence[int]
 
 
 def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
-    """The most memory that this process has held, libraries counted; or the largest of those that it has waited for."""
+    """The most memory that this process has held, libraries counted; or the largest of those that it has waited for.
+
+    Linux hands `ru_maxrss` on to every program that a process starts, so it is asked otherwise there for its own.
+    """
+    status = Path("/proc/self/status")
+    if who == resource.RUSAGE_SELF and status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        return int(lines["VmHWM"].split()[0]) / 2**10
     largest = resource.getrusage(who).ru_maxrss
     return largest / 2**20 if sys.platform == "darwin" else largest / 2**10

@@ -99,6 +99,17 @@ def test_a_training_halts_where_its_turn_is_over(contestants: Any, program: Prog
     assert long["peak_mib"] > 1
 
 
+def test_a_programs_peak_is_its_own(contestants: Any, program: Program) -> None:
+    held = bytearray(400 << 20)  # by whoever starts it
+    held[:: 1 << 12] = b"x" * len(held[:: 1 << 12])
+    lines = (
+        "from turns import peak_mib\nturns.ready()\nwhile True:\n    turns.wait()\n    turns.answer(peak=peak_mib())"
+    )
+    with contestants.Field([program("small", lines)], threads=1) as ready:
+        [[found]] = ready.rounds(["0"]).values()
+    assert 1 < found["peak"] < 300 < len(held) >> 20
+
+
 def test_missing_peers_are_one_clear_line(
     contestants: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
