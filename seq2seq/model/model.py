@@ -19,12 +19,24 @@ class TokenLoss:
     """Sums over the real target tokens of a batch, in nats; `loss` and `penalty` carry gradients.
 
     `penalty` is what the attention asks to be kept small, the mean over the layers that ask; None if none does.
+    `candidates` is the sum over those that were asked for of weight times -log p; None if none were.
     """
 
     loss: Float[Tensor, ""]
     nll: Float[Tensor, ""]
     count: Int[Tensor, ""]
     penalty: Float[Tensor, ""] | None = None
+    candidates: Float[Tensor, ""] | None = None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Other targets for the sources of a batch, R / B for each, one source's after the other's, and their weights."""
+
+    target_in: Int[Tensor, "R T"]
+    target_out: Int[Tensor, "R T"]
+    target_mask: Bool[Tensor, "R T"]
+    weights: Float[Tensor, " R"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,13 @@ class Model(nn.Module):
         self.decoder = decoder
         self.generator = generator
 
-    def forward(self, batch: Batch, smoothing: float = 0.0) -> TokenLoss:
-        """The loss of a batch, its targets given (teacher forcing)."""
+    def forward(self, batch: Batch, smoothing: float = 0.0, candidates: Candidates | None = None) -> TokenLoss:
+        """The loss of a batch, its targets given (teacher forcing), and that of `candidates` to its targets."""
         memory = self.encode(batch.source, batch.source_mask)
         decoded = self.decode(batch.target_in, memory)
         loss, nll = self.generator.loss(decoded, memory.tokens, batch.target_out, batch.target_mask, smoothing)
-        return TokenLoss(loss, nll, batch.target_mask.sum(), _penalty(decoded, batch.target_mask))
+        others = None if candidates is None else self._candidates_loss(candidates, memory)
+        return TokenLoss(loss, nll, batch.target_mask.sum(), _penalty(decoded, batch.target_mask), others)
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Read the source, and shorten what is remembered of it where the pooling does."""
@@ -59,6 +72,14 @@ class Model(nn.Module):
     def decode(self, target_in: Int[Tensor, "B T"], memory: Memory, weights: Weights = Weights.NONE) -> Decoded:
         """Features at every position of the given targets, with the attention weights of these layers at least."""
         return self.decoder(target_in, self.decoder.start(memory), max(weights, self.generator.weights))
+
+    def _candidates_loss(self, candidates: Candidates, memory: Memory) -> Float[Tensor, ""]:
+        sentences, rows = len(memory.mask), len(candidates.weights)
+        source = torch.arange(sentences, device=memory.mask.device).repeat_interleave(rows // sentences)
+        memory = memory.keep(source)
+        log_probs = self.generator.log_probs(self.decode(candidates.target_in, memory), memory.tokens)
+        found = log_probs.gather(-1, candidates.target_out.unsqueeze(-1)).squeeze(-1)
+        return -(candidates.weights * found.where(candidates.target_mask, 0.0).sum(1)).sum()
 
     def log_probs(self, batch: Batch) -> Float[Tensor, "B T V"]:
         """Log-probabilities of every token at every position of the given targets."""

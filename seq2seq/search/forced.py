@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
@@ -42,8 +44,15 @@ def forced_log_probs(
 
 def _collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> Batch:
     source, source_mask = collate_sources(sources)
-    target_out, target_mask = collate_sources(targets)
-    target_in = target_out.roll(1, 1).masked_fill(~target_mask, PAD)
-    target_in[:, 0] = BOS
     numbers = torch.arange(len(sources))
-    return Batch(source, source_mask, target_in, target_out, target_mask, source_mask.sum(1), numbers)
+    return Batch(source, source_mask, *collate_targets(targets), source_mask.sum(1), numbers)
+
+
+def collate_targets(
+    targets: Sequence[Sequence[int]],
+) -> tuple[Int[Tensor, "N T"], Int[Tensor, "N T"], Bool[Tensor, "N T"]]:
+    """What a decoder reads, what it is to write, and where that is real."""
+    target_out, mask = collate_sources(targets)
+    target_in = target_out.roll(1, 1).masked_fill(~mask, PAD)
+    target_in[:, 0] = BOS
+    return target_in, target_out, mask

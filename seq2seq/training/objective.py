@@ -7,6 +7,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seq2seq.model.model import TokenLoss
 from seq2seq.types import Batch, Component
 
 
@@ -55,7 +56,10 @@ class CrossEntropy(Objective):
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """One pass over the batch."""
-        losses = model(batch, self.label_smoothing)
+        return self.of(model(batch, self.label_smoothing))
+
+    def of(self, losses: TokenLoss) -> Losses:
+        """The objective of what a model has said of a batch."""
         if losses.penalty is None or not self.attention_penalty:
             return Losses(losses.loss, losses.nll)
         penalty = self.attention_penalty * losses.penalty

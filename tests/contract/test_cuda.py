@@ -10,6 +10,7 @@ from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.sampling import SamplingSearch
+from seq2seq.training.device import choose_runtime
 from seq2seq.training.logbook import read_metrics
 from seq2seq.training.run import train
 
@@ -41,6 +42,12 @@ def test_the_same_loss_gradients_and_hypotheses_as_on_a_cpu(triple: Triple) -> N
     assert loss == pytest.approx(other_loss, abs=1e-9)
     assert all((gradients[name] - other_gradients[name]).abs().max() < 1e-9 for name in gradients)
     assert tokens == other_tokens
+
+
+def test_cudnns_attention_is_off_which_plans_anew_for_every_shape() -> None:
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    assert choose_runtime("cuda", "bf16").device.type == "cuda"
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
 
 
 def test_sampling_on_a_gpu() -> None:

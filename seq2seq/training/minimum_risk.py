@@ -1,0 +1,88 @@
+"""Minimum risk training: what a sample lacks of the reference is what it costs, and the expected cost is to fall.
+
+Shen et al. (2016), arXiv:1512.02433, with the gradient of REINFORCE (Williams 1992) and, as in self-critical training
+(Rennie et al. 2017, arXiv:1612.00563), a baseline that the model's own writing gives: the mean cost of a source's other
+samples (Kool et al. 2019). The likelihood has a say, too, as in Paulus et al. (2018), arXiv:1705.04304, equation 16.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seq2seq.model.model import Candidates, Model
+from seq2seq.search.base import Hypothesis
+from seq2seq.search.decode import evaluating
+from seq2seq.search.forced import collate_targets
+from seq2seq.search.minimum_risk import agreement
+from seq2seq.search.sampling import SamplingSearch
+from seq2seq.training.objective import CrossEntropy, Losses, Objective
+from seq2seq.types import EOS, Batch
+
+
+class MinimumRisk(Objective):
+    """E[1 - F1(y, target)] over targets y that the model would draw, plus `cross_entropy` times the cross-entropy.
+
+    F1 is that of their longest common subsequence, ROUGE-L over token ids (Lin 2004). `samples` are drawn a source,
+    from the whole distribution and without dropout. It is for a model that is trained already: begin with `init_from`.
+    """
+
+    def __init__(
+        self,
+        *,
+        samples: int,
+        cross_entropy: float,
+        label_smoothing: float,
+        attention_penalty: float,
+        max_length: int,
+        max_length_ratio: float,
+    ) -> None:
+        if samples < 2:
+            raise ValueError(f"objective.samples: a sample is judged beside others, so 2 or more, not {samples}")
+        if cross_entropy < 0:
+            raise ValueError(f"objective.cross_entropy must be at least 0, not {cross_entropy}")
+        self.samples = samples
+        self.cross_entropy = cross_entropy
+        self.likelihood = CrossEntropy(label_smoothing=label_smoothing, attention_penalty=attention_penalty)
+        self.limits = {"max_length": max_length, "max_length_ratio": max_length_ratio}
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+        """Draw, judge, and pass over the batch with what was drawn. The total is the risk and the gradient is its
+        estimate."""
+        drawn, limits = self._draw(getattr(model, "module", model), batch)
+        costs = _costs(drawn, batch)
+        weights = (costs.mean(1, keepdim=True) - costs) / (self.samples - 1)  # of -log p: what is dear becomes rarer
+        device = batch.source.device
+        tokens = [one.tokens for each in drawn for one in each]
+        target_in, target_out, mask = (part.to(device) for part in collate_targets(tokens))
+        # The end symbol of a sample that reached the limit was not drawn.
+        mask = mask & (
+            torch.arange(1, mask.shape[1] + 1, device=device) < limits.repeat_interleave(self.samples)[:, None]
+        )
+        candidates = Candidates(target_in, target_out, mask, weights.flatten())
+        losses = model(batch, self.likelihood.label_smoothing, candidates)
+        likelihood, risk = self.likelihood.of(losses), costs.mean(1).sum()
+        total = self.cross_entropy * likelihood.total + (losses.candidates - losses.candidates.detach() + risk)
+        terms = likelihood.terms or {"cross_entropy": likelihood.total}
+        return Losses(
+            total, likelihood.nll, {name: self.cross_entropy * term for name, term in terms.items()} | {"risk": risk}
+        )
+
+    def _draw(self, model: Model, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
+        """The samples of each source, a function of torch's seed, and their limits with the end symbol counted."""
+        seed = int(torch.randint(2**31, ()))
+        search = SamplingSearch(samples=self.samples, temperature=1.0, top_k=None, top_p=None, seed=seed, **self.limits)
+        with evaluating(model):
+            drawn = search(model, batch.source, batch.source_mask)
+        torch.clear_autocast_cache()  # weights that were rounded here know no gradient
+        return drawn, search.constraints(batch.source_mask, None).limits
+
+
+def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch) -> Float[Tensor, "B n"]:
+    """1 - F1 of each sample with its source's own target."""
+    costs = []
+    for samples, target, mask in zip(drawn, batch.target_out.cpu(), batch.target_mask.cpu(), strict=True):
+        reference = [token for token in target[mask].tolist() if token != EOS]
+        costs.append(1 - agreement([one.tokens for one in samples], [reference]).squeeze(1))
+    return torch.stack(costs).to(batch.source.device)
