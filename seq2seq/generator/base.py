@@ -33,3 +33,13 @@ class Generator(nn.Module, Component, ABC):
         smoothing: float,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Sums over the real tokens: the smoothed loss and the plain negative log-likelihood, in nats."""
+
+    @abstractmethod
+    def target_log_probs(
+        self,
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"] | None,
+        targets: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+    ) -> Float[Tensor, " N"]:
+        """Log-probabilities of the targets alone, one a row of `layers.real.real`, in fp32 at least."""

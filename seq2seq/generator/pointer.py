@@ -71,8 +71,7 @@ class PointerGenerator(SoftmaxGenerator):
         log_own, copied = self._shares(decoded)
         vocab = self._logits(real(decoded.features, mask)).to(log_own.dtype).log_softmax(-1)
         log_own, target = real(log_own, mask), real(targets, mask).unsqueeze(-1)
-        hit = real((copied * (tokens.unsqueeze(1) == targets.unsqueeze(-1))).sum(-1, keepdim=True), mask)
-        nll = -real_sum(_mixed(log_own + vocab.gather(-1, target), hit), mask)
+        nll = -real_sum(_mixed(log_own + vocab.gather(-1, target), _hits(copied, tokens, targets, mask)), mask)
         if not smoothing:
             return nll, nll.detach()
         alike = _alike(tokens)
@@ -85,6 +84,19 @@ class PointerGenerator(SoftmaxGenerator):
         )
         return (1 - smoothing) * nll + smoothing * uniform, nll.detach()
 
+    def target_log_probs(
+        self,
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"] | None,
+        targets: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+    ) -> Float[Tensor, " N"]:
+        """On a CPU padding leaves before the widest product."""
+        assert tokens is not None
+        log_own, copied = self._shares(decoded)
+        own = real(log_own, mask) + super().target_log_probs(decoded, tokens, targets, mask).unsqueeze(-1)
+        return _mixed(own, _hits(copied, tokens, targets, mask)).squeeze(-1)
+
     def _shares(self, decoded: Decoded) -> tuple[Float[Tensor, "B T 1"], Float[Tensor, "B T S"]]:
         """log of the share of p_vocab, and the shares of the source positions: all of them together sum to 1."""
         read = (decoded.attended[-1].context, decoded.features, decoded.inputs)
@@ -93,6 +105,13 @@ class PointerGenerator(SoftmaxGenerator):
         weights = decoded.weights.to(gate.dtype)
         left = (1 - weights.sum(-1, keepdim=True)).clamp(min=0)
         return torch.logaddexp(F.logsigmoid(gate), F.logsigmoid(-gate) + _log(left)), torch.sigmoid(-gate) * weights
+
+
+def _hits(
+    copied: Float[Tensor, "B T S"], tokens: Int[Tensor, "B S"], targets: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"]
+) -> Float[Tensor, "N 1"]:
+    """The share of copies that falls to each real target."""
+    return real((copied * (tokens.unsqueeze(1) == targets.unsqueeze(-1))).sum(-1, keepdim=True), mask)
 
 
 def _alike(tokens: Int[Tensor, "B S"]) -> Bool[Tensor, "B S S"]:

@@ -47,5 +47,17 @@ class SoftmaxGenerator(Generator):
         logits = self._logits(real(decoded.features, mask))
         return cross_entropy(logits, real(targets, mask), smoothing, real_mask(mask))
 
+    def target_log_probs(
+        self,
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"] | None,
+        targets: Int[Tensor, "B T"],
+        mask: Bool[Tensor, "B T"],
+    ) -> Float[Tensor, " N"]:
+        """On a CPU padding leaves before the widest product."""
+        logits = self._logits(real(decoded.features, mask))
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return wide.gather(-1, real(targets, mask).unsqueeze(-1)).squeeze(-1) - wide.logsumexp(-1)
+
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         return self.output(self.adapt(features))

@@ -77,9 +77,10 @@ class Model(nn.Module):
         sentences, rows = len(memory.mask), len(candidates.weights)
         source = torch.arange(sentences, device=memory.mask.device).repeat_interleave(rows // sentences)
         memory = memory.keep(source)
-        log_probs = self.generator.log_probs(self.decode(candidates.target_in, memory), memory.tokens)
-        found = log_probs.gather(-1, candidates.target_out.unsqueeze(-1)).squeeze(-1)
-        return -(candidates.weights * found.where(candidates.target_mask, 0.0).sum(1)).sum()
+        decoded, mask = self.decode(candidates.target_in, memory), candidates.target_mask
+        log_probs = self.generator.target_log_probs(decoded, memory.tokens, candidates.target_out, mask)
+        weights = candidates.weights.unsqueeze(1).expand(mask.shape)
+        return -real_sum(real(weights, mask) * log_probs, mask)
 
     def log_probs(self, batch: Batch) -> Float[Tensor, "B T V"]:
         """Log-probabilities of every token at every position of the given targets."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from seq2seq.model.model import Candidates, Model
 from seq2seq.search.base import Hypothesis
@@ -45,38 +46,52 @@ class MinimumRisk(Objective):
         self.samples = samples
         self.cross_entropy = cross_entropy
         self.likelihood = CrossEntropy(label_smoothing=label_smoothing, attention_penalty=attention_penalty)
-        self.limits = {"max_length": max_length, "max_length_ratio": max_length_ratio}
+        self.max_length = max_length
+        self.max_length_ratio = max_length_ratio
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """Draw, judge, and pass over the batch with what was drawn. The total is the risk and the gradient is its
         estimate."""
-        drawn, limits = self._draw(getattr(model, "module", model), batch)
+        drawn, limits = self._draw(model.module if isinstance(model, DistributedDataParallel) else model, batch)
         costs = _costs(drawn, batch)
-        weights = (costs.mean(1, keepdim=True) - costs) / (self.samples - 1)  # of -log p: what is dear becomes rarer
-        device = batch.source.device
-        tokens = [one.tokens for each in drawn for one in each]
-        target_in, target_out, mask = (part.to(device) for part in collate_targets(tokens))
-        # The end symbol of a sample that reached the limit was not drawn.
-        mask = mask & (
-            torch.arange(1, mask.shape[1] + 1, device=device) < limits.repeat_interleave(self.samples)[:, None]
-        )
-        candidates = Candidates(target_in, target_out, mask, weights.flatten())
-        losses = model(batch, self.likelihood.label_smoothing, candidates)
+        losses = model(batch, self.likelihood.label_smoothing, _candidates(drawn, limits, costs))
         likelihood, risk = self.likelihood.of(losses), costs.mean(1).sum()
         total = self.cross_entropy * likelihood.total + (losses.candidates - losses.candidates.detach() + risk)
         terms = likelihood.terms or {"cross_entropy": likelihood.total}
-        return Losses(
-            total, likelihood.nll, {name: self.cross_entropy * term for name, term in terms.items()} | {"risk": risk}
-        )
+        weighted = {name: self.cross_entropy * term for name, term in terms.items()}
+        return Losses(total, likelihood.nll, weighted | {"risk": risk})
 
-    def _draw(self, model: Model, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
+    def _draw(self, model: nn.Module, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
         """The samples of each source, a function of torch's seed, and their limits with the end symbol counted."""
+        assert isinstance(model, Model)
         seed = int(torch.randint(2**31, ()))
-        search = SamplingSearch(samples=self.samples, temperature=1.0, top_k=None, top_p=None, seed=seed, **self.limits)
+        search = SamplingSearch(
+            samples=self.samples,
+            temperature=1.0,
+            top_k=None,
+            top_p=None,
+            seed=seed,
+            max_length=self.max_length,
+            max_length_ratio=self.max_length_ratio,
+        )
         with evaluating(model):
             drawn = search(model, batch.source, batch.source_mask)
         torch.clear_autocast_cache()  # weights that were rounded here know no gradient
         return drawn, search.constraints(batch.source_mask, None).limits
+
+
+def _candidates(
+    drawn: Sequence[Sequence[Hypothesis]], limits: Int[Tensor, " B"], costs: Float[Tensor, "B n"]
+) -> Candidates:
+    """The samples, with weights of -log p such that what costs more than the others becomes rarer."""
+    samples = costs.shape[1]
+    weights = (costs.mean(1, keepdim=True) - costs) / (samples - 1)
+    parts = collate_targets([one.tokens for each in drawn for one in each])
+    target_in, target_out, mask = (part.to(costs.device) for part in parts)
+    # The end symbol of a sample that reached the limit was not drawn.
+    place = torch.arange(1, mask.shape[1] + 1, device=costs.device)
+    mask = mask & (place < limits.repeat_interleave(samples).unsqueeze(1))
+    return Candidates(target_in, target_out, mask, weights.flatten())
 
 
 def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch) -> Float[Tensor, "B n"]:

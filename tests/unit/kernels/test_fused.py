@@ -1,43 +1,26 @@
 """The fused kernels compute what torch's own operations compute, interpreted on a CPU and run on a GPU."""
 
-import json
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional as F
 from unit.kernels.checks import ATTENTION, CASES, INTERPRETED, Case, differences, tolerance
+from unit.kernels.programs import needs_triton, printed
 
 from seq2seq.kernels import kernels
 from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.scaled_dot import scaled_dot_product
 from seq2seq.loss.cross_entropy import cross_entropy
 
-needs_triton = pytest.mark.skipif(
-    find_spec("triton") is None, reason="needs Triton, which comes with torch's CUDA builds (torch 2.13: triton==3.7.1)"
-)
 MODULES = ["seq2seq.layers.attention_kernels", "seq2seq.layers.norm_kernels", "seq2seq.loss.cross_entropy_kernels"]
+CHECKS = Path(__file__).with_name("checks.py")
 SHARED_OF_AN_A100 = 163 * 1024  # bytes that a program can have
-
-
-def check(command: str, repository: Path, folder: Path, **environment: str) -> Any:
-    """What checks.py prints; a process of its own, as Triton reads its settings when it is imported."""
-    paths = os.pathsep.join((str(repository), str(repository / "tests")))
-    environment = {**os.environ, "PYTHONPATH": paths, "TRITON_CACHE_DIR": str(folder), **environment}
-    program = [sys.executable, str(Path(__file__).with_name("checks.py")), command]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @needs_triton
 def test_they_are_torchs_operations_on_an_interpreter(repository: Path, tmp_path: Path) -> None:
-    found = check("differ", repository, tmp_path, TRITON_INTERPRET="1")
+    found = printed(CHECKS, "differ", repository, tmp_path, TRITON_INTERPRET="1")
     assert list(found) == [str(case) for case in INTERPRETED]
     for case, errors in zip(INTERPRETED, found.values(), strict=True):
         assert {of: error for of, error in errors.items() if not error < tolerance(case, of)} == {}, str(case)
@@ -45,7 +28,7 @@ def test_they_are_torchs_operations_on_an_interpreter(repository: Path, tmp_path
 
 @needs_triton
 def test_they_compile_for_gpus_and_fit(repository: Path, tmp_path: Path) -> None:
-    shared = check("compile", repository, tmp_path, TRITON_INTERPRET="0")
+    shared = printed(CHECKS, "compile", repository, tmp_path, TRITON_INTERPRET="0")
     assert len(shared) == 10
     assert max(shared.values()) <= SHARED_OF_AN_A100
 

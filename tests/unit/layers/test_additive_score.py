@@ -1,17 +1,13 @@
 """Additive scores: the plain road is the equation written out; the kernels are the plain road; when each is taken."""
 
-import json
 import math
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from unit.kernels.programs import needs_triton, printed
 from unit.layers.kernel_checks import (
     CASES,
     DOUBLE,
@@ -26,9 +22,7 @@ from unit.layers.kernel_checks import (
 from seq2seq.layers import additive_score as module
 from seq2seq.layers.additive_score import additive_score, plain_additive_score
 
-needs_triton = pytest.mark.skipif(
-    find_spec("triton") is None, reason="needs Triton, which comes with torch's CUDA builds (torch 2.13: triton==3.7.1)"
-)
+CHECKS = Path(__file__).with_name("kernel_checks.py")
 
 
 def test_the_plain_road_is_the_equation_written_out() -> None:
@@ -48,19 +42,9 @@ def test_a_cpu_takes_the_plain_road(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.equal(additive_score(*parts), plain_additive_score(*parts))
 
 
-def check(command: str, repository: Path, folder: Path, **environment: str) -> Any:
-    """What kernel_checks prints; a process of its own, as Triton reads its settings when it is imported."""
-    paths = os.pathsep.join((str(repository), str(repository / "tests")))
-    environment = {**os.environ, "PYTHONPATH": paths, "TRITON_CACHE_DIR": str(folder), **environment}
-    program = [sys.executable, str(Path(__file__).with_name("kernel_checks.py")), command]
-    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 @needs_triton
 def test_the_kernels_are_the_plain_road_on_an_interpreter(repository: Path, tmp_path: Path) -> None:
-    found = check("differ", repository, tmp_path, TRITON_INTERPRET="1")
+    found = printed(CHECKS, "differ", repository, tmp_path, TRITON_INTERPRET="1")
     errors = found.pop("tanh")
     assert errors["torch.float32"] < 4e-7
     assert errors["torch.float64"] < 2e-15
@@ -72,7 +56,7 @@ def test_the_kernels_are_the_plain_road_on_an_interpreter(repository: Path, tmp_
 
 @needs_triton
 def test_the_kernels_compile_for_a_gpu(repository: Path, tmp_path: Path) -> None:
-    sizes = check("compile", repository, tmp_path, TRITON_INTERPRET="0")
+    sizes = printed(CHECKS, "compile", repository, tmp_path, TRITON_INTERPRET="0")
     assert set(sizes) == {"_score_kernel", "_gradient_kernel"}
     assert all(size > 0 for size in sizes.values())
 
