@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -45,9 +46,11 @@ def naive(chain: torch.Tensor, size: int, groups: int, diversity: float) -> list
     return [one for place, one in enumerate(ranked) if one[1] not in [tokens for _, tokens in ranked[:place]]]
 
 
-def in_order(ranked: Iterable[tuple[float, list[int]]]) -> list[list[int]]:
-    """The tokens, best first; targets made of the same pairs of neighbours are equally likely, but for rounding."""
-    return [tokens for _, tokens in sorted((-round(score, 9), tokens) for score, tokens in ranked)]
+def in_order(ranked: Iterable[tuple[float, list[int]]]) -> list[list[tuple[int, int]]]:
+    """The pairs of neighbours of each target, best first: targets that are made of the same pairs are equally likely,
+    and rounding decides which of them a beam keeps."""
+    scored = sorted((-round(score, 9), sorted(pairwise([BOS, *tokens, EOS]))) for score, tokens in ranked)
+    return [pairs for _, pairs in scored]
 
 
 @settings(max_examples=40)
