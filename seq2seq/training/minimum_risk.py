@@ -43,6 +43,10 @@ class MinimumRisk(Objective):
             raise ValueError(f"objective.samples: a sample is judged beside others, so 2 or more, not {samples}")
         if cross_entropy < 0:
             raise ValueError(f"objective.cross_entropy must be at least 0, not {cross_entropy}")
+        if max_length < 1:
+            raise ValueError(f"objective.max_length: expected 1 or more, got {max_length}")
+        if max_length_ratio < 0:
+            raise ValueError(f"objective.max_length_ratio: expected 0 or more, got {max_length_ratio}")
         self.samples = samples
         self.cross_entropy = cross_entropy
         self.likelihood = CrossEntropy(label_smoothing=label_smoothing, attention_penalty=attention_penalty)

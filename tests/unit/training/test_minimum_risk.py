@@ -97,7 +97,9 @@ def test_rounded_weights_learn_after_sampling() -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize(("key", "value"), [("samples", 1), ("cross_entropy", -0.1)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("samples", 1), ("cross_entropy", -0.1), ("max_length", 0), ("max_length_ratio", -1.0)]
+)
 def test_what_it_cannot_be(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"objective.{key}"):
         MinimumRisk(**({"samples": 4, "cross_entropy": 0.1, **GIVEN} | {key: value}))
