@@ -30,6 +30,7 @@ from seq2seq.training.device import choose_runtime
 from seq2seq.training.run import train
 from seq2seq.training.validation import score_texts
 
+SHORTLIST = 30  # translations of each source token
 HEADS = ["program, model, precision", "sentences/s", "target tokens/s", "source tokens/s", "tokens a sentence", "BLEU"]
 HEADS += ["same text as the first", "peak MiB"]
 
@@ -95,14 +96,18 @@ def trained(made: Task, options: argparse.Namespace) -> Subject:
 
 
 def contestants(subject: Subject, options: argparse.Namespace) -> Iterator[Contestant]:
-    """Who takes turns: ours, on a CPU also in int8; Hugging Face in the same precisions; CTranslate2 in its own."""
+    """Who takes turns: ours, on a CPU also in int8, each with a shortlist, too; Hugging Face in the same precisions;
+    CTranslate2 in its own."""
     given = [subject.run, str(subject.folder / "test.npz")]
     precisions = chosen_precisions(options)
     on_cpu = choose_runtime(options.device, "auto").device.type == "cpu"
     rounded = ["int8"] if on_cpu and options.precisions is None else []
-    for precision in [*precisions, *rounded]:
+    for precision, shortlist in product([*precisions, *rounded], [None, SHORTLIST]):
         words = ["checkpoint=last", f"precision={precision}", f"device={options.device}"]
-        yield ours("our_decoding.py", TRANSFORMER, precision, *given, *words)
+        if shortlist:
+            words.append(f"shortlist={shortlist}")
+        kind = f"{precision}, shortlist={shortlist}" if shortlist else precision
+        yield ours("our_decoding.py", TRANSFORMER, kind, *given, *words)
     if not peers_wanted(options.peers):
         return
     folder = str(subject.folder)

@@ -13,6 +13,7 @@ from peers.exchange import read_pairs
 from peers.turns import Turns, decoded
 from report import PACKAGES
 
+from seq2seq.analysis.shortlists import open_shortlists
 from seq2seq.analysis.trained import load_trained
 from seq2seq.config import CONFIGS, TranslateSettings, compose, load_run
 from seq2seq.search.decode import decode
@@ -29,6 +30,7 @@ def main() -> None:
         script, settings = load_run(composed, TranslateSettings)
         searches[beam] = settings.search()
     trained = load_trained(run, settings, script.checkpoint)
+    shortlists = open_shortlists(trained, settings, script.shortlist)
     turns.ready(*PACKAGES)
     while True:
         search = searches[turns.wait()]
@@ -40,6 +42,7 @@ def main() -> None:
                 sources,
                 device=trained.runtime.device,
                 tokens_per_batch=settings.trainer.tokens_per_batch,
+                shortlists=shortlists,
             )
         seconds = time.perf_counter() - began
         best = [hypotheses[0].tokens for hypotheses in found]

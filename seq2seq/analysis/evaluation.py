@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from seq2seq.analysis.score_table import score_table, statistics_table
+from seq2seq.analysis.shortlists import open_shortlists
 from seq2seq.analysis.systems import Scored, chosen_extracts, score_systems
 from seq2seq.analysis.text_statistics import Statistics, compare_texts
 from seq2seq.analysis.trained import Trained, load_trained
@@ -21,6 +22,7 @@ from seq2seq.data.text import read_lines
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.metrics.base import Metric
 from seq2seq.metrics.extracts import extract
+from seq2seq.search.shortlists import Shortlists
 from seq2seq.training.device import memory_errors
 from seq2seq.training.progress import counting
 from seq2seq.training.validation import Decoding, corpus_references, decode_corpus
@@ -47,7 +49,8 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     }
     if script.baseline is not None:
         others[BASELINE] = _baseline_texts(script, len(corpus))
-    decoding, seconds = _decode(trained, corpus, settings)
+    shortlists = open_shortlists(trained, settings, script.shortlist)
+    decoding, seconds = _decode(trained, corpus, settings, shortlists)
     references = corpus_references(corpus)
     run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
     statistics = _statistics(decoding.texts, sources, corpus, metrics)
@@ -60,7 +63,9 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     _write(script, trained, decoding.texts, {**scores, **made_with, **_beside(script, scored, statistics)})
 
 
-def _decode(trained: Trained, corpus: EncodedCorpus, settings: TrainSettings) -> tuple[Decoding, float]:
+def _decode(
+    trained: Trained, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None
+) -> tuple[Decoding, float]:
     """What the model makes of the corpus, not scored yet, and the seconds it took."""
     began = time.monotonic()
     with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
@@ -73,6 +78,7 @@ def _decode(trained: Trained, corpus: EncodedCorpus, settings: TrainSettings) ->
             trained.runtime,
             settings.trainer.tokens_per_batch,
             count,
+            shortlists,
         )
     return decoding, time.monotonic() - began
 
@@ -106,6 +112,7 @@ def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Train
     return {
         "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
         "search": settings.plain["search"],
+        "shortlist": script.shortlist,
         "device": str(trained.runtime.device),
         "precision": trained.runtime.precision,
     }
@@ -150,9 +157,11 @@ def _write(script: EvaluateSettings, trained: Trained, texts: Sequence[str], con
 
 
 def result_name(script: EvaluateSettings) -> str:
-    """The split's name, and whatever is not the run's own: the checkpoint unless best, changed search and data keys."""
+    """The split's name, and whatever is not the run's own: the checkpoint unless best, a shortlist, changed keys."""
     parts = [script.split]
     if script.checkpoint != "best":
         parts.append(script.checkpoint)
+    if script.shortlist is not None:
+        parts.append(f"shortlist={script.shortlist}")
     parts += [f"{key}={value}".replace("/", "-") for key, value in sorted(script.changed.items())]
     return "-".join(parts)

@@ -11,12 +11,14 @@ from typing import IO
 
 from seq2seq.analysis.output import check_output, line_writer
 from seq2seq.analysis.records import Records, column_of
+from seq2seq.analysis.shortlists import open_shortlists
 from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import TrainSettings, TranslateSettings
 from seq2seq.data.text import check_file, read_lenient, read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
+from seq2seq.search.shortlists import Shortlists
 from seq2seq.training.device import memory_errors
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     search: Search = settings.search()
     _check(script, settings, search)
     trained = load_trained(script.run, settings, script.checkpoint)
+    shortlists = open_shortlists(trained, settings, script.shortlist)
     form = _form(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
     damaged: list[int] = []  # broken places, for each line that has any
@@ -39,7 +42,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
         while chunk := list(islice(lines, 1 if source.isatty() else CHUNK)):  # who types a line waits for its answer
             texts = form.read(chunk)
             begun = None if prefixes is None else prefixes.take(len(chunk))
-            write(form.write(answer(trained, settings, search, texts, begun, script.n_best)))
+            write(form.write(answer(trained, settings, search, texts, begun, script.n_best, shortlists)))
     if prefixes is not None:
         prefixes.end()
     if damaged:
@@ -144,6 +147,7 @@ def answer(
     texts: Sequence[str],
     prefixes: Sequence[str] | None = None,
     n_best: int = 1,
+    shortlists: Shortlists | None = None,
 ) -> list[list[Answer]]:
     """The `n_best` hypotheses for each text, best first, where the search finds as many.
 
@@ -160,6 +164,7 @@ def answer(
             search,
             [source[:longest] for source in sources],
             prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),
+            shortlists=shortlists,
             device=trained.runtime.device,
             tokens_per_batch=settings.trainer.tokens_per_batch,
         )

@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "tokenizer"
 
     @property
+    def lexicon_file(self) -> Path:
+        """Which target tokens translate which source tokens; there once it was asked for."""
+        return self.path / "lexicon.npz"
+
+    @property
     def metrics_file(self) -> Path:
         """One JSON object a line."""
         return self.path / "metrics.jsonl"

@@ -81,8 +81,10 @@ def check_script(own: Any) -> list[Problem]:
     if getattr(own, "bootstrap", 0) < 0:
         problems.append(Problem("bootstrap", f"expected 0 or more, got {own.bootstrap}"))
     problems += _baseline_problems(getattr(own, "baselines", []))
-    if getattr(own, "n_best", 1) < 1:
-        problems.append(Problem("n_best", f"expected 1 or more, got {own.n_best}"))
+    for key in ("n_best", "shortlist"):
+        value = getattr(own, key, None)
+        if value is not None and value < 1:
+            problems.append(Problem(key, f"expected 1 or more, got {value}"))
     return problems
 
 

@@ -96,6 +96,7 @@ class EvaluateSettings:
     baseline: str | None
     baselines: str | list[str]  # auto, none, or names: texts cut from the sources, scored beside the run
     bootstrap: int  # samples of the confidence interval; 0 for none
+    shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
     changed: dict[str, Any]
 
 
@@ -109,6 +110,7 @@ class TranslateSettings:
     output: str | None
     prefix: str | None  # a file of what each line's answer begins with
     n_best: int
+    shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
     changed: dict[str, Any]
 
 

@@ -1,11 +1,12 @@
 """What every generator offers."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from seq2seq.generator.shortlist import Shortlist
 from seq2seq.types import Component, Decoded, Weights
 
 
@@ -22,6 +23,17 @@ class Generator(nn.Module, Component, ABC):
     @abstractmethod
     def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Log-probabilities, in fp32 at least."""
+
+    @abstractmethod
+    def prepare(self, shortlist: Shortlist) -> Shortlist:
+        """What `log_probs_among` reads of these tokens, once a source."""
+
+    @abstractmethod
+    def log_probs_among(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Any
+    ) -> Float[Tensor, "B T L"]:
+        """Log-probabilities of the shortlist's tokens where there are no others, in fp32 at least; `shortlist` is from
+        `prepare`."""
 
     @abstractmethod
     def loss(

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seq2seq.generator.shortlist import Rows
 from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.layers.real import real, real_sum
 from seq2seq.types import Capability, Decoded, Weights
@@ -48,14 +49,15 @@ class PointerGenerator(SoftmaxGenerator):
     def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Of every token, at every position."""
         assert tokens is not None
-        log_own, copied = self._shares(decoded)
-        log_probs = log_own + super().log_probs(decoded, tokens)
-        alike = _alike(tokens)
-        held = tokens.unsqueeze(1).expand(-1, log_probs.shape[1], -1)
-        mixed = _mixed(log_probs.gather(-1, held), torch.matmul(copied, alike.to(copied.dtype)))
-        # Places that hold one token bring the same sum, whichever is written last; the first of them has its gradient.
-        mixed = mixed.where(_first(alike), mixed.detach())
-        return log_probs.scatter(-1, held, mixed)
+        return self._with_copies(super().log_probs(decoded, tokens), decoded, tokens, tokens)
+
+    def log_probs_among(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows
+    ) -> Float[Tensor, "B T L"]:
+        """p_vocab knows the shortlist alone; the source's own tokens, which can all be copied, must be in it."""
+        assert tokens is not None
+        vocab = super().log_probs_among(decoded, tokens, shortlist)
+        return self._with_copies(vocab, decoded, tokens, shortlist.columns(tokens))
 
     def loss(
         self,
@@ -96,6 +98,23 @@ class PointerGenerator(SoftmaxGenerator):
         log_own, copied = self._shares(decoded)
         own = real(log_own, mask) + super().target_log_probs(decoded, tokens, targets, mask).unsqueeze(-1)
         return _mixed(own, _hits(copied, tokens, targets, mask)).squeeze(-1)
+
+    def _with_copies(
+        self,
+        vocab: Float[Tensor, "B T V"],
+        decoded: Decoded,
+        tokens: Int[Tensor, "B S"],
+        held: Int[Tensor, "B S"],
+    ) -> Float[Tensor, "B T V"]:
+        """p_vocab's logarithms and what is copied; `held` are the columns that the source's tokens have."""
+        log_own, copied = self._shares(decoded)
+        log_probs = log_own + vocab
+        alike = _alike(tokens)
+        held = held.unsqueeze(1).expand(-1, log_probs.shape[1], -1)
+        mixed = _mixed(log_probs.gather(-1, held), torch.matmul(copied, alike.to(copied.dtype)))
+        # Places that hold one token bring the same sum, whichever is written last; the first of them has its gradient.
+        mixed = mixed.where(_first(alike), mixed.detach())
+        return log_probs.scatter(-1, held, mixed)
 
     def _shares(self, decoded: Decoded) -> tuple[Float[Tensor, "B T 1"], Float[Tensor, "B T S"]]:
         """log of the share of p_vocab, and the shares of the source positions: all of them together sum to 1."""

@@ -1,11 +1,15 @@
 """The plain generator: a linear map and a softmax, its weights tied to the target embedding on request
 (Press and Wolf 2017, arXiv:1608.05859)."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seq2seq.generator.base import Generator
+from seq2seq.generator.shortlist import Rows, Shortlist
 from seq2seq.layers.real import real, real_mask
 from seq2seq.loss.cross_entropy import cross_entropy
 from seq2seq.types import Decoded
@@ -32,8 +36,28 @@ class SoftmaxGenerator(Generator):
 
     def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Of every token, at every position."""
-        logits = self._logits(decoded.features)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+        return _log_softmax(self._logits(decoded.features))
+
+    def prepare(self, shortlist: Shortlist) -> Rows:
+        """Each sentence's columns of the output layer, in the type that products are done in."""
+        output: Any = self.output
+        weight, bias = output.weight, output.bias
+        if callable(weight):  # of torch's own linear map in int8
+            weight, bias = weight().dequantize(), bias()
+        device = weight.device.type
+        if torch.is_autocast_enabled(device):
+            weight = weight.to(torch.get_autocast_dtype(device))
+        chosen = F.embedding(shortlist.ids, weight).transpose(1, 2).contiguous()
+        offset = chosen.new_zeros(shortlist.ids.shape) if bias is None else bias[shortlist.ids].to(chosen.dtype)
+        offset = offset.masked_fill(~shortlist.real, float("-inf")).unsqueeze(1)
+        return Rows(shortlist.ids, shortlist.real, chosen, offset)
+
+    def log_probs_among(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows
+    ) -> Float[Tensor, "B T L"]:
+        """A product for each sentence, with its own columns."""
+        features = self.adapt(decoded.features).to(shortlist.weight.dtype)
+        return _log_softmax(torch.baddbmm(shortlist.bias, features, shortlist.weight))
 
     def loss(
         self,
@@ -61,3 +85,8 @@ class SoftmaxGenerator(Generator):
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         return self.output(self.adapt(features))
+
+
+def _log_softmax(logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N V"]:
+    """In fp32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)

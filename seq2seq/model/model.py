@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
+from seq2seq.generator.shortlist import Shortlist
 from seq2seq.layers.real import real, real_sum
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
@@ -41,10 +42,14 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ModelState(State):
-    """The decoder's state, and the source ids that the memory's states stand for, None after pooling."""
+    """The decoder's state, and the source ids that the memory's states stand for, None after pooling.
+
+    With a `shortlist` its columns stand in the place of target ids.
+    """
 
     decoder: State = hypothesis_part()
     tokens: Int[Tensor, "B S"] | None = source_part()
+    shortlist: Shortlist | None = source_part()
 
 
 class Model(nn.Module):
@@ -97,8 +102,13 @@ class Model(nn.Module):
         """Log-probabilities of the token after `tokens`, for each hypothesis; on request the weights by which the last
         layer that attends read the memory, the mean over its heads; and the state that holds the tokens."""
         wanted = max(Weights.LAST if need_weights else Weights.NONE, self.generator.weights)
-        decoded, decoder = self.decoder.step(tokens, state.decoder, wanted)
-        log_probs = self.generator.log_probs(decoded, state.tokens)
+        shortlist = state.shortlist
+        ids = tokens if shortlist is None else shortlist.tokens(tokens)
+        decoded, decoder = self.decoder.step(ids, state.decoder, wanted)
+        if shortlist is None:
+            log_probs = self.generator.log_probs(decoded, state.tokens)
+        else:
+            log_probs = self.generator.log_probs_among(decoded, state.tokens, shortlist)
         return log_probs, decoded.weights if need_weights else None, replace(state, decoder=decoder)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis, Search
+from seq2seq.search.shortlists import Shortlists
 from seq2seq.search.workers import side_by_side
 from seq2seq.types import EOS, PAD
 
@@ -23,14 +24,16 @@ def decode(
     device: torch.device,
     tokens_per_batch: int,
     prefixes: Sequence[Sequence[int]] | None = None,
+    shortlists: Shortlists | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """Hypotheses, best first, of each sentence (token ids without the end symbol), in the order given.
 
     `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. A batch
     holds at most `tokens_per_batch` source positions, beams not counted; on a CPU its threads have a batch each, which
-    share these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. `on_batch` hears how
-    many sentences each batch held. The model is put in eval mode for the time being.
+    share these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists`
+    targets are made of the tokens that these name. `on_batch` hears how many sentences each batch held. The model is
+    put in eval mode for the time being.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
@@ -42,7 +45,10 @@ def decode(
     def found(rows: np.ndarray) -> list[list[Hypothesis]]:
         source, mask = collate_sources([sentences[i] for i in full[rows]])
         prefix = None if prefixes is None else _collate_prefixes([begun[i] for i in full[rows]]).to(device)
-        return search(model, source.to(device), mask.to(device), prefix)
+        source, mask = source.to(device), mask.to(device)
+        if shortlists is None:
+            return search(model, source, mask, prefix)
+        return shortlists.search(search, model, source, mask, prefix)
 
     with evaluating(model):
         for rows, answers in zip(batches, side_by_side(found, batches, workers), strict=True):

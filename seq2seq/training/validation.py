@@ -11,6 +11,7 @@ from seq2seq.metrics.base import Metric, Score
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.decode import decode
+from seq2seq.search.shortlists import Shortlists
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.attention_figures import attention_figure, attention_grid
 from seq2seq.training.device import Runtime
@@ -129,9 +130,12 @@ def decode_corpus(
     runtime: Runtime,
     tokens_per_batch: int,
     on_batch: Callable[[int], None] | None = None,
+    shortlists: Shortlists | None = None,
 ) -> Decoding:
     """Decode every source of the corpus and score the best hypotheses against its references."""
-    found = best_hypotheses(model, corpus, search, runtime, tokens_per_batch, world=World(), on_batch=on_batch)
+    found = best_hypotheses(
+        model, corpus, search, runtime, tokens_per_batch, world=World(), on_batch=on_batch, shortlists=shortlists
+    )
     return scored(found, corpus, tokenizer, metrics)
 
 
@@ -144,6 +148,7 @@ def best_hypotheses(
     *,
     world: World,
     on_batch: Callable[[int], None] | None = None,
+    shortlists: Shortlists | None = None,
 ) -> list[Hypothesis]:
     """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main one has
     them all."""
@@ -151,7 +156,13 @@ def best_hypotheses(
     sources = [corpus.source(i) for i in own]
     with runtime.autocast():
         found = decode(
-            model, search, sources, device=runtime.device, tokens_per_batch=tokens_per_batch, on_batch=on_batch
+            model,
+            search,
+            sources,
+            device=runtime.device,
+            tokens_per_batch=tokens_per_batch,
+            shortlists=shortlists,
+            on_batch=on_batch,
         )
     shares = world.gather([hypotheses[0] for hypotheses in found])
     return [shares[i % world.size][i // world.size] for i in range(len(corpus))] if world.is_main else []

@@ -1,10 +1,14 @@
 """The laws that every legal combination of configs/ obeys: float64, eval mode, tolerance 1e-9."""
 
+import itertools
+
 import pytest
 import torch
-from contract.combinations import Triple, choice, legal_triples, legal_variations, rows_of, some_batch
+from contract.combinations import VOCAB, Triple, choice, legal_triples, legal_variations, rows_of, some_batch
 
+from seq2seq.generator.shortlist import Shortlist
 from seq2seq.model.model import Model
+from seq2seq.model.shortlisted import Shortlisted
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.types import BOS, EOS, Batch, Weights
@@ -80,6 +84,23 @@ def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> No
             log_prob = forced(model, batch, row, hypothesis.tokens)
             assert hypothesis.log_prob == pytest.approx(log_prob, abs=TOLERANCE)
             assert hypothesis.score == pytest.approx(log_prob / (len(hypothesis.tokens) + 1) ** 0.6, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "triple",  # a shortlist is the generator's: every one, and every other part once
+    [one for one in TRIPLES if one.attention == "multihead" or ("generator", "pointer") in one.others],
+    ids=str,
+)
+@torch.no_grad()
+def test_with_every_token_on_the_shortlist_search_finds_what_it_finds_without(triple: Triple) -> None:
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    search = BeamSearch(beam_size=3, length_penalty=0.6, **LIMITS)
+    everything = Shortlist.of(torch.ones(len(SOURCES), VOCAB, dtype=torch.bool))
+    plain = search(model, batch.source, batch.source_mask)
+    listed = search(Shortlisted(model, everything), batch.source, batch.source_mask)
+    assert [[one.tokens for one in each] for each in listed] == [[one.tokens for one in each] for each in plain]
+    for one, other in zip(itertools.chain(*listed), itertools.chain(*plain), strict=True):
+        assert one.log_prob == pytest.approx(other.log_prob, abs=TOLERANCE)
 
 
 @every_triple

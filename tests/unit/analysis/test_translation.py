@@ -20,7 +20,9 @@ from seq2seq.tokenizer import SentencePiece, Tokenizer
 from seq2seq.training.device import Runtime
 from seq2seq.types import Part
 
-SCRIPT = TranslateSettings(run="one", checkpoint="best", input=None, output=None, prefix=None, n_best=1, changed={})
+SCRIPT = TranslateSettings(
+    run="one", checkpoint="best", input=None, output=None, prefix=None, n_best=1, shortlist=None, changed={}
+)
 
 
 def answers(*texts: str) -> list[Answer]:

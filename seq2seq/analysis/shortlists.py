@@ -1,0 +1,44 @@
+"""A run's lexicon: learned from its training pairs when it is first asked for, kept in its folder from then on."""
+
+import logging
+import zlib
+from zipfile import BadZipFile
+
+from seq2seq.analysis.trained import Trained
+from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.schema import TrainSettings
+from seq2seq.data.lexicon import Lexicon, learn_lexicon
+from seq2seq.data.prepare import prepare_split
+from seq2seq.errors import CheckpointError
+from seq2seq.search.shortlists import Shortlists
+
+log = logging.getLogger(__name__)
+
+
+def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
+    """Of `count` translations a source token; None where none are asked for.
+
+    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it is damaged.
+    """
+    if count is None:
+        return None
+    file = trained.folder.lexicon_file
+    if not file.exists():
+        _learn(trained, settings)
+    try:
+        lexicon = Lexicon.load(file)
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{file} is damaged: delete it, and it is learned anew from the training data") from error
+    return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
+
+
+def _learn(trained: Trained, settings: TrainSettings) -> None:
+    """From the pairs that the run is trained on."""
+    tokenizer, file = trained.tokenizer, trained.folder.lexicon_file
+    corpus = prepare_split(data=settings.data(), split="train", tokenizer=tokenizer, length=settings.length, drop=True)
+    log.info("learning which tokens translate which, from %s pairs", f"{len(corpus):,}")
+    lexicon = learn_lexicon(corpus, tokenizer.source.size, tokenizer.target.size)
+    beside = file.with_name(f".tmp-{file.name}")
+    with storage_errors(f"write {file}"):
+        lexicon.save(beside)
+        beside.replace(file)

@@ -1,0 +1,53 @@
+"""Shortlists from a lexicon: the likeliest translations of a sentence's own tokens, and the most frequent targets."""
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from seq2seq.data.lexicon import NOTHING, Lexicon
+from seq2seq.generator.shortlist import Shortlist
+from seq2seq.model.model import Model
+from seq2seq.model.shortlisted import Shortlisted
+from seq2seq.search.base import Hypothesis, Search
+from seq2seq.types import EOS
+
+FREQUENT = 100  # target tokens that any sentence may have
+
+
+class Shortlists:
+    """For each source token its `count` likeliest translations, for each sentence those of nothing too, FREQUENT
+    targets, the special symbols, and, where both sides share a vocabulary (`joint`), its own tokens."""
+
+    def __init__(self, lexicon: Lexicon, count: int, *, joint: bool, device: torch.device) -> None:
+        self.translations = torch.from_numpy(lexicon.translations[:, :count].astype("int64")).to(device)
+        self.always = torch.zeros(len(lexicon.frequent), dtype=torch.bool, device=device)
+        self.always[torch.from_numpy(lexicon.frequent[:FREQUENT].astype("int64"))] = True
+        self.always[self.translations[NOTHING]] = True
+        self.always[: EOS + 1] = True
+        self.joint = joint
+
+    def of(self, source: Int[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None = None) -> Shortlist:
+        """What the targets of these sentences may be made of; what they must begin with is among it."""
+        allowed: Bool[Tensor, "B V"] = self.always.repeat(len(source), 1)
+        allowed.scatter_(1, self.translations[source].flatten(1), True)
+        for ids in (source if self.joint else None, prefix):
+            if ids is not None:
+                allowed.scatter_(1, ids, True)
+        return Shortlist.of(allowed)
+
+    def search(
+        self,
+        search: Search,
+        model: Model,
+        source: Int[Tensor, "B S"],
+        mask: Bool[Tensor, "B S"],
+        prefix: Int[Tensor, "B P"] | None,
+    ) -> list[list[Hypothesis]]:
+        """What `search` finds among these tokens."""
+        shortlist = self.of(source, prefix)
+        columns = None if prefix is None else shortlist.columns(prefix)
+        found = search(Shortlisted(model, shortlist), source, mask, columns)
+        return [
+            [Hypothesis([ids[column] for column in one.tokens], one.log_prob, one.score) for one in hypotheses]
+            for ids, hypotheses in zip(shortlist.ids.tolist(), found, strict=True)
+        ]

@@ -1,0 +1,99 @@
+"""What generators say of a few tokens: their distribution over all, cut down and made to sum to 1."""
+
+import pytest
+import torch
+from contract.combinations import VOCAB, Triple
+from torch import Tensor, nn
+from unit.generator.mixtures import TOKENS, B, D, V, decoded_of, generator_of
+
+from seq2seq.generator.shortlist import Shortlist
+from seq2seq.generator.softmax import SoftmaxGenerator
+from seq2seq.model.int8 import to_int8
+from seq2seq.types import Decoded
+
+NEVER = float("-inf")
+
+
+def allowed() -> Tensor:
+    """Other tokens, and another number of them, in each sentence; the source's own are among them."""
+    found = torch.rand(B, V, generator=torch.Generator().manual_seed(3)) < 0.4
+    found[:, :4] = True
+    found[0, 6] = False
+    return found.scatter(1, TOKENS, True)
+
+
+def test_ids_ascend_and_columns_lead_back_to_them() -> None:
+    mask = allowed()
+    shortlist = Shortlist.of(mask)
+    assert mask.sum(1).unique().numel() == B
+    for row in range(B):
+        ids = shortlist.ids[row][shortlist.real[row]]
+        assert ids.tolist() == mask[row].nonzero().squeeze(1).tolist()
+        assert shortlist.ids[row, :4].tolist() == [0, 1, 2, 3]
+    columns = shortlist.columns(TOKENS)
+    assert torch.equal(shortlist.tokens(columns), TOKENS)
+    assert shortlist.real.gather(1, columns).all()
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("tied", [True, False])
+@torch.no_grad()
+def test_softmax_is_the_whole_one_cut_down_and_made_to_sum_to_one(tied: bool, bias: bool) -> None:
+    torch.manual_seed(0)
+    table = nn.Embedding(V, 4) if tied else None  # of another width than the features
+    generator = SoftmaxGenerator(feature_dim=D, vocab_size=V, table=table, bias=bias).double()
+    if generator.output.bias is not None:
+        generator.output.bias.normal_()
+    check(generator, generator.log_probs(decoded_of(), None), 1e-12)
+
+
+@torch.no_grad()
+def test_in_int8_the_few_are_multiplied_in_fp32() -> None:
+    model = Triple("transformer", "multihead", "transformer").model().float()
+    features = torch.randn(B, 3, model.generator.output.in_features)
+    decoded = Decoded(features, features, ())
+    shortlist = Shortlist.of(torch.rand(B, VOCAB) < 0.5)
+    plain = model.generator.log_probs_among(decoded, None, model.generator.prepare(shortlist))
+    to_int8(model)
+    assert not isinstance(model.generator.output.weight, Tensor)
+    found = model.generator.log_probs_among(decoded, None, model.generator.prepare(shortlist))
+    assert (found.dtype, found.shape) == (torch.float32, plain.shape)
+    assert 0 < (found.exp() - plain.exp()).abs().max() < 0.01
+
+
+@torch.no_grad()
+def test_in_autocast_products_are_narrow_and_sums_wide() -> None:
+    generator = SoftmaxGenerator(feature_dim=D, vocab_size=V, table=None, bias=True)
+    decoded = Decoded(decoded_of().features.float(), decoded_of().inputs.float(), ())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rows = generator.prepare(Shortlist.of(allowed()))
+        assert rows.weight.dtype is torch.bfloat16
+        assert generator.log_probs_among(decoded, None, rows).dtype is torch.float32
+
+
+@pytest.mark.parametrize("mass", [1.0, 0.6])
+@torch.no_grad()
+def test_the_pointer_mixes_the_few_with_all_that_can_be_copied(mass: float) -> None:
+    generator, decoded, shortlist = generator_of(), decoded_of(mass), Shortlist.of(allowed())
+    found = generator.log_probs_among(decoded, TOKENS, generator.prepare(shortlist)).exp()
+    assert (found.sum(-1) - 1).abs().max() < 1e-12
+    whole = generator.log_probs(decoded, TOKENS).exp()
+    vocab = SoftmaxGenerator.log_probs(generator, decoded, TOKENS).exp()
+    free = next(v for v in range(V) if v not in TOKENS)  # no copies: what p_vocab is multiplied by shows in it alone
+    for b in range(B):
+        kept, own = allowed()[b], whole[b, :, [free]] / vocab[b, :, [free]]
+        copies = whole[b] - own * vocab[b]
+        among = vocab[b][:, kept] / vocab[b][:, kept].sum(-1, keepdim=True)
+        expected = own * among + copies[:, kept]
+        assert (found[b][:, shortlist.real[b]] - expected).abs().max() < 1e-12
+        assert (found[b][:, ~shortlist.real[b]] == 0).all()
+
+
+def check(generator: SoftmaxGenerator, plain: Tensor, tolerance: float, decoded: Decoded | None = None) -> None:
+    shortlist = Shortlist.of(allowed())
+    found = generator.log_probs_among(decoded or decoded_of(), None, generator.prepare(shortlist))
+    assert (found.exp().sum(-1) - 1).abs().max() < 1e-6
+    for b in range(B):
+        expected = plain[b][:, allowed()[b]].log_softmax(-1)
+        assert (found[b][:, shortlist.real[b]] - expected).abs().max() < tolerance
+        assert (found[b][:, ~shortlist.real[b]] == NEVER).all()
