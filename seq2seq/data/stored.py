@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import overload
 
@@ -26,7 +26,8 @@ class Column(Sequence[str]):
 
     def __init__(self, folder: Path, name: str, prefix: str = "") -> None:
         self._prefix = prefix
-        self._bytes = map_array(folder / f"{name}.text", np.uint8)
+        self._file = folder / f"{name}.text"
+        self._bytes = map_array(self._file, np.uint8)
         self._offsets = map_array(folder / f"{name}.offsets", np.int64)
 
     def __len__(self) -> int:
@@ -38,12 +39,23 @@ class Column(Sequence[str]):
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            start, stop, step = index.indices(len(self))
+            return self._neighbours(start, stop) if step == 1 else [self[i] for i in range(start, stop, step)]
         if not -len(self) <= index < len(self):
             raise IndexError(f"text {index} of {len(self)}")
         index %= len(self)
         start, end = self._offsets[index : index + 2]
         return with_prefix(self._prefix, self._bytes[start:end].tobytes().decode())
+
+    def _neighbours(self, start: int, stop: int) -> list[str]:
+        """Read, not mapped: what goes through all texts once does not keep their pages."""
+        ends = self._offsets[start : max(start, stop) + 1] if len(self) else np.zeros(1, np.int64)
+        first = int(ends[0])
+        with self._file.open("rb") as file:
+            file.seek(first)
+            text = file.read(int(ends[-1]) - first)
+        bounds = pairwise((ends - first).tolist())
+        return [with_prefix(self._prefix, text[begin:end].decode()) for begin, end in bounds]
 
 
 class StoredTexts:

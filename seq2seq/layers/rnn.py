@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.layers.dropout import Dropout, dropout
+from seq2seq.layers.loop_linear import LoopLinear
 from seq2seq.layers.modules import Layers
 
 Cell = Literal["lstm", "gru"]
@@ -90,8 +91,9 @@ class RecurrentLayer(nn.Module):
         kernel = self.kernel
         inputs, recurrent = kernel.weight_ih_l0[:, first:], self.recurrent_weight()
         if self.is_lstm:
-            return LoopWeights(in_matmul_precision(torch.cat((inputs, recurrent), 1)), None, None)
-        return LoopWeights(in_matmul_precision(inputs), in_matmul_precision(recurrent), kernel.bias_hh_l0)
+            return LoopWeights(_in_loop(torch.cat((inputs, recurrent), 1)), None, None)
+        product = _in_loop(recurrent)
+        return LoopWeights(_in_loop(inputs), product, kernel.bias_hh_l0.to(product.dtype))
 
     def step(
         self,
@@ -103,11 +105,11 @@ class RecurrentLayer(nn.Module):
         """One step: `gates` from `project`, plus what this step's own `inputs` and the state add to them."""
         if self.is_lstm:
             joined = state[0] if inputs is None else torch.cat((inputs, state[0].to(inputs.dtype)), -1)
-            return _lstm_step(gates + F.linear(joined.to(weights.inputs.dtype), weights.inputs), state[1])
-        assert weights.recurrent is not None
+            return _lstm_step(gates + weights.inputs(joined), state[1])
+        assert weights.recurrent is not None and weights.recurrent_bias is not None
         if inputs is not None:
-            gates = gates + F.linear(inputs.to(weights.inputs.dtype), weights.inputs)
-        return _gru_step(gates, F.linear(state[0], weights.recurrent, weights.recurrent_bias), state[0])
+            gates = gates + weights.inputs(inputs)
+        return _gru_step(gates, weights.recurrent(state[0]) + weights.recurrent_bias, state[0])
 
 
 @cache
@@ -122,15 +124,15 @@ class LoopWeights:
     """A layer's weights, sliced and rounded once for a whole loop. An LSTM's two products are one: `inputs` holds
     both and `recurrent` is None; a GRU's stay apart, for the reset gate comes between them."""
 
-    inputs: Float[Tensor, "G i"]
-    recurrent: Float[Tensor, "G D"] | None
+    inputs: LoopLinear
+    recurrent: LoopLinear | None
     recurrent_bias: Float[Tensor, " G"] | None
 
 
-def in_matmul_precision(weight: Float[Tensor, "G i"]) -> Float[Tensor, "G i"]:
+def _in_loop(weight: Float[Tensor, "G i"]) -> LoopLinear:
     """As autocast would round it, but once: it keeps no copy of a slice, and would round it anew at every step."""
     device = weight.device.type
-    return weight.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else weight
+    return LoopLinear(weight.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else weight)
 
 
 def _lstm_step(gates: Float[Tensor, "N G"], cell: Float[Tensor, "N D"]) -> CellState:

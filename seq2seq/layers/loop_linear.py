@@ -1,0 +1,60 @@
+"""A linear map that a loop applies at every step: its weight's gradient is one product after the loop instead of one a
+step, each added to the last."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+Steps = list[tuple[Tensor, Tensor]]  # what each step read, and the gradient of what it gave
+
+
+class LoopLinear:
+    """x W', in the precision of W. Shapes: weight [G i], inputs [N i] -> [N G].
+
+    The gradient of W, the sum over all steps of g' x, does not depend on the recurrence: backward passes of the steps
+    leave g and x behind, and that of the weight, which comes after all of them, multiplies them once.
+    """
+
+    def __init__(self, weight: Float[Tensor, "G i"]) -> None:
+        self.dtype = weight.dtype
+        self._steps: Steps = []
+        self._weight = _Weight.apply(weight, self._steps) if torch.is_grad_enabled() else weight
+
+    def __call__(self, inputs: Float[Tensor, "N i"]) -> Float[Tensor, "N G"]:
+        """One step."""
+        return _Step.apply(inputs.to(self.dtype), self._weight, self._steps)
+
+
+class _Weight(torch.autograd.Function):
+    """The weight itself; backward, what the steps have left."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, steps: Steps) -> Tensor:
+        ctx.set_materialize_grads(False)
+        ctx.steps = steps
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, nothing: Tensor | None) -> tuple[Tensor | None, None]:
+        if not ctx.steps:
+            return None, None
+        inputs, gradients = (torch.cat(parts) for parts in zip(*ctx.steps, strict=True))
+        ctx.steps.clear()
+        return gradients.T @ inputs, None
+
+
+class _Step(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight: Tensor, steps: Steps) -> Tensor:
+        ctx.save_for_backward(inputs, weight)
+        ctx.steps = steps
+        return F.linear(inputs, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        inputs, weight = ctx.saved_tensors
+        ctx.steps.append((inputs, gradient))
+        return gradient @ weight, None, None

@@ -1,0 +1,91 @@
+"""A linear map in a loop has the gradients that a plain one has, however the loop is gone through."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from seq2seq.layers.loop_linear import LoopLinear
+
+N, D, STEPS = 3, 4, 5
+
+
+def leaf(*shape: int, seed: int) -> Tensor:
+    made = torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return made.requires_grad_()
+
+
+def recurrence(map_of: Callable[[Tensor], Tensor], first: Tensor, inputs: Tensor) -> Tensor:
+    """The sum over all steps of tanh(x_t + W h_t-1)."""
+    state, total = first, torch.zeros((), dtype=first.dtype)
+    for step in inputs.unbind(1):
+        state = torch.tanh(step + map_of(state))
+        total = total + state.square().sum()
+    return total
+
+
+def leaves() -> tuple[Tensor, Tensor, Tensor]:
+    return leaf(D, D, seed=0), leaf(N, D, seed=1), leaf(N, STEPS, D, seed=2)
+
+
+def plain(scale: float = 1.0) -> tuple[Tensor, ...]:
+    weight, first, inputs = given = leaves()
+    return torch.autograd.grad(recurrence(lambda x: F.linear(x, scale * weight), first, inputs), given)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_gradients_of_a_recurrence(scale: float) -> None:
+    weight, first, inputs = given = leaves()
+    loss = recurrence(LoopLinear(scale * weight), first, inputs)
+    for one, other in zip(torch.autograd.grad(loss, given), plain(scale), strict=True):
+        assert (one - other).abs().max() < 1e-12
+
+
+def test_a_second_backward_pass_begins_anew() -> None:
+    weight, first, inputs = given = leaves()
+    loss = recurrence(LoopLinear(weight), first, inputs)
+    for _ in range(2):
+        for one, other in zip(torch.autograd.grad(loss, given, retain_graph=True), plain(), strict=True):
+            assert (one - other).abs().max() < 1e-12
+
+
+def test_gradients_add_up_in_the_parameter() -> None:
+    weight, first, inputs = leaves()
+    for _ in range(2):
+        recurrence(LoopLinear(weight), first, inputs).backward()
+    assert weight.grad is not None
+    assert (weight.grad - 2 * plain()[0]).abs().max() < 1e-12
+
+
+def test_steps_that_a_loss_does_not_see_have_no_share() -> None:
+    weight, first, inputs = leaves()
+    product = LoopLinear(weight)
+    seen, _ = product(first), product(inputs[:, 0])
+    (found,) = torch.autograd.grad(seen.sum(), weight)
+    assert found.equal(torch.ones(N, D, dtype=torch.float64).T @ first)
+
+
+def test_a_map_that_is_never_used_has_no_gradient() -> None:
+    weight, first, _ = leaves()
+    LoopLinear(weight)
+    assert torch.autograd.grad(first.sum() + 0 * weight.sum(), weight)[0].abs().max() == 0
+
+
+def test_without_gradients_it_is_a_product() -> None:
+    weight, first, _ = leaves()
+    with torch.inference_mode():
+        assert LoopLinear(weight)(first).equal(F.linear(first, weight))
+
+
+def test_inputs_are_brought_to_the_weights_precision() -> None:
+    weight, first, _ = leaves()
+    found = LoopLinear(weight.to(torch.bfloat16))(first)
+    assert found.dtype is torch.bfloat16
+    found.float().sum().backward()
+    assert first.grad is not None
+    assert first.grad.dtype is torch.float64
+    assert weight.grad is not None
+    expected = torch.ones(N, D, dtype=torch.float64).T @ first.detach()
+    assert (weight.grad - expected).abs().max() < 0.05
