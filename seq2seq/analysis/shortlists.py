@@ -1,15 +1,17 @@
 """A run's lexicon: learned from its training pairs when it is first asked for, kept in its folder from then on."""
 
 import logging
+import os
 import zlib
 from zipfile import BadZipFile
 
 from seq2seq.analysis.trained import Trained
 from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.loading import load_stored
 from seq2seq.config.schema import TrainSettings
-from seq2seq.data.lexicon import Lexicon, learn_lexicon
+from seq2seq.data.lexicon import DEEPEST, Lexicon, learn_lexicon
 from seq2seq.data.prepare import prepare_split
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
@@ -18,27 +20,36 @@ log = logging.getLogger(__name__)
 def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
     """Of `count` translations a source token; None where none are asked for.
 
-    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it is damaged.
+    Raises ConfigError where more are asked for than are kept, DataError where the lexicon is missing and the training
+    data too, CheckpointError where it cannot be read.
     """
     if count is None:
         return None
+    if count > DEEPEST:
+        raise ConfigError(f"shortlist={count}: a lexicon keeps {DEEPEST} translations of a token; null: all tokens")
     file = trained.folder.lexicon_file
     if not file.exists():
         _learn(trained, settings)
     try:
         lexicon = Lexicon.load(file)
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         raise CheckpointError(f"{file} is damaged: delete it, and it is learned anew from the training data") from error
     return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
 
 
 def _learn(trained: Trained, settings: TrainSettings) -> None:
-    """From the pairs that the run is trained on."""
+    """From the pairs that the run was trained on, whatever data were asked for now, and wherever they lie now."""
+    own = load_stored(str(trained.folder.path), data_root=settings.data_root)
     tokenizer, file = trained.tokenizer, trained.folder.lexicon_file
-    corpus = prepare_split(data=settings.data(), split="train", tokenizer=tokenizer, length=settings.length, drop=True)
-    log.info("learning which tokens translate which, from %s pairs", f"{len(corpus):,}")
+    corpus = prepare_split(data=own.data(), split="train", tokenizer=tokenizer, length=own.length, drop=True)
+    log.info("learning which tokens translate which, from the training data")
     lexicon = learn_lexicon(corpus, tokenizer.source.size, tokenizer.target.size)
-    beside = file.with_name(f".tmp-{file.name}")
+    beside = file.with_name(f".tmp-{os.getpid()}-{file.name}")
     with storage_errors(f"write {file}"):
-        lexicon.save(beside)
-        beside.replace(file)
+        try:
+            lexicon.save(beside)
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -10,7 +10,10 @@ from seq2seq.data.batches import TokenIds
 from seq2seq.types import PAD
 
 ITERATIONS = 5  # of expectation and maximisation: ranks hardly change after that
-LINKS = 20_000_000  # pairs of a source and a target token that are looked at: 29,000 sentences of Multi30k have 6
+LINKS = (
+    20_000_000  # pairs of a source and a target token that are looked at: 29,000 sentences of Multi30k have 6 million
+)
+COUNTED = 2**22  # ids at a time
 DEEPEST = 100  # translations kept of each token
 NOTHING = 0  # PAD's id stands for the empty source word, which translates what has no counterpart
 
@@ -51,7 +54,9 @@ def learn_lexicon(corpus: TokenIds, source_size: int, target_size: int) -> Lexic
         counts = np.bincount(link, shares, len(words))
         probability = counts / np.bincount(source_of, counts, source_size)[source_of]
     translations = _best(source_of, target_of, probability, source_size)
-    often = np.bincount(np.asarray(corpus.target_ids), minlength=target_size)
+    often = np.zeros(target_size, np.int64)
+    for start in range(0, len(corpus.target_ids), COUNTED):
+        often += np.bincount(corpus.target_ids[start : start + COUNTED], minlength=target_size)
     return Lexicon(translations, np.argsort(-often, kind="stable").astype(np.int32))
 
 
@@ -62,11 +67,12 @@ def _links(corpus: TokenIds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pairs = np.arange(0, len(longs), step)
     longs, shorts = longs[pairs], shorts[pairs]
     sizes = longs * shorts
-    pair = np.repeat(np.arange(len(pairs)), sizes)
+    pair = np.repeat(np.arange(len(pairs), dtype=np.int32), sizes)
     inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     which, source = np.divmod(inside, shorts[pair])
-    begins = corpus.source_offsets[pairs][pair] + source - 1
-    sources = np.where(source > 0, np.asarray(corpus.source_ids)[np.maximum(begins, 0)], NOTHING)
+    real = source > 0  # the empty word stands before the others
+    sources = np.full(len(source), NOTHING, np.int32)
+    sources[real] = corpus.source_ids[(corpus.source_offsets[pairs][pair] + source - 1)[real]]
     targets = np.asarray(corpus.target_ids)[corpus.target_offsets[pairs][pair] + which]
     places = (np.cumsum(longs) - longs)[pair] + which
     return sources, targets, places

@@ -44,10 +44,11 @@ class SoftmaxGenerator(Generator):
         weight, bias = output.weight, output.bias
         if callable(weight):  # of torch's own linear map in int8
             weight, bias = weight().dequantize(), bias()
+        chosen = F.embedding(shortlist.ids, weight)
         device = weight.device.type
         if torch.is_autocast_enabled(device):
-            weight = weight.to(torch.get_autocast_dtype(device))
-        chosen = F.embedding(shortlist.ids, weight).transpose(1, 2).contiguous()
+            chosen = chosen.to(torch.get_autocast_dtype(device))
+        chosen = chosen.transpose(1, 2).contiguous()
         offset = chosen.new_zeros(shortlist.ids.shape) if bias is None else bias[shortlist.ids].to(chosen.dtype)
         offset = offset.masked_fill(~shortlist.real, float("-inf")).unsqueeze(1)
         return Rows(shortlist.ids, shortlist.real, chosen, offset)

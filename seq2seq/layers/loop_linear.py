@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 Steps = list[tuple[Tensor, Tensor]]  # what each step read, and the gradient of what it gave
@@ -15,17 +16,20 @@ class LoopLinear:
     """x W', in the precision of W. Shapes: weight [G i], inputs [N i] -> [N G].
 
     The gradient of W, the sum over all steps of g' x, does not depend on the recurrence: backward passes of the steps
-    leave g and x behind, and that of the weight, which comes after all of them, multiplies them once.
+    leave g and x behind, and that of the weight, which comes after all of them, multiplies them once. A backward pass
+    through the steps must therefore reach the weight, too, as that of a loss does. There are no second derivatives.
     """
 
     def __init__(self, weight: Float[Tensor, "G i"]) -> None:
         self.dtype = weight.dtype
         self._steps: Steps = []
-        self._weight = _Weight.apply(weight, self._steps) if torch.is_grad_enabled() else weight
+        self._learns = torch.is_grad_enabled() and weight.requires_grad
+        self._weight = _Weight.apply(weight, self._steps) if self._learns else weight
 
     def __call__(self, inputs: Float[Tensor, "N i"]) -> Float[Tensor, "N G"]:
         """One step."""
-        return _Step.apply(inputs.to(self.dtype), self._weight, self._steps)
+        inputs = inputs.to(self.dtype)
+        return _Step.apply(inputs, self._weight, self._steps) if self._learns else F.linear(inputs, self._weight)
 
 
 class _Weight(torch.autograd.Function):
@@ -38,6 +42,7 @@ class _Weight(torch.autograd.Function):
         return weight.view_as(weight)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, nothing: Tensor | None) -> tuple[Tensor | None, None]:
         if not ctx.steps:
             return None, None
@@ -54,7 +59,8 @@ class _Step(torch.autograd.Function):
         return F.linear(inputs, weight)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         inputs, weight = ctx.saved_tensors
-        ctx.steps.append((inputs, gradient))
+        ctx.steps.append((inputs.detach(), gradient))  # detached, or the list would be part of a circle
         return gradient @ weight, None, None

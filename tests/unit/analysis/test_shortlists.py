@@ -1,6 +1,7 @@
 """A shortlist asked for by a key: learned once, kept with the run, told of wherever it had a say."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from seq2seq.analysis.translation import answer
 from seq2seq.config import CONFIGS, EvaluateSettings, TranslateSettings, compose, load_run
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.training.run import train
 
 
@@ -48,6 +49,23 @@ def test_it_is_learned_once_and_no_longer_needs_the_data(
     assert again is not None
     assert first.translations.equal(again.translations)
     assert first.translations.shape == (trained.tokenizer.source.size, 3)
+
+
+def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[Trained, TrainSettings]) -> None:
+    trained, settings = run
+    trained.folder.lexicon_file.unlink(missing_ok=True)
+    first = open_shortlists(trained, settings, 3)
+    trained.folder.lexicon_file.unlink()
+    other = replace(settings, data=replace(settings.data, arguments={**settings.data.arguments, "train": 20}))
+    again = open_shortlists(trained, other, 3)
+    assert first is not None
+    assert again is not None
+    assert first.translations.equal(again.translations)
+
+
+def test_more_than_are_kept_cannot_be_meant(run: tuple[Trained, TrainSettings]) -> None:
+    with pytest.raises(ConfigError, match=r"shortlist=101: a lexicon keeps 100 translations of a token"):
+        open_shortlists(*run, 101)
 
 
 def test_answers_are_made_of_its_tokens(run: tuple[Trained, TrainSettings]) -> None:

@@ -67,6 +67,30 @@ def test_steps_that_a_loss_does_not_see_have_no_share() -> None:
     assert found.equal(torch.ones(N, D, dtype=torch.float64).T @ first)
 
 
+def test_a_frozen_weight_keeps_nothing_and_lets_gradients_through() -> None:
+    weight, first, inputs = leaves()
+    product = LoopLinear(weight.detach())
+    (found,) = torch.autograd.grad(recurrence(product, first, inputs), first)
+    assert (found - plain()[1]).abs().max() < 1e-12
+    assert product._steps == []
+
+
+def test_nothing_is_kept_after_a_backward_pass() -> None:
+    weight, first, inputs = leaves()
+    product = LoopLinear(weight)
+    recurrence(product, first, inputs).backward()
+    assert product._steps == []
+
+
+@pytest.mark.parametrize(("leaf", "message"), [(0, "does not require grad"), (1, "once_differentiable")])
+def test_second_derivatives_are_refused(leaf: int, message: str) -> None:
+    weight, first, inputs = given = leaves()
+    loss = recurrence(LoopLinear(weight), first, inputs)
+    (found,) = torch.autograd.grad(loss, given[leaf], create_graph=True)
+    with pytest.raises(RuntimeError, match=message):
+        found.sum().backward()
+
+
 def test_a_map_that_is_never_used_has_no_gradient() -> None:
     weight, first, _ = leaves()
     LoopLinear(weight)
