@@ -74,7 +74,8 @@ def test_decoding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     assert [figures["same_text_as_first"] for figures in measured["figures"][::2]] == [1, 1]
     told = capsys.readouterr().out
     assert told.count("\n| ours, transformer, fp32 | ") == 2
-    assert told.count("\n| ours, transformer, fp32, shortlist=30 | ") == 2
+    assert told.count("\n| ours, transformer, fp32, shortlist=30 | ours, transformer, fp32 | ") == 2
+    assert told.count("\n| ours, transformer, fp32, shortlist=30 | ") == 4  # a row of each table
 
 
 def test_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
