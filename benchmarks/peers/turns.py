@@ -89,7 +89,7 @@ def peak_mib(who: int = resource.RUSAGE_SELF) -> float:
     """
     status = Path("/proc/self/status")
     if who == resource.RUSAGE_SELF and status.exists():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        lines = dict(line.split(":", 1) for line in status.read_text().split("\n") if ":" in line)
         return int(lines["VmHWM"].split()[0]) / 2**10
     largest = resource.getrusage(who).ru_maxrss
     return largest / 2**20 if sys.platform == "darwin" else largest / 2**10

@@ -158,7 +158,7 @@ import time:   1000000 |    1002000 | torch
 run runs/x begins: 7.0M parameters, on cpu in bf16
 import time:       500 |        500 | seq2seq.training.run
 """
-    assert startup.imports(told.splitlines()) == {"torch": 1.002, "seq2seq": 0.0005}
+    assert startup.imports(told.split("\n")) == {"torch": 1.002, "seq2seq": 0.0005}
     rows = startup.import_lines([{"torch": 1.0, "numpy": 0.2}, {"torch": 2.0}, {"torch": 3.0, "numpy": 0.4}])
     assert rows == [["all", "2.00 (1.60 – 2.70)"], ["torch", "2.00"], ["numpy", "0.20"]]
 
