@@ -9,9 +9,9 @@ from seq2seq.analysis.trained import Trained
 from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.loading import load_stored
 from seq2seq.config.schema import TrainSettings
-from seq2seq.data.lexicon import DEEPEST, Lexicon, learn_lexicon
+from seq2seq.data.lexicon import Lexicon, learn_lexicon
 from seq2seq.data.prepare import prepare_split
-from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.errors import CheckpointError
 from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
@@ -20,13 +20,10 @@ log = logging.getLogger(__name__)
 def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
     """Of `count` translations a source token; None where none are asked for.
 
-    Raises ConfigError where more are asked for than are kept, DataError where the lexicon is missing and the training
-    data too, CheckpointError where it cannot be read.
+    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read.
     """
     if count is None:
         return None
-    if count > DEEPEST:
-        raise ConfigError(f"shortlist={count}: a lexicon keeps {DEEPEST} translations of a token; null: all tokens")
     file = trained.folder.lexicon_file
     if not file.exists():
         _learn(trained, settings)

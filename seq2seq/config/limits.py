@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seq2seq.config.problems import Problem, show
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import TRANSLATIONS, TrainSettings
 from seq2seq.errors import ConfigError
 from seq2seq.types import Component, Part
 
@@ -81,10 +81,11 @@ def check_script(own: Any) -> list[Problem]:
     if getattr(own, "bootstrap", 0) < 0:
         problems.append(Problem("bootstrap", f"expected 0 or more, got {own.bootstrap}"))
     problems += _baseline_problems(getattr(own, "baselines", []))
-    for key in ("n_best", "shortlist"):
-        value = getattr(own, key, None)
-        if value is not None and value < 1:
-            problems.append(Problem(key, f"expected 1 or more, got {value}"))
+    if getattr(own, "n_best", 1) < 1:
+        problems.append(Problem("n_best", f"expected 1 or more, got {own.n_best}"))
+    shortlist = getattr(own, "shortlist", None)
+    if shortlist is not None and not 1 <= shortlist <= TRANSLATIONS:
+        problems.append(Problem("shortlist", f"expected 1 to {TRANSLATIONS}, or null for all tokens, got {shortlist}"))
     return problems
 
 

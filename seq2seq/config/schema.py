@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from seq2seq.types import Part
 
+TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that a shortlist can have
+
 
 @dataclass(frozen=True)
 class EmbeddingSettings:

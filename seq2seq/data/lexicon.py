@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from seq2seq.config.schema import TRANSLATIONS
 from seq2seq.data.batches import TokenIds
 from seq2seq.types import PAD
 
 ITERATIONS = 5  # of expectation and maximisation: ranks hardly change after that
-LINKS = (
-    20_000_000  # pairs of a source and a target token that are looked at: 29,000 sentences of Multi30k have 6 million
-)
+LINKS = 20_000_000  # pairs of a source and a target token that are looked at; Multi30k has 6 million
 COUNTED = 2**22  # ids at a time
-DEEPEST = 100  # translations kept of each token
 NOTHING = 0  # PAD's id stands for the empty source word, which translates what has no counterpart
 
 
@@ -23,7 +21,7 @@ class Lexicon:
     """translations[s] are the likeliest target ids of the source id s, likeliest first, PAD behind them; `frequent` are
     target ids by how often they occur, most often first."""
 
-    translations: np.ndarray  # [source vocabulary, at most DEEPEST], int32
+    translations: np.ndarray  # [source vocabulary, at most TRANSLATIONS], int32
     frequent: np.ndarray  # [target vocabulary], int32
 
     def save(self, file: Path) -> None:
@@ -84,7 +82,7 @@ def _best(source_of: np.ndarray, target_of: np.ndarray, probability: np.ndarray,
     source_of, target_of = source_of[order], target_of[order]
     first = np.searchsorted(source_of, np.arange(source_size))
     rank = np.arange(len(source_of)) - first[source_of]
-    kept = rank < DEEPEST
+    kept = rank < TRANSLATIONS
     rows = np.full((source_size, int(rank[kept].max(initial=0)) + 1), PAD, np.int32)
     rows[source_of[kept], rank[kept]] = target_of[kept]
     return rows

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seq2seq.config.schema import TRANSLATIONS
 from seq2seq.data import lexicon
-from seq2seq.data.lexicon import DEEPEST, ITERATIONS, NOTHING, Lexicon, learn_lexicon
+from seq2seq.data.lexicon import ITERATIONS, NOTHING, Lexicon, learn_lexicon
 from seq2seq.types import EOS, PAD
 
 VOCAB = 40
@@ -96,9 +97,9 @@ def test_a_large_corpus_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_no_token_has_more_translations_than_are_kept() -> None:
-    many = list(range(EOS + 1, EOS + 1 + 2 * DEEPEST))
+    many = list(range(EOS + 1, EOS + 1 + 2 * TRANSLATIONS))
     found = learn_lexicon(corpus([([5], many)]), 8, len(many) + EOS + 1)
-    assert found.translations.shape == (8, DEEPEST)
+    assert found.translations.shape == (8, TRANSLATIONS)
     assert (found.translations[5] != PAD).all()
 
 
