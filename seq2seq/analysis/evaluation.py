@@ -37,7 +37,7 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     """Decode, score, compare with baselines; the table goes to stdout, the files into the run's eval folder."""
     if 0 < script.bootstrap < LEAST_SAMPLES:
         raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
-    trained = load_trained(script.run, settings, script.checkpoint)
+    trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
     corpus = prepare_split(
         data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
     )
@@ -70,7 +70,7 @@ def _decode(
     began = time.monotonic()
     with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
         decoding = decode_corpus(
-            trained.model,
+            trained.answering,
             corpus,
             trained.tokenizer,
             settings.search(),
@@ -86,7 +86,7 @@ def _decode(
 def _baseline_texts(script: EvaluateSettings, sentences: int) -> list[str]:
     """What another run made of the same split; it must have been evaluated before."""
     baseline = str(script.baseline)
-    stored_config(baseline)  # or there is no such run
+    stored_config(baseline, "baseline")  # or there is no such run
     path = RunFolder(run_path(baseline)).eval_folder / f"{script.split}.hyp.txt"
     if not path.is_file():
         raise CheckpointError(
@@ -113,6 +113,7 @@ def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Train
         "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
         "search": settings.plain["search"],
         "shortlist": script.shortlist,
+        "ensemble": script.ensemble,
         "device": str(trained.runtime.device),
         "precision": trained.runtime.precision,
     }
@@ -157,11 +158,14 @@ def _write(script: EvaluateSettings, trained: Trained, texts: Sequence[str], con
 
 
 def result_name(script: EvaluateSettings) -> str:
-    """The split's name, and whatever is not the run's own: the checkpoint unless best, a shortlist, changed keys."""
+    """The split's name, and what is not the run's own: the checkpoint unless best, a shortlist, other runs, changed
+    keys."""
     parts = [script.split]
     if script.checkpoint != "best":
         parts.append(script.checkpoint)
     if script.shortlist is not None:
         parts.append(f"shortlist={script.shortlist}")
+    if script.ensemble:
+        parts.append("ensemble=" + "+".join(script.ensemble).replace("/", "-"))
     parts += [f"{key}={value}".replace("/", "-") for key, value in sorted(script.changed.items())]
     return "-".join(parts)

@@ -30,7 +30,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     """From `input` (or stdin) to `output` (or stdout), a line for a line; jsonl in gives jsonl out."""
     search: Search = settings.search()
     _check(script, settings, search)
-    trained = load_trained(script.run, settings, script.checkpoint)
+    trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
     shortlists = open_shortlists(trained, settings, script.shortlist)
     form = _form(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
@@ -160,7 +160,7 @@ def answer(
         log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", longest)
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
-            trained.model,
+            trained.answering,
             search,
             [source[:longest] for source in sources],
             prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),

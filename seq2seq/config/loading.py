@@ -139,12 +139,13 @@ def load_run(
     return dataclasses.replace(script, changed=_changed(_marking(stored), _marking(finished.plain))), finished
 
 
-def load_stored(run: str, *, data_root: str | None = None) -> TrainSettings:
-    """An existing run's own settings, under the name it has now; its corpora may have moved to `data_root`.
+def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> TrainSettings:
+    """The own settings of the existing run that `key` names, under the name it has now; its corpora may have moved to
+    `data_root`.
 
     Raises CheckpointError where there is no such run, Mistakes where this version cannot read its settings.
     """
-    stored = stored_config(run)
+    stored = stored_config(run, key)
     if data_root is not None:
         stored |= {"data": move_root(stored["data"], stored["data_root"], data_root), "data_root": data_root}
     config = OmegaConf.create({key: value for key, value in {**stored, "run": run}.items() if key != "choices"})

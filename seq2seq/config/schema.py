@@ -99,6 +99,7 @@ class EvaluateSettings:
     baselines: str | list[str]  # auto, none, or names: texts cut from the sources, scored beside the run
     bootstrap: int  # samples of the confidence interval; 0 for none
     shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
+    ensemble: list[str]  # other runs whose models answer with this one
     changed: dict[str, Any]
 
 
@@ -113,6 +114,7 @@ class TranslateSettings:
     prefix: str | None  # a file of what each line's answer begins with
     n_best: int
     shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
+    ensemble: list[str]  # other runs whose models answer with this one
     changed: dict[str, Any]
 
 

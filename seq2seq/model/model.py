@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Shortlist
 from seq2seq.layers.real import real, real_sum
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
 
@@ -52,7 +53,7 @@ class ModelState(State):
     shortlist: Shortlist | None = source_part()
 
 
-class Model(nn.Module):
+class Model(Stepwise):
     """log p(target | source). Training enters through `forward`, search through `encode`, `start` and `step`."""
 
     def __init__(self, *, encoder: Encoder, pooling: Pooling, decoder: Decoder, generator: Generator) -> None:
@@ -92,9 +93,10 @@ class Model(nn.Module):
         memory = self.encode(batch.source, batch.source_mask)
         return self.generator.log_probs(self.decode(batch.target_in, memory), memory.tokens)
 
-    def start(self, memory: Memory) -> ModelState:
-        """The state before the first token."""
-        return ModelState(self.decoder.start(memory), memory.tokens)
+    def start(self, memory: Memory, shortlist: Shortlist | None = None) -> ModelState:
+        """The state before the first token, with the shortlist as the generator reads it."""
+        prepared = None if shortlist is None else self.generator.prepare(shortlist)
+        return ModelState(self.decoder.start(memory), memory.tokens, prepared)
 
     def step(
         self, tokens: Int[Tensor, "B K"], state: ModelState, need_weights: bool = False

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
 from seq2seq.search.constraints import NEVER, Constraints
-from seq2seq.types import EOS, Capability, Memory, State, hypothesis_part, select_parents, source_part
+from seq2seq.types import EOS, Capability, State, hypothesis_part, select_parents, source_part
 
 UNSEEN = 1e-6  # the least weight a source position counts with: sparse attention may leave one without any
 
@@ -101,7 +101,7 @@ class BeamSearch(Search):
 
     def __call__(
         self,
-        model: Model,
+        model: Stepwise,
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
@@ -109,7 +109,7 @@ class BeamSearch(Search):
         """The `beam_size` best of each sentence, best first."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         memory = model.encode(source, mask)
-        beams = self._start(memory, self.constraints(mask, prefix))
+        beams = self._start(memory.mask, self.constraints(mask, prefix))
         state = model.start(memory).advance(torch.zeros_like(beams.tokens[..., 0]))
         while len(beams.row):
             log_probs, weights, state = model.step(beams.tokens[..., -1], state, self.coverage_penalty > 0)
@@ -119,10 +119,10 @@ class BeamSearch(Search):
             state = state.advance(parents)
         return results
 
-    def _start(self, memory: Memory, rules: Constraints) -> Beams:
-        sentences, device = len(memory.mask), memory.mask.device
+    def _start(self, mask: Bool[Tensor, "B S"], rules: Constraints) -> Beams:
+        sentences, device = len(mask), mask.device
         nothing = torch.full((sentences, self.beam_size), NEVER, dtype=torch.float64, device=device)
-        unread = (~memory.mask).double().unsqueeze(1).expand(-1, self.roots, -1)
+        unread = (~mask).double().unsqueeze(1).expand(-1, self.roots, -1)
         return Beams(
             tokens=first_tokens(sentences, device).unsqueeze(1).expand(-1, self.roots, -1),
             log_probs=torch.zeros(sentences, self.roots, dtype=torch.float64, device=device),

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from seq2seq.data.batches import by_length, collate_sources
-from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.search.workers import side_by_side
@@ -17,7 +17,7 @@ from seq2seq.types import EOS, PAD
 
 
 def decode(
-    model: Model,
+    model: Stepwise,
     search: Search,
     sentences: Sequence[Sequence[int]],
     *,
@@ -60,7 +60,7 @@ def decode(
 
 
 @contextmanager
-def evaluating(model: Model) -> Iterator[None]:
+def evaluating(model: Stepwise) -> Iterator[None]:
     """The model in eval mode, without gradients, for the time being."""
     training = model.training
     model.eval()

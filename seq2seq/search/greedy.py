@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
 from seq2seq.types import EOS
 
@@ -19,7 +19,7 @@ class GreedySearch(Search):
 
     def __call__(
         self,
-        model: Model,
+        model: Stepwise,
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.sampling import SamplingSearch
@@ -75,7 +75,7 @@ class MinimumRiskSearch(SamplingSearch):
 
     def __call__(
         self,
-        model: Model,
+        model: Stepwise,
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,

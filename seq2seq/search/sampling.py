@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
 from seq2seq.types import EOS
 
@@ -54,7 +54,7 @@ class SamplingSearch(Search):
 
     def __call__(
         self,
-        model: Model,
+        model: Stepwise,
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,

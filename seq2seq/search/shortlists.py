@@ -6,8 +6,8 @@ from torch import Tensor
 
 from seq2seq.data.lexicon import NOTHING, Lexicon
 from seq2seq.generator.shortlist import Shortlist
-from seq2seq.model.model import Model
 from seq2seq.model.shortlisted import Shortlisted
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.types import EOS
 
@@ -38,7 +38,7 @@ class Shortlists:
     def search(
         self,
         search: Search,
-        model: Model,
+        model: Stepwise,
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None,

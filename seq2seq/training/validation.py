@@ -9,6 +9,7 @@ from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.metrics.base import Metric, Score
 from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.decode import decode
 from seq2seq.search.shortlists import Shortlists
@@ -122,7 +123,7 @@ def nll_per_token(
 
 
 def decode_corpus(
-    model: Model,
+    model: Stepwise,
     corpus: EncodedCorpus,
     tokenizer: Tokenizer,
     search: Search,
@@ -140,7 +141,7 @@ def decode_corpus(
 
 
 def best_hypotheses(
-    model: Model,
+    model: Stepwise,
     corpus: EncodedCorpus,
     search: Search,
     runtime: Runtime,

@@ -75,7 +75,7 @@ def test_answers_are_made_of_its_tokens(run: tuple[Trained, TrainSettings]) -> N
 
 
 def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[Trained, TrainSettings]) -> None:
-    evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, 5, {}), run[1])
+    evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, 5, [], {}), run[1])
     found = json.loads(Path("runs/one/eval/test-last-shortlist=5.json").read_text())
     assert found["shortlist"] == 5
     assert Path("runs/one/eval/test-last-shortlist=5.hyp.txt").read_text().count("\n") == found["sentences"] == 12

@@ -21,7 +21,15 @@ from seq2seq.training.device import Runtime
 from seq2seq.types import Part
 
 SCRIPT = TranslateSettings(
-    run="one", checkpoint="best", input=None, output=None, prefix=None, n_best=1, shortlist=None, changed={}
+    run="one",
+    checkpoint="best",
+    input=None,
+    output=None,
+    prefix=None,
+    n_best=1,
+    shortlist=None,
+    ensemble=[],
+    changed={},
 )
 
 

@@ -215,7 +215,7 @@ def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> 
 
     run = settings("whole")
     train(run)
-    evaluate(EvaluateSettings("whole", "valid", "last", None, "auto", 0, None, {}), run)
+    evaluate(EvaluateSettings("whole", "valid", "last", None, "auto", 0, None, [], {}), run)
     scores = json.loads(Path("runs/whole/eval/valid-last.json").read_text())
     last = [line for line in lines("whole") if "valid/bleu" in line][-1]
     assert scores["bleu"]["score"] == last["valid/bleu"]
