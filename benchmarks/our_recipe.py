@@ -148,7 +148,8 @@ def scores(run: str, folder: Path) -> dict[str, Any]:
     metrics = {name: part() for name, part in settings.metrics.items()}
     tokens = settings.trainer.tokens_per_batch
     began = time.perf_counter()
-    found = decode_corpus(ready.model, corpus, ready.tokenizer, settings.search(), metrics, ready.runtime, tokens)
+    search = settings.search().reading(ready.tokenizer.target)
+    found = decode_corpus(ready.model, corpus, ready.tokenizer, search, metrics, ready.runtime, tokens)
     seconds = time.perf_counter() - began
     return {
         "test": {name: score.plain() for name, score in found.scores.items()},

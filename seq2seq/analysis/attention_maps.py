@@ -112,7 +112,7 @@ def _targets(settings: TrainSettings, trained: Trained, given: Given, sources: S
     ):
         hypotheses = decode(
             trained.model,
-            settings.search(),
+            settings.search().reading(trained.tokenizer.target),
             [source.ids for source in sources],
             device=trained.runtime.device,
             tokens_per_batch=settings.trainer.tokens_per_batch,

@@ -73,7 +73,7 @@ def _decode(
             trained.answering,
             corpus,
             trained.tokenizer,
-            settings.search(),
+            settings.search().reading(trained.tokenizer.target),
             {},
             trained.runtime,
             settings.trainer.tokens_per_batch,

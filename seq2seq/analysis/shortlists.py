@@ -11,7 +11,7 @@ from seq2seq.config.loading import load_stored
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.lexicon import Lexicon, learn_lexicon
 from seq2seq.data.prepare import prepare_split
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
@@ -20,10 +20,14 @@ log = logging.getLogger(__name__)
 def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
     """Of `count` translations a source token; None where none are asked for.
 
-    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read.
+    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read,
+    ConfigError for a search that compares words, which the columns of a shortlist are not.
     """
     if count is None:
         return None
+    if settings.search.arguments.get("unit", "tokens") != "tokens":
+        unit = settings.search.arguments["unit"]
+        raise ConfigError(f"search.unit={unit} and shortlist={count} do not go together: give search.unit=tokens")
     file = trained.folder.lexicon_file
     if not file.exists():
         _learn(trained, settings)

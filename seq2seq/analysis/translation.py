@@ -161,7 +161,7 @@ def answer(
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
             trained.answering,
-            search,
+            search.reading(trained.tokenizer.target),
             [source[:longest] for source in sources],
             prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),
             shortlists=shortlists,

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.constraints import Constraints
+from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import BOS, PAD, Component
 
 BLOCKS = 8  # a row is reduced to its blocks' maxima, an eighth of it
@@ -69,6 +71,10 @@ class Search(Component, ABC):
         Targets begin with the tokens of `prefix`, PAD behind them. It is written whole, whatever the limits and the
         n-grams in it, and is part of the hypotheses and their scores.
         """
+
+    def reading(self, vocabulary: Vocabulary) -> Self:
+        """The same search, told what text its tokens stand for; most have no need to know."""
+        return self
 
     def constraints(self, mask: Bool[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None) -> Constraints:
         """The rules for these sources."""

@@ -1,20 +1,23 @@
 """Minimum Bayes risk decoding: Kumar and Byrne (2004), NAACL; by samples: Eikema and Aziz (2020), arXiv:2005.10283."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Literal, Self
 
-import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from seq2seq.metrics.words import Remembered, UnicodeWords
 from seq2seq.model.stepwise import Stepwise
+from seq2seq.search.agreement import Rows, agreement
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.sampling import SamplingSearch
+from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import PAD
 
-NOTHING = -1  # behind the tokens of the one side, as PAD is behind those of the other: no two of them are the same
+Unit = Literal["tokens", "words", "stems"]
+Type = Literal["rouge1", "rougeL"]
 
 
 class MinimumRiskSearch(SamplingSearch):
@@ -22,7 +25,8 @@ class MinimumRiskSearch(SamplingSearch):
 
     `samples` targets are drawn as SamplingSearch draws them. The candidates are what a beam search finds, with
     `beam_size` > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples
-    of their F1 by longest common subsequence, ROUGE-L over token ids (Lin 2004); log_prob is the model's own, as ever.
+    of their F1, the mean of those that `types` names, over tokens, or over the `words` or word `stems` of their texts;
+    log_prob is the model's own, as ever. To know texts it must be told the vocabulary (`reading`).
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class MinimumRiskSearch(SamplingSearch):
         max_length_ratio: float,
         min_length: int = 0,
         no_repeat_ngram: int = 0,
+        unit: Unit = "tokens",
+        types: Sequence[Type] = ("rougeL",),
     ) -> None:
         super().__init__(
             samples=samples,
@@ -56,7 +62,12 @@ class MinimumRiskSearch(SamplingSearch):
             raise ValueError(f"search.beam_size: expected 0 (no beam search) or more, got {beam_size}")
         if candidates == "beam" and not beam_size:
             raise ValueError("search.candidates=beam: there is no beam with search.beam_size=0")
+        if not types or len(set(types)) < len(types):
+            raise ValueError("search.types: expected rouge1, rougeL or both, each once")
         self.samples_compete = candidates == "all"
+        self.unit = unit
+        self.types = types
+        self.words: Callable[[Sequence[int]], list[str]] | None = None
         self.beam = None
         if beam_size:
             self.beam = BeamSearch(
@@ -73,6 +84,15 @@ class MinimumRiskSearch(SamplingSearch):
         """All candidates."""
         return self.samples * self.samples_compete + (self.beam.most if self.beam else 0)
 
+    def reading(self, vocabulary: Vocabulary) -> Self:
+        """The same search, which knows the words that tokens of this vocabulary make."""
+        if self.unit == "tokens":
+            return self
+        told = copy(self)
+        split = _splitting(self.unit)
+        told.words = lambda tokens: split(vocabulary.decode([tokens])[0])
+        return told
+
     def __call__(
         self,
         model: Stepwise,
@@ -84,38 +104,33 @@ class MinimumRiskSearch(SamplingSearch):
         drawn = super().__call__(model, source, mask, prefix)
         found = self.beam(model, source, mask, prefix) if self.beam else [[] for _ in drawn]
         return [
-            _ranked([*beams, *(samples if self.samples_compete else [])], samples)
+            self._ranked([*beams, *(samples if self.samples_compete else [])], samples)
             for beams, samples in zip(found, drawn, strict=True)
         ]
 
+    def _ranked(self, candidates: Sequence[Hypothesis], samples: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """The candidates, each once, by what they have in common with the samples; of equal ones the first stays
+        first."""
+        once = list({tuple(one.tokens): one for one in reversed(candidates)}.values())[::-1]
+        rows = self._compared([one.tokens for one in (*once, *samples)])
+        scores = agreement(rows[: len(once)], rows[len(once) :], self.types).mean(1).tolist()
+        scored = [Hypothesis(one.tokens, one.log_prob, score) for one, score in zip(once, scores, strict=True)]
+        return sorted(scored, key=lambda one: -one.score)
 
-def _ranked(candidates: Sequence[Hypothesis], samples: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """The candidates, each once, by what they have in common with the samples; of equal ones the first stays first."""
-    once = list({tuple(one.tokens): one for one in reversed(candidates)}.values())[::-1]
-    scores = agreement([one.tokens for one in once], [one.tokens for one in samples]).mean(1).tolist()
-    scored = [Hypothesis(one.tokens, one.log_prob, score) for one, score in zip(once, scores, strict=True)]
-    return sorted(scored, key=lambda one: -one.score)
-
-
-def agreement(left: Sequence[Sequence[int]], right: Sequence[Sequence[int]]) -> Float[Tensor, "C N"]:
-    """F1 by longest common subsequence of each on the left with each on the right; 1 for two that are empty."""
-    tokens, others = _padded(left, PAD), _padded(right, NOTHING)
-    both = (tokens != PAD).sum(1).unsqueeze(1) + (others != NOTHING).sum(1)
-    return torch.where(both > 0, 2.0 * longest_common(tokens, others) / both, 1.0)
-
-
-def longest_common(left: Int[Tensor, "C T"], right: Int[Tensor, "N U"]) -> Int[Tensor, "C N"]:
-    """The length of the longest common subsequence of each row on the left with each on the right.
-
-    The usual recurrence over prefixes i, j, max(L[i-1, j], L[i, j-1], L[i-1, j-1] + same), with the middle term as a
-    running maximum: so a row of it, for all pairs, is made at once.
-    """
-    lengths = left.new_zeros(len(left), len(right), right.shape[1] + 1)
-    for tokens in left.unbind(1):
-        longer = lengths[..., :-1] + (tokens[:, None, None] == right)
-        lengths[..., 1:] = torch.maximum(lengths[..., 1:], longer).cummax(-1).values
-    return lengths[..., -1]
+    def _compared(self, rows: Rows) -> Rows:
+        """Tokens as they are, or a number for each kind of word."""
+        if self.unit == "tokens":
+            return rows
+        if self.words is None:
+            raise RuntimeError(f"search.unit={self.unit}: the search was not told its vocabulary")
+        numbers: dict[str, int] = {}
+        return [[numbers.setdefault(word, PAD + 1 + len(numbers)) for word in self.words(row)] for row in rows]
 
 
-def _padded(rows: Sequence[Sequence[int]], padding: int) -> Int[Tensor, "N T"]:
-    return pad_sequence([torch.tensor(row, dtype=torch.long) for row in rows], True, padding)
+def _splitting(unit: Unit) -> Callable[[str], list[str]]:
+    """Text into what is compared."""
+    if unit == "words":
+        return UnicodeWords().tokenize
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    return Remembered(DefaultTokenizer(use_stemmer=True).tokenize).tokenize

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from seq2seq.model.model import Candidates, Model
+from seq2seq.search.agreement import agreement
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.decode import evaluating
 from seq2seq.search.forced import collate_targets
-from seq2seq.search.minimum_risk import agreement
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.training.objective import CrossEntropy, Losses, Objective
 from seq2seq.types import EOS, Batch

@@ -121,7 +121,7 @@ def _assemble(
     validator = Validator(
         corpus=data.corpora["valid"],
         tokenizer=data.tokenizer,
-        search=settings.search(),
+        search=settings.search().reading(data.tokenizer.target),
         metrics={name: part() for name, part in settings.metrics.items()},
         runtime=runtime,
         tokens_per_batch=settings.trainer.tokens_per_batch,

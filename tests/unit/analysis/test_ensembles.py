@@ -60,7 +60,7 @@ def test_an_evaluation_says_so_in_its_name_and_in_its_file(settings: TrainSettin
 def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings) -> None:
     with pytest.raises(CheckpointError, match="ensemble=foreign has another vocabulary than run=one"):
         load_trained("one", settings, "last", ["two", "foreign"])
-    with pytest.raises(CheckpointError, match="ensemble=three: there is no runs/three/config.yaml"):
+    with pytest.raises(CheckpointError, match=r"ensemble=three: there is no runs/three/config\.yaml"):
         load_trained("one", settings, "last", ["three"])
     arguments = {**settings.data.arguments, "source_prefix": "to French: "}
     prefixed = replace(settings, data=replace(settings.data, arguments=arguments))

@@ -15,7 +15,7 @@ from seq2seq.analysis.translation import answer
 from seq2seq.config import CONFIGS, EvaluateSettings, TranslateSettings, compose, load_run
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.training.run import train
 
 
@@ -91,6 +91,12 @@ def test_a_damaged_lexicon_is_told_of(run: tuple[Trained, TrainSettings]) -> Non
         with pytest.raises(CheckpointError, match=r"runs/one/lexicon.npz is damaged: delete it"):
             open_shortlists(trained, settings, 1)
     file.unlink()
+
+
+def test_words_are_not_compared_among_its_tokens(run: tuple[Trained, TrainSettings]) -> None:
+    settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", "search.unit=words")
+    with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 do not go together"):
+        open_shortlists(run[0], settings, 3)
 
 
 @pytest.mark.parametrize(("script", "kind"), [("evaluate", EvaluateSettings), ("translate", TranslateSettings)])

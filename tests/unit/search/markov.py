@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from seq2seq.model.model import Model
+from seq2seq.generator.shortlist import Shortlist
+from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.types import BOS, EOS, PAD, Memory, State, hypothesis_part
 
@@ -22,18 +23,18 @@ class Steps(State):
     rows: torch.Tensor = hypothesis_part()
 
 
-class Markov(Model):
+class Markov(Stepwise):
     """`chain` [V V] holds p(next | last)."""
 
     def __init__(self, chain: torch.Tensor) -> None:
-        torch.nn.Module.__init__(self)
+        super().__init__()
         self.chain = chain
 
     def encode(self, source: torch.Tensor, mask: torch.Tensor) -> Memory:
         states = torch.zeros(*source.shape, 1)
         return Memory(states, mask, source, states[:, 0])
 
-    def start(self, memory: Memory) -> Any:
+    def start(self, memory: Memory, shortlist: Shortlist | None = None) -> Any:
         return Steps(torch.zeros(len(memory.states), 1))
 
     def step(self, tokens: torch.Tensor, state: Any, need_weights: bool = False) -> tuple[torch.Tensor, None, Any]:

@@ -1,16 +1,24 @@
 """Minimum-risk search ranks by agreement with the model's samples, counted as a plain program counts it."""
 
+import io
+from collections import Counter
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
+from sentencepiece import SentencePieceTrainer
 from unit.search.markov import found, log_prob, random_chain
 
+from seq2seq.metrics.words import UnicodeWords
+from seq2seq.search.agreement import agreement
 from seq2seq.search.beam import BeamSearch
-from seq2seq.search.minimum_risk import MinimumRiskSearch, agreement
+from seq2seq.search.minimum_risk import MinimumRiskSearch, Type, Unit
 from seq2seq.search.sampling import SamplingSearch
+from seq2seq.tokenizer import Vocabulary
+from seq2seq.types import BOS, EOS, PAD, UNK
 
 VOCAB = 8
 BOUNDS: dict[str, Any] = {"max_length": 7, "max_length_ratio": 9.0}
@@ -34,10 +42,56 @@ def f1(left: list[int], right: list[int]) -> float:
     return 2 * common(left, right) / both if both else 1.0
 
 
+def unigram_f1(left: list[int], right: list[int]) -> float:
+    both = len(left) + len(right)
+    return 2 * (Counter(left) & Counter(right)).total() / both if both else 1.0
+
+
 @given(left=st.lists(texts, min_size=1, max_size=4), right=st.lists(texts, min_size=1, max_size=4))
-def test_agreement_is_the_f1_of_longest_common_subsequences(left: list[list[int]], right: list[list[int]]) -> None:
-    expected = torch.tensor([[f1(one, other) for other in right] for one in left])
-    torch.testing.assert_close(agreement(left, right), expected)
+def test_agreement_is_the_f1_of_what_texts_have_in_common(left: list[list[int]], right: list[list[int]]) -> None:
+    longest = torch.tensor([[f1(one, other) for other in right] for one in left])
+    shared = torch.tensor([[unigram_f1(one, other) for other in right] for one in left])
+    torch.testing.assert_close(agreement(left, right), longest)
+    torch.testing.assert_close(agreement(left, right, ["rouge1"]), shared)
+    torch.testing.assert_close(agreement(left, right, ["rouge1", "rougeL"]), (longest + shared) / 2)
+
+
+@pytest.fixture(scope="module")
+def letters() -> Vocabulary:
+    """A vocabulary whose pieces are a few letters, a comma and the space before a word."""
+    model, texts = io.BytesIO(), ["sing, as is", "gas, gains"]
+    ids = {"pad_id": PAD, "unk_id": UNK, "bos_id": BOS, "eos_id": EOS, "hard_vocab_limit": False, "minloglevel": 2}
+    SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_writer=model, model_type="char", vocab_size=40, **ids
+    )
+    return Vocabulary(model.getvalue())
+
+
+@pytest.mark.parametrize("types", [["rouge1"], ["rougeL"], ["rouge1", "rougeL"]])
+@pytest.mark.parametrize("unit", ["words", "stems"])
+@pytest.mark.parametrize("seed", range(3))
+def test_candidates_are_ranked_by_what_rouge_says_of_their_texts(
+    seed: int, unit: Unit, types: list[Type], letters: Vocabulary
+) -> None:
+    chain = random_chain(seed, letters.size)
+    chain[:, [UNK, EOS]] *= 0.2
+    drawing = {**DRAWING, "max_length": 24, "max_length_ratio": 20.0}
+    ranked = found(MinimumRiskSearch(**drawing, **BEAM, unit=unit, types=types).reading(letters), chain)
+    samples = letters.decode([one.tokens for one in found(SamplingSearch(**drawing), chain)])
+    scorer = RougeScorer(types, unit == "stems", tokenizer=UnicodeWords() if unit == "words" else None)
+    for one in ranked:
+        text = letters.decode([one.tokens])[0]
+        empty = not scorer._tokenizer.tokenize(text)  # two without words are the same: rouge-score says 0
+        scores = [(scorer.score(other, text), empty and not scorer._tokenizer.tokenize(other)) for other in samples]
+        each = [1.0 if same else score[name].fmeasure for score, same in scores for name in types]
+        assert one.score == pytest.approx(sum(each) / len(each), abs=1e-6)
+    tokens = found(MinimumRiskSearch(**drawing, **BEAM, types=types).reading(letters), chain)
+    assert [one.score for one in tokens] != pytest.approx([one.score for one in ranked], abs=1e-3)
+
+
+def test_words_cannot_be_compared_by_who_does_not_know_them() -> None:
+    with pytest.raises(RuntimeError, match="was not told its vocabulary"):
+        found(MinimumRiskSearch(**DRAWING, **BEAM, unit="words"), random_chain(0, VOCAB))
 
 
 @pytest.mark.parametrize("seed", range(5))

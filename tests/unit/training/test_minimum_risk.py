@@ -12,8 +12,8 @@ from small_runs import same, settings, weights
 from torch import Tensor
 
 from seq2seq.model.model import Model
+from seq2seq.search.agreement import agreement
 from seq2seq.search.forced import collate_targets
-from seq2seq.search.minimum_risk import agreement
 from seq2seq.training.logbook import read_metrics
 from seq2seq.training.minimum_risk import MinimumRisk
 from seq2seq.training.objective import CrossEntropy
