@@ -29,7 +29,7 @@ def main() -> None:
         composed = compose(CONFIGS, "translate", [f"run={run}", *search, *words])
         script, settings = load_run(composed, TranslateSettings)
         searches[beam] = settings.search()
-    trained = load_trained(run, settings, script.checkpoint)
+    trained = load_trained(run, settings, script.checkpoint, script.ensemble)
     shortlists = open_shortlists(trained, settings, script.shortlist)
     turns.ready(*PACKAGES)
     while True:
@@ -37,7 +37,7 @@ def main() -> None:
         began = time.perf_counter()
         with trained.runtime.autocast():
             found = decode(
-                trained.model,
+                trained.answering,
                 search,
                 sources,
                 device=trained.runtime.device,

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from seq2seq.analysis.result_names import file_name, told
 from seq2seq.analysis.score_table import score_table, statistics_table
-from seq2seq.analysis.shortlists import open_shortlists
+from seq2seq.analysis.shortlists import check_shortlist, open_shortlists
 from seq2seq.analysis.systems import Scored, chosen_extracts, score_systems
 from seq2seq.analysis.text_statistics import Statistics, compare_texts
 from seq2seq.analysis.trained import Trained, load_trained
@@ -37,6 +38,7 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     """Decode, score, compare with baselines; the table goes to stdout, the files into the run's eval folder."""
     if 0 < script.bootstrap < LEAST_SAMPLES:
         raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
+    check_shortlist(settings, script.shortlist)
     trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
     corpus = prepare_split(
         data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
@@ -113,7 +115,7 @@ def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Train
         "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
         "search": settings.plain["search"],
         "shortlist": script.shortlist,
-        "ensemble": script.ensemble,
+        "ensemble": {name: f"step-{step}" for name, step in trained.others.items()},
         "device": str(trained.runtime.device),
         "precision": trained.runtime.precision,
     }
@@ -158,14 +160,12 @@ def _write(script: EvaluateSettings, trained: Trained, texts: Sequence[str], con
 
 
 def result_name(script: EvaluateSettings) -> str:
-    """The split's name, and what is not the run's own: the checkpoint unless best, a shortlist, other runs, changed
-    keys."""
+    """The split's name, and what is not the run's own: checkpoint unless best, shortlist, other runs, changed keys."""
     parts = [script.split]
     if script.checkpoint != "best":
         parts.append(script.checkpoint)
     if script.shortlist is not None:
         parts.append(f"shortlist={script.shortlist}")
     if script.ensemble:
-        parts.append("ensemble=" + "+".join(script.ensemble).replace("/", "-"))
-    parts += [f"{key}={value}".replace("/", "-") for key, value in sorted(script.changed.items())]
-    return "-".join(parts)
+        parts.append(f"ensemble={told([run_path(run).name for run in script.ensemble])}")
+    return file_name([*parts, *(f"{key}={told(value)}" for key, value in sorted(script.changed.items()))])

@@ -17,17 +17,20 @@ from seq2seq.search.shortlists import Shortlists
 log = logging.getLogger(__name__)
 
 
+def check_shortlist(settings: TrainSettings, count: int | None) -> None:
+    """Raises ConfigError for a search that compares texts: in the place of tokens a shortlist has columns."""
+    if count is not None and settings.search().compares_texts:
+        both = f"search.unit={settings.search.arguments['unit']} and shortlist={count} do not go together"
+        raise ConfigError(f"{both}: leave shortlist out, or give search.unit=tokens")
+
+
 def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
     """Of `count` translations a source token; None where none are asked for.
 
-    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read,
-    ConfigError for a search that compares words, which the columns of a shortlist are not.
+    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read.
     """
     if count is None:
         return None
-    if settings.search.arguments.get("unit", "tokens") != "tokens":
-        unit = settings.search.arguments["unit"]
-        raise ConfigError(f"search.unit={unit} and shortlist={count} do not go together: give search.unit=tokens")
     file = trained.folder.lexicon_file
     if not file.exists():
         _learn(trained, settings)

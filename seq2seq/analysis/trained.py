@@ -10,6 +10,7 @@ from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.weights import load_model
 from seq2seq.config.identity import run_path
 from seq2seq.config.loading import load_stored
+from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.text import with_prefix
 from seq2seq.errors import CheckpointError
@@ -24,20 +25,18 @@ from seq2seq.training.device import Runtime, choose_runtime, keep_freed_memory
 
 @dataclass(frozen=True)
 class Trained:
-    """What evaluation and translation work with; `step` is the update the weights are of. `others` are models of other
-    runs that answer with this one."""
+    """What evaluation and translation work with; `step` is the update the weights are of.
+
+    `answering` is what is searched: the model, or an ensemble of it and the models of `others`, runs and their steps.
+    """
 
     folder: RunFolder
     tokenizer: Tokenizer
     model: Model
     runtime: Runtime
     step: int
-    others: tuple[Model, ...] = ()
-
-    @property
-    def answering(self) -> Stepwise:
-        """The model, or all of them as one."""
-        return Ensemble([self.model, *self.others]) if self.others else self.model
+    answering: Stepwise
+    others: dict[str, int]
 
 
 def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> Trained:
@@ -50,8 +49,10 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
     keep_freed_memory()
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
     model, step = _load_model(folder, settings, which, tokenizer, runtime)
-    beside = tuple(_load_other(name, settings, which, tokenizer, runtime) for name in others)
-    return Trained(folder, tokenizer, model, runtime, step, beside)
+    beside = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
+    answering = Ensemble([model, *(other for other, _ in beside.values())]).eval() if beside else model
+    steps = {name: step for name, (_, step) in beside.items()}
+    return Trained(folder, tokenizer, model, runtime, step, answering, steps)
 
 
 def _load_model(
@@ -67,15 +68,20 @@ def _load_model(
     return model.to(runtime.device).eval(), checkpoint.step
 
 
-def _load_other(name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime) -> Model:
-    """The model of a run that answers with the one these settings are of."""
+def _load_other(
+    name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
+) -> tuple[Model, int]:
+    """Likewise of a run that answers with the one these settings are of."""
     own, folder = load_stored(name, key="ensemble"), RunFolder(run_path(name))
     if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:
-        told = f"ensemble={name} has another vocabulary than run={settings.run}"
-        raise CheckpointError(f"{told}: train both with the same data and tokenizer")
-    if _source_prefix(own) != _source_prefix(settings):
-        raise CheckpointError(f"ensemble={name} has another data.source_prefix than run={settings.run}")
-    return _load_model(folder, own, which, tokenizer, runtime)[0]
+        head = f"ensemble={name} has another vocabulary than run={settings.run}"
+        raise CheckpointError(f"{head}: train both with the same data and tokenizer")
+    prefixes = _source_prefix(own), _source_prefix(settings)
+    if prefixes[0] != prefixes[1]:
+        theirs, ours = map(show, prefixes)
+        head = f"ensemble={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
+        raise CheckpointError(f"{head}: they would not read the same")
+    return _load_model(folder, own, which, tokenizer, runtime)
 
 
 def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import IO
 
 from seq2seq.analysis.output import check_output, line_writer
 from seq2seq.analysis.records import Records, column_of
-from seq2seq.analysis.shortlists import open_shortlists
+from seq2seq.analysis.shortlists import check_shortlist, open_shortlists
 from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import TrainSettings, TranslateSettings
 from seq2seq.data.text import check_file, read_lenient, read_lines
@@ -30,7 +30,9 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     """From `input` (or stdin) to `output` (or stdout), a line for a line; jsonl in gives jsonl out."""
     search: Search = settings.search()
     _check(script, settings, search)
+    check_shortlist(settings, script.shortlist)
     trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
+    search = search.reading(trained.tokenizer.target)
     shortlists = open_shortlists(trained, settings, script.shortlist)
     form = _form(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
@@ -161,7 +163,7 @@ def answer(
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
             trained.answering,
-            search.reading(trained.tokenizer.target),
+            search,
             [source[:longest] for source in sources],
             prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),
             shortlists=shortlists,

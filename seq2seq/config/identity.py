@@ -32,6 +32,10 @@ LATER: dict[str, Any] = {
     "embedding": {"source_vectors": None, "target_vectors": None},
     "trainer": {"strategy": "auto", "cuda_graphs": False},
 }
+# Likewise, of parts by their class.
+LATER_OF: dict[str, dict[str, Any]] = {
+    "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
+}
 
 
 def run_path(run: str) -> Path:
@@ -137,7 +141,9 @@ def read_config(path: Path) -> dict[str, Any]:
     for key in ("choices", "encoder", "decoder", "tokenizer"):
         if not isinstance(stored.get(key), dict):
             raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")
-    return _completed(stored, LATER)
+    sections = {key: value for key, value in stored.items() if isinstance(value, dict)}
+    parts = {key: LATER_OF.get(value.get("_target_", ""), {}) for key, value in sections.items()}
+    return _completed(_completed(stored, LATER), parts)
 
 
 def _completed(stored: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from seq2seq.config.identity import run_path
 from seq2seq.config.problems import Problem, show
 from seq2seq.config.schema import TRANSLATIONS, TrainSettings
 from seq2seq.errors import ConfigError
@@ -83,6 +84,7 @@ def check_script(own: Any) -> list[Problem]:
     problems += _baseline_problems(getattr(own, "baselines", []))
     if getattr(own, "n_best", 1) < 1:
         problems.append(Problem("n_best", f"expected 1 or more, got {own.n_best}"))
+    problems += _ensemble_problems(own.run, getattr(own, "ensemble", []))
     shortlist = getattr(own, "shortlist", None)
     if shortlist is not None and not 1 <= shortlist <= TRANSLATIONS:
         problems.append(Problem("shortlist", f"expected 1 to {TRANSLATIONS}, or null for all tokens, got {shortlist}"))
@@ -93,6 +95,14 @@ def _checkpoint_problems(key: str, name: str) -> list[Problem]:
     if re.fullmatch(r"best|last|average|step-\d+|\?", name):
         return []
     return [Problem(key, f"expected best, last, average or step-N, got {show(name)}")]
+
+
+def _ensemble_problems(run: str, others: list[str]) -> list[Problem]:
+    if wrong := [name for name in others if name in ("", ".", "..")]:
+        return [Problem("ensemble", f"expected names of runs (runs/NAME) or paths with a slash, got {show(wrong[0])}")]
+    paths = [run_path(name).resolve() for name in (run, *others)]
+    twice = [name for place, name in enumerate(others, start=1) if paths[place] in paths[:place]]
+    return [Problem("ensemble", f"each run answers once, run={run} too, but {name} does twice") for name in twice]
 
 
 def _baseline_problems(baselines: str | list[str]) -> list[Problem]:

@@ -22,6 +22,7 @@ from seq2seq.config.schema import (
     TranslateSettings,
 )
 from seq2seq.config.targets import Targets
+from seq2seq.config.yaml_files import read_yaml
 from seq2seq.types import Part
 
 S = TypeVar("S", bound=EvaluateSettings | TranslateSettings | ScoreSettings | AttentionMapSettings)
@@ -136,7 +137,7 @@ def load_run(
     plain, problems = merged.plain()
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
     finished = _finished(settings, merged, [*reader.problems, *check_script(script), *problems, *found], checks)
-    return dataclasses.replace(script, changed=_changed(_marking(stored), _marking(finished.plain))), finished
+    return dataclasses.replace(script, changed=_changes(stored, finished, merged)), finished
 
 
 def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> TrainSettings:
@@ -194,9 +195,16 @@ def _marking(plain: dict[str, Any]) -> dict[str, Any]:
     return {"search": plain["search"], "data": data, "precision": plain["precision"]}
 
 
-def _changed(own: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    before = flatten(own)
-    return {key: value for key, value in flatten(now).items() if key not in before or before[key] != value}
+def _changes(stored: dict[str, Any], finished: TrainSettings, merged: Composition) -> dict[str, Any]:
+    """What is marking and other than the run's own; of another search its choice, and what differs from the file."""
+    before, now = _marking(stored), _marking(finished.plain)
+    told: dict[str, Any] = {}
+    files = [layer.path for layer in merged.layers if layer.package == "search"]
+    if files and before["search"].get("_target_") != now["search"]["_target_"]:
+        told["search"] = merged.choices["search"]
+        before["search"] = read_yaml(files[-1])
+    own = flatten(before)
+    return told | {key: value for key, value in flatten(now).items() if key not in own or own[key] != value}
 
 
 def _read_group(reader: Reader, group: str, plain: dict[str, Any], choices: Mapping[str, str]) -> Any:

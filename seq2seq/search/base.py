@@ -53,6 +53,8 @@ class Search(Component, ABC):
         self.min_length = min_length
         self.no_repeat_ngram = no_repeat_ngram
 
+    compares_texts = False  # whether it has to be told the vocabulary
+
     @property
     @abstractmethod
     def most(self) -> int:

@@ -66,6 +66,7 @@ class MinimumRiskSearch(SamplingSearch):
             raise ValueError("search.types: expected rouge1, rougeL or both, each once")
         self.samples_compete = candidates == "all"
         self.unit = unit
+        self.compares_texts = unit != "tokens"
         self.types = types
         self.words: Callable[[Sequence[int]], list[str]] | None = None
         self.beam = None
@@ -86,7 +87,7 @@ class MinimumRiskSearch(SamplingSearch):
 
     def reading(self, vocabulary: Vocabulary) -> Self:
         """The same search, which knows the words that tokens of this vocabulary make."""
-        if self.unit == "tokens":
+        if not self.compares_texts:
             return self
         told = copy(self)
         split = _splitting(self.unit)
@@ -119,7 +120,7 @@ class MinimumRiskSearch(SamplingSearch):
 
     def _compared(self, rows: Rows) -> Rows:
         """Tokens as they are, or a number for each kind of word."""
-        if self.unit == "tokens":
+        if not self.compares_texts:
             return rows
         if self.words is None:
             raise RuntimeError(f"search.unit={self.unit}: the search was not told its vocabulary")

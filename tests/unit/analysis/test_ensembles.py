@@ -53,8 +53,25 @@ def test_runs_answer_together_in_any_order(settings: TrainSettings) -> None:
 def test_an_evaluation_says_so_in_its_name_and_in_its_file(settings: TrainSettings) -> None:
     evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, None, ["two"], {}), settings)
     found = json.loads(Path("runs/one/eval/test-last-ensemble=two.json").read_text())
-    assert found["ensemble"] == ["two"]
+    assert found["ensemble"] == {"two": "step-4"}
     assert Path("runs/one/eval/test-last-ensemble=two.hyp.txt").read_text().count("\n") == found["sentences"]
+
+
+def test_a_long_command_leaves_its_result_too(settings: TrainSettings) -> None:
+    """As recommended for summaries: every key but one is other than the run's own."""
+    words = ["search=minimum_risk", "search.samples=2", "search.max_length=9", "search.no_repeat_ngram=3"]
+    words += ["search.unit=stems", "search.types=[rouge1,rougeL]", "precision=bf16", "checkpoint=last", "bootstrap=0"]
+    script, own = load_run(compose(CONFIGS, "evaluate", ["run=one", "ensemble=[two]", *words]), EvaluateSettings)
+    evaluate(script, own)
+    name = "test-last-ensemble=two-precision=bf16-search=minimum_risk-search.max_length=9-search.no_repeat_ngram=3"
+    name += "-search.samples=2-search.types=rouge1+rougeL-search.unit=stems"
+    assert json.loads(Path(f"runs/one/eval/{name}.json").read_text())["search"]["samples"] == 2
+
+
+def test_decoding_leaves_the_models_as_they_were(settings: TrainSettings) -> None:
+    trained = load_trained("one", settings, "last", ["two"])
+    answer(trained, settings, settings.search(), ["12 January"])
+    assert not any(part.training for part in trained.answering.modules())
 
 
 def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings) -> None:
@@ -64,7 +81,7 @@ def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings
         load_trained("one", settings, "last", ["three"])
     arguments = {**settings.data.arguments, "source_prefix": "to French: "}
     prefixed = replace(settings, data=replace(settings.data, arguments=arguments))
-    with pytest.raises(CheckpointError, match=r"ensemble=two has another data\.source_prefix than run=one"):
+    with pytest.raises(CheckpointError, match=r"ensemble=two has data\.source_prefix='', run=one has 'to French: '"):
         load_trained("one", prefixed, "last", ["two"])
 
 
@@ -73,5 +90,8 @@ def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings
 def test_the_key_is_a_list(script: str, kind: type) -> None:
     own, _ = load_run(compose(CONFIGS, script, ["run=one", "ensemble=[two]"]), kind)
     assert own.ensemble == ["two"]
+    for others in ("one", "two,./runs/two"):
+        with pytest.raises(Mistakes, match=r"ensemble=\[.*\]: each run answers once"):
+            load_run(compose(CONFIGS, script, ["run=one", f"ensemble=[{others}]"]), kind)
     with pytest.raises(Mistakes, match="ensemble=two: expected a list"):
         load_run(compose(CONFIGS, script, ["run=one", "ensemble=two"]), kind)

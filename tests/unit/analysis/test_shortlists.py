@@ -9,7 +9,7 @@ import small_runs
 
 from seq2seq.analysis import shortlists
 from seq2seq.analysis.evaluation import evaluate
-from seq2seq.analysis.shortlists import open_shortlists
+from seq2seq.analysis.shortlists import check_shortlist, open_shortlists
 from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.analysis.translation import answer
 from seq2seq.config import CONFIGS, EvaluateSettings, TranslateSettings, compose, load_run
@@ -93,10 +93,12 @@ def test_a_damaged_lexicon_is_told_of(run: tuple[Trained, TrainSettings]) -> Non
     file.unlink()
 
 
-def test_words_are_not_compared_among_its_tokens(run: tuple[Trained, TrainSettings]) -> None:
+def test_words_are_not_compared_among_its_tokens() -> None:
     settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", "search.unit=words")
     with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 do not go together"):
-        open_shortlists(run[0], settings, 3)
+        check_shortlist(settings, 3)
+    check_shortlist(settings, None)
+    check_shortlist(small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk"), 3)
 
 
 @pytest.mark.parametrize(("script", "kind"), [("evaluate", EvaluateSettings), ("translate", TranslateSettings)])

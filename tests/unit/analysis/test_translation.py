@@ -121,7 +121,8 @@ def trained() -> tuple[Trained, TrainSettings]:
     settings = Triple("lstm", "bahdanau", "lstm").settings()
     torch.manual_seed(1)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size).eval()
-    return Trained(RunFolder(Path("none")), tokenizer, model, Runtime(torch.device("cpu"), torch.float32), 1), settings
+    runtime = Runtime(torch.device("cpu"), torch.float32)
+    return Trained(RunFolder(Path("none")), tokenizer, model, runtime, 1, model, {}), settings
 
 
 def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[Trained, TrainSettings]) -> None:

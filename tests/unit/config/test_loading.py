@@ -144,7 +144,8 @@ def test_only_what_is_typed_changes_it(evaluate: Script, run: TrainSettings) -> 
 def test_another_choice_replaces_the_runs(evaluate: Script, run: TrainSettings) -> None:
     own, found = load(evaluate, "run=one", "search=greedy", "data=cldr")
     assert (found.search.target, found.search.name) == (Greedy, "greedy")
-    assert own.changed["search._target_"] == "sample_parts.Greedy"
+    assert own.changed["search"] == "greedy"
+    assert not [key for key in own.changed if key.startswith("search.")]
     assert "search.beam_size" not in found.search.arguments
     assert (found.data.name, found.choices["search"]) == ("cldr", "greedy")
     assert found.data.arguments["locale"] is None
