@@ -7,6 +7,7 @@ import pytest
 
 from seq2seq.config.identity import diff, read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
+from seq2seq.config.yaml_files import write_yaml
 from seq2seq.errors import ConfigError
 
 Make = Callable[..., TrainSettings]
@@ -108,6 +109,17 @@ def test_the_stored_configuration_is_continued(settings: Make, tmp_path: Path) -
     first = settle(settings("run=x"), None)
     write_config(first, tmp_path / "config.yaml")
     assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
+
+
+def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_path: Path) -> None:
+    stored = settle(settings("run=x"), None).plain
+    stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
+    stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
+    write_yaml(stored, tmp_path / "config.yaml")
+    read = read_config(tmp_path / "config.yaml")
+    assert read["freeze"] == []
+    assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
+    assert read["encoder"] == stored["encoder"]
 
 
 def test_changed_settings_are_refused_with_a_diff(settings: Make) -> None:
