@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from seq2seq.data.definitions import Definition, definitions
-from seq2seq.data.docstring_prose import letters, summary_and_body
+from seq2seq.data.docstring_pairs import described_in
 from seq2seq.data.modules import Module, installed_modules, unknown_packages
 from seq2seq.data.text import TextData
 from seq2seq.errors import ConfigError, DataError
@@ -21,12 +20,6 @@ from seq2seq.types import Pair
 log = logging.getLogger(__name__)
 
 READ_FIRST = ("test", "valid", "train")  # so that what is written twice stays in the smaller split
-SUMMARY_WORDS = range(4, 33)
-LEAST_BODY_WORDS = 12
-LEAST_LETTERS = 0.75  # of a summary's characters
-NO_SUMMARY = re.compile(
-    r"\bdeprecated\b|^(?:alias|same as|see|todo|fixme|inherited|overrides?|initialize self)\b", re.I
-)
 MOST_LISTED = 8  # packages named in the log; the others are counted
 
 
@@ -80,7 +73,7 @@ class Docstrings(TextData):
     def fingerprint(self, split: str) -> str:
         """A hash of the modules' code, of their packages' versions, of ours, and of the settings."""
         self.check_split(split)
-        names = ("docstrings.py", "modules.py", "definitions.py", "docstring_prose.py")
+        names = ("docstrings.py", "modules.py", "docstring_pairs.py", "definitions.py", "docstring_prose.py")
         code = [Path(__file__).with_name(name).read_bytes() for name in names]
         origin = (split, self.shares, sys.version_info[:2], self._modules_hash)
         return hashlib.sha256(b"".join([repr(origin).encode(), *code])).hexdigest()
@@ -101,17 +94,12 @@ class Docstrings(TextData):
 
     def _fresh_pairs(self, split: str, seen: "_Seen") -> Iterator[tuple[Module, Pair]]:
         """The split's pairs that say something new, each with its module."""
-        for module in self.modules:
-            if self._split_of(module) != split:
-                continue
-            try:
-                found = list(definitions(module.path.read_bytes()))
-            except (OSError, ValueError):
-                seen.unread += 1
-                continue
-            for pair, body in filter(None, map(_pair, found)):
-                if seen.is_new(pair.target, body):
-                    yield module, pair
+        modules = [module for module in self.modules if self._split_of(module) == split]
+        for module, found in zip(modules, described_in([module.path for module in modules]), strict=True):
+            seen.unread += found is None
+            for given in found or ():
+                if seen.is_new(given.summary, given.body):
+                    yield module, Pair(f"{given.signature}\n{given.body}", given.summary)
 
     def _split_of(self, module: Module) -> str:
         digest = hashlib.sha256(f"{module.package} {module.name}".encode()).digest()
@@ -136,22 +124,6 @@ class _Seen:
         self.targets.add(target)
         self.bodies.add(body)
         return new
-
-
-def _pair(definition: Definition) -> tuple[Pair, str] | None:
-    """The pair and its body; None where there is too little to learn from."""
-    target, body = summary_and_body(definition.docstring)
-    source = f"{definition.signature}\n{body}"
-    sensible = (
-        len(target.split()) in SUMMARY_WORDS
-        and len(body.split()) >= LEAST_BODY_WORDS
-        and letters(target) >= LEAST_LETTERS
-        and not target.endswith(":")
-        and not NO_SUMMARY.search(target)
-        and (target.endswith((".", "!", "?")) or not body[0].islower())  # or the sentence goes on in the body
-        and (source + target).replace("\n", "").isprintable()
-    )
-    return (Pair(source, target), body) if sensible else None
 
 
 def _listed(found: Counter[str]) -> str:
