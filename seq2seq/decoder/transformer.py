@@ -1,7 +1,7 @@
 """Transformer decoder: Vaswani et al. (2017), arXiv:1706.03762, section 3.1, with any attention as cross-attention."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
@@ -16,18 +16,28 @@ from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.ancestry import Ancestry
-from seq2seq.self_attention.base import Scope, SelfAttention
+from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
 from seq2seq.types import PAD, Attended, Capability, Decoded, Memory, State, Weights, hypothesis_part
+
+FORGETS_EVERY = 4  # steps
 
 
 @dataclass(frozen=True)
 class TransformerState(State):
     """One cache and one attention state a layer, and the ancestry that every layer's cache is read by."""
 
-    caches: tuple[State, ...] = hypothesis_part()
+    caches: tuple[SlotCache, ...] = hypothesis_part()
     attention: tuple[AttentionState, ...] = hypothesis_part()
     ancestry: Ancestry = hypothesis_part()
     position: int = 0
+
+    def forgetting(self) -> "TransformerState":
+        """Now and then, without the slots of hypotheses that nothing descends from."""
+        left = self.ancestry.living() if self.position % FORGETS_EVERY == 0 else None
+        if left is None:
+            return self
+        ancestry, slots = left
+        return replace(self, ancestry=ancestry, caches=tuple(cache.only(slots) for cache in self.caches))
 
 
 class TransformerDecoder(Decoder):
@@ -126,6 +136,7 @@ class TransformerDecoder(Decoder):
     ) -> tuple[Decoded, TransformerState]:
         """One position of K hypotheses, which share the cache and know their own past by ancestry."""
         inputs = states = self.embedding.step(tokens, state.position)
+        state = state.forgetting()
         ancestry = state.ancestry.extend()
         scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
         caches, memories, attended = [], [], []
@@ -175,11 +186,11 @@ class TransformerDecoderLayer(nn.Module):
     def step(
         self,
         states: Float[Tensor, "B K D"],
-        cache: State,
+        cache: SlotCache,
         scope: Scope,
         memory: AttentionState,
         need_weights: bool,
-    ) -> tuple[Float[Tensor, "B K D"], State, Attended, AttentionState]:
+    ) -> tuple[Float[Tensor, "B K D"], SlotCache, Attended, AttentionState]:
         """One position of K hypotheses."""
         written = cache
 

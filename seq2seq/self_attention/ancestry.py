@@ -6,39 +6,53 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seq2seq.types import State, hypothesis_part
+from seq2seq.types import State, hypothesis_part, source_part
+
+LEAST_DEAD = 1 / 3  # of the slots, before it pays to copy the others
 
 
 @dataclass(frozen=True)
 class Ancestry(State):
     """Which cache slots each hypothesis descends from. Beams reorder these few integers; the cache itself never moves.
 
-    Step t writes one slot a hypothesis, `written[t]` in all (beams may widen or narrow from step to step); `slots`
-    [B K t] are those of a hypothesis' own past.
+    A step writes one slot a hypothesis (beams may widen or narrow from step to step); `slots` are those of a
+    hypothesis' own past, step by step, and `steps` says of each slot in which step it was written.
     """
 
-    slots: Int[Tensor, "B K P"] = hypothesis_part()
-    written: tuple[int, ...] = ()
+    slots: Int[Tensor, "B K t"] = hypothesis_part()
+    steps: Int[Tensor, "B P"] = source_part()
 
     @classmethod
     def empty(cls, sentences: int, device: torch.device) -> "Ancestry":
         """No past: one hypothesis a sentence, before its first step."""
-        return cls(torch.zeros(sentences, 1, 0, dtype=torch.long, device=device))
+        nothing = torch.zeros(sentences, 1, 0, dtype=torch.long, device=device)
+        return cls(nothing, nothing[:, 0])
 
     def extend(self) -> "Ancestry":
         """The ancestry after this step's slots are written, one for each hypothesis."""
-        sentences, beams, _ = self.slots.shape
-        size = sum(self.written)
+        sentences, beams, step = self.slots.shape
+        size = self.steps.shape[1]
         new = torch.arange(size, size + beams, device=self.slots.device).expand(sentences, beams)
-        return Ancestry(torch.cat((self.slots, new.unsqueeze(-1)), -1), (*self.written, beams))
+        return Ancestry(
+            torch.cat((self.slots, new.unsqueeze(-1)), -1), torch.cat((self.steps, torch.full_like(new, step)), 1)
+        )
 
     def mask(self) -> Bool[Tensor, "B 1 K P"]:
         """True where a slot belongs to the hypothesis' own past."""
         sentences, beams, _ = self.slots.shape
-        own = torch.zeros(sentences, beams, sum(self.written), dtype=torch.bool, device=self.slots.device)
+        own = torch.zeros(sentences, beams, self.steps.shape[1], dtype=torch.bool, device=self.slots.device)
         return own.scatter_(2, self.slots, True).unsqueeze(1)
 
-    def positions(self) -> Int[Tensor, " P"]:
-        """The step that each slot was written in, which is its token's position."""
-        steps = [step for step, count in enumerate(self.written) for _ in range(count)]
-        return torch.tensor(steps, device=self.slots.device)
+    def living(self) -> tuple["Ancestry", Int[Tensor, "B p"]] | None:
+        """The ancestry without slots that no hypothesis descends from, and which slots stay; None where few are dead.
+
+        Sentences with fewer living slots than others fill up with dead ones.
+        """
+        alive = self.mask().squeeze(1).any(1)
+        most = int(alive.sum(1).max())
+        if most >= (1 - LEAST_DEAD) * alive.shape[1]:
+            return None
+        staying = (~alive).byte().argsort(dim=1, stable=True)[:, :most]
+        places = alive.cumsum(1) - 1
+        slots = places.gather(1, self.slots.flatten(1)).view_as(self.slots)
+        return Ancestry(slots, self.steps.gather(1, staying)), staying

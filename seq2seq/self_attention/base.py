@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -31,10 +31,16 @@ class Scope:
         mask: Bool[Tensor, "#B 1 #T P"],
         position: Position | None,
         queries: Int[Tensor, " T"],
-        keys: Int[Tensor, " P"],
+        keys: Int[Tensor, " t"],
+        slots: Int[Tensor, "B P"] | None = None,
     ) -> "Scope":
-        """The scope of queries and keys at these positions; `mask` is True where a query may read a key."""
+        """The scope of queries and keys at these positions; `mask` is True where a query may read a key.
+
+        The keys of a cache lie in `slots`, each of which names one of the positions.
+        """
         bias = None if position is None else position.bias(queries, keys)
+        if bias is not None and slots is not None:
+            bias = bias[..., slots].movedim(2, 0)
         if bias is None:
             return cls(queries, position, mask, None)
         return cls(queries, position, None, bias.masked_fill(~mask, float("-inf")))
@@ -42,6 +48,14 @@ class Scope:
     def rotate(self, states: Float[Tensor, "B H T d"]) -> Float[Tensor, "B H T d"]:
         """Queries or keys of this pass's tokens, as the position turns them."""
         return states if self.position is None else self.position.rotate(states, self.positions)
+
+
+class SlotCache(State, ABC):
+    """What steps left for later steps, in slots that an Ancestry numbers."""
+
+    @abstractmethod
+    def only(self, slots: Int[Tensor, "B p"]) -> Self:
+        """These slots of each sentence, in this order."""
 
 
 class SelfAttention(nn.Module, Component, ABC):
@@ -71,7 +85,7 @@ class SelfAttention(nn.Module, Component, ABC):
         """All positions at once; `scope` is from `whole`."""
 
     @abstractmethod
-    def empty_cache(self, sentences: int) -> State:
+    def empty_cache(self, sentences: int) -> SlotCache:
         """What the first step finds."""
 
     @abstractmethod

@@ -12,16 +12,30 @@ from torch import Tensor, nn
 from seq2seq.layers.scaled_dot import heads_problem, join_heads, scaled_dot_product, split_heads
 from seq2seq.position.base import Position
 from seq2seq.self_attention.ancestry import Ancestry
-from seq2seq.self_attention.base import Scope, SelfAttention
-from seq2seq.types import State, source_part
+from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
+from seq2seq.types import source_part
 
 
 @dataclass(frozen=True)
-class SelfAttentionCache(State):
-    """Keys and values of every slot written so far; rows are sentences, so that beams share them."""
+class SelfAttentionCache(SlotCache):
+    """Keys and values of every slot; rows are sentences, so that beams share them."""
 
     keys: Float[Tensor, "B G P d"] = source_part()
     values: Float[Tensor, "B G P d"] = source_part()
+
+    def written(self, keys: Float[Tensor, "B G K d"], values: Float[Tensor, "B G K d"]) -> "SelfAttentionCache":
+        """With these slots behind the others."""
+        return SelfAttentionCache(
+            torch.cat((self.keys.to(keys.dtype), keys), 2), torch.cat((self.values.to(values.dtype), values), 2)
+        )
+
+    def only(self, slots: Int[Tensor, "B p"]) -> "SelfAttentionCache":
+        """These slots of each sentence."""
+        sentences, heads, size, _ = self.keys.shape
+        first = torch.arange(0, sentences * heads * size, size, device=slots.device).view(sentences, heads, 1)
+        rows = (first + slots.unsqueeze(1)).flatten()
+        chosen = (part.flatten(0, 2).index_select(0, rows) for part in (self.keys, self.values))
+        return SelfAttentionCache(*(part.unflatten(0, (sentences, heads, -1)) for part in chosen))
 
 
 class FullSelfAttention(SelfAttention):
@@ -68,11 +82,13 @@ class FullSelfAttention(SelfAttention):
         return Scope.of(mask, position, positions, positions)
 
     def latest(self, ancestry: Ancestry, position: Position | None) -> Scope:
-        """The scope of one step: K queries at the same position, and every slot written so far."""
-        mask, keys = ancestry.mask(), ancestry.positions()
-        queries = keys[-1].expand(mask.shape[2])
-        reads = self.reads(queries, keys)
-        return Scope.of(mask if reads is None else mask & reads, position, queries, keys)
+        """The scope of one step: K queries at the same position, and every slot that is left."""
+        mask, steps = ancestry.mask(), torch.arange(ancestry.slots.shape[2], device=ancestry.slots.device)
+        queries = steps[-1].expand(mask.shape[2])
+        reads = self.reads(queries[:1], steps)
+        if reads is not None:
+            mask = mask & reads[0, ancestry.steps][:, None, None]
+        return Scope.of(mask, position, queries, steps, ancestry.steps)
 
     def forward(self, states: Float[Tensor, "B T D"], scope: Scope) -> Float[Tensor, "B T D"]:
         """All positions at once."""
@@ -101,9 +117,7 @@ class FullSelfAttention(SelfAttention):
     ) -> tuple[Float[Tensor, "B K D"], SelfAttentionCache]:
         """One step of K hypotheses: write their slots, then read those that the scope shows."""
         query, keys, values = self._project(states, scope)
-        cache = SelfAttentionCache(
-            torch.cat((cache.keys.to(keys.dtype), keys), 2), torch.cat((cache.values.to(values.dtype), values), 2)
-        )
+        cache = cache.written(keys, values)
         return self.output_map(join_heads(self.attend(query, cache.keys, cache.values, scope))), cache
 
     def _project(self, states: Float[Tensor, "B T D"], scope: Scope) -> tuple[Tensor, Tensor, Tensor]:

@@ -194,8 +194,9 @@ def test_blocks_never_hold_scores_of_all_pairs() -> None:
     [full(), full(1), full(2), windowed(1), windowed(2, 2)],
     ids=["full", "multi-query", "grouped-query", "windowed", "windowed-grouped"],
 )
+@pytest.mark.parametrize("forgets", [False, True])
 @torch.no_grad()
-def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention, name: str) -> None:
+def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention, name: str, forgets: bool) -> None:
     """Hypotheses branch, overtake each other and become fewer: each must see just what it would have seen alone."""
     torch.manual_seed(2)
     position = position_of(name)
@@ -206,6 +207,8 @@ def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention
         if step:
             ancestry = ancestry.advance(torch.tensor([parents[step - 1]]))
             past = [list(past[parent]) for parent in parents[step - 1]]
+        if forgets and (left := ancestry.living()):
+            ancestry, cache = left[0], cache.only(left[1])
         states = torch.randn(1, len(past), DIM, dtype=torch.float64)
         ancestry = ancestry.extend()
         outputs, cache = attention.step(states, cache, attention.latest(ancestry, position))
@@ -214,15 +217,33 @@ def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention
             scope = attention.whole(torch.ones(1, step + 1, dtype=torch.bool), position, causal=True)
             alone = attention(torch.stack(history).unsqueeze(0), scope)
             assert (outputs[0, beam] - alone[0, -1]).abs().max() < 1e-10
+    assert (ancestry.steps.shape[1] < 1 + sum(map(len, parents))) == forgets
 
 
 def test_slots_know_the_step_that_wrote_them() -> None:
     ancestry = Ancestry.empty(2, torch.device("cpu")).extend()
     ancestry = ancestry.advance(torch.tensor([[0, 0, 0], [0, 0, 0]])).extend()
     ancestry = ancestry.advance(torch.tensor([[2, 0], [1, 1]])).keep(torch.tensor([1])).extend()
-    assert ancestry.positions().tolist() == [0, 1, 1, 1, 2, 2]
+    assert ancestry.steps.tolist() == [[0, 1, 1, 1, 2, 2]]
     assert ancestry.slots.tolist() == [[[0, 2, 4], [0, 2, 5]]]
     assert ancestry.mask().long().tolist() == [[[[1, 0, 1, 0, 1, 0], [1, 0, 1, 0, 0, 1]]]]
+
+
+def test_slots_that_nothing_descends_from_are_forgotten() -> None:
+    ancestry = Ancestry.empty(2, torch.device("cpu")).extend()
+    ancestry = ancestry.advance(torch.zeros(2, 3, dtype=torch.long)).extend()
+    assert ancestry.living() is None  # four slots, all of them someone's
+    ancestry = ancestry.advance(torch.tensor([[2, 2, 2], [1, 1, 2]])).extend().advance(torch.tensor([[1, 0], [2, 2]]))
+    left = ancestry.living()
+    assert left is not None
+    living, slots = left
+    # The first sentence needs 0, 3 and both of 4, 5; the second 0, 3 and 6, and fills up with what nobody reads.
+    assert slots.tolist() == [[0, 3, 4, 5], [0, 3, 6, 1]]
+    assert living.steps.tolist() == [[0, 1, 2, 2], [0, 1, 2, 1]]
+    assert living.slots.tolist() == [[[0, 1, 3], [0, 1, 2]], [[0, 1, 2], [0, 1, 2]]]
+    assert not living.mask()[1, ..., 3].any()
+    for step in range(3):
+        assert (living.steps.gather(1, living.slots[..., step]) == step).all()
 
 
 @every_position
