@@ -21,7 +21,7 @@ LEAST_LETTERS = 0.75  # of a summary's characters
 NO_SUMMARY = re.compile(
     r"\bdeprecated\b|^(?:alias|same as|see|todo|fixme|inherited|overrides?|initialize self)\b", re.I
 )
-FEW_FILES = 1000  # are read sooner than other processes have started
+FILES_A_PROCESS = 500  # at least: fewer are read sooner than it has started
 FILES_AT_A_TIME = 16
 
 
@@ -37,14 +37,14 @@ class Described:
 def described_in(files: Sequence[Path]) -> Iterator[list[Described] | None]:
     """Of each file, in order: what is worth learning from; None for a file that cannot be read as Python.
 
-    Many files are read by a process on each core. They import the program's main module anew, as `multiprocessing`
+    Many files are read by a process on each core. These import the program's main module anew, as `multiprocessing`
     does wherever it spawns: a script of one's own needs its `if __name__ == "__main__":`.
     """
-    cores = os.cpu_count() or 1
-    if len(files) < FEW_FILES or cores == 1:
+    processes = min(os.cpu_count() or 1, len(files) // FILES_A_PROCESS)
+    if processes <= 1:
         yield from map(_described, files)
         return
-    pool = ProcessPoolExecutor(cores, get_context("spawn"), _leave_interrupts_to_the_parent)
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts_to_the_parent)
     try:
         yield from pool.map(_described, files, chunksize=FILES_AT_A_TIME)
     finally:

@@ -46,14 +46,14 @@ def test_several_processes_find_what_one_finds(files: list[Path], monkeypatch: p
             pools.append(self)
 
     monkeypatch.setattr(docstring_pairs, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(docstring_pairs, "FEW_FILES", 0)
+    monkeypatch.setattr(docstring_pairs, "FILES_A_PROCESS", 20)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert list(described_in(files)) == alone
     assert len(pools) == 1
 
 
 def test_reading_may_end_early(files: list[Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(docstring_pairs, "FEW_FILES", 0)
+    monkeypatch.setattr(docstring_pairs, "FILES_A_PROCESS", 20)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     found = described_in(files)
     assert next(found)
