@@ -48,7 +48,7 @@ class Ancestry(State):
 
         Sentences with fewer living slots than others fill up with dead ones.
         """
-        alive = self.mask().squeeze(1).any(1)
+        alive = torch.zeros_like(self.steps, dtype=torch.bool).scatter_(1, self.slots.flatten(1), True)
         most = int(alive.sum(1).max())
         if most >= (1 - LEAST_DEAD) * alive.shape[1]:
             return None
