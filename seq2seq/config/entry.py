@@ -174,6 +174,8 @@ def _guarded(task: Callable[[], int]) -> int:
         _tell(error)
         return error.exit_code
     except KeyboardInterrupt:
+        if place().rank == 0:
+            print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `| head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

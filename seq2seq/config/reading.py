@@ -6,6 +6,8 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin
 
+from torch import Tensor
+
 from seq2seq.config.problems import Problem, did_you_mean, listed, show
 from seq2seq.config.targets import Targets, signature_of
 from seq2seq.types import Part
@@ -184,7 +186,8 @@ def describe(annotation: Any) -> str:
     if annotation in _WORDS:
         return _WORDS[annotation]
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(member) for member in inner)
+        written = [member for member in inner if member is not Tensor]  # which no YAML file holds
+        return " or ".join(describe(member) for member in written)
     if origin is Literal:
         return "one of " + ", ".join(item if isinstance(item, str) else show(item) for item in inner)
     if takes_part(annotation):

@@ -1,19 +1,22 @@
 """What the docstrings of Python files have to learn from, mined on all cores: parsing takes 8 ms a file.
 
-This module and what it imports do without torch, so that a process is there in half a second.
+`python -m seq2seq.data.docstring_pairs` is one of the processes that share the work: a list of files in, a line for
+each file out, both as JSON. Neither this module nor what it imports needs torch, so it begins at once.
 """
 
+import json
 import os
 import re
-import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from seq2seq.data.definitions import Definition, definitions
 from seq2seq.data.docstring_prose import letters, summary_and_body
+from seq2seq.errors import DataError
 
 SUMMARY_WORDS = range(4, 33)
 LEAST_BODY_WORDS = 12
@@ -22,11 +25,10 @@ NO_SUMMARY = re.compile(
     r"\bdeprecated\b|^(?:alias|same as|see|todo|fixme|inherited|overrides?|initialize self)\b", re.I
 )
 FILES_A_PROCESS = 500  # at least: fewer are read sooner than it has started
-FILES_AT_A_TIME = 16
+ROOT = Path(__file__).parents[2]  # where `seq2seq` is found
 
 
-@dataclass(frozen=True)
-class Described:
+class Described(NamedTuple):
     """A definition's signature, its docstring's first sentence, and the prose after it."""
 
     signature: str
@@ -37,22 +39,40 @@ class Described:
 def described_in(files: Sequence[Path]) -> Iterator[list[Described] | None]:
     """Of each file, in order: what is worth learning from; None for a file that cannot be read as Python.
 
-    Many files are read by a process on each core. These import the program's main module anew, as `multiprocessing`
-    does wherever it spawns: a script of one's own needs its `if __name__ == "__main__":`.
+    Many files are shared by processes, one a core. Raises DataError where such a process dies.
     """
     processes = min(os.cpu_count() or 1, len(files) // FILES_A_PROCESS)
     if processes <= 1:
         yield from map(_described, files)
         return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _leave_interrupts_to_the_parent)
-    try:
-        yield from pool.map(_described, files, chunksize=FILES_AT_A_TIME)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with ExitStack() as stack:
+        answers = [stack.enter_context(_answers(files[first::processes])) for first in range(processes)]
+        for number, file in enumerate(files):
+            if not (line := answers[number % processes].readline()):
+                raise DataError(f"{file}: the process that read it has died")
+            found = json.loads(line)
+            yield None if found is None else [Described(*parts) for parts in found]
 
 
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _answers(files: Sequence[Path]) -> Iterator[IO[str]]:
+    """A process' lines on these files. It is in a session of its own, so that Ctrl-C is told to its parent alone."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with subprocess.Popen(
+        [sys.executable, "-m", "seq2seq.data.docstring_pairs"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        start_new_session=True,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            json.dump([str(file) for file in files], process.stdin)
+            process.stdin.close()
+            yield process.stdout
+        finally:
+            process.kill()
 
 
 def _described(file: Path) -> list[Described] | None:
@@ -78,3 +98,8 @@ def _worthwhile(definition: Definition) -> Described | None:
         and f"{definition.signature}{summary}{body}".replace("\n", "").isprintable()
     )
     return Described(definition.signature, summary, body) if sensible else None
+
+
+if __name__ == "__main__":
+    for name in json.load(sys.stdin):
+        print(json.dumps(_described(Path(name))))

@@ -81,7 +81,7 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
          "As text: \"encoder.layers='2=3'\""),
         ("tie=f(x) #", "tie=f(x) #: cannot be read; tie takes one of none, target, all. As text: \"tie='f(x) #'\""),
         ("optimizer.betas=[a=b]", "optimizer.betas=[a=b]: cannot be read; optimizer.betas takes a list: "
-         "[a number or Tensor, a number or Tensor]. Texts in it need quotes: 'a=b'"),
+         "[a number, a number]. Texts in it need quotes: 'a=b'"),
         ("hydra.verbose=[", "hydra.verbose=[: Hydra cannot read it"),
         ("encoder.input_dim=3", None),
         ("seed=x", None),

@@ -1,14 +1,13 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 
 from seq2seq.data import docstring_pairs
 from seq2seq.data.docstring_pairs import Described, described_in
+from seq2seq.errors import DataError
 
 BODY = "It goes on for a while, so that there is something to summarize here."
 CODE = f'''
@@ -36,29 +35,41 @@ def test_every_file_has_its_own_in_order(files: list[Path]):
     assert [i for i, given in enumerate(found) if given is None] == [7, 39]
 
 
-def test_several_processes_find_what_one_finds(files: list[Path], monkeypatch: pytest.MonkeyPatch):
-    alone = list(described_in(files))
-    pools = []
+@pytest.fixture
+def two_processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
+    """All files are shared by two processes; these, once they have begun."""
+    begun = []
 
-    class Pool(ProcessPoolExecutor):
-        def __init__(self, *given) -> None:
-            super().__init__(*given)
-            pools.append(self)
+    class Popen(subprocess.Popen):
+        def __init__(self, *given, **named) -> None:
+            super().__init__(*given, **named)
+            begun.append(self)
 
-    monkeypatch.setattr(docstring_pairs, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(subprocess, "Popen", Popen)
     monkeypatch.setattr(docstring_pairs, "FILES_A_PROCESS", 20)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert list(described_in(files)) == alone
-    assert len(pools) == 1
+    return begun
 
 
-def test_reading_may_end_early(files: list[Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(docstring_pairs, "FILES_A_PROCESS", 20)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+def test_several_processes_find_what_one_finds(files: list[Path], two_processes: list[subprocess.Popen]):
+    assert list(described_in(files)) == list(map(docstring_pairs._described, files))
+    assert len(two_processes) == 2
+
+
+def test_reading_may_end_early(files: list[Path], two_processes: list[subprocess.Popen]):
     found = described_in(files)
     assert next(found)
     found.close()
-    assert not active_children()
+    assert all(process.returncode is not None for process in two_processes)
+
+
+def test_a_process_that_dies_is_told_of(files: list[Path], two_processes: list[subprocess.Popen]):
+    found = described_in(files * 200)  # more lines than pipes hold
+    next(found)
+    for process in two_processes:
+        process.kill()
+    with pytest.raises(DataError, match=r"\.py: the process that read it has died"):
+        list(found)
 
 
 def test_a_process_needs_no_torch():
