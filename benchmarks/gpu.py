@@ -31,6 +31,8 @@ from gpu_throughput import ROUNDS, TURN, WARM_UP, train_lstms, train_transformer
 from report import opening, surroundings, table, write_json
 from tasks import usual_data
 
+from seq2seq.cores import usable_cores
+
 TURNS = WARM_UP + ROUNDS * TURN  # seconds of one training
 IN_A_MINUTE, IN_THREE = REHEARSED * MULTI30K_SECONDS, REHEARSED * TATOEBA_SECONDS
 PARTS = {
@@ -71,7 +73,6 @@ def main() -> int:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--parts", type=letters, default=list(PARTS), help="a,b,c,d,e, in the order wanted")
     parser.add_argument("--minutes", type=float, default=9, help="for all parts together")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu: a dry run")
@@ -80,7 +81,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--width", type=int, help="of all models, for a dry run; else each has its own")
     parser.add_argument("--share", type=float, default=1, help="of each part's usual seconds, for a dry run")
     parser.add_argument("--words", default="", help="more words for all trainings; search.KEY=VALUE for e, too")
-    parser.add_argument("--threads", type=int, default=cores, help="of every program")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of every program")
     parser.add_argument("--json", type=Path, help="a file for all figures")
     return parser.parse_args(arguments)
 

@@ -9,6 +9,7 @@ from typing import Any
 from peers.exchange import write_pairs, write_task
 
 from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
+from seq2seq.cores import usable_cores
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.training.device import choose_runtime
 
@@ -24,11 +25,10 @@ COMMON = "tokenizer=bpe tokenizer.vocab_size=8000 tokenizer.joint=true tie=all s
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that all benchmarks of trainings and runs have."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     parser.add_argument("--data", default=usual_data(), help="a choice of configs/data; multi30k where it is at hand")
     parser.add_argument("--words", default="", help="more words for scripts/train.py, for ours alone but for the data")
     parser.add_argument("--width", type=int, default=256, help="of embeddings; the models grow with it")
-    parser.add_argument("--threads", type=int, default=cores, help="of every program")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of every program")
     parser.add_argument("--rounds", type=int, default=5, help="in which all take turns")
     parser.add_argument("--json", type=Path, help="a file for all figures")
 

@@ -1,6 +1,5 @@
 """A comparison as a page of Markdown: the table, what its columns mean, and the commands that made it."""
 
-import os
 import platform
 import textwrap
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from seq2seq.analysis.command_lines import command, train_commands
 from seq2seq.analysis.comparison_rows import Row
 from seq2seq.analysis.differences import as_text, differently_chosen
 from seq2seq.config.schema import CompareSettings, TrainSettings
+from seq2seq.cores import usable_cores
 from seq2seq.types import Part
 
 WIDTH = 120
@@ -93,10 +93,9 @@ def machine() -> str:
     """The processor, its cores, the GPU if there is one, and the version of torch."""
     info = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in info.read_text().split("\n") if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
     processor = names[0] if names else platform.processor() or platform.machine()
-    return ", ".join([f"{cores} cores of {processor}", *gpu, f"torch {torch.__version__}"])
+    return ", ".join([f"{usable_cores()} cores of {processor}", *gpu, f"torch {torch.__version__}"])
 
 
 def _equal(settings: TrainSettings, compared: Sequence[str], budget: dict[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """What the docstrings of Python files have to learn from, mined on all cores: parsing takes 8 ms a file.
 
-`python -m seq2seq.data.docstring_pairs` is one of the processes that share the work: a list of files in, a line for
-each file out, both as JSON. Neither this module nor what it imports needs torch, so it begins at once.
+Neither this module nor what it imports needs torch, so a process that shares the work begins at once.
 """
 
 import json
@@ -12,8 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
+from seq2seq.cores import usable_cores
 from seq2seq.data.definitions import Definition, definitions
 from seq2seq.data.docstring_prose import letters, summary_and_body
 from seq2seq.errors import DataError
@@ -25,7 +26,13 @@ NO_SUMMARY = re.compile(
     r"\bdeprecated\b|^(?:alias|same as|see|todo|fixme|inherited|overrides?|initialize self)\b", re.I
 )
 FILES_A_PROCESS = 500  # at least: fewer are read sooner than it has started
-ROOT = Path(__file__).parents[2]  # where `seq2seq` is found
+# Modules are looked for where this program finds them; -P: and not in the working directory.
+PROCESS = """
+import json, sys
+sys.path, files = json.load(sys.stdin)
+from seq2seq.data.docstring_pairs import answer
+answer(files)
+"""
 
 
 class Described(NamedTuple):
@@ -39,37 +46,53 @@ class Described(NamedTuple):
 def described_in(files: Sequence[Path]) -> Iterator[list[Described] | None]:
     """Of each file, in order: what is worth learning from; None for a file that cannot be read as Python.
 
-    Many files are shared by processes, one a core. Raises DataError where such a process dies.
+    Many files are shared by processes, one a core. Raises DataError where these cannot be started, or die.
     """
-    processes = min(os.cpu_count() or 1, len(files) // FILES_A_PROCESS)
+    processes = min(usable_cores(), len(files) // FILES_A_PROCESS)
     if processes <= 1:
         yield from map(_described, files)
         return
     with ExitStack() as stack:
         answers = [stack.enter_context(_answers(files[first::processes])) for first in range(processes)]
         for number, file in enumerate(files):
-            if not (line := answers[number % processes].readline()):
-                raise DataError(f"{file}: the process that read it has died")
-            found = json.loads(line)
+            line = answers[number % processes].readline()
+            try:
+                found = json.loads(line)
+            except ValueError as error:
+                told = f"answered {line.strip()[:80]!r}" if line else "has died"
+                raise DataError(f"{file}: the process that was to read it {told}") from error
             yield None if found is None else [Described(*parts) for parts in found]
+
+
+def answer(files: Sequence[str]) -> None:
+    """Print a line of JSON for each file, until nobody reads it any more."""
+    try:
+        for file in files:
+            print(json.dumps(_described(Path(file))), flush=True)
+    except BrokenPipeError:
+        os._exit(1)
 
 
 @contextmanager
 def _answers(files: Sequence[Path]) -> Iterator[IO[str]]:
     """A process' lines on these files. It is in a session of its own, so that Ctrl-C is told to its parent alone."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with subprocess.Popen(
-        [sys.executable, "-m", "seq2seq.data.docstring_pairs"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-        start_new_session=True,
-    ) as process:
-        assert process.stdin is not None and process.stdout is not None
+    with TemporaryFile("w+", encoding="utf-8") as given:
+        json.dump([sys.path, [str(file) for file in files]], given)
+        given.seek(0)
         try:
-            json.dump([str(file) for file in files], process.stdin)
-            process.stdin.close()
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-c", PROCESS],
+                stdin=given,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DataError(f"no process can be started to read docstrings: {error}") from error
+    with process:
+        try:
+            assert process.stdout is not None
             yield process.stdout
         finally:
             process.kill()
@@ -98,8 +121,3 @@ def _worthwhile(definition: Definition) -> Described | None:
         and f"{definition.signature}{summary}{body}".replace("\n", "").isprintable()
     )
     return Described(definition.signature, summary, body) if sensible else None
-
-
-if __name__ == "__main__":
-    for name in json.load(sys.stdin):
-        print(json.dumps(_described(Path(name))))

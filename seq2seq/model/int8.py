@@ -35,6 +35,7 @@ def _rounded(linear: nn.Linear) -> nn.Module:
     except ImportError as error:
         raise ConfigError("precision=int8: this PyTorch has no dynamic quantisation; use fp32 or bf16") from error
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its age: its successor computes this many times slower on a CPU
+        # What takes its place computes this many times slower on a CPU.
+        warnings.filterwarnings("ignore", message="(?s).*deprecated")
         around = quantize_dynamic(nn.Sequential(linear), {"0": per_channel_dynamic_qconfig})
     return around[0]

@@ -44,9 +44,9 @@ class Ancestry(State):
         return own.scatter_(2, self.slots, True).unsqueeze(1)
 
     def living(self) -> tuple["Ancestry", Int[Tensor, "B p"]] | None:
-        """The ancestry without slots that no hypothesis descends from, and which slots stay; None where few are dead.
+        """The ancestry without slots that no hypothesis descends from, and which slots stay.
 
-        Sentences with fewer living slots than others fill up with dead ones.
+        Sentences with fewer living slots than others fill up with dead ones. None where no more than a third is dead.
         """
         alive = torch.zeros_like(self.steps, dtype=torch.bool).scatter_(1, self.slots.flatten(1), True)
         most = int(alive.sum(1).max())

@@ -1,13 +1,13 @@
 """A trained vocabulary, and the pair of them that a run keeps: encode, decode, save, load."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
 
+from seq2seq.cores import usable_cores
 from seq2seq.errors import CheckpointError
 from seq2seq.types import BOS, EOS, PAD, UNK
 
@@ -34,7 +34,7 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's most likely segmentation, without begin and end."""
-        return self.processor.encode(list(texts), num_threads=os.cpu_count() or 1) if texts else []
+        return self.processor.encode(list(texts), num_threads=usable_cores()) if texts else []
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids; padding, begin and end are passed over.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 LAYERS = [
-    ["types", "errors", "kernels"],
+    ["types", "errors", "kernels", "cores"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
     ["data", "layers"],
     ["attention", "self_attention", "pooling"],

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +46,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
     monkeypatch.setattr(docstring_pairs, "FILES_A_PROCESS", 20)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(docstring_pairs, "usable_cores", lambda: 2)
     return begun
 
 
@@ -68,8 +67,36 @@ def test_a_process_that_dies_is_told_of(files: list[Path], two_processes: list[s
     next(found)
     for process in two_processes:
         process.kill()
-    with pytest.raises(DataError, match=r"\.py: the process that read it has died"):
+    with pytest.raises(DataError, match=r"\.py: the process that was to read it has died"):
         list(found)
+
+
+def test_a_process_that_never_begins_is_told_of(
+    files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(docstring_pairs, "PROCESS", "raise SystemExit")
+    with pytest.raises(DataError, match=r"0\.py: the process that was to read it has died"):
+        list(described_in(files * 200))  # more names than pipes hold
+    monkeypatch.setattr(sys, "executable", str(files[0]))
+    with pytest.raises(DataError, match="no process can be started to read docstrings"):
+        list(described_in(files))
+
+
+def test_what_a_process_says_otherwise_is_told_of(
+    files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(docstring_pairs, "PROCESS", "print('hello')")
+    with pytest.raises(DataError, match=r"0\.py: the process that was to read it answered 'hello'"):
+        list(described_in(files))
+
+
+def test_modules_of_the_working_directory_are_none_of_ours(
+    files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
+):
+    (files[0].parent / "json.py").write_text("raise SystemExit")
+    monkeypatch.chdir(files[0].parent)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    assert list(described_in(files)) == list(map(docstring_pairs._described, files))
 
 
 def test_a_process_needs_no_torch():
