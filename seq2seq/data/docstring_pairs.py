@@ -77,7 +77,7 @@ def answer(files: Sequence[str]) -> None:
 def _answers(files: Sequence[Path]) -> Iterator[IO[str]]:
     """A process' lines on these files. It is in a session of its own, so that Ctrl-C is told to its parent alone."""
     with TemporaryFile("w+", encoding="utf-8") as given:
-        json.dump([sys.path, [str(file) for file in files]], given)
+        json.dump([list(map(str, sys.path)), list(map(str, files))], given)  # others than text may be in a path
         given.seek(0)
         try:
             process = subprocess.Popen(
