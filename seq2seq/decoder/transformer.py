@@ -29,11 +29,10 @@ class TransformerState(State):
     caches: tuple[SlotCache, ...] = hypothesis_part()
     attention: tuple[AttentionState, ...] = hypothesis_part()
     ancestry: Ancestry = hypothesis_part()
-    position: int = 0
 
-    def forgetting(self) -> "TransformerState":
-        """Now and then, without the slots of hypotheses that nothing descends from."""
-        left = self.ancestry.living() if self.position % FORGETS_EVERY == 0 else None
+    def forgetting(self, reach: int | None) -> "TransformerState":
+        """Now and then, without the slots that no hypothesis will read, each `reach` steps back at most."""
+        left = self.ancestry.living(reach) if self.ancestry.length % FORGETS_EVERY == 0 else None
         if left is None:
             return self
         ancestry, slots = left
@@ -135,8 +134,8 @@ class TransformerDecoder(Decoder):
         self, tokens: Int[Tensor, "B K"], state: TransformerState, weights: Weights = Weights.NONE
     ) -> tuple[Decoded, TransformerState]:
         """One position of K hypotheses, which share the cache and know their own past by ancestry."""
-        inputs = states = self.embedding.step(tokens, state.position)
-        state = state.forgetting()
+        inputs = states = self.embedding.step(tokens, state.ancestry.length)
+        state = state.forgetting(self.layers[0].self_attention.reach)
         ancestry = state.ancestry.extend()
         scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
         caches, memories, attended = [], [], []
@@ -146,7 +145,7 @@ class TransformerDecoder(Decoder):
             caches.append(cache)
             memories.append(memory)
             attended.append(answer)
-        state = TransformerState(tuple(caches), tuple(memories), ancestry, state.position + 1)
+        state = TransformerState(tuple(caches), tuple(memories), ancestry)
         return Decoded(self.final_norm(states), inputs, tuple(attended)), state
 
 

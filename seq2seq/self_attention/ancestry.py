@@ -16,11 +16,13 @@ class Ancestry(State):
     """Which cache slots each hypothesis descends from. Beams reorder these few integers; the cache itself never moves.
 
     A step writes one slot a hypothesis (beams may widen or narrow from step to step); `slots` are those of a
-    hypothesis' own past, step by step, and `steps` says of each slot in which step it was written.
+    hypothesis' own past, step by step, and `steps` says of each slot in which step it was written. There were `length`
+    steps; the first of them may be forgotten.
     """
 
     slots: Int[Tensor, "B K t"] = hypothesis_part()
     steps: Int[Tensor, "B P"] = source_part()
+    length: int = 0
 
     @classmethod
     def empty(cls, sentences: int, device: torch.device) -> "Ancestry":
@@ -30,12 +32,11 @@ class Ancestry(State):
 
     def extend(self) -> "Ancestry":
         """The ancestry after this step's slots are written, one for each hypothesis."""
-        sentences, beams, step = self.slots.shape
+        sentences, beams, _ = self.slots.shape
         size = self.steps.shape[1]
         new = torch.arange(size, size + beams, device=self.slots.device).expand(sentences, beams)
-        return Ancestry(
-            torch.cat((self.slots, new.unsqueeze(-1)), -1), torch.cat((self.steps, torch.full_like(new, step)), 1)
-        )
+        slots = torch.cat((self.slots, new.unsqueeze(-1)), -1)
+        return Ancestry(slots, torch.cat((self.steps, torch.full_like(new, self.length)), 1), self.length + 1)
 
     def mask(self) -> Bool[Tensor, "B 1 K P"]:
         """True where a slot belongs to the hypothesis' own past."""
@@ -43,16 +44,18 @@ class Ancestry(State):
         own = torch.zeros(sentences, beams, self.steps.shape[1], dtype=torch.bool, device=self.slots.device)
         return own.scatter_(2, self.slots, True).unsqueeze(1)
 
-    def living(self) -> tuple["Ancestry", Int[Tensor, "B p"]] | None:
-        """The ancestry without slots that no hypothesis descends from, and which slots stay.
+    def living(self, reach: int | None) -> tuple["Ancestry", Int[Tensor, "B p"]] | None:
+        """The ancestry without slots that no hypothesis descends from, or none by `reach` steps or fewer, and which
+        slots stay.
 
         Sentences with fewer living slots than others fill up with dead ones. None where no more than a third is dead.
         """
-        alive = torch.zeros_like(self.steps, dtype=torch.bool).scatter_(1, self.slots.flatten(1), True)
+        own = self.slots if reach is None else self.slots[..., -reach:]
+        alive = torch.zeros_like(self.steps, dtype=torch.bool).scatter_(1, own.flatten(1), True)
         most = int(alive.sum(1).max())
         if most >= (1 - LEAST_DEAD) * alive.shape[1]:
             return None
         staying = (~alive).byte().argsort(dim=1, stable=True)[:, :most]
         places = alive.cumsum(1) - 1
-        slots = places.gather(1, self.slots.flatten(1)).view_as(self.slots)
-        return Ancestry(slots, self.steps.gather(1, staying)), staying
+        slots = places.gather(1, own.flatten(1)).view_as(own)
+        return Ancestry(slots, self.steps.gather(1, staying), self.length), staying

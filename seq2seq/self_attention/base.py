@@ -72,6 +72,11 @@ class SelfAttention(nn.Module, Component, ABC):
         """Why these arguments cannot work together, or None."""
         return None
 
+    @property
+    def reach(self) -> int | None:
+        """How many steps back a step reads, beside itself; None: all."""
+        return None
+
     @abstractmethod
     def whole(self, real: Bool[Tensor, "B T"], position: Position | None, *, causal: bool) -> Scope:
         """The scope of whole sequences: tokens read `real` ones; where `causal`, only themselves and earlier ones."""

@@ -83,7 +83,7 @@ class FullSelfAttention(SelfAttention):
 
     def latest(self, ancestry: Ancestry, position: Position | None) -> Scope:
         """The scope of one step: K queries at the same position, and every slot that is left."""
-        mask, steps = ancestry.mask(), torch.arange(ancestry.slots.shape[2], device=ancestry.slots.device)
+        mask, steps = ancestry.mask(), torch.arange(ancestry.length, device=ancestry.slots.device)
         queries = steps[-1].expand(mask.shape[2])
         reads = self.reads(queries[:1], steps)
         if reads is not None:

@@ -41,6 +41,11 @@ class WindowedSelfAttention(FullSelfAttention):
             return f"self_attention.window must be at least 1, not {arguments['window']}"
         return super().problem(heads=heads, **arguments)
 
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.window
+
     def reads(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Bool[Tensor, "T P"]:
         """Those in the window."""
         return (queries.unsqueeze(1) - keys).abs() <= self.window

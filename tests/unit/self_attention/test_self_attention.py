@@ -207,7 +207,7 @@ def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention
         if step:
             ancestry = ancestry.advance(torch.tensor([parents[step - 1]]))
             past = [list(past[parent]) for parent in parents[step - 1]]
-        if forgets and (left := ancestry.living()):
+        if forgets and (left := ancestry.living(attention.reach)):
             ancestry, cache = left[0], cache.only(left[1])
         states = torch.randn(1, len(past), DIM, dtype=torch.float64)
         ancestry = ancestry.extend()
@@ -232,9 +232,9 @@ def test_slots_know_the_step_that_wrote_them() -> None:
 def test_slots_that_nothing_descends_from_are_forgotten() -> None:
     ancestry = Ancestry.empty(2, torch.device("cpu")).extend()
     ancestry = ancestry.advance(torch.zeros(2, 3, dtype=torch.long)).extend()
-    assert ancestry.living() is None  # four slots, all of them someone's
+    assert ancestry.living(None) is None  # four slots, all of them someone's
     ancestry = ancestry.advance(torch.tensor([[2, 2, 2], [1, 1, 2]])).extend().advance(torch.tensor([[1, 0], [2, 2]]))
-    left = ancestry.living()
+    left = ancestry.living(None)
     assert left is not None
     living, slots = left
     # The first sentence needs 0, 3 and both of 4, 5; the second 0, 3 and 6, and fills up with what nobody reads.
@@ -244,6 +244,18 @@ def test_slots_that_nothing_descends_from_are_forgotten() -> None:
     assert not living.mask()[1, ..., 3].any()
     for step in range(3):
         assert (living.steps.gather(1, living.slots[..., step]) == step).all()
+
+
+def test_slots_out_of_reach_are_forgotten() -> None:
+    ancestry = Ancestry.empty(1, torch.device("cpu"))
+    for _ in range(5):
+        ancestry = ancestry.extend()
+    assert ancestry.living(4) is None  # four of five are in reach
+    left = ancestry.living(2)
+    assert left is not None
+    assert left[1].tolist() == [[3, 4]]
+    later = left[0].extend()
+    assert (later.length, later.slots.tolist(), later.steps.tolist()) == (6, [[[0, 1, 2]]], [[3, 4, 5]])
 
 
 @every_position
