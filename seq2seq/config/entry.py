@@ -1,6 +1,7 @@
 """What surrounds each script's Hydra main: the command line checked first, errors to exit codes, a multirun's jobs."""
 
 import functools
+import gc
 import logging
 import os
 import sys
@@ -54,6 +55,7 @@ def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
 
 def launch(main: Callable[[], Any], script: Script) -> NoReturn:
     """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
+    gc.freeze()  # what is imported stays: the collector need not go through it again and again
     main_process = place().rank == 0  # of several, it alone reports
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING if main_process else logging.ERROR, format="%(message)s"
