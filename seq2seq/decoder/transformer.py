@@ -31,7 +31,7 @@ class TransformerState(State):
     ancestry: Ancestry = hypothesis_part()
 
     def forgetting(self, reach: int | None) -> "TransformerState":
-        """Now and then, without the slots that no hypothesis will read, each `reach` steps back at most."""
+        """Now and then, without the slots that no hypothesis will read: each reads `reach` steps back, None: all."""
         left = self.ancestry.living(reach) if self.ancestry.length % FORGETS_EVERY == 0 else None
         if left is None:
             return self

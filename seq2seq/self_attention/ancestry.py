@@ -45,7 +45,7 @@ class Ancestry(State):
         return own.scatter_(2, self.slots, True).unsqueeze(1)
 
     def living(self, reach: int | None) -> tuple["Ancestry", Int[Tensor, "B p"]] | None:
-        """The ancestry without slots that no hypothesis descends from, or none by `reach` steps or fewer, and which
+        """The ancestry without slots that are in no hypothesis' past, or further back than `reach` steps, and which
         slots stay.
 
         Sentences with fewer living slots than others fill up with dead ones. None where no more than a third is dead.

@@ -74,7 +74,7 @@ class SelfAttention(nn.Module, Component, ABC):
 
     @property
     def reach(self) -> int | None:
-        """How many steps back a step reads, beside itself; None: all."""
+        """How many steps back a step reads, besides itself; None: all."""
         return None
 
     @abstractmethod

@@ -1,9 +1,10 @@
 """What surrounds a script: exit codes, what is printed where, and the jobs of a multirun."""
 
+import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hydra
@@ -47,7 +48,7 @@ def task() -> Task:
 
 
 @pytest.fixture
-def start(train: Script, task: Task, monkeypatch: pytest.MonkeyPatch) -> Start:
+def start(train: Script, task: Task, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Runs the script with these words and returns the process's exit code."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
@@ -63,7 +64,8 @@ def start(train: Script, task: Task, monkeypatch: pytest.MonkeyPatch) -> Start:
         assert isinstance(ended.value.code, int)
         return ended.value.code
 
-    return started
+    yield started
+    gc.unfreeze()  # a process has one start; these are many
 
 
 def test_a_run_ends_with_0_and_leaves_nothing_behind(
