@@ -43,7 +43,7 @@ def check_warmup(warmup: int) -> None:
 
 
 def check_decay(warmup: int, floor: float, horizon: int | None) -> int:
-    """The horizon of a schedule that decays to `floor` there; raises ValueError if the three do not fit together."""
+    """The horizon of a schedule that decays to `floor`; raises ValueError if the three do not fit together."""
     check_warmup(warmup)
     check_share("floor", floor)
     if horizon is None:
@@ -51,6 +51,12 @@ def check_decay(warmup: int, floor: float, horizon: int | None) -> int:
     if horizon <= warmup:
         raise ValueError(f"schedule.horizon: expected more than schedule.warmup ({warmup} updates), got {horizon}")
     return horizon
+
+
+def decayed(update: int, warmup: int, horizon: int) -> float:
+    """How much of a decay is done: 0 at `warmup`, 1 once the horizon is past. The update at the horizon, often a run's
+    last, is the last step before that: with a floor of 0 it would else change nothing."""
+    return min((update - warmup) / (horizon + 1 - warmup), 1.0)
 
 
 def check_share(name: str, share: float) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seq2seq.schedule import Schedule
 from seq2seq.schedule.constant import Constant
@@ -19,8 +21,8 @@ SCHEDULES = {
     "constant": Constant(warmup=4),
     "inverse_sqrt": InverseSqrt(warmup=4),
     "noam": Noam(dim=64, warmup=4),
-    "cosine": Cosine(warmup=4, floor=0.1, horizon=12),
-    "linear": Linear(warmup=4, floor=0.1, horizon=12),
+    "cosine": Cosine(warmup=4, floor=0.1, horizon=11),
+    "linear": Linear(warmup=4, floor=0.1, horizon=11),
     "plateau": Plateau(warmup=4, shrink=0.5, patience=2, threshold=0.0, floor=0.2),
 }
 
@@ -28,8 +30,8 @@ TABLE = [
     ("constant", {1: 0.25, 3: 0.75, 4: 1.0, 5: 1.0, 1000: 1.0}),
     ("inverse_sqrt", {1: 0.25, 4: 1.0, 16: 0.5, 64: 0.25, 400: 0.1}),
     ("noam", {1: 0.125 * 4**-1.5, 4: 0.0625, 16: 0.03125}),
-    ("cosine", {1: 0.25, 4: 1.0, 8: 0.55, 12: 0.1, 100: 0.1}),
-    ("linear", {1: 0.25, 4: 1.0, 6: 0.775, 8: 0.55, 12: 0.1, 100: 0.1}),
+    ("cosine", {1: 0.25, 4: 1.0, 8: 0.55, 11: 0.13425421, 12: 0.1, 100: 0.1}),
+    ("linear", {1: 0.25, 4: 1.0, 6: 0.775, 8: 0.55, 11: 0.2125, 12: 0.1, 100: 0.1}),
     ("plateau", {1: 0.25, 4: 1.0, 1000: 1.0}),
 ]
 
@@ -44,6 +46,18 @@ def test_the_peak_is_one_and_stands_at_the_end_of_the_warm_up(name: str) -> None
     factors = [SCHEDULES[name].factor(update) for update in range(1, 50)]
     assert max(factors) == factors[3] == 1.0
     assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+
+
+@pytest.mark.parametrize("decaying", [Cosine, Linear])
+@given(warmup=st.integers(0, 40), more=st.integers(1, 40), floor=st.sampled_from([0.0, 0.3]))
+def test_no_update_up_to_the_horizon_is_without_effect(
+    decaying: type[Cosine | Linear], warmup: int, more: int, floor: float
+) -> None:
+    schedule = decaying(warmup=warmup, floor=floor, horizon=warmup + more)
+    factors = [schedule.factor(update) for update in range(1, warmup + more + 2)]
+    assert min(factors[:-1]) > 0
+    assert factors[-1] == pytest.approx(floor, abs=1e-12)
+    assert factors[warmup:] == sorted(factors[warmup:], reverse=True)
 
 
 @pytest.mark.parametrize(
