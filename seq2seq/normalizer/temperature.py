@@ -27,5 +27,8 @@ class TemperatureSoftmax(Normalizer):
 
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
         """exp of the tempered scores, over its sum."""
-        tempered = scores * torch.exp(-self.log_temperature).to(scores.dtype)
+        # With the best at 0 nothing overflows; and an infinity times the 0 that is its gradient would be NaN.
+        seen = scores.masked_fill(~mask, float("-inf"))
+        shifted = (seen - seen.detach().amax(-1, keepdim=True)).clamp(min=torch.finfo(scores.dtype).min)
+        tempered = shifted * torch.exp(-self.log_temperature).to(scores.dtype)
         return tempered.masked_fill(~mask, float("-inf")).softmax(-1)

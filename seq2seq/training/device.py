@@ -57,7 +57,7 @@ def choose_runtime(
         raise ConfigError("device=cuda: no CUDA device is available here; use device=cpu or device=auto")
     name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if precision == "auto":
-        fast = torch.cuda.is_bf16_supported() if name == "cuda" else cpu_multiplies_bf16()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if name == "cuda" else cpu_multiplies_bf16()
         precision = "bf16" if fast else "fp32"
     if name == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)  # makes a plan for every new shape: 60 ms each on an H100

@@ -33,6 +33,22 @@ def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:
     assert dropout(states, 0.0, training=True) is states
 
 
+@pytest.mark.parametrize("p", [1e-9, 7.5e-6, 1e-4, 0.01, 0.99, 0.9999, 1 - 7.5e-6])
+def test_dropout_of_a_tiny_or_nearly_whole_share_is_of_that_share(p: float) -> None:
+    """16 bits know no smaller share than 1/65536."""
+    torch.manual_seed(0)
+    states = torch.ones(2_000_000)
+    kept = dropout(states, p, training=True)
+    share = float(kept.ne(0).double().mean())
+    spread = (p * (1 - p) / len(states)) ** 0.5
+    assert abs(share - (1 - p)) <= 5 * spread + 2**-17
+    assert kept[kept != 0].unique().tolist() == ([pytest.approx(1 / (1 - p), rel=2e-3)] if share else [])
+
+
+def test_dropout_of_everything_leaves_nothing() -> None:
+    assert dropout(torch.ones(100), 1.0, training=True).eq(0).all()
+
+
 def test_dropout_gradients_go_where_the_numbers_went() -> None:
     states = torch.ones(500, requires_grad=True)
     kept = dropout(states, 0.5, training=True)

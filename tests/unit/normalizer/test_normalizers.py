@@ -1,6 +1,7 @@
 """Each normalizer against its definition, against the entmax package, and its gradient against finite differences."""
 
 import math
+from copy import deepcopy
 
 import entmax
 import pytest
@@ -67,6 +68,42 @@ def test_gradients(normalizer: Normalizer) -> None:
 def test_gradients_of_scores_far_from_zero(normalizer: Normalizer) -> None:
     scores = torch.tensor([[500.3, 499.9, 499.2, 100.0]], dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda z: normalizer(z, whole(z)), scores)
+
+
+FAR = {
+    "high": lambda rows: rows + 1e6,
+    "low": lambda rows: rows - 1e6,
+    "wide": lambda rows: rows * 1e6,
+    "at the type's end": lambda rows: rows.clamp(-3, 3) * 1e38,
+    "equal": lambda rows: torch.full_like(rows, 7e5),
+    "infinite": lambda rows: rows.masked_fill(rows < 0, float("-inf")),
+}
+
+
+@every_one
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("case", FAR)
+def test_scores_of_any_size_give_the_weights_they_give_in_full_precision(
+    normalizer: Normalizer, dtype: torch.dtype, case: str
+) -> None:
+    """Hidden scores may be anything, even no numbers."""
+    torch.manual_seed(0)
+    rows = torch.randn(20, 40)
+    rows[:, 0] = rows[:, 0].abs()
+    mask = torch.rand(20, 40) < 0.7
+    mask[:, 0] = True
+    scores = FAR[case](rows).to(dtype)
+    scores = torch.where(mask, scores, torch.tensor([float("nan"), float("inf")]).repeat(20).to(dtype)).requires_grad_()
+    single = deepcopy(normalizer).float()
+    weights = single(scores, mask)
+    exact = deepcopy(normalizer).double()(scores.detach().double(), mask)
+    close = 1e-5 if dtype is torch.float32 else 1e-2
+    assert (weights.double() - exact).abs().max() < close
+    assert (weights.double().sum(-1) - 1).abs().max() < 3 * close
+    assert weights[~mask].eq(0).all()
+    weights.float().square().sum().backward()
+    learned = [parameter.grad for parameter in single.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in (scores.grad, *learned))
 
 
 @given(rows)
