@@ -1,5 +1,6 @@
 """What every metric is: sums over sentences from which a corpus score follows, so that resampling it is cheap."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seq2seq.types import Component
+
+log = logging.getLogger(__name__)
 
 References = Sequence[Sequence[str]]  # for each sentence, its references: at least one, not all equally many
 
@@ -49,6 +52,18 @@ class Metric(Component):
 
     names: tuple[str, ...]
     of_summaries: ClassVar[bool] = False
+    warned = False  # whether `warn_once` was called
+
+    def doubts(self, references: References) -> list[str]:
+        """A line for each reason why a score against these references would say little, with what to type."""
+        return []
+
+    def warn_once(self, references: References) -> None:
+        """Log the `doubts`, the first time; whatever scores calls it with its references."""
+        if not self.warned:
+            self.warned = True
+            for line in self.doubts(references):
+                log.warning("%s", line)
 
     def higher_is_better(self, name: str) -> bool:
         """Whether the larger of two scores called `name` is the better one."""
@@ -93,6 +108,11 @@ def check_fit(hypotheses: Sequence[str], references: References) -> None:
     for number, several in enumerate(references, start=1):
         if not several:
             raise ValueError(f"sentence {number} has no reference to score against")
+
+
+def without_text(references: References) -> int:
+    """How many sentences have no reference that says anything: whatever is compared with them scores 0."""
+    return sum(not any(text.strip() for text in several) for several in references)
 
 
 def count_references(references: References) -> str:

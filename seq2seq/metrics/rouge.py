@@ -1,6 +1,5 @@
 """ROUGE: Lin (2004), as the rouge-score package computes it."""
 
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,8 +11,6 @@ from numpy.typing import NDArray
 
 from seq2seq.metrics.base import Metric, References, Score, check_fit, count_references
 from seq2seq.metrics.words import Remembered, UnicodeWords, mostly_beyond_a_to_z, sentence_a_line
-
-log = logging.getLogger(__name__)
 
 
 class Rouge(Metric):
@@ -50,13 +47,12 @@ class Rouge(Metric):
         self.stemmer, self.tokenizer, self.references, self.sentences = stemmer, tokenizer, references, sentences
         words = UnicodeWords() if tokenizer == "unicode" else DefaultTokenizer(stemmer)
         self.scorer = RougeScorer(list(types), tokenizer=Remembered(words.tokenize))
-        self.letters_checked = tokenizer == "unicode"
 
     def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
         """Each document's precision, recall and F1, 0 to 100, under each name: with its best reference, then the means
         over its references; 6 numbers a name."""
         check_fit(hypotheses, references)
-        self._check_letters(references)
+        self.warn_once(references)
         rows = []
         for hypothesis, texts in zip(hypotheses, references, strict=True):
             found = np.array([self._pair(hypothesis, text) for text in texts])  # [reference, name, 3]
@@ -90,14 +86,14 @@ class Rouge(Metric):
             f"|stem:{'yes' if self.stemmer else 'no'}|sents:{self.sentences}|rouge-score:{version('rouge-score')}"
         )
 
-    def _check_letters(self, references: References) -> None:
-        """Warn, the first time, of references that the tokenizer `english` drops, so that all scores are near 0."""
-        if not self.letters_checked and mostly_beyond_a_to_z(text for texts in references for text in texts):
-            log.warning(
+    def doubts(self, references: References) -> list[str]:
+        """Of references that the tokenizer `english` drops, so that all scores are near 0."""
+        if self.tokenizer == "english" and mostly_beyond_a_to_z(text for texts in references for text in texts):
+            return [
                 "most letters of the references are outside a-z, all that tokenizer: english sees, and ROUGE leaves "
                 "them out: set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false"
-            )
-        self.letters_checked = True
+            ]
+        return []
 
     def _pair(self, hypothesis: str, reference: str) -> list[Any]:
         if self.sentences == "punctuation":

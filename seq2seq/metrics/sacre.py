@@ -23,6 +23,7 @@ class SacreMetric(Metric):
     def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
         """Counts of matches and lengths a sentence."""
         check_fit(hypotheses, references)
+        self.warn_once(references)
         rows = self.metric._extract_corpus_statistics(list(hypotheses), streams(references))
         return np.array(rows, dtype=np.float64)
 

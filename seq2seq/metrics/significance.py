@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seq2seq.metrics.base import Metric, References, Score
 
 SAMPLES, SEED = 1000, 12345  # sacreBLEU's own
+EQUAL = 1e-9  # of scores from 0 to 100: what is less is rounding
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,11 @@ def compare_rows(
     _check_samples(samples)
     values, others = (metric.values(rows.sum(axis=0), len(rows)) for rows in (ours, theirs))
     drawn, drawn_others = (_resampled(metric, rows, samples, seed) for rows in (ours, theirs))
-    same = np.array_equal(ours, theirs)
     return {
         name: Comparison(
             value=values[name],
             baseline=others[name],
-            # The formula below would call a system significantly different from itself.
-            p_value=1.0 if same else _p_value(drawn[name] - drawn_others[name], values[name] - others[name]),
+            p_value=_p_value(drawn[name] - drawn_others[name], values[name] - others[name]),
             signature=f"{signature}|bs:{samples}|seed:{seed}",
         )
         for name in metric.names
@@ -124,7 +123,10 @@ def _check_samples(samples: int) -> None:
 
 
 def _p_value(differences: NDArray[np.float64], difference: float) -> float:
-    """One is added to both counts, as for any test by simulation, so that it is never 0."""
+    """One is added to both counts, as for any test by simulation, so that it is never 0. Of equal scores it is 1: where
+    the draws do not differ either, the formula would call them significantly different."""
+    if abs(difference) < EQUAL:
+        return 1.0
     sizes = np.abs(differences)
     beyond = int(np.sum(sizes - sizes.mean() > abs(difference)))
     return (beyond + 1) / (len(sizes) + 1)

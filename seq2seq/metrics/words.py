@@ -5,20 +5,9 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-# Scripts written without spaces: each character counts as a word.
-_ALONE = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x2E80, 0x2FDF),  # Han radicals
-    (0x3005, 0x3007),  # Han iteration mark and zero
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),  # Katakana extensions
-    (0x3400, 0x4DBF),  # Han
-    (0x4E00, 0x9FFF),  # Han
-    (0xF900, 0xFAFF),  # Han
-    (0x20000, 0x3FFFF),  # Han
-)
+from seq2seq.metrics.scripts import HAN, KANA, SOUTH_EAST_ASIAN, within
+
+_ALONE = (*HAN, *KANA, *SOUTH_EAST_ASIAN)  # each character counts as a word
 _ZERO_WIDTH_SPACE = 0x200B  # the one format character that parts words
 
 TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Prof.", "St.")  # a name follows, not a sentence
@@ -36,7 +25,7 @@ class _Spacing(dict[int, str]):
             spaced = ""
         elif category[0] not in "LNM":
             spaced = " "
-        elif any(first <= code <= last for first, last in _ALONE):
+        elif within(code, _ALONE):
             spaced = f" {character} "
         else:
             spaced = character

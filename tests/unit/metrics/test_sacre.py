@@ -2,11 +2,14 @@
 
 import random
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 import sacrebleu
+import sentencepiece
 import yaml
+from sacrebleu.tokenizers import tokenizer_spm
 
 from seq2seq.metrics import Metric, Score
 from seq2seq.metrics.bleu import Bleu
@@ -17,7 +20,7 @@ VERSION = sacrebleu.__version__
 
 
 def bleu(tokenize: str = "13a", lowercase: bool = False) -> Bleu:
-    return Bleu(tokenize=tokenize, lowercase=lowercase)  # type: ignore[arg-type]
+    return Bleu(tokenize=tokenize, lowercase=lowercase)
 
 
 def chrf(char_order: int = 6, word_order: int = 0, lowercase: bool = False) -> Chrf:
@@ -152,6 +155,87 @@ def test_a_tokenizer_that_is_not_installed_is_a_configuration_error() -> None:
         assert bleu("ja-mecab").score(["今日は良い天気です"], [("今日は良い天気です",)])["bleu"].value == pytest.approx(
             100
         )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SentencePiece model."""
+    folder = tmp_path_factory.mktemp("pieces")
+    texts = [text for several in corpus(60, seed=3)[1] for text in several]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts), model_prefix=str(folder / "own"), vocab_size=30, hard_vocab_limit=False
+    )
+    return folder / "own.model"
+
+
+@pytest.mark.parametrize("name", ["flores200", "flores101", "spm"])
+def test_shared_models_are_those_of_sacrebleus_cache(
+    model: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
+    monkeypatch.setattr(tokenizer_spm, "download_file", lambda *_: pytest.fail("nothing is downloaded"))
+    with pytest.raises(
+        ValueError, match=rf"needs the file {tmp_path}/models/\w+spm.*, which is not there: fetch it"
+    ) as told:
+        bleu(name)
+    assert "\n" not in str(told.value)
+    (tmp_path / "models").mkdir()
+    shutil.copy(model, str(told.value).split(" file ")[1].partition(",")[0])
+    hypotheses, references = corpus(20, seed=1, ragged=False)
+    theirs = sacrebleu.BLEU(tokenize=name)
+    expected = theirs.corpus_score(hypotheses, [[several[0] for several in references]])
+    (score,) = bleu(name).score(hypotheses, references).values()
+    assert (score.value, score.signature) == (expected.score, str(theirs.get_signature()))
+
+
+def test_a_model_of_ones_own_counts_its_pieces(model: Path, tmp_path: Path) -> None:
+    metric = bleu(str(model))
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(model)).encode
+    hypotheses, references = corpus(20, seed=1, ragged=False)
+    split = [" ".join(pieces(text, out_type=str)) for text in hypotheses]
+    expected = bleu("none").score(split, [(" ".join(pieces(text, out_type=str)),) for (text,) in references])
+    assert metric.score(hypotheses, references)["bleu"].value == expected["bleu"].value
+    assert re.search(r"\|tok:spm-[0-9a-f]{8}\|", metric.signature(references))
+    (tmp_path / "no.model").write_text("no model")
+    for name, message in [
+        (str(tmp_path / "no.model"), "is not a SentencePiece model"),
+        (str(tmp_path / "gone.model"), "cannot be read: No such file"),
+        ("13b", r"expected 13a, intl, char.*got 13b; did you mean 13a\?"),
+    ]:
+        with pytest.raises(ValueError, match=f"metrics.bleu.tokenize: .*{message}"):
+            bleu(name)
+
+
+@pytest.mark.parametrize(
+    ("tokenize", "text", "advice"),
+    [
+        ("13a", "今天天气很好", "zh"),
+        ("intl", "今天 OK 天气很好", "zh"),
+        ("none", "今日は良い天気です", "(ja-mecab|char .or, after pip install .*ja-mecab.)"),
+        ("zh", "ひらがな", "(ja-mecab|char .or, after pip install .*ja-mecab.)"),
+        ("13a", "สวัสดีชาวโลก", "char"),
+        ("13a", "ជំរាបសួរ", "char"),
+        ("zh", "ສະບາຍດີ", "char"),
+        ("13a", "မင်္ဂလာပါ", "char"),
+        ("13a", "བཀྲ་ཤིས་བདེ་ལེགས", "char"),
+        ("zh", "今天天气很好", None),
+        ("char", "สวัสดีชาวโลก", None),
+        ("13a", "날씨가 좋다", None),  # written with spaces
+        ("13a", "Погода хорошая", None),
+        ("13a", "The name of Beijing is 北京.", None),
+        ("13a", "42", None),
+        ("13a", "", None),
+    ],
+)
+def test_a_tokenizer_that_finds_no_words_is_warned_of_once(
+    caplog: pytest.LogCaptureFixture, tokenize: str, text: str, advice: str | None
+) -> None:
+    metric = bleu(tokenize)
+    for _ in range(2):
+        metric.score([text], [(text,)])
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (advice is not None)
+    assert all(re.search(rf"tokenize={tokenize} .* type metrics.bleu.tokenize={advice}$", line) for line in told)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,31 @@ def test_laws(metric: Metric) -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("metric", "ours", "theirs"),
+    [
+        (BLEU, ["x y z w"] * 60, ["q r s t"] * 60),  # both 0, and so is every draw
+        (BLEU, [""] * 60, ["q"] * 60),
+        (ROUGE, ["dog"] * 60, ["cat"] * 60),
+        (ROUGE, ["w1 dog"] * 60, ["dog w1"] * 60),  # other texts, the same score in every draw
+        (BLEU, GOOD, list(GOOD)),
+        (CHRF, [*GOOD[:30], *POOR[30:]], [*GOOD[:30], *(text + " " for text in POOR[30:])]),
+    ],
+)
+def test_equal_scores_have_a_p_value_of_1(metric: Metric, ours: list[str], theirs: list[str]) -> None:
+    for found in compare(metric, ours, theirs, REFERENCES, samples=100).values():
+        assert found.difference == pytest.approx(0, abs=1e-9)
+        assert found.p_value == 1.0
+
+
+def test_scores_that_are_equal_by_chance_have_a_p_value_of_1() -> None:
+    """Each system has what the other lacks: the draws differ, the scores do not."""
+    references = [("a b c d",), ("e f g h",)] * 20
+    ours, theirs = ["a b c d", "x"] * 20, ["x", "e f g h"] * 20
+    found = compare(ROUGE, ours, theirs, references, samples=100)["rouge1"]
+    assert (found.difference, found.p_value) == (0.0, 1.0)
+
+
 def test_a_seed_repeats_and_another_differs() -> None:
     first, again, other = (bootstrap(BLEU, FAIR, REFERENCES, samples=100, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
