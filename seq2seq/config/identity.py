@@ -35,6 +35,7 @@ LATER: dict[str, Any] = {
 # Likewise, of parts by their class.
 LATER_OF: dict[str, dict[str, Any]] = {
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
+    "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
 }
 
 

@@ -25,10 +25,12 @@ class Sampler(ABC):
     def __init__(self, vocabulary: Vocabulary, strength: float) -> None:
         self.processor = vocabulary.processor
         self.strength = strength
-        ids = range(4, vocabulary.size)
-        self.pieces = {self.processor.id_to_piece(i): i for i in ids if not self.processor.is_byte(i)}
+        self.symbols = vocabulary.symbols
+        longest_first = sorted(self.symbols, key=len, reverse=True)
+        self._symbol = re.compile(f"({'|'.join(map(re.escape, longest_first))})" if longest_first else "(?!)()")
+        ids = set(range(4, vocabulary.size)) - set(self.symbols.values())
+        self.pieces = {self.processor.id_to_piece(i): i for i in sorted(ids) if not self.processor.is_byte(i)}
         self.bytes = {self.processor.id_to_piece(i): i for i in ids if self.processor.is_byte(i)}
-        self.line_break = self.pieces.pop("\n", None)
         self._words: dict[str, tuple[int, ...]] = {}  # a word's runs, by number
         self._runs: dict[str, int] = {}
 
@@ -38,7 +40,7 @@ class Sampler(ABC):
             self._words.clear()
             self._runs.clear()
             self._forget()
-        words = [WORDS.findall(text) for text in self.processor.normalize(list(texts))]
+        words = [self._words_of(text) for text in self.processor.normalize(list(texts))]
         runs = [self._runs_of(word) for word in chain.from_iterable(words)]
         drawn = np.fromiter(chain.from_iterable(runs), np.int64)
         ids, run_lengths = self._segment(drawn, draw)
@@ -63,6 +65,13 @@ class Sampler(ABC):
     def _segment(self, runs: np.ndarray, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The ids of these runs in a row, and how many each has."""
 
+    def _words_of(self, text: str) -> list[str]:
+        """The symbols of a text, and the words around them."""
+        words: list[str] = []
+        for number, part in enumerate(self._symbol.split(text)):
+            words += [part] if number % 2 else WORDS.findall(part)
+        return words
+
     def _runs_of(self, word: str) -> tuple[int, ...]:
         known = self._words.get(word)
         if known is None:
@@ -70,7 +79,9 @@ class Sampler(ABC):
         return known
 
     def _split(self, word: str) -> list[str]:
-        """The word in runs of characters that are all in the vocabulary, or none."""
+        """The word in runs of characters that are all in the vocabulary, or none; a symbol is one run."""
+        if word in self.symbols:
+            return [word]
         runs = [""]
         for character in word:
             same = runs[-1] and (character in self.pieces) == (runs[-1][0] in self.pieces)
@@ -84,10 +95,10 @@ class Sampler(ABC):
         number = self._runs.get(run)
         if number is None:
             number = self._runs[run] = len(self._runs)
-            if run[0] in self.pieces:
+            if run in self.symbols:
+                self._remember_fixed([self.symbols[run]])
+            elif run[0] in self.pieces:
                 self._remember(run)
-            elif run == "\n" and self.line_break is not None:
-                self._remember_fixed([self.line_break])
             else:
                 self._remember_fixed([self.bytes[f"<0x{byte:02X}>"] for byte in run.encode()] if self.bytes else [UNK])
         return number

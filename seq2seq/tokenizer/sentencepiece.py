@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -12,7 +13,7 @@ import sentencepiece
 
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.tokenizer.bpe_dropout import DropoutSampler
-from seq2seq.tokenizer.sampling import Sampler
+from seq2seq.tokenizer.sampling import SPACE, Sampler
 from seq2seq.tokenizer.unigram_sampling import UnigramSampler
 from seq2seq.tokenizer.vocabulary import Tokenizer, Vocabulary
 from seq2seq.types import BOS, EOS, PAD, UNK, Component
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_TRAINING_LINE = 4000  # characters; SentencePiece passes over lines of more than 4,192 bytes
 TRAINING_THREADS = 4  # fixed: the sums of unigram training depend on their number
+RESERVED = ("<pad>", "<unk>", "<s>", "</s>")
 NOT_TRAINED_ON = {ord("\0"): " ", ord("\u2585"): " "}  # SentencePiece passes over lines that hold one of these
 
 
@@ -30,6 +32,7 @@ class SentencePiece(Component):
     `vocab_size` counts every piece: the 4 reserved ones, the line break and, with `byte_fallback`, the 256 bytes too.
     `sampling` is 0 for one fixed segmentation; in training, BPE then drops merges with that probability (BPE-dropout,
     arXiv:1910.13267) and unigram samples segmentations with that smoothing exponent alpha (arXiv:1804.10959).
+    `symbols` are texts that are a piece each wherever they stand: never split, normalised or sampled.
     """
 
     def __init__(
@@ -43,8 +46,9 @@ class SentencePiece(Component):
         normalization: Literal["identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf"],
         sampling: float,
         training_lines: int,
+        symbols: Sequence[str] = (),
     ) -> None:
-        problems = []
+        problems = [*_symbol_problems(symbols)]
         if not 0 < character_coverage <= 1:
             problems.append(f"tokenizer.character_coverage must lie in (0, 1], not {character_coverage}")
         if not 0 <= sampling < 1:
@@ -65,10 +69,13 @@ class SentencePiece(Component):
         self.normalization = normalization
         self.sampling = sampling
         self.training_lines = training_lines
+        self.symbols = list(symbols)
 
     def identity(self) -> dict[str, object]:
-        """What a trained tokenizer depends on besides the text; `sampling` is not part of it."""
+        """What a trained tokenizer depends on besides the text; `sampling` is not part of it, nor symbols not given."""
         settings = {name: value for name, value in vars(self).items() if name != "sampling"}
+        if not self.symbols:
+            del settings["symbols"]
         return {**settings, "sentencepiece": sentencepiece.__version__}
 
     def train(self, source_lines: Sequence[str], target_lines: Sequence[str]) -> Tokenizer:
@@ -104,7 +111,7 @@ class SentencePiece(Component):
                 byte_fallback=self.byte_fallback,
                 normalization_rule_name=self.normalization,
                 remove_extra_whitespaces=self.normalization != "identity",
-                user_defined_symbols=["\n"],
+                user_defined_symbols=["\n", *self.symbols],
                 pad_id=PAD,
                 unk_id=UNK,
                 bos_id=BOS,
@@ -126,6 +133,17 @@ class SentencePiece(Component):
                 picked = np.linspace(0, len(lines) - 1, self.training_lines).astype(int).tolist()
             for index in picked:
                 yield from _cut(lines[index].translate(NOT_TRAINED_ON))
+
+
+def _symbol_problems(symbols: Sequence[str]) -> Iterator[str]:
+    """What cannot be a piece of its own."""
+    for symbol, count in Counter(symbols).items():
+        if not symbol or re.search(rf"[\s{SPACE}\0]", symbol):
+            yield f"tokenizer.symbols: {symbol!r} must be a text without white space, {SPACE} or NUL"
+        elif symbol in RESERVED or re.fullmatch(r"<0x[0-9A-F]{2}>", symbol):
+            yield f"tokenizer.symbols: {symbol!r} is the name of a piece that is there already; choose another"
+        if count > 1:
+            yield f"tokenizer.symbols: {symbol!r} is given {count} times; once is enough"
 
 
 def _cut(line: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor
+from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
 from seq2seq.cores import usable_cores
 from seq2seq.errors import CheckpointError
@@ -31,6 +32,12 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """SHA-256 of the model."""
         return hashlib.sha256(self.model).hexdigest()
+
+    @cached_property
+    def symbols(self) -> dict[str, int]:
+        """The pieces that are never split or merged, and their ids: the line break and the user's own."""
+        model = ModelProto.FromString(self.model)
+        return {piece.piece: index for index, piece in enumerate(model.pieces) if piece.type == piece.Type.USER_DEFINED}
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's most likely segmentation, without begin and end."""

@@ -1,3 +1,6 @@
+import re
+
+import numpy as np
 import pytest
 from sample_text import sentences, settings
 
@@ -98,3 +101,48 @@ def test_mistaken_settings_are_said_together():
 
 def test_sampling_is_no_part_of_what_is_trained():
     assert settings(sampling=0.1).identity() == settings().identity() != settings(vocab_size=321).identity()
+
+
+SYMBOLS = ["<2de>", "{{name}}", "ka", "kalo", "ÄBC", "日"]
+
+
+@pytest.mark.parametrize(("model_type", "size"), TYPES)
+@pytest.mark.parametrize("normalization", ["identity", "nmt_nfkc_cf"])
+@pytest.mark.parametrize("sampling", [0.0, 0.4])
+def test_a_symbol_is_one_piece_wherever_it_stands(model_type: str, size: int, normalization: str, sampling: float):
+    """The longest that fits, whatever is around it, also where it was never seen in training; never cased."""
+    given = {"model_type": model_type, "vocab_size": size, "normalization": normalization, "symbols": SYMBOLS}
+    chosen = settings(**given, sampling=sampling if model_type != "char" else 0.0)
+    vocabulary = chosen.train(TEXT, OTHER).source
+    texts = ["<2de> ka", "x<2de>y{{name}}s", "kalokalo ka kal", "ÄBC ÄBCx<2de><2de>", "\n日\n{{name}}\n", "lo<2de", ""]
+    counts = {"<2de>": [1, 1, 0, 2, 0, 0, 0], "{{name}}": [0, 1, 0, 0, 1, 0, 0], "ÄBC": [0, 0, 0, 2, 0, 0, 0]}
+    counts |= {"kalo": [0, 0, 2, 0, 0, 0, 0], "ka": [1, 0, 2, 0, 0, 0, 0], "日": [0, 0, 0, 0, 1, 0, 0]}
+    rows = vocabulary.encode(texts)
+    if sampler := chosen.sampler(vocabulary):
+        ids, lengths = sampler.sample(texts, np.random.default_rng(1))
+        rows = [row.tolist() for row in np.split(ids, np.cumsum(lengths)[:-1])]
+    pieces = [[vocabulary.piece(i) for i in row] for row in rows]
+    assert {symbol: [row.count(symbol) for row in pieces] for symbol in SYMBOLS} == counts
+    assert vocabulary.decode(rows) == texts
+
+
+BAD_SYMBOLS = [
+    (["a b"], "tokenizer.symbols: 'a b' must be a text without white space"),
+    ([""], "tokenizer.symbols: '' must be a text without white space"),
+    (["\n"], "must be a text without white space"),
+    (["\u2581a"], "must be a text without white space"),
+    (["</s>"], "tokenizer.symbols: '</s>' is the name of a piece that is there already; choose another"),
+    (["<0x0A>"], "is the name of a piece that is there already"),
+    (["<a>", "<a>"], "tokenizer.symbols: '<a>' is given 2 times; once is enough"),
+]
+
+
+@pytest.mark.parametrize(("symbols", "message"), BAD_SYMBOLS)
+def test_what_cannot_be_a_symbol_is_said(symbols: list[str], message: str):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        settings(symbols=symbols)
+
+
+def test_a_tokenizer_without_symbols_keeps_its_place_in_the_cache():
+    assert "symbols" not in settings().identity()
+    assert settings(symbols=["<a>"]).identity() == {**settings().identity(), "symbols": ["<a>"]}
