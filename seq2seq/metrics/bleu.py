@@ -58,8 +58,10 @@ class Bleu(SacreMetric):
         if tokenize.endswith(MODEL):
             return tokenize
         known = ", ".join([*WORDS, *SHARED])
+        close = get_close_matches(tokenize, [*WORDS, *SHARED], n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
         raise ValueError(
-            f"metrics.bleu.tokenize: expected {known} or a SentencePiece model (FILE.model), got {tokenize}"
+            f"metrics.bleu.tokenize: expected {known} or a SentencePiece model (FILE.model), got {tokenize}{hint}"
         )
 
     def details(self, score: Any) -> dict[str, float]:
