@@ -83,7 +83,7 @@ clean: ## remove the environment and the caches; runs/ stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment; installed again when what it is made from changes.
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml setup.py constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo 'seq2seq needs Python 3.11 or newer, which "$(PYTHON)" is not. Name another: make $(MAKECMDGOALS) PYTHON=python3.12'; \
 	  exit 1; }

@@ -1,19 +1,6 @@
 """Compare runs: python scripts/compare.py runs=NAME,NAME,... [split=test] [output=FILE.md] [json=FILE.json]."""
 
-import hydra
-
-from seq2seq.config import COMPARE_KEYS, CONFIGS, Composition, Script, job, launch, load_compare
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="compare")
-@job
-def main(composed: Composition) -> None:
-    """Read the runs, measure what they did not log, write the table."""
-    checked = load_compare(composed)
-    from seq2seq.analysis.comparison import compare_runs
-
-    compare_runs(checked)
-
+from seq2seq.commands import run
 
 if __name__ == "__main__":
-    launch(main, Script("compare", CONFIGS, COMPARE_KEYS, load_compare))
+    run("compare")

@@ -1,34 +1,6 @@
 """Score given pairs: python scripts/score.py run=NAME source=FILE target=FILE [output=FILE]; or a split of its data."""
 
-import hydra
-
-from seq2seq.config import (
-    CONFIGS,
-    SCORE_KEYS,
-    Composition,
-    ScoreSettings,
-    Script,
-    TrainSettings,
-    job,
-    launch,
-    load_run,
-)
-
-
-def settings(composed: Composition) -> tuple[ScoreSettings, TrainSettings]:
-    """This script's settings and those of the run."""
-    return load_run(composed, ScoreSettings)
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="score")
-@job
-def main(composed: Composition) -> None:
-    """Force the targets through the model; a line for every pair."""
-    checked = settings(composed)
-    from seq2seq.analysis.scoring import score
-
-    score(*checked)
-
+from seq2seq.commands import run
 
 if __name__ == "__main__":
-    launch(main, Script("score", CONFIGS, SCORE_KEYS, settings, of_run=True))
+    run("score")

@@ -1,26 +1,6 @@
 """Train a model: python scripts/train.py [experiment=GROUP/NAME] [part=choice ...] [key=value ...]."""
 
-import hydra
-
-from seq2seq.config import CONFIGS, TRAIN_KEYS, Composition, Script, TrainSettings, job, launch, load_train
-
-
-def settings(composed: Composition) -> TrainSettings:
-    """The run's settings, its combination of parts found to be legal."""
-    from seq2seq.training.checks import check
-
-    return load_train(composed, checks=[check])
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-@job
-def main(composed: Composition) -> None:
-    """Train until a limit is reached."""
-    checked = settings(composed)
-    from seq2seq.training.run import train
-
-    train(checked)
-
+from seq2seq.commands import run
 
 if __name__ == "__main__":
-    launch(main, Script("train", CONFIGS, TRAIN_KEYS, settings))
+    run("train")

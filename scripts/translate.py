@@ -1,36 +1,6 @@
 """Translate text: python scripts/translate.py run=NAME [input=FILE] [output=FILE]; stdin to stdout without them."""
 
-import hydra
-
-from seq2seq.config import (
-    CONFIGS,
-    TRANSLATE_KEYS,
-    Composition,
-    Script,
-    TrainSettings,
-    TranslateSettings,
-    job,
-    launch,
-    load_run,
-)
-
-
-def settings(composed: Composition) -> tuple[TranslateSettings, TrainSettings]:
-    """This script's settings and those of the run; the search as typed must go with the run's parts."""
-    from seq2seq.model.legality import problems
-
-    return load_run(composed, TranslateSettings, checks=[problems])
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="translate")
-@job
-def main(composed: Composition) -> None:
-    """Answer every line with a line."""
-    checked = settings(composed)
-    from seq2seq.analysis.translation import translate
-
-    translate(*checked)
-
+from seq2seq.commands import run
 
 if __name__ == "__main__":
-    launch(main, Script("translate", CONFIGS, TRANSLATE_KEYS, settings, of_run=True))
+    run("translate")

@@ -10,6 +10,7 @@ from seq2seq.analysis.differences import as_text, differing_words
 from seq2seq.config import CONFIGS, compose
 from seq2seq.config.identity import flatten, matters
 from seq2seq.config.jobs import job_suffix, split_jobs
+from seq2seq.config.program import program
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 
@@ -35,7 +36,7 @@ def train_commands(runs: Sequence[TrainSettings]) -> list[str]:
 
 def command(script: str, words: Sequence[str]) -> str:
     """A line for a shell."""
-    return shlex.join(["python", f"scripts/{script}.py", *words])
+    return " ".join([program(script), *map(shlex.quote, words)])
 
 
 def _orders(keys: list[str]) -> Iterator[tuple[str, ...]]:

@@ -12,6 +12,7 @@ from seq2seq.analysis.measured import Measured, measure, why_not_measurable
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.identity import run_path
 from seq2seq.config.loading import load_stored
+from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.errors import CheckpointError, ConfigError
 
@@ -67,7 +68,7 @@ def _ready(script: CompareSettings) -> list[TrainSettings]:
         try:
             settings.append(load_stored(run, data_root=script.data_root))
         except CheckpointError as error:
-            lines.append(f"{error}; to train it: python scripts/train.py ... run={run}")
+            lines.append(f"{error}; to train it: {program('train')} ... run={run}")
             continue
         if line := why_not_measurable(script, settings[-1]):
             lines.append(line)

@@ -12,6 +12,7 @@ import torch
 from seq2seq.analysis.command_lines import command, train_commands
 from seq2seq.analysis.comparison_rows import Row
 from seq2seq.analysis.differences import as_text, differently_chosen
+from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.cores import usable_cores
 from seq2seq.types import Part
@@ -123,7 +124,7 @@ def _ranking(rows: Sequence[Row], metric: str) -> str:
         "from the lowest to the highest end of its seeds' 95% confidence intervals, so that both the choice of test "
         f"sentences and the seeds count. {MARK} marks the rows whose range overlaps that of the first: this table does "
         "not tell them from it, nor from each other. A paired test of two runs says more "
-        "(`python scripts/evaluate.py run=ONE baseline=OTHER`)."
+        f"(`{program('evaluate')} run=ONE baseline=OTHER`)."
     )
 
 

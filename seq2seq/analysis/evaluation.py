@@ -16,6 +16,7 @@ from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.storage import replace_file, storage_errors
 from seq2seq.config.identity import run_path, stored_config
+from seq2seq.config.program import program
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
@@ -93,7 +94,7 @@ def _baseline_texts(script: EvaluateSettings, sentences: int) -> list[str]:
     if not path.is_file():
         raise CheckpointError(
             f"baseline={script.baseline} has no {path}: first run "
-            f"python scripts/evaluate.py run={script.baseline} split={script.split}"
+            f"{program('evaluate')} run={script.baseline} split={script.split}"
         )
     texts = list(read_lines(path))
     if len(texts) != sentences:

@@ -13,6 +13,7 @@ from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.config.identity import run_path
+from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
@@ -54,7 +55,7 @@ def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str 
     if limit_reached(settings.trainer, state) is None:
         return f"run={settings.run} is unfinished, at update {state.update}: {train_command(settings)}"
     split = "" if script.split == "test" else f" split={script.split}"
-    evaluation = f"python scripts/evaluate.py run={settings.run}{split}"
+    evaluation = f"{program('evaluate')} run={settings.run}{split}"
     path = _evaluation_file(folder, script.split)
     if not path.is_file():
         return f"run={settings.run} has no {path}: {evaluation}"

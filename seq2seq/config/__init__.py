@@ -27,7 +27,9 @@ from seq2seq.config.schema import (
     TranslateSettings,
 )
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Installed, the choices lie inside the package; in a checkout, beside it.
+CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
 
 __all__ = [
     "ATTENTION_KEYS",

@@ -83,7 +83,7 @@ def shorten(path: Path) -> Path:
 
 
 @contextmanager
-def hydra_at(config_dir: Path) -> Iterator[None]:
+def composing(config_dir: Path) -> Iterator[None]:
     """Hydra composing from `config_dir`; what it was doing before, a script's job say, is put back afterwards."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None  # it refuses to be initialised twice
@@ -97,7 +97,7 @@ def hydra_at(config_dir: Path) -> Iterator[None]:
 def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Composition:
     """Compose `<config_dir>/<name>.yaml` with these overrides; raises Mistakes where Hydra cannot."""
     try:
-        with hydra_at(config_dir):
+        with composing(config_dir):
             config = hydra.compose(name, list(overrides), return_hydra_config=True)
             return _composition(config, name, config.hydra)
     except yaml.YAMLError as error:

@@ -1,5 +1,6 @@
 """What surrounds each script's Hydra main: the command line checked first, errors to exit codes, a multirun's jobs."""
 
+import argparse
 import functools
 import gc
 import logging
@@ -15,12 +16,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from seq2seq import __version__
 from seq2seq.config.command_line import Script, check, check_words
 from seq2seq.config.composition import Composition, compose, of_job, one_line
+from seq2seq.config.help import help_text
 from seq2seq.config.jobs import Job, split_jobs
 from seq2seq.config.overrides import take_apart
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.processes import place
+from seq2seq.config.program import program, under_torchrun
 from seq2seq.errors import ConfigError, Seq2SeqError
 
 _FIXED = "not here; lay your own YAML over the script's as configs/experiment/GROUP/NAME.yaml"
@@ -67,8 +71,11 @@ def launch(main: Callable[[], Any], script: Script) -> NoReturn:
 
 def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -> int:
     options, flags, words = _split(arguments)
-    if options.help or options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
+    if options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
         return _call(main, [*flags, *words])
+    if options.help:
+        print(help_text(script.library, words))
+        return 0
     unknown = [f"{word}: no such option (--help lists them)" for word in words if word.startswith("-")]
     unknown += [f"{flag}: {_FIXED}" for flag in flags if flag.startswith(("--config-", "--experimental"))]
     _check_processes(script, options.multirun)
@@ -86,7 +93,8 @@ def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -
 def _check_processes(script: Script, multirun: bool) -> None:
     """Raise Mistakes for what several processes cannot do."""
     if place().size > 1 and script.name != "train":
-        raise Mistakes([f"torchrun is for scripts/train.py; start scripts/{script.name}.py with python"])
+        alone = program(script.name)
+        raise Mistakes([f"torchrun is for training ({under_torchrun('train')}); start this as {alone} ..."])
     if place().size > 1 and multirun:
         raise Mistakes(["--multirun (-m): torchrun starts one run; give each run a torchrun of its own"])
 
@@ -105,6 +113,9 @@ def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list
 def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
     """Hydra's options parsed, the same as words again, and all other words."""
     parser = get_args_parser()
+    for action in parser._actions:
+        if isinstance(action, argparse._VersionAction):
+            action.version = f"seq2seq {__version__}"
     options, unknown = parser.parse_known_intermixed_args(list(arguments))
     words = [word for word in arguments if word in unknown or word in options.overrides]
     flags = []

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from seq2seq.config.processes import place
+from seq2seq.config.program import program, under_torchrun
 from seq2seq.model.model import Model
 from seq2seq.training.world import LONGEST_WAIT, World
 
@@ -62,13 +63,13 @@ def strategy_problems(strategy: Literal["auto", "single", "ddp"]) -> list[str]:
     here = place()
     if strategy == "ddp" and not here.by_torchrun:
         return [
-            "trainer.strategy=ddp needs processes that torchrun starts: "
-            "torchrun --nproc-per-node 2 scripts/train.py KEY=VALUE ... (with trainer.strategy=auto it is ddp there, "
-            "and one process elsewhere)"
+            "trainer.strategy=ddp needs processes that torchrun starts: torchrun --nproc-per-node 2 "
+            f"{under_torchrun('train')} KEY=VALUE ... (with trainer.strategy=auto it is ddp there, and one process "
+            "elsewhere)"
         ]
     if strategy == "single" and here.size > 1:
         return [
             f"trainer.strategy=single is one process, and torchrun has started {here.size}: start "
-            "scripts/train.py with python, or leave trainer.strategy=auto"
+            f"it as {program('train')}, or leave trainer.strategy=auto"
         ]
     return []

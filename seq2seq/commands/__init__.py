@@ -1,0 +1,66 @@
+"""The commands: `seq2seq train ...`, which scripts/train.py is too. Nothing heavy is imported before one is named."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import NoReturn
+
+from seq2seq import __version__
+
+COMMANDS = {
+    "train": "train a model, or go on with its training",
+    "evaluate": "score a trained model on a set of its data",
+    "translate": "answer text with text, a line for a line",
+    "score": "how likely a trained model finds given pairs",
+    "attention": "show what a trained model looks at: maps, alignments, entropies",
+    "compare": "set runs side by side in one table",
+}
+HELP = """usage: seq2seq COMMAND [key=value ...]
+
+{commands}
+
+seq2seq COMMAND --help tells what a command takes, seq2seq --version the version.
+"""
+
+
+def main() -> NoReturn:
+    """The installed command, and `python -m seq2seq`."""
+    sys.exit(_main(sys.argv[1:]))
+
+
+def _main(arguments: Sequence[str]) -> int:
+    name, *rest = arguments or [""]
+    if name in COMMANDS:
+        sys.argv = [f"seq2seq {name}", *rest]
+        run(name, installed=True)
+    if name in ("--version", "-V"):
+        print(f"seq2seq {__version__}")
+        return 0
+    if name in ("--help", "-h"):
+        print(_help(), end="")
+        return 0
+    if not name:
+        print(_help(), end="", file=sys.stderr)
+        return 2
+    close = get_close_matches(name, COMMANDS, n=1)
+    guess = f"; did you mean {close[0]}?" if close else "."
+    print(f"seq2seq: there is no command {name!r}{guess} Commands: {', '.join(COMMANDS)}", file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    return HELP.format(commands="\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items()))
+
+
+def run(name: str, *, installed: bool = False) -> NoReturn:
+    """Run a command with the words of `sys.argv`; `installed`: it was called as `seq2seq NAME`, not as a script."""
+    try:
+        command = importlib.import_module(f"seq2seq.commands.{name}")
+        from seq2seq.config.program import called_as
+    except KeyboardInterrupt:  # importing takes seconds
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    called_as(installed=installed)
+    command.start()
+    raise AssertionError("a command ends its process")

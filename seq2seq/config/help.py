@@ -1,0 +1,47 @@
+"""What --help prints: the script's own text, its choices, its keys with their values, and the options."""
+
+import textwrap
+from collections.abc import Sequence
+from string import Template
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seq2seq.config.choices import Library
+from seq2seq.config.composition import composing, one_line
+from seq2seq.config.problems import Mistakes
+from seq2seq.config.program import program
+
+OPTIONS = """\
+--multirun, -m              run every combination of the values given (seed=1,2), one after the other
+--cfg job, -c job           print the composed configuration instead of running
+                            (--package KEY, -p KEY: a part of it; --resolve: with its interpolations resolved)
+--help, -h                  this text; --hydra-help: Hydra's own
+--version                   the version of seq2seq
+"""
+
+
+def help_text(library: Library, words: Sequence[str]) -> str:
+    """The help of a script with these words; raises Mistakes where they cannot be composed."""
+    try:
+        with composing(library.folder):
+            config = hydra.compose(library.name, list(words), return_hydra_config=True)
+            template = Template(config.hydra.help.template)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise Mistakes([one_line(error)]) from error
+    keys = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return template.substitute(
+        COMMAND=program(library.name),
+        EVALUATE=program("evaluate"),
+        CHOICES=_choices(library),
+        CONFIG=OmegaConf.to_yaml(keys),
+        OPTIONS=OPTIONS.rstrip("\n"),
+    )
+
+
+def _choices(library: Library) -> str:
+    """A paragraph a group: its name and what can be chosen."""
+    lines = (f"{group}: {', '.join(library.choices(group))}" for group in library.groups)
+    return "\n".join(textwrap.fill(line, width=120, subsequent_indent="    ", break_on_hyphens=False) for line in lines)

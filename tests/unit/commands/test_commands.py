@@ -1,0 +1,74 @@
+"""The words after `seq2seq`: what each form of calling it answers before anything heavy is imported."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import seq2seq
+from seq2seq.commands import COMMANDS, main
+from seq2seq.config.program import called_as, program, under_torchrun
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Call]:
+    """Exit code, stdout and stderr of `seq2seq` with these words."""
+
+    def called(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["seq2seq", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    yield called
+    called_as(installed=False)
+
+
+def test_help_lists_each_command_on_a_line(call: Call) -> None:
+    code, out, err = call("--help")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.split("\n") if line.startswith("  ")] == list(COMMANDS)
+
+
+def test_without_a_command_they_are_listed_as_a_mistake(call: Call) -> None:
+    assert call() == (2, "", call("--help")[1])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("trian", "seq2seq: there is no command 'trian'; did you mean train? Commands: train, evaluate, "),
+        ("run=mine", "seq2seq: there is no command 'run=mine'. Commands: train, "),
+        ("\x1b[2J", "seq2seq: there is no command '\\x1b[2J'. Commands: "),
+    ],
+)
+def test_an_unknown_command_is_one_line(call: Call, word: str, said: str) -> None:
+    code, out, err = call(word)
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--version"], ["train", "--version"], ["compare", "runs=a", "--version"]])
+def test_the_version_is_ours(call: Call, words: list[str]) -> None:
+    assert call(*words) == (0, f"seq2seq {seq2seq.__version__}\n", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_tells_how_it_was_called(call: Call, command: str) -> None:
+    code, out, err = call(command, "--help")
+    assert (code, err) == (0, "")
+    assert f"  seq2seq {command} " in out
+    assert "scripts/" not in out
+    assert "$" not in out.replace("${", "")
+    assert "--version                   the version of seq2seq\n" in out
+
+
+def test_messages_name_the_commands_as_they_were_called() -> None:
+    assert (program("train"), under_torchrun("train")) == ("python scripts/train.py", "scripts/train.py")
+    called_as(installed=True)
+    assert (program("train"), under_torchrun("train")) == ("seq2seq train", "-m seq2seq train")
+    called_as(installed=False)
