@@ -3,15 +3,17 @@
 import difflib
 import json
 import logging
+import os
 import re
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -20,6 +22,7 @@ from seq2seq.checkpoint.storage import sha256
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.errors import CheckpointError
 
+TRIES, PAUSE = 40, 0.05  # how often a checkpoint is looked for that another process takes away; seconds in between
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
 
 log = logging.getLogger(__name__)
@@ -39,9 +42,36 @@ def load(folder: RunFolder, which: str, *, average: int = 5, optimizer: bool = T
     """The checkpoint `which`: best, last, average or step-N.
 
     `average` is the mean of the newest `average` checkpoints (see `_mean`), with the newest one's step and state and
-    without an optimizer. With `optimizer=False` its file is neither verified nor read: enough to translate. Raises
-    CheckpointError if there is none of that name or a file of it is broken.
+    without an optimizer. With `optimizer=False` its file is neither verified nor read: enough to translate. A training
+    may save and prune meanwhile: what it takes away while it is read is looked for again. Raises CheckpointError if
+    there is none of that name or a file of it is broken.
     """
+    for _ in range(TRIES):
+        before = _entries(folder)
+        try:
+            return _load_named(folder, which, average, optimizer)
+        except (CheckpointError, OSError, SafetensorError) as error:
+            broken = error
+        now = _entries(folder)
+        if now == before:
+            if not any(name.startswith(".old-") for name in now):  # a checkpoint that is just being replaced
+                break
+            time.sleep(PAUSE)
+    if isinstance(broken, CheckpointError):
+        raise broken
+    raise CheckpointError(f"run {folder.name}: checkpoint={which} cannot be read: {broken}") from broken
+
+
+def _entries(folder: RunFolder) -> dict[str, int]:
+    """What lies among the run's checkpoints now, and in the best of them, by name: the inode of each."""
+    found: dict[str, int] = {}
+    for path in (folder.checkpoints, folder.best):
+        with suppress(OSError):
+            found |= {entry.name: entry.inode() for entry in os.scandir(path)}
+    return found
+
+
+def _load_named(folder: RunFolder, which: str, average: int, optimizer: bool) -> Checkpoint:
     steps = folder.steps()
     if which == "average" and steps:
         return _load_average(folder, steps[-average:], average)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,9 +36,9 @@ def _reason(error: Exception) -> str:
 def replace_file(path: Path, text: str) -> None:
     """Write a small text file so that at every moment either the old or the new one is there, whole.
 
-    Raises StorageError.
+    Several processes may write the same file: the last one's stays. Raises StorageError.
     """
-    beside = path.with_name(f".tmp-{path.name}")
+    beside = path.with_name(f".tmp-{secrets.token_hex(6)}")  # a name of this call's own, and never too long
     with storage_errors(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

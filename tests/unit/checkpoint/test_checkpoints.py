@@ -1,12 +1,14 @@
 """Checkpoints: what is saved is loaded, by name."""
 
 import json
+import time
+from typing import Any
 
 import pytest
 import torch
 from unit.checkpoint.examples import holds, names, put, tensors
 
-from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, save
+from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune, read, save
 from seq2seq.errors import CheckpointError
 
 
@@ -72,3 +74,52 @@ def test_a_step_saved_again_is_replaced(run: RunFolder) -> None:
     save(run, 5, model=tensors(6), optimizer={}, state={"new": True})
     assert torch.equal(load(run, "step-5").model["w"], tensors(6)["w"])
     assert names(run) == ["step-5"]
+
+
+@pytest.mark.parametrize("moment", range(10))
+@pytest.mark.parametrize("which", ["last", "average", "best", "step-2"])
+def test_a_training_may_save_and_prune_at_any_moment_of_reading(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, which: str, moment: int
+) -> None:
+    """Before any of the reads (a sum, a file of tensors) the older checkpoints go, and two others come."""
+    put(run, 1, 2)
+    mark_best(run, 2)
+    calls = 0
+
+    def after_training(read: Any) -> Any:
+        def called(*arguments: Any, **others: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == moment + 1:
+                put(run, 3, 4)
+                mark_best(run, 4)
+                prune(run, 2)
+            return read(*arguments, **others)
+
+        return called
+
+    for name in ("sha256", "load_file", "safe_open"):
+        monkeypatch.setattr(read, name, after_training(getattr(read, name)))
+    if which == "step-2" and moment < 5:
+        with pytest.raises(CheckpointError, match="no checkpoint=step-2"):
+            load(run, which)
+        return
+    found = load(run, which, average=2)
+    assert found.step in ((2, 4) if which != "step-2" else (2,))
+    assert (found.model["w"] == (found.step - 0.5 if which == "average" else found.step)).all()
+
+
+def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(run, 1)
+    aside = run.checkpoints / ".old-step-1"
+    run.checkpoint(1).rename(aside)
+    monkeypatch.setattr(time, "sleep", lambda _: aside.rename(run.checkpoint(1)))
+    assert holds(load(run, "last"), 1)
+
+
+def test_what_is_broken_is_not_waited_for(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(run, 1)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("there is nothing to wait for"))
+    (run.checkpoint(1) / "state.json").unlink()
+    with pytest.raises(CheckpointError, match=r"state\.json cannot be read: No such file"):
+        load(run, "last")

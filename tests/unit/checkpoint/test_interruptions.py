@@ -133,3 +133,20 @@ def test_replace_file_is_all_or_nothing(tmp_path: Path) -> None:
         replace_file(file, "new" * 100)
     assert file.read_bytes() == "old ü\n".encode()
     assert [entry.name for entry in file.parent.iterdir()] == ["test.json"]
+
+
+def test_two_processes_may_write_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One begins while the other is in the middle of it, as two evaluations of a run do."""
+    file, flush, begun = tmp_path / "test.json", os.fsync, False
+
+    def another(descriptor: int) -> None:
+        nonlocal begun
+        if not begun:
+            begun = True
+            replace_file(file, "theirs\n" * 100)
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", another)
+    replace_file(file, "ours\n")
+    assert file.read_text() == "ours\n"
+    assert list(tmp_path.iterdir()) == [file]
