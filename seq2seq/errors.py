@@ -1,6 +1,10 @@
 """Errors a user can cause. Each message is a few lines that name the file, the key or the line and what to do."""
 
+import errno
 from typing import ClassVar
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Seq2SeqError(Exception):
@@ -37,6 +41,15 @@ class StorageError(Seq2SeqError):
     exit_code = 5
 
 
+class ClosedPipe(Seq2SeqError):
+    """Whoever reads the output has read enough (`| head`): not a mistake, so there is no message.
+
+    The exit code is that of a program which the signal SIGPIPE ends.
+    """
+
+    exit_code = 141
+
+
 class NonFiniteLossError(Seq2SeqError):
     """The loss or its gradient is no longer a number."""
 
@@ -61,3 +74,21 @@ class Stopped(Seq2SeqError):
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number  # type: ignore[misc]
+
+
+def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
+    """What a failed write becomes: a ClosedPipe, or a StorageError that begins with 'cannot `doing`'."""
+    if isinstance(error, BrokenPipeError):
+        return ClosedPipe()
+    number = error.errno if isinstance(error, OSError) else None
+    advice = "make room, then " if number in NO_ROOM else "give write access, then " if number in NO_ACCESS else ""
+    return StorageError(
+        f"cannot {doing}: {_reason(error)}. What was saved before is untouched: {advice}start the same command again"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The system's own words where there are any: safetensors wraps them in a sentence of its own."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).replace("Error while serializing: I/O error: ", "")

@@ -9,7 +9,7 @@ from seq2seq.analysis.comparison_page import page
 from seq2seq.analysis.comparison_rows import Row, make_rows, row_names
 from seq2seq.analysis.differences import check_budgets, differing_words
 from seq2seq.analysis.measured import Measured, measure, why_not_measurable
-from seq2seq.checkpoint.storage import replace_file
+from seq2seq.analysis.output import write_text
 from seq2seq.config.identity import run_path
 from seq2seq.config.loading import load_stored
 from seq2seq.config.program import program
@@ -36,11 +36,11 @@ def compare_runs(script: CompareSettings) -> None:
     rows = make_rows(names, measured, higher_is_better=_higher_is_better(settings[0], script.metric))
     text = page(script, settings, rows, common, budget)
     if script.json is not None:
-        replace_file(Path(script.json), as_json(rows, common, budget))
+        write_text(script.json, as_json(rows, common, budget))
     if script.output is None:
         print(text, end="")
     else:
-        replace_file(Path(script.output), text)
+        write_text(script.output, text)
 
 
 def find_runs(given: str | list[str]) -> list[str]:

@@ -57,13 +57,14 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     references = corpus_references(corpus)
     run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
     statistics = _statistics(decoding.texts, sources, corpus, metrics)
+    made_with = _made_with(script, settings, trained) | {"sentences": len(corpus), "seconds": round(seconds, 3)}
+    scores = {name: score.plain() for name, score in run.scores.items()}
+    _write(script, trained, decoding.texts, {**scores, **made_with, **_beside(script, scored, statistics)})
+    # What took long is on the disk before it is shown: a closed terminal loses nothing.
     print(f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts")
     print(score_table(run, scored))
     if statistics:
         print("\n" + statistics_table(statistics))
-    made_with = _made_with(script, settings, trained) | {"sentences": len(corpus), "seconds": round(seconds, 3)}
-    scores = {name: score.plain() for name, score in run.scores.items()}
-    _write(script, trained, decoding.texts, {**scores, **made_with, **_beside(script, scored, statistics)})
 
 
 def _decode(

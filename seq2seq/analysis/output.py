@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.checkpoint.storage import replace_file, storage_errors
 from seq2seq.errors import ConfigError
 
 
@@ -22,18 +22,32 @@ def check_output(output: str | None, read: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def line_writer(path: str | None) -> Iterator[Callable[[Sequence[str]], None]]:
-    """What writes lines to the file (None: stdout), each call at once. Raises StorageError naming it."""
-    with ExitStack() as stack:
-        stream = sys.stdout.buffer if path is None else stack.enter_context(_open(path))
+    """What writes lines to the file (None: stdout), each call at once. Raises StorageError naming it, or ClosedPipe.
 
-        def write(lines: Sequence[str]) -> None:
-            with storage_errors(f"write {path or 'to stdout'}"):
-                stream.write("".join(line + "\n" for line in lines).encode())
-                stream.flush()
+    Text is UTF-8; half a surrogate pair, which UTF-8 cannot hold, is written as JSON would: \\ud800.
+    """
+    doing = f"write {path or 'to stdout'}"
+    stream: IO[bytes]
+    with storage_errors(doing):
+        stream = sys.stdout.buffer if path is None else Path(path).open("wb")  # noqa: SIM115
 
+    def write(lines: Sequence[str]) -> None:
+        with storage_errors(doing):
+            stream.write("".join(line + "\n" for line in lines).encode(errors="backslashreplace"))
+            stream.flush()
+
+    try:
         yield write
+    finally:
+        if path is not None:
+            with storage_errors(doing):  # closing writes too: again what could not be written, and on a network disk
+                stream.close()
 
 
-def _open(path: str) -> IO[bytes]:
-    with storage_errors(f"write {path}"):
-        return Path(path).open("wb")
+def write_text(path: str, text: str) -> None:
+    """Write a file that a user named: replaced whole, or, where it is a pipe or a device, written into."""
+    file = Path(path).resolve() if Path(path).is_file() else Path(path)
+    if file.is_file() or not file.exists():
+        return replace_file(file, text)
+    with storage_errors(f"write {path}"), file.open("wb") as stream:
+        stream.write(text.encode(errors="backslashreplace"))

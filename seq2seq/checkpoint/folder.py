@@ -88,17 +88,17 @@ class RunFolder:
         """
         with storage_errors(f"write in the run folder {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".lock").open("a+", encoding="utf-8")
+            file = (self.path / ".lock").open("ab+", buffering=0)  # nothing is left to be written when it is closed
         with file:
             self._take(file)
             yield
 
-    def _take(self, file: IO[str]) -> None:
+    def _take(self, file: IO[bytes]) -> None:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = file.read().decode(errors="replace").strip() or "another process"
             raise CheckpointError(
                 f"run {self.name} is being trained by {holder}; wait for it to end, or train another with run=NAME"
             ) from None
@@ -108,5 +108,4 @@ class RunFolder:
             )
         with storage_errors(f"write in the run folder {self.path}"):
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())

@@ -11,26 +11,16 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from seq2seq.errors import StorageError
+from seq2seq.errors import storage_failure
 
 
 @contextmanager
 def storage_errors(doing: str) -> Iterator[None]:
-    """Turn the failure of a disk into a StorageError that begins with 'cannot `doing`'."""
+    """Turn the failure of a disk into a StorageError that begins with 'cannot `doing`', of a pipe into a ClosedPipe."""
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise StorageError(
-            f"cannot {doing}: {_reason(error)}\nWhat was saved before is untouched; "
-            "make room or give write access, then start the same run again."
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    """The system's own words where there are any: safetensors wraps them in a sentence of its own."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).replace("Error while serializing: I/O error: ", "")
+        raise storage_failure(doing, error) from error
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -53,7 +43,7 @@ def replace_file(path: Path, text: str) -> None:
 def write_file(path: Path, text: str) -> None:
     """Write `text` as UTF-8 and wait until it is on the disk."""
     with path.open("wb") as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", errors="backslashreplace"))  # a file's name may hold what UTF-8 cannot
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,6 +1,7 @@
 """What surrounds each script's Hydra main: the command line checked first, errors to exit codes, a multirun's jobs."""
 
 import argparse
+import errno
 import functools
 import gc
 import logging
@@ -25,9 +26,11 @@ from seq2seq.config.overrides import take_apart
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.processes import place
 from seq2seq.config.program import program, under_torchrun
-from seq2seq.errors import ConfigError, Seq2SeqError
+from seq2seq.config.streams import finish_output, standard_streams
+from seq2seq.errors import NO_ACCESS, NO_ROOM, ClosedPipe, ConfigError, Seq2SeqError, storage_failure
 
 _FIXED = "not here; lay your own YAML over the script's as configs/experiment/GROUP/NAME.yaml"
+DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises
 LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that must be the one that tells why
 logger = logging.getLogger(__name__)
 
@@ -60,13 +63,19 @@ def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
 def launch(main: Callable[[], Any], script: Script) -> NoReturn:
     """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
     gc.freeze()  # what is imported stays: the collector need not go through it again and again
+    with standard_streams():
+        code = _launched(main, script)
+    sys.exit(code)
+
+
+def _launched(main: Callable[[], Any], script: Script) -> int:
     main_process = place().rank == 0  # of several, it alone reports
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING if main_process else logging.ERROR, format="%(message)s"
     )
     logging.getLogger("seq2seq").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of ending the process with exit 1
-    sys.exit(_guarded(lambda: _launch(main, script, sys.argv[1:])))
+    return _guarded(lambda: _launch(main, script, sys.argv[1:]))
 
 
 def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -> int:
@@ -181,7 +190,7 @@ def _guarded(task: Callable[[], int]) -> int:
     """The task's exit code, or its error's: a line on stderr for what a user can cause, a traceback for a bug."""
     try:
         code = task()
-        sys.stdout.flush()
+        finish_output()
         return code
     except Seq2SeqError as error:
         _tell(error)
@@ -190,10 +199,11 @@ def _guarded(task: Callable[[], int]) -> int:
         if place().rank == 0:
             print("interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `| head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+            failure = storage_failure(f"read or write {error.filename or 'a file'}", error)
+            _tell(failure)
+            return failure.exit_code
         traceback.print_exc()
         return 1
 
@@ -201,6 +211,8 @@ def _guarded(task: Callable[[], int]) -> int:
 def _tell(error: Seq2SeqError) -> None:
     """One of several processes tells what all of them meet, as they meet every mistake in the configuration."""
     rank = place().rank
+    if isinstance(error, ClosedPipe):
+        return
     if rank == 0:
         print(error, file=sys.stderr)
     elif isinstance(error, ConfigError):

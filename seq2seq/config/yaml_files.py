@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from seq2seq.errors import CheckpointError, StorageError
+from seq2seq.errors import CheckpointError, storage_failure
 
 # YAML 1.1 reads 1e-4 as text and Hydra as a number; we read as Hydra does and quote what would be taken for a number.
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
@@ -46,7 +46,7 @@ def write_yaml(content: dict[str, Any], path: Path) -> None:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        raise storage_failure(f"write {path}", error) from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

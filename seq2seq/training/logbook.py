@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.errors import StorageError
+from seq2seq.errors import storage_failure
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -86,7 +86,7 @@ class Logbook:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"{self._folder}: cannot write the run's log: {error.strerror or error}") from error
+            raise storage_failure(f"write the log of run {self._folder}", error) from error
 
 
 class NoLogbook(Logbook):

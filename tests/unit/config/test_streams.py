@@ -1,0 +1,132 @@
+"""Whatever fails behind stdin, stdout and stderr: an error of ours for results and input, nothing for messages."""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from seq2seq.config.entry import _guarded
+from seq2seq.config.streams import finish_output, standard_streams
+from seq2seq.errors import ClosedPipe, DataError, Seq2SeqError, StorageError
+
+
+def pipe_without_reader(encoding: str = "utf-8") -> IO[str]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    return os.fdopen(writer, "w", encoding=encoding)
+
+
+def full_disk() -> IO[str]:
+    return Path("/dev/full").open("w", encoding="utf-8")  # every write fails with 'No space left on device'
+
+
+def closed() -> None:
+    """What Python makes of a stream that is closed when the process starts (`>&-`)."""
+
+
+BROKEN: list[tuple[Callable[[], IO[str] | None], type[Seq2SeqError], str, int]] = [
+    (full_disk, StorageError, "cannot write to stdout: No space left on device", 5),
+    (pipe_without_reader, ClosedPipe, "^$", 141),
+    (closed, StorageError, "cannot write to stdout: Bad file descriptor", 5),
+]
+
+
+def replace(monkeypatch: pytest.MonkeyPatch, name: str, stream: IO[str] | None) -> IO[str] | None:
+    """Make it the process's stream."""
+    monkeypatch.setattr(sys, name, stream)
+    return stream
+
+
+@pytest.mark.parametrize(("stream", "kind", "said", "code"), BROKEN)
+@pytest.mark.parametrize("lines", [1, 10_000])
+def test_what_cannot_be_printed_is_an_error_once(
+    monkeypatch: pytest.MonkeyPatch,
+    stream: Callable[[], IO[str] | None],
+    kind: type[Seq2SeqError],
+    said: str,
+    code: int,
+    lines: int,
+) -> None:
+    replace(monkeypatch, "stdout", stream())
+    with standard_streams():
+        with pytest.raises(kind, match=said) as caught:
+            for number in range(lines):
+                print("result", number)
+            finish_output()
+        assert caught.value.exit_code == code
+        print("after that")
+        finish_output()
+
+
+@pytest.mark.parametrize(("stream", "kind", "said", "code"), BROKEN)
+def test_a_script_whose_output_fails_ends_with_a_code_and_one_line_or_none(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    stream: Callable[[], IO[str] | None],
+    kind: type[Seq2SeqError],
+    said: str,
+    code: int,
+) -> None:
+    replace(monkeypatch, "stdout", stream())
+
+    def task() -> int:
+        print("a result")
+        return 0
+
+    with standard_streams():
+        assert _guarded(task) == code
+    told = capfd.readouterr().err
+    assert re.match(said, told)
+    assert told.count("\n") == (0 if code == 141 else 1)
+
+
+@pytest.mark.parametrize("stream", [full_disk, pipe_without_reader, closed])
+def test_messages_that_nobody_can_read_stop_nothing(
+    monkeypatch: pytest.MonkeyPatch, stream: Callable[[], IO[str] | None]
+) -> None:
+    replace(monkeypatch, "stderr", stream())
+    with standard_streams():
+        for _ in range(3):
+            print("a message" * 5000, file=sys.stderr)
+            sys.stderr.flush()
+
+
+def test_input_that_cannot_be_read_is_a_data_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "unreadable").open("w") as unreadable:
+        for stream in (None, unreadable):
+            replace(monkeypatch, "stdin", stream)  # type: ignore[arg-type]
+            with standard_streams(), pytest.raises(DataError, match="stdin cannot be read: Bad file descriptor"):
+                sys.stdin.buffer.readline()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "written"),
+    [
+        ("utf-8", "é漢", "é漢".encode()),
+        ("ascii", "é漢 a", b"\\xe9\\u6f22 a"),
+        ("latin-1", "é漢", b"\xe9\\u6f22"),
+        ("utf-8", "name-\udce9.txt", b"name-\\udce9.txt"),  # a file name that is not UTF-8, as Python holds it
+    ],
+)
+@pytest.mark.parametrize("name", ["stdout", "stderr"])
+def test_every_character_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, encoding: str, text: str, written: bytes
+) -> None:
+    with (tmp_path / "out").open("w", encoding=encoding) as stream:
+        replace(monkeypatch, name, stream)
+        with standard_streams():
+            print(text, file=getattr(sys, name))
+    assert (tmp_path / "out").read_bytes() == written + b"\n"
+
+
+def test_the_streams_come_back(capfd: pytest.CaptureFixture[str]) -> None:
+    before = sys.stdin, sys.stdout, sys.stderr
+    with pytest.raises(RuntimeError), standard_streams():
+        print("held back", end="")
+        raise RuntimeError
+    assert (sys.stdin, sys.stdout, sys.stderr) == before
+    assert capfd.readouterr().out == "held back"
