@@ -37,6 +37,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     form = _form(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
     damaged: list[int] = []  # broken places, for each line that has any
+    answered = 0
     with ExitStack() as stack:
         source = stack.enter_context(_open_input(script.input)) if script.input else sys.stdin.buffer
         write = stack.enter_context(line_writer(script.output))
@@ -44,7 +45,8 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
         while chunk := list(islice(lines, 1 if source.isatty() else CHUNK)):  # who types a line waits for its answer
             texts = form.read(chunk)
             begun = None if prefixes is None else prefixes.take(len(chunk))
-            write(form.write(answer(trained, settings, search, texts, begun, script.n_best, shortlists)))
+            write(form.write(answer(trained, settings, search, texts, begun, script.n_best, shortlists, answered)))
+            answered += len(texts)
     if prefixes is not None:
         prefixes.end()
     if damaged:
@@ -150,8 +152,9 @@ def answer(
     prefixes: Sequence[str] | None = None,
     n_best: int = 1,
     shortlists: Shortlists | None = None,
+    before: int = 0,
 ) -> list[list[Answer]]:
-    """The `n_best` hypotheses for each text, best first, where the search finds as many.
+    """The `n_best` hypotheses for each text, best first, where the search finds as many; `before` texts came earlier.
 
     They begin with its prefix, segmented by itself. Sources longer than `length.max_source` tokens are cut and counted.
     """
@@ -165,6 +168,7 @@ def answer(
             trained.answering,
             search,
             [source[:longest] for source in sources],
+            numbers=range(before, before + len(texts)),
             prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),
             shortlists=shortlists,
             device=trained.runtime.device,

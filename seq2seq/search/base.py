@@ -67,11 +67,13 @@ class Search(Component, ABC):
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence, best first. The model must be in eval mode, without gradients.
 
         Targets begin with the tokens of `prefix`, PAD behind them. It is written whole, whatever the limits and the
-        n-grams in it, and is part of the hypotheses and their scores.
+        n-grams in it, and is part of the hypotheses and their scores. `numbers` are the sentences' own, each another:
+        what is drawn for a sentence depends on its number, not on its batch; None: 0, 1, 2, ...
         """
 
     def reading(self, vocabulary: Vocabulary) -> Self:

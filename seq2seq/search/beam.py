@@ -105,6 +105,7 @@ class BeamSearch(Search):
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """The `beam_size` best of each sentence, best first."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]

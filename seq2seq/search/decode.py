@@ -24,12 +24,14 @@ def decode(
     device: torch.device,
     tokens_per_batch: int,
     prefixes: Sequence[Sequence[int]] | None = None,
+    numbers: Sequence[int] | None = None,
     shortlists: Shortlists | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> list[list[Hypothesis]]:
     """Hypotheses, best first, of each sentence (token ids without the end symbol), in the order given.
 
-    `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. A batch
+    `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. `numbers`
+    are the sentences' own where they are part of a larger text, for searches that draw; None: 0, 1, 2, ... A batch
     holds at most `tokens_per_batch` source positions, beams not counted; on a CPU its threads have a batch each, which
     share these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists`
     targets are made of the tokens that these name. `on_batch` hears how many sentences each batch held. The model is
@@ -39,16 +41,17 @@ def decode(
     begun = prefixes or [[]] * len(sentences)
     full = np.array([i for i, sentence in enumerate(sentences) if len(sentence) or len(begun[i])], dtype=np.int64)
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
+    own = torch.arange(len(sentences)) if numbers is None else torch.tensor(numbers, dtype=torch.long)
     workers = torch.get_num_threads() if device.type == "cpu" else 1
     batches = list(by_length(lengths, max(1, tokens_per_batch // workers)))
 
     def found(rows: np.ndarray) -> list[list[Hypothesis]]:
         source, mask = collate_sources([sentences[i] for i in full[rows]])
         prefix = None if prefixes is None else _collate_prefixes([begun[i] for i in full[rows]]).to(device)
-        source, mask = source.to(device), mask.to(device)
+        source, mask, number = source.to(device), mask.to(device), own[full[rows]].to(device)
         if shortlists is None:
-            return search(model, source, mask, prefix)
-        return shortlists.search(search, model, source, mask, prefix)
+            return search(model, source, mask, prefix, number)
+        return shortlists.search(search, model, source, mask, prefix, number)
 
     with evaluating(model):
         for rows, answers in zip(batches, side_by_side(found, batches, workers), strict=True):

@@ -58,9 +58,10 @@ class DiverseBeamSearch(BeamSearch):
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """What the groups found for each sentence, best first."""
-        return [_together(found) for found in super().__call__(model, source, mask, prefix)]
+        return [_together(found) for found in super().__call__(model, source, mask, prefix, numbers)]
 
     def _grow(
         self, beams: Beams, log_probs: Float[Tensor, "B J V"], toll: Float[Tensor, "B V"] | None = None

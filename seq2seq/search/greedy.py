@@ -23,6 +23,7 @@ class GreedySearch(Search):
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """The greedy hypothesis of each sentence."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]

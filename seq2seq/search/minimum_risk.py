@@ -100,10 +100,11 @@ class MinimumRiskSearch(SamplingSearch):
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """The candidates of each sentence, each once, best first."""
-        drawn = super().__call__(model, source, mask, prefix)
-        found = self.beam(model, source, mask, prefix) if self.beam else [[] for _ in drawn]
+        drawn = super().__call__(model, source, mask, prefix, numbers)
+        found = self.beam(model, source, mask, prefix, numbers) if self.beam else [[] for _ in drawn]
         return [
             self._ranked([*beams, *(samples if self.samples_compete else [])], samples)
             for beams, samples in zip(found, drawn, strict=True)

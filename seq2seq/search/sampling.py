@@ -9,13 +9,15 @@ from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
+from seq2seq.search.draws import streams, uniforms
 from seq2seq.types import EOS
 
 
 class SamplingSearch(Search):
     """Draw `samples` targets a sentence, each token from p^(1/temperature), cut to `top_k` tokens and mass `top_p`.
 
-    Scores are the model's own log-probabilities, whatever the cut. The same `seed` draws the same samples.
+    Scores are the model's own log-probabilities, whatever the cut. A draw is a function of `seed`, the sentence's
+    number, the sample and the step, whatever else stands in the batch.
     """
 
     def __init__(
@@ -58,9 +60,12 @@ class SamplingSearch(Search):
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None = None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """`samples` hypotheses of each sentence, likeliest first."""
-        random = torch.Generator(device=source.device).manual_seed(self.seed)
+        if numbers is None:
+            numbers = torch.arange(len(source), device=source.device)
+        random = streams(self.seed, numbers, self.samples)
         state: Any = model.start(model.encode(source, mask))
         state = state.advance(torch.zeros(len(source), self.samples, dtype=torch.long, device=source.device))
         rules, row = self.constraints(mask, prefix), torch.arange(len(source), device=source.device)
@@ -71,19 +76,20 @@ class SamplingSearch(Search):
             log_probs, _, state = model.step(tokens[..., -1], state)
             log_probs = rules.restrict(log_probs, tokens)
             ended = tokens[..., -1] == EOS
-            drawn = torch.where(ended, EOS, self._draw(log_probs, random))
+            drawn = torch.where(ended, EOS, self._draw(log_probs, uniforms(random, tokens.shape[-1])))
             totals = totals + log_probs.gather(-1, drawn.unsqueeze(-1)).squeeze(-1).masked_fill(ended, 0.0)
             tokens = torch.cat((tokens, drawn.unsqueeze(-1)), -1)
             done = (drawn == EOS).all(1)
             for index in done.nonzero().squeeze(1).tolist():
                 results[int(row[index])] = _hypotheses(tokens[index], totals[index])
             growing = (~done).nonzero().squeeze(1)
-            tokens, totals, row = (part.index_select(0, growing) for part in (tokens, totals, row))
+            kept = (part.index_select(0, growing) for part in (tokens, totals, row, random))
+            tokens, totals, row, random = kept
             rules, state = rules.keep(growing), state.keep(growing)
         return results
 
-    def _draw(self, log_probs: Float[Tensor, "B K V"], random: torch.Generator) -> Int[Tensor, "B K"]:
-        """One token for each hypothesis."""
+    def _draw(self, log_probs: Float[Tensor, "B K V"], random: Float[Tensor, "B K"]) -> Int[Tensor, "B K"]:
+        """One token for each hypothesis, by its number from (0, 1)."""
         scaled = log_probs / self.temperature
         order = None
         if self.top_k is not None:
@@ -98,12 +104,11 @@ class SamplingSearch(Search):
         return (drawn if order is None else order.gather(-1, drawn)).squeeze(-1)
 
 
-def _one_of_each(shares: Float[Tensor, "B K n"], random: torch.Generator) -> Int[Tensor, "B K 1"]:
+def _one_of_each(shares: Float[Tensor, "B K n"], random: Float[Tensor, "B K"]) -> Int[Tensor, "B K 1"]:
     """A place of each row, drawn by its share: where the running sum reaches a number from (0, total], so that no place
     without a share is drawn. One number a row, where torch.multinomial takes one for each place."""
     running = shares.cumsum(-1)
-    drawn = torch.rand(*shares.shape[:-1], 1, generator=random, dtype=shares.dtype, device=shares.device)
-    return torch.searchsorted(running, (1 - drawn) * running[..., -1:])
+    return torch.searchsorted(running, random.unsqueeze(-1).to(shares.dtype) * running[..., -1:])
 
 
 def _hypotheses(tokens: Int[Tensor, "K t"], totals: Float[Tensor, " K"]) -> list[Hypothesis]:

@@ -42,11 +42,12 @@ class Shortlists:
         source: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B S"],
         prefix: Int[Tensor, "B P"] | None,
+        numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """What `search` finds among these tokens."""
         shortlist = self.of(source, prefix)
         columns = None if prefix is None else shortlist.columns(prefix)
-        found = search(Shortlisted(model, shortlist), source, mask, columns)
+        found = search(Shortlisted(model, shortlist), source, mask, columns, numbers)
         return [
             [Hypothesis([ids[column] for column in one.tokens], one.log_prob, one.score) for one in hypotheses]
             for ids, hypotheses in zip(shortlist.ids.tolist(), found, strict=True)

@@ -160,6 +160,7 @@ def best_hypotheses(
             model,
             search,
             sources,
+            numbers=own,
             device=runtime.device,
             tokens_per_batch=tokens_per_batch,
             shortlists=shortlists,

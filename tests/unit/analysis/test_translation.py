@@ -8,6 +8,7 @@ import pytest
 import torch
 from contract.combinations import Triple
 
+from seq2seq.analysis import translation
 from seq2seq.analysis.trained import Trained
 from seq2seq.analysis.translation import Answer, JsonLines, PlainLines, Prefixes, answer, translate
 from seq2seq.checkpoint.folder import RunFolder
@@ -16,6 +17,7 @@ from seq2seq.errors import ConfigError, DataError
 from seq2seq.model.builder import build_model
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch
+from seq2seq.search.sampling import SamplingSearch
 from seq2seq.tokenizer import SentencePiece, Tokenizer
 from seq2seq.training.device import Runtime
 from seq2seq.types import Part
@@ -136,6 +138,23 @@ def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[Tr
     alone = answer(*trained, search, ["zwei drei"], n_best=3)[0]
     assert [one.text for one in found[1]] == [one.text for one in alone]
     assert [one.log_prob for one in found[1]] == pytest.approx([one.log_prob for one in alone], abs=1e-4)
+
+
+def test_what_is_drawn_for_a_line_depends_on_its_place_in_the_whole_input(
+    trained: tuple[Trained, TrainSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bounds = {"max_length": 9, "max_length_ratio": 1.0}
+    drawing = {"samples": 1, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 1}
+    settings = replace(trained[1], search=Part("sampling", SamplingSearch, drawing | bounds))
+    monkeypatch.setattr(translation, "load_trained", lambda *_: trained[0])
+    (tmp_path / "in").write_text("zwei drei\n" * 7)
+    written = []
+    for chunk in (1000, 3):
+        monkeypatch.setattr(translation, "CHUNK", chunk)
+        translate(replace(SCRIPT, input=str(tmp_path / "in"), output=str(tmp_path / "out")), settings)
+        written.append((tmp_path / "out").read_text().split("\n"))
+    assert written[0] == written[1]
+    assert len(set(written[0][:-1])) == 7
 
 
 @pytest.mark.parametrize("kind", ["beam", "greedy"])

@@ -14,6 +14,7 @@ from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
+from seq2seq.search.draws import streams, uniforms
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import BOS, EOS, PAD
@@ -145,7 +146,7 @@ def test_the_narrowest_sampling_is_greedy(cut: dict[str, Any]) -> None:
 
 def test_draws_follow_the_distribution_and_its_cuts() -> None:
     log_probs = torch.tensor([[[0.5, 0.3, 0.15, 0.05]]]).log().expand(1, 4000, 4)
-    random = torch.Generator().manual_seed(0)
+    random = uniforms(streams(0, torch.tensor([3]), 4000), 1)
 
     def shares(**cut: Any) -> list[float]:
         drawn = SamplingSearch(samples=1, **(SAMPLING | cut))._draw(log_probs, random)
