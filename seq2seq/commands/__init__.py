@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from seq2seq import __version__
+from seq2seq.errors import Seq2SeqError
+from seq2seq.streams import finish_output, standard_streams
 
 COMMANDS = {
     "train": "train a model, or go on with its training",
@@ -26,7 +28,14 @@ seq2seq COMMAND --help tells what a command takes, seq2seq --version the version
 
 def main() -> NoReturn:
     """The installed command, and `python -m seq2seq`."""
-    sys.exit(_main(sys.argv[1:]))
+    with standard_streams():
+        try:
+            code = _main(sys.argv[1:])
+            finish_output()
+        except Seq2SeqError as error:  # of its own output: a command reports itself
+            print(error, end="\n" if str(error) else "", file=sys.stderr)
+            code = error.exit_code
+    sys.exit(code)
 
 
 def _main(arguments: Sequence[str]) -> int:

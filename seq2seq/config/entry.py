@@ -26,8 +26,8 @@ from seq2seq.config.overrides import take_apart
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.processes import place
 from seq2seq.config.program import program, under_torchrun
-from seq2seq.config.streams import finish_output, standard_streams
 from seq2seq.errors import NO_ACCESS, NO_ROOM, ClosedPipe, ConfigError, Seq2SeqError, storage_failure
+from seq2seq.streams import finish_output, standard_streams
 
 _FIXED = "not here; lay your own YAML over the script's as configs/experiment/GROUP/NAME.yaml"
 DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises

@@ -10,6 +10,7 @@ from seq2seq.commands import COMMANDS
 
 LAYERS = [
     ["types", "errors", "kernels", "cores"],
+    ["streams"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
     ["data", "layers"],
     ["attention", "self_attention", "pooling"],

@@ -9,9 +9,10 @@ from typing import IO
 
 import pytest
 
+from seq2seq import commands
 from seq2seq.config.entry import _guarded
-from seq2seq.config.streams import finish_output, standard_streams
 from seq2seq.errors import ClosedPipe, DataError, Seq2SeqError, StorageError
+from seq2seq.streams import finish_output, standard_streams
 
 
 def pipe_without_reader(encoding: str = "utf-8") -> IO[str]:
@@ -130,3 +131,20 @@ def test_the_streams_come_back(capfd: pytest.CaptureFixture[str]) -> None:
         raise RuntimeError
     assert (sys.stdin, sys.stdout, sys.stderr) == before
     assert capfd.readouterr().out == "held back"
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+@pytest.mark.parametrize(("stream", "code"), [(full_disk, 5), (pipe_without_reader, 141)])
+def test_the_command_itself_prints_likewise(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    word: str,
+    stream: Callable[[], IO[str] | None],
+    code: int,
+) -> None:
+    replace(monkeypatch, "stdout", stream())
+    monkeypatch.setattr(sys, "argv", ["seq2seq", word])
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    assert ended.value.code == code
+    assert capfd.readouterr().err.count("\n") == (1 if code == 5 else 0)
