@@ -11,7 +11,7 @@ from seq2seq.analysis.command_lines import train_command
 from seq2seq.analysis.entropy import MeanEntropy
 from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.checkpoint.folder import RunFolder
-from seq2seq.checkpoint.read import load
+from seq2seq.checkpoint.read import best_step, load
 from seq2seq.config.identity import run_path
 from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
@@ -59,7 +59,7 @@ def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str 
     path = _evaluation_file(folder, script.split)
     if not path.is_file():
         return f"run={settings.run} has no {path}: {evaluation}"
-    found, best = json.loads(path.read_bytes()), folder.best.resolve().name
+    found, best = json.loads(path.read_bytes()), f"step-{best_step(folder)}"
     if found["checkpoint"] != best:
         return f"{path} is of {found['checkpoint']}, but the best checkpoint is now {best}: {evaluation}"
     if script.metric not in found or "score" not in found[script.metric]:

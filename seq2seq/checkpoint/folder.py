@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,6 +15,7 @@ from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.errors import CheckpointError
 
 MANIFEST = "manifest.json"
+LONGEST_NAME = 100  # bytes of a file that names a checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +63,23 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """A relative link to the best checkpoint."""
+        """What names the best checkpoint; `best_checkpoint` reads it."""
         return self.path / "best"
+
+    def best_checkpoint(self) -> Path | None:
+        """The folder of the best checkpoint; None where none is marked.
+
+        `best` is a relative link to it. On a file system without links, and in a copy made by a tool that writes links
+        as text, it is a file that holds the link's text; a copy that followed the link has a folder there.
+        """
+        if self.best.is_dir():
+            return self.best.resolve()  # the link may move on while we read
+        named = b""
+        with suppress(OSError), self.best.open("rb") as file:
+            named = file.read(LONGEST_NAME)
+        match = re.fullmatch(rb"checkpoints/step-(\d+)\s*", named)
+        path = self.checkpoint(int(match[1])) if match else None
+        return path if path is not None and path.is_dir() else None
 
     def checkpoint(self, step: int) -> Path:
         """The folder of the checkpoint saved after update `step`."""

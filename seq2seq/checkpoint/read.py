@@ -65,7 +65,7 @@ def load(folder: RunFolder, which: str, *, average: int = 5, optimizer: bool = T
 def _entries(folder: RunFolder) -> dict[str, int]:
     """What lies among the run's checkpoints now, and in the best of them, by name: the inode of each."""
     found: dict[str, int] = {}
-    for path in (folder.checkpoints, folder.best):
+    for path in (folder.checkpoints, folder.best_checkpoint() or folder.best):
         with suppress(OSError):
             found |= {entry.name: entry.inode() for entry in os.scandir(path)}
     return found
@@ -77,8 +77,8 @@ def _load_named(folder: RunFolder, which: str, average: int, optimizer: bool) ->
         return _load_average(folder, steps[-average:], average)
     if which == "last" and steps:
         return _load_path(folder.checkpoint(steps[-1]), optimizer)
-    if which == "best" and folder.best.exists():
-        return _load_path(folder.best.resolve(), optimizer)  # the link may move on while we read
+    if which == "best" and (best := folder.best_checkpoint()):
+        return _load_path(best, optimizer)
     step = re.fullmatch(r"step-(\d+)", which)
     if step and int(step[1]) in steps:
         return _load_path(folder.checkpoint(int(step[1])), optimizer)
@@ -88,10 +88,16 @@ def _load_named(folder: RunFolder, which: str, average: int, optimizer: bool) ->
 def _no_such(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
     if not steps:
         return f"run {folder.name} has no checkpoint yet: nothing is in {folder.checkpoints}"
-    names = ["best"] * folder.best.exists() + ["last", "average", *(f"step-{step}" for step in steps)]
+    names = ["best"] * (folder.best_checkpoint() is not None) + ["last", "average", *(f"step-{step}" for step in steps)]
     close = difflib.get_close_matches(which, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"run {folder.name} has no checkpoint={which}: {hint}there are: {', '.join(names)}"
+
+
+def best_step(folder: RunFolder) -> int | None:
+    """The update after which the best checkpoint was saved; None where none is marked. Raises CheckpointError."""
+    best = folder.best_checkpoint()
+    return None if best is None else _manifest(best / MANIFEST)[0]
 
 
 def latest_intact(folder: RunFolder) -> Checkpoint | None:

@@ -1,7 +1,7 @@
 """Writing checkpoints: all files into a folder beside, flushed to the disk, then one rename."""
 
+import errno
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +15,9 @@ from seq2seq.checkpoint.folder import MANIFEST, RunFolder
 from seq2seq.checkpoint.storage import discard, flush_file, flush_folder, sha256, storage_errors, write_file
 
 FORMAT = 1
+OLD_BEST = ".old-best"
+# What file systems without symbolic links answer when asked for one.
+NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
 def save(
@@ -99,19 +102,34 @@ def recover(folder: RunFolder) -> None:
             discard(aside)
         else:
             aside.rename(final)
+    if (folder.path / OLD_BEST).exists():
+        if folder.best_checkpoint() is None:
+            (folder.path / OLD_BEST).rename(folder.best)
+        discard(folder.path / OLD_BEST)
 
 
 def mark_best(folder: RunFolder, step: int) -> None:
-    """Point the link `best` at checkpoints/step-N, in one swap. Raises StorageError."""
-    beside = folder.path / ".tmp-best"
+    """Let `best` name checkpoints/step-N, in one swap: as a link, or as a file where there can be no links.
+
+    A folder in its place is the copy that a tool made of the link. Raises StorageError.
+    """
+    named, beside = Path("checkpoints") / f"step-{step}", folder.path / ".tmp-best"
     with storage_errors(f"mark checkpoint {folder.checkpoint(step)} as the best"):
         beside.unlink(missing_ok=True)
-        beside.symlink_to(Path("checkpoints") / f"step-{step}")
         try:
+            beside.symlink_to(named)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            write_file(beside, f"{named}\n")
+        try:
+            if folder.best.is_dir() and not folder.best.is_symlink():
+                folder.best.rename(folder.path / OLD_BEST)
             beside.replace(folder.best)
         except OSError:
             beside.unlink(missing_ok=True)
             raise
+        discard(folder.path / OLD_BEST)
         flush_folder(folder.path)
 
 
@@ -119,10 +137,10 @@ def prune(folder: RunFolder, keep_last: int) -> None:
     """Remove all checkpoints but the newest `keep_last` (at least one) and the best. Raises StorageError."""
     if keep_last < 1:
         raise ValueError(f"keep_last is {keep_last}: the newest checkpoint is needed to continue a run")
-    best = os.path.realpath(folder.best)
+    best = folder.best_checkpoint()
     for step in folder.steps()[:-keep_last]:
         path = folder.checkpoint(step)
-        if os.path.realpath(path) != best:
+        if best is None or path.resolve() != best.resolve():
             leaving = path.with_name(f".tmp-{path.name}")  # gone at once, even if removing its files is interrupted
             with storage_errors(f"remove checkpoint {path}"):
                 path.rename(leaving)

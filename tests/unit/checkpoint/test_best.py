@@ -1,6 +1,9 @@
 """Which checkpoint is the best, which ones stay, and their average."""
 
+import errno
 import logging
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ import torch
 from unit.checkpoint.examples import flip, holds, names, put, tensors
 
 from seq2seq.checkpoint import RunFolder, load, mark_best, prune, save
+from seq2seq.checkpoint.read import best_step
+from seq2seq.checkpoint.write import recover
 from seq2seq.errors import CheckpointError, StorageError
 
 
@@ -94,3 +99,70 @@ def test_what_cannot_be_averaged_is_named(run: RunFolder) -> None:
     flip(run.checkpoint(4) / "model.safetensors", 600)
     with pytest.raises(CheckpointError, match=r"step-4/model.safetensors is broken"):
         load(run, "average", average=1)
+
+
+def no_links(self: Path, target: Path) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted", str(self))  # as vfat answers
+
+
+def link_as_text(run: RunFolder) -> None:
+    """As a tool copies a run that writes links as text."""
+    named = str(run.best.readlink())
+    run.best.unlink()
+    run.best.write_text(named)
+
+
+def link_followed(run: RunFolder) -> None:
+    """`cp -rL`."""
+    there = run.best.resolve()
+    run.best.unlink()
+    shutil.copytree(there, run.best)
+
+
+@pytest.mark.parametrize("copied", [link_as_text, link_followed, lambda run: run.best.unlink()])
+@pytest.mark.parametrize("links", [True, False])
+def test_a_copied_run_reads_the_same_and_goes_on(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, copied: Callable[[RunFolder], None], links: bool
+) -> None:
+    put(run, 1, 2)
+    mark_best(run, 1)
+    copied(run)
+    if run.best.exists():
+        assert holds(load(run, "best"), 1)
+        assert best_step(run) == 1
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", no_links)
+    put(run, 3)
+    mark_best(run, 2)
+    prune(run, 1)
+    assert holds(load(run, "best"), 2)
+    assert names(run) == ["step-2", "step-3"]
+    mark_best(run, 3)
+    assert best_step(run) == 3
+    assert run.best.is_symlink() is links
+    assert sorted(entry.name for entry in run.path.iterdir()) == ["best", "checkpoints"]
+
+
+def test_killed_while_a_copied_best_was_replaced(run: RunFolder) -> None:
+    put(run, 1, 2)
+    mark_best(run, 1)
+    link_followed(run)
+    run.best.rename(run.path / ".old-best")
+    recover(run)
+    assert holds(load(run, "best"), 1)
+    run.best.rename(run.path / ".old-best")
+    run.best.symlink_to("checkpoints/step-2")
+    recover(run)
+    assert holds(load(run, "best"), 2)
+    assert sorted(entry.name for entry in run.path.iterdir()) == ["best", "checkpoints"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"checkpoints/step-9", b"../elsewhere", b"checkpoints/step-1/..", b"\xff\x00", b"x" * 10**6]
+)
+def test_a_file_that_names_no_checkpoint_of_the_run_marks_none(run: RunFolder, content: bytes) -> None:
+    put(run, 1)
+    run.best.write_bytes(content)
+    assert run.best_checkpoint() is None
+    with pytest.raises(CheckpointError, match="no checkpoint=best: there are: last, average, step-1"):
+        load(run, "best")
