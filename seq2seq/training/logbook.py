@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq.errors import storage_failure
+from seq2seq.training.events import EventFile
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -30,34 +31,38 @@ class Logbook:
     """
 
     def __init__(self, folder: Path, *, update: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self._folder = folder
         with self._saving():
             folder.mkdir(parents=True, exist_ok=True)
             cut_metrics(folder / METRICS_FILE, after=update)
             await_later_second(folder)
             self._metrics = (folder / METRICS_FILE).open("ab")
-            self._board = SummaryWriter(log_dir=str(folder), purge_step=update + 1 if update > 0 else 0)
+            self._board = EventFile(folder, purge_step=update + 1 if update > 0 else 0)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """One line of metrics.jsonl, and a point on the curve of each tag; on disk when this returns."""
+        from torch.utils.tensorboard.summary import scalar
+
         with self._saving():
             self._metrics.write(metrics_line(update, values))
             self._metrics.flush()
             for tag, value in values.items():
-                self._board.add_scalar(tag, float(value), update)
+                self._board.add(scalar(tag, float(value)), update)
             self._board.flush()
 
     def text(self, update: int, tag: str, markdown: str) -> None:
-        """A text, shown as Markdown; `samples_table` makes a table of sentences."""
+        """A text, shown as Markdown; `samples_page` makes one of sentences."""
+        from torch.utils.tensorboard.summary import text
+
         with self._saving():
-            self._board.add_text(tag, markdown, update)
+            self._board.add(text(tag, markdown), update)
 
     def image(self, update: int, tag: str, pixels: np.ndarray) -> None:
         """An image: uint8 [height, width, 3], as `figures.render` makes of a figure."""
+        from torch.utils.tensorboard.summary import image
+
         with self._saving():
-            self._board.add_image(tag, pixels, update, dataformats="HWC")
+            self._board.add(image(tag, pixels, dataformats="HWC"), update)
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Iterable[str]) -> None:
         """The run's settings as a row of TensorBoard's HPARAMS page, beside the last value of each tag in `metrics`.
@@ -68,10 +73,9 @@ class Logbook:
         from torch.utils.tensorboard.summary import hparams
 
         settings = {key: as_hyperparameter(value) for key, value in flat.items()}
-        events: Any = self._board.file_writer
         with self._saving():
             for summary in hparams(settings, dict.fromkeys(metrics, 0.0)):
-                events.add_summary(summary)
+                self._board.add(summary)
             self._board.flush()
 
     def close(self) -> None:

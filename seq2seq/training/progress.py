@@ -88,7 +88,7 @@ class Progress:
             log.info("%s: %s, %s", self._clock.place(), line_values(values), self._clock.left_text())
 
     def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
-        """A validation's scores by their tags (train/nll among them, if known); `best` says that none was better."""
+        """A validation's scores by their tags; `best` says that none was better."""
         self._validations.append((update, dict(scores)))
         self._best = update if best else self._best
         if self._live:

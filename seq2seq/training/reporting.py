@@ -62,7 +62,6 @@ class Reporter:
         self.device = device
         self.world = world
         self._window: list[UpdateFigures] = []
-        self._train_nll: float | None = None
 
     def updated(self, update: int, epochs: float, figures: UpdateFigures) -> None:
         """Hear of an update."""
@@ -73,15 +72,13 @@ class Reporter:
         peak = self.world.largest(peak_memory(self.device))
         values = _summary(self._window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
         self._window = []
-        self._train_nll = values["train/nll"]
         self.logbook.scalars(update, values)
         self.progress.update(update, values)
 
     def validated(self, update: int, values: Mapping[str, float], best: bool) -> None:
         """Hear of a validation's scores."""
         self.logbook.scalars(update, values)
-        known = {} if self._train_nll is None else {"train/nll": self._train_nll}
-        self.progress.validated(update, known | dict(values), best)
+        self.progress.validated(update, values, best)
 
 
 def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:

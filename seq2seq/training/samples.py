@@ -1,19 +1,30 @@
-"""Sample outputs as a Markdown table, for TensorBoard's text page."""
+"""Sample outputs as Markdown, for TensorBoard's text page: the texts of a sample one below the other."""
 
 import string
 from collections.abc import Iterable, Sequence
 
-
-def samples_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table with a title a column, in which no character of a text is taken for markup."""
-    lines = [table_row(titles), "|" + " --- |" * len(titles)]
-    lines += [table_row([literal(text) for text in row]) for row in rows]
-    return "\n".join(lines)
+LONGEST = 600  # characters of a text that are shown
 
 
-def table_row(cells: Sequence[str]) -> str:
-    """One row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
+def samples_page(titles: Sequence[str], samples: Iterable[Sequence[str]]) -> str:
+    """A small section a sample, with a line a title and the whole width for each text.
+
+    In a table with a column a title, a long text would leave its neighbours no more than a letter a line. No character
+    of a text is taken for markup.
+    """
+    sections = []
+    for number, texts in enumerate(samples, start=1):
+        lines = [f"- **{title}:** {shown(text)}" for title, text in zip(titles, texts, strict=True)]
+        sections.append("\n".join([f"**{number}**", "", *lines]))
+    return "\n\n".join(sections)
+
+
+def shown(text: str) -> str:
+    """`text` as it is, or its beginning, cut at a space where there is one, and how long it is."""
+    if len(text) <= LONGEST:
+        return literal(text)
+    end = text.rfind(" ", LONGEST // 2, LONGEST)
+    return f"{literal(text[: end if end > 0 else LONGEST])} … *({len(text):,} characters)*"
 
 
 def literal(text: str) -> str:

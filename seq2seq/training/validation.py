@@ -19,7 +19,7 @@ from seq2seq.training.device import Runtime
 from seq2seq.training.figures import render
 from seq2seq.training.logbook import Logbook
 from seq2seq.training.probe import END, Forced, force
-from seq2seq.training.samples import samples_table
+from seq2seq.training.samples import samples_page
 from seq2seq.training.world import World
 
 
@@ -86,7 +86,7 @@ class Validator:
         """What a person looks at: sample outputs, and where the probes' attention went."""
         pairs = [self.corpus.pairs[i] for i in range(self.probes)]
         rows = [(pair.source, pair.target, text) for pair, text in zip(pairs, decoding.texts, strict=False)]
-        self.logbook.text(update, "valid/samples", samples_table(("source", "target", "output"), rows))
+        self.logbook.text(update, "valid/samples", samples_page(("source", "target", "output"), rows))
         sources = [self.corpus.source(number) for number in range(self.probes)]
         targets = [hypothesis.tokens for hypothesis in decoding.hypotheses[: self.probes]]
         for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch):

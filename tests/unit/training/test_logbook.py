@@ -1,7 +1,10 @@
 """metrics.jsonl and the event files: the same numbers in both, and a resumed run's equal an uninterrupted one's."""
 
 import json
+import resource
+import threading
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +160,25 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cannot write the log of run .*file/run: Not a directory") as caught:
         Logbook(tmp_path / "file" / "run", update=0)
     assert caught.value.exit_code == 5
+
+
+@pytest.mark.parametrize("size", [0, 60, 200, 2000])
+def test_a_full_disk_is_one_error_and_nothing_is_printed_beside_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
+) -> None:
+    """Whichever event no longer fits; TensorBoard reads those that did."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        with pytest.raises(StorageError, match=r"cannot write the log of run .*: File too large"):
+            book = Logbook(tmp_path, update=0)
+            with closing(book):
+                for update in range(1000):
+                    book.text(update, "samples", "text" * update)
+                    book.scalars(update, {"train/loss": 1.0})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert threading.active_count() == 1
+    assert capfd.readouterr() == ("", "")
+    if size == 2000:
+        assert len(points(tmp_path, "train/loss")) > 3

@@ -1,6 +1,7 @@
 """Reports: means over a window of updates, under the tags that docs/training.md lists."""
 
 import json
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -57,3 +58,18 @@ def test_peak_memory_is_in_mebibytes_and_never_falls(lines: list[dict[str, float
 def test_every_tag_is_documented(lines: list[dict[str, float]], repository: Path) -> None:
     page = (repository / "docs/training.md").read_text(encoding="utf-8")
     assert [tag for tag in lines[0] if tag != "update" and f"`{tag}`" not in page] == []
+
+
+def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path) -> None:
+    shown: list[Mapping[str, float]] = []
+
+    class Shown(Progress):
+        def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
+            shown.append(scores)
+
+    with closing(Logbook(tmp_path, update=0)) as logbook:
+        progress, device = Shown(6, None, 0, 0.0), torch.device("cpu")
+        reporter = Reporter(progress=progress, logbook=logbook, log_every=1, device=device, world=World())
+        reporter.updated(1, 0.1, update(0.1, tokens=100))
+        reporter.validated(2, {"valid/nll": 2.5}, best=True)
+    assert shown == [{"valid/nll": 2.5}]
