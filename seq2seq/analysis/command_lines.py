@@ -8,12 +8,14 @@ from typing import Any
 
 from seq2seq.analysis.differences import as_text, differing_words
 from seq2seq.config import CONFIGS, compose
+from seq2seq.config.choices import Library
 from seq2seq.config.identity import flatten, matters
 from seq2seq.config.jobs import job_suffix, split_jobs
 from seq2seq.config.program import program
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 
+CONFIG_DIR = "--config-dir"
 LARGEST_SWEEP = 4  # keys that a multirun is looked for in
 
 
@@ -84,9 +86,14 @@ def _words(settings: TrainSettings, given: dict[str, str]) -> dict[str, str]:
     """`given`, and the words for all in which the settings differ from what it composes."""
     base, _ = _composed(*given.values())
     choices = {group: choice for group, choice in settings.choices.items() if group != "experiment"}
+    own = {group for group, choice in choices.items() if choice not in Library(CONFIGS, "train").choices(group)}
     words = given | {g: f"{g}={choice}" for g, choice in choices.items() if base.get(g) != choice}
-    _, plain = _composed(*words.values())
+    _, plain = _composed(*(word for key, word in words.items() if key not in own))
     usual, wanted = _leaves(plain), _leaves(settings.plain)
+    if own:  # their files, in a folder of the user's, may have said anything
+        words |= {CONFIG_DIR: f"{CONFIG_DIR}=DIR"}
+        usual = {key: value for key, value in usual.items() if key.split(".")[0] not in own}
+        wanted = {key: value for key, value in wanted.items() if key.split(".")[-1] not in ("_target_", "_partial_")}
     if usual.get("schedule.horizon", 0) is None and wanted["schedule.horizon"] == settings.trainer.max_updates:
         wanted["schedule.horizon"] = None  # that is what it means
     taken_out = [name for name in plain["metrics"] if name not in settings.metrics]

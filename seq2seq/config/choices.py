@@ -9,16 +9,31 @@ from typing import Any
 import yaml
 
 from seq2seq.config.composition import shorten
+from seq2seq.config.overrides import quoted
 from seq2seq.config.problems import did_you_mean, listed
 from seq2seq.config.yaml_files import describe_yaml_error, line_of
 
 
 @dataclass(frozen=True)
 class Library:
-    """A folder of configurations, with the script `name` (train, evaluate, ...) whose YAML lies at its root."""
+    """A folder of configurations, with the script `name` (train, evaluate, ...) whose YAML lies at its root.
+
+    `own` is a user's folder of more choices; no file of it has the name of another's.
+    """
 
     folder: Path
     name: str
+    own: Path | None = None
+
+    @property
+    def search_path(self) -> list[str]:
+        """The words that make Hydra look into the user's own folder too."""
+        return [f"hydra.searchpath=[{quoted(f'file://{self.own}')}]"] if self.own else []
+
+    def path(self, group: str, choice: str) -> Path:
+        """The file of a choice: the user's own if there is one, else where ours would lie."""
+        own = self.own / group / f"{choice}.yaml" if self.own else None
+        return own if own and own.is_file() else self.folder / group / f"{choice}.yaml"
 
     @cached_property
     def primary(self) -> Any:
@@ -39,8 +54,11 @@ class Library:
 
     def choices(self, group: str) -> list[str]:
         """The names that can be chosen from a group; experiments are named with their folder."""
-        folder = self.folder / group
-        return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+        return sorted([*_names(self.folder / group), *self.own_choices(group)])
+
+    def own_choices(self, group: str) -> list[str]:
+        """Those of them that the user's own folder adds."""
+        return _names(self.own / group) if self.own else []
 
     def unknown_choice(self, group: str, choice: str) -> str | None:
         """What to say of a choice that does not exist; None if it does."""
@@ -52,7 +70,7 @@ class Library:
     def groups_of_experiment(self, choice: str) -> set[str]:
         """The groups in which an experiment file chooses; none where it cannot be read."""
         try:
-            content = yaml.safe_load((self.folder / "experiment" / f"{choice}.yaml").read_bytes())
+            content = yaml.safe_load(self.path("experiment", choice).read_bytes())
         except yaml.YAMLError:
             return set()
         entries = content.get("defaults") if isinstance(content, dict) else None
@@ -61,7 +79,7 @@ class Library:
 
     def mistakes_in_experiment(self, choice: str) -> list[str]:
         """The lines on an experiment file that Hydra would refuse or misunderstand."""
-        path = self.folder / "experiment" / f"{choice}.yaml"
+        path = self.path("experiment", choice)
         text = path.read_bytes().decode(errors="replace")
         try:
             content = yaml.safe_load(text)
@@ -91,6 +109,10 @@ class Library:
             yield f"write 'override /{group}: {choice}', not '{key}: {choice}'"
         elif unknown := self.unknown_choice(group, str(choice)):
             yield unknown
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
 
 def _group(key: str) -> str:

@@ -25,7 +25,8 @@ from seq2seq.errors import CheckpointError
 class Script:
     """What the entry must know of a script: its YAML (`<folder>/<name>.yaml`), its plain keys, how it is loaded.
 
-    `of_run`: it works on an existing run, whose own configuration is changed by what is typed.
+    `of_run`: it works on an existing run, whose own configuration is changed by what is typed. `own`: a folder of
+    choices that the user adds.
     """
 
     name: str
@@ -33,12 +34,13 @@ class Script:
     keys: Mapping[str, Any]
     load: Callable[[Composition], Any]
     of_run: bool = False
+    own: Path | None = None
     targets: Targets = field(default_factory=Targets)
 
     @property
     def library(self) -> Library:
         """The choice files."""
-        return Library(self.folder, self.name)
+        return Library(self.folder, self.name, self.own)
 
 
 def check(script: Script, typed: Sequence[str]) -> list[str]:
@@ -71,7 +73,7 @@ def check(script: Script, typed: Sequence[str]) -> list[str]:
     if lines:
         whole = composed if len(chosen) == groups_only else _compose(library, chosen, lines)
         raise Mistakes([*lines, *_mistakes_when_loaded(script, whole, refused, overlay)])
-    return chosen
+    return [*library.search_path, *chosen]
 
 
 def check_words(library: Library, words: Sequence[Word]) -> list[str]:
@@ -97,12 +99,14 @@ def _form_problem(library: Library, word: Word) -> str | None:
     if not word.holds_a_key() or word.value is None:
         close = "" if word.key in library.groups else did_you_mean(word.key, library.groups)
         return f"expected KEY=VALUE{close}"
+    if word.key.startswith("hydra.searchpath"):
+        return "not here; --config-dir DIR adds a folder of choices"
     if word.key.startswith(("hydra.", "hydra/")):
         return None if parse(word.typed) else "Hydra cannot read it"
     if word.prefix:
         return f"keys are given without {word.prefix}, and only those that exist"
     if word.key in library.all_groups and word.key not in library.groups:
-        return f"{library.name}.py does not choose its {word.key}; it chooses: {listed(library.groups)}"
+        return f"{library.name} does not choose its {word.key}; it chooses: {listed(library.groups)}"
     return None
 
 
@@ -133,7 +137,7 @@ def _is_sweep(library: Library, word: Word) -> bool:
 
 def _compose(library: Library, words: list[str], lines: list[str]) -> Composition:
     try:
-        return compose(library.folder, library.name, words)
+        return compose(library.folder, library.name, [*library.search_path, *words])
     except Mistakes as mistakes:
         raise Mistakes([*lines, *mistakes.lines]) from mistakes
 
@@ -188,7 +192,7 @@ def _mistakes_when_loaded(
 ) -> Sequence[str]:
     """What else is wrong, told with the words' mistakes; a broken experiment's values are laid over by hand."""
     if overlay:
-        composed = _overlaid(composed, script.folder / "experiment" / f"{overlay}.yaml")
+        composed = _overlaid(composed, script.library.path("experiment", overlay))
     try:
         script.load(replace(composed, refused=frozenset(refused)))
     except Mistakes as mistakes:

@@ -129,13 +129,13 @@ def _layers(name: str, runtime: Any) -> Iterator[Layer]:
     """The files that were merged: the script's own, then the choices, then what lies over everything (experiments)."""
     folders = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
     chosen = [(str(key), choice) for key, choice in runtime.choices.items() if choice and "hydra/" not in str(key)]
-    layers = [Layer(folder / f"{name}.yaml", "") for folder in folders]
+    layers: list[Layer] = []
     for key, choice in chosen:
         group, _, package = key.partition("@")
         layers += [Layer(folder / group / f"{choice}.yaml", package or group.replace("/", ".")) for folder in folders]
+    yield from [Layer(folder / f"{name}.yaml", "") for folder in folders if (folder / f"{name}.yaml").is_file()][:1]
     there = [_placed(layer) for layer in layers if layer.path.is_file()]
-    primary = there[: len(folders)]
-    yield from sorted(there, key=lambda layer: layer.package == "" and layer not in primary)
+    yield from sorted(there, key=lambda layer: layer.package == "")
 
 
 def _placed(layer: Layer) -> Layer:

@@ -10,6 +10,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -23,13 +25,14 @@ from seq2seq.config.composition import Composition, compose, of_job, one_line
 from seq2seq.config.help import help_text
 from seq2seq.config.jobs import Job, split_jobs
 from seq2seq.config.overrides import take_apart
+from seq2seq.config.own_folder import own_folder
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.processes import place
 from seq2seq.config.program import program, under_torchrun
 from seq2seq.errors import NO_ACCESS, NO_ROOM, ClosedPipe, ConfigError, Seq2SeqError, storage_failure
 from seq2seq.streams import finish_output, standard_streams
 
-_FIXED = "not here; lay your own YAML over the script's as configs/experiment/GROUP/NAME.yaml"
+_FIXED = "not here; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml is laid over all others"
 DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises
 LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that must be the one that tells why
 logger = logging.getLogger(__name__)
@@ -80,6 +83,9 @@ def _launched(main: Callable[[], Any], script: Script) -> int:
 
 def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -> int:
     options, flags, words = _split(arguments)
+    if options.config_dir is not None:
+        script = replace(script, own=_own_folder(options.config_dir, arguments, script))
+        flags = [flag for flag in flags if not flag.startswith("--config-dir")]
     if options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
         return _call(main, [*flags, *words])
     if options.help:
@@ -95,8 +101,15 @@ def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -
         raise Mistakes(mistakes)
     # Other sweepers and launchers (hydra/launcher=submitit_slurm) are Hydra's own affair.
     if any(word.startswith(("hydra/launcher=", "hydra/sweeper=")) for word in words):
-        return _call(main, [*flags, *words])
+        return _call(main, [*flags, *script.library.search_path, *words])
     return _multirun(main, script, [flag for flag in flags if flag != "--multirun"], words)
+
+
+def _own_folder(typed: str, arguments: Sequence[str], script: Script) -> Path:
+    """The folder that --config-dir adds; raises Mistakes."""
+    if sum(word.partition("=")[0] in ("--config-dir", "-cd") for word in arguments) > 1:
+        raise Mistakes(["--config-dir (-cd): one folder can be added; give it once"])
+    return own_folder(typed, script.folder)
 
 
 def _check_processes(script: Script, multirun: bool) -> None:

@@ -10,12 +10,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.choices import Library
-from seq2seq.config.composition import composing, one_line
+from seq2seq.config.composition import composing, one_line, shorten
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.program import program
 
 OPTIONS = """\
 --multirun, -m              run every combination of the values given (seed=1,2), one after the other
+--config-dir DIR, -cd DIR   choices of your own beside these, laid out like them: DIR/attention/NAME.yaml
 --cfg job, -c job           print the composed configuration instead of running
                             (--package KEY, -p KEY: a part of it; --resolve: with its interpolations resolved)
 --help, -h                  this text; --hydra-help: Hydra's own
@@ -27,7 +28,7 @@ def help_text(library: Library, words: Sequence[str]) -> str:
     """The help of a script with these words; raises Mistakes where they cannot be composed."""
     try:
         with composing(library.folder):
-            config = hydra.compose(library.name, list(words), return_hydra_config=True)
+            config = hydra.compose(library.name, [*library.search_path, *words], return_hydra_config=True)
             template = Template(config.hydra.help.template)
     except (HydraException, OmegaConfBaseException) as error:
         raise Mistakes([one_line(error)]) from error
@@ -43,5 +44,9 @@ def help_text(library: Library, words: Sequence[str]) -> str:
 
 def _choices(library: Library) -> str:
     """A paragraph a group: its name and what can be chosen."""
-    lines = (f"{group}: {', '.join(library.choices(group))}" for group in library.groups)
+    lines = [f"{group}: {', '.join(library.choices(group))}" for group in library.groups]
+    own = {group: library.own_choices(group) for group in library.groups}
+    if library.own:
+        named = "; ".join(f"{group}: {', '.join(names)}" for group, names in own.items() if names)
+        lines.append(f"Of these, yours in {shorten(library.own)}: {named or 'none of this command'}")
     return "\n".join(textwrap.fill(line, width=120, subsequent_indent="    ", break_on_hyphens=False) for line in lines)

@@ -17,6 +17,7 @@ from seq2seq.analysis.comparison_rows import make_rows, row_names
 from seq2seq.analysis.differences import check_budgets, differing_words
 from seq2seq.analysis.measured import Measured
 from seq2seq.config import CONFIGS, CompareSettings, TrainSettings, compose, load_train
+from seq2seq.config.choices import Library
 from seq2seq.config.identity import matters
 from seq2seq.config.jobs import split_jobs
 from seq2seq.errors import CheckpointError, ConfigError
@@ -239,6 +240,17 @@ def test_a_metric_that_was_taken_out_and_a_limit_stand_in_the_command() -> None:
         [replace(run, plain={**run.plain, "schedule": {**run.plain["schedule"], "horizon": 5000}})]
     )
     assert command == "python scripts/train.py schedule=cosine '~metrics.chrf' trainer.max_updates=5000 run=a"
+
+
+def test_choices_of_a_folder_of_ones_own_are_named_with_their_values(tmp_path: Path) -> None:
+    path = tmp_path / "attention/mine.yaml"
+    path.parent.mkdir()
+    path.write_text((CONFIGS / "attention/bahdanau.yaml").read_text())
+    library = Library(CONFIGS, "train", tmp_path)
+    words = [*library.search_path, "attention=mine", "attention.attn_dim=16", "seed=2", "run=a"]
+    (command,) = train_commands([load_train(compose(CONFIGS, "train", words))])
+    expected = "attention=mine --config-dir=DIR seed=2 attention.attn_dim=16 attention.dropout=0.0 run=a"
+    assert command == f"python scripts/train.py {expected}"
 
 
 @pytest.fixture

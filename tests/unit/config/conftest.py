@@ -56,6 +56,16 @@ def write(path: Path, text: str) -> None:
 
 
 @pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A user's own folder, `mine`, of two attentions and an experiment."""
+    for name in ("one", "two"):
+        write(tmp_path / f"mine/attention/{name}.yaml", "_target_: sample_parts.Small\n_partial_: true\ndropout: 0.0\n")
+    text = "# @package _global_\ndefaults:\n  - override /attention: two\nencoder:\n  layers: 2\n"
+    write(tmp_path / "mine/experiment/own/deep.yaml", text)
+    return tmp_path / "mine"
+
+
+@pytest.fixture
 def experiment(folder: Path) -> Callable[[str], None]:
     """Writes configs/experiment/tiny/mine.yaml."""
     return lambda text: write(folder / "experiment/tiny/mine.yaml", text)

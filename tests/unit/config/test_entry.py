@@ -211,6 +211,39 @@ def test_help_tells_parts_keys_and_examples(start: Start, capfd: pytest.CaptureF
         assert told in out
 
 
+@pytest.mark.usefixtures("own")
+def test_a_folder_of_ones_own_is_added_to_each_job(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
+    assert start("-m", "attention=one,two", "-cd", "mine", "run=own") == 0
+    assert [(found.attention.name, found.run) for found in task.seen] == [
+        ("one", "own-attention-one"),
+        ("two", "own-attention-two"),
+    ]
+    capfd.readouterr()
+    assert start("--config-dir=mine", "attention=one", "--help") == 0
+    out = capfd.readouterr().out
+    assert "attention: bahdanau, luong_dot, one, two\n" in out
+    assert "Of these, yours in mine: attention: one, two; experiment: own/deep\n" in out
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--config-dir=mime", "attention=one"], "--config-dir=mime: there is no such folder; did you mean mine?"),
+        (["-cd", "mine", "--config-dir", "mine"], "--config-dir (-cd): one folder can be added; give it once"),
+        (["--config-name=mine"], "--config-name=mine: not here; --config-dir DIR adds choices of your own"),
+        (["-cp", "mine"], "--config-path=mine: not here; --config-dir DIR adds choices of your own"),
+        (["hydra.searchpath=[mine]"], "hydra.searchpath=[mine]: not here; --config-dir DIR adds a folder of choices"),
+    ],
+)
+def test_other_ways_to_a_folder_are_refused_with_the_right_one(
+    start: Start, task: Task, capfd: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert start(*words) == 2
+    assert said in capfd.readouterr().err
+    assert task.seen == []
+
+
 def test_a_multirun_trains_every_combination_under_its_own_name(start: Start, task: Task, tmp_path: Path) -> None:
     assert start("-m", "seed=1,2", "run=many", "encoder=lstm,gru") == 0
     assert [(found.seed, found.encoder.name, found.run) for found in task.seen] == [

@@ -182,7 +182,7 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
         (["run=one", "search=greedy", "search.beam_size=1"], ["search.beam_size=1: no such key. "
                                                               "search=greedy takes: max_length"]),
         (["run=one", "search.beam_size=x"], ["search.beam_size=x: expected a whole number, got 'x'"]),
-        (["run=one", "encoder=gru", "split=1"], ["encoder=gru: evaluate.py does not choose its encoder; it chooses: "
+        (["run=one", "encoder=gru", "split=1"], ["encoder=gru: evaluate does not choose its encoder; it chooses: "
                                                  "data, metrics, search, trainer"]),
         (["run=one", "encoder.layers=2"], ["encoder.layers=2: it is part of the trained run; what can be changed "
                                            "lies below: data, metrics, search, trainer"]),
