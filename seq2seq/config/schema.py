@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seq2seq.types import Part
+from seq2seq.plain_types import Part
 
 TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that a shortlist can have
 

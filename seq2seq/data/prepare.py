@@ -52,7 +52,7 @@ def prepare(
         split: encode_split(split, texts[split], trained, length, cache, drop=split == "train") for split in splits
     }
     source, target = tokenizer.sampler(trained.source), tokenizer.sampler(trained.target)
-    resampler = Resampler(corpora["train"], (source, target), length, seed) if source and target else None
+    resampler = Resampler(corpora["train"], trained, (source, target), length, seed) if source and target else None
     return Prepared(trained, corpora, [corpus.report for corpus in corpora.values()], resampler)
 
 

@@ -6,9 +6,12 @@ import numpy as np
 
 from seq2seq.config.schema import LengthSettings
 from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.tokenizer import Tokenizer
+from seq2seq.tokenizer.draws import keys_of
+from seq2seq.tokenizer.runs import RunSplitter
 from seq2seq.tokenizer.sampling import Sampler
 
-CHUNK = 4096  # pairs that share a generator, seeded by the chunk's place; another size draws other segmentations
+CHUNK = 4096  # pairs handled at once
 
 
 class Resampler:
@@ -18,9 +21,15 @@ class Resampler:
     """
 
     def __init__(
-        self, corpus: EncodedCorpus, samplers: tuple[Sampler, Sampler], length: LengthSettings, seed: int
+        self,
+        corpus: EncodedCorpus,
+        tokenizer: Tokenizer,
+        samplers: tuple[Sampler, Sampler],
+        length: LengthSettings,
+        seed: int,
     ) -> None:
         self.corpus = corpus
+        self.splitters = (RunSplitter(tokenizer.source), RunSplitter(tokenizer.target))
         self.samplers = samplers
         self.longest = (length.max_source, length.max_target)
         self.seed = seed
@@ -29,11 +38,12 @@ class Resampler:
         """The corpus as this epoch sees it, held in memory and never cached."""
         usual = self.corpus
         sides: list[list[tuple[np.ndarray, np.ndarray]]] = [[], []]
-        for number, start in enumerate(range(0, len(usual), CHUNK)):
+        for start in range(0, len(usual), CHUNK):
             end = min(start + CHUNK, len(usual))
             for side, texts in enumerate((usual.pairs.sources(start, end), usual.pairs.targets(start, end))):
-                draw = np.random.default_rng((self.seed, epoch, number, side))
-                sides[side].append(self._bounded(side, start, *self.samplers[side].sample(texts, draw)))
+                keys = keys_of(self.seed, epoch, side, count=end - start, first=start)
+                runs = self.splitters[side].split(texts)
+                sides[side].append(self._bounded(side, start, *self.samplers[side].sample(runs, keys)))
         (source_ids, source_offsets), (target_ids, target_offsets) = map(_joined, sides)
         return replace(
             usual,

@@ -12,7 +12,7 @@ import numpy as np
 
 from seq2seq.data.cache import cached, key_of
 from seq2seq.data.text import TextData, with_prefix
-from seq2seq.types import Pair
+from seq2seq.plain_types import Pair
 
 log = logging.getLogger(__name__)
 

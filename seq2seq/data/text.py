@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seq2seq.errors import DataError
-from seq2seq.types import Component, Pair
+from seq2seq.plain_types import Component, Pair
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 GZIP_MAGIC = b"\x1f\x8b"

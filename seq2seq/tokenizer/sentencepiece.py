@@ -12,11 +12,12 @@ import numpy as np
 import sentencepiece
 
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.plain_types import BOS, EOS, PAD, UNK, Component
 from seq2seq.tokenizer.bpe_dropout import DropoutSampler
-from seq2seq.tokenizer.sampling import SPACE, Sampler
+from seq2seq.tokenizer.runs import SPACE
+from seq2seq.tokenizer.sampling import Sampler
 from seq2seq.tokenizer.unigram_sampling import UnigramSampler
 from seq2seq.tokenizer.vocabulary import Tokenizer, Vocabulary
-from seq2seq.types import BOS, EOS, PAD, UNK, Component
 
 log = logging.getLogger(__name__)
 

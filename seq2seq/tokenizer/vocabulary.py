@@ -10,7 +10,7 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[att
 
 from seq2seq.cores import usable_cores
 from seq2seq.errors import CheckpointError
-from seq2seq.types import BOS, EOS, PAD, UNK
+from seq2seq.plain_types import BOS, EOS, PAD, UNK
 
 
 class Vocabulary:

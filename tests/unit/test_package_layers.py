@@ -9,7 +9,8 @@ import pytest
 from seq2seq.commands import COMMANDS
 
 LAYERS = [
-    ["types", "errors", "kernels", "cores"],
+    ["plain_types", "cores"],
+    ["types", "errors", "kernels"],
     ["streams"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
     ["data", "layers"],

@@ -11,7 +11,9 @@ import sample_text
 from sample_text import sentences, settings
 
 from seq2seq.tokenizer.bpe_dropout import DropoutSampler
-from seq2seq.tokenizer.sampling import LONGEST_RUN, Sampler
+from seq2seq.tokenizer.draws import keys_of
+from seq2seq.tokenizer.runs import LONGEST_RUN, RunSplitter
+from seq2seq.tokenizer.sampling import Sampler
 from seq2seq.tokenizer.unigram_sampling import UnigramSampler
 from seq2seq.tokenizer.vocabulary import Vocabulary
 
@@ -23,15 +25,15 @@ def vocabulary(kind: str, **given) -> Vocabulary:
     return settings(model_type=kind, **given).train(TEXT, TEXT).source
 
 
-def rows(sampler: Sampler, texts: list[str], seed: int = 0) -> list[list[int]]:
-    ids, lengths = sampler.sample(texts, np.random.default_rng(seed))
+def rows(words: Vocabulary, sampler: Sampler, texts: list[str], seed: int = 0, first: int = 0) -> list[list[int]]:
+    ids, lengths = sampler.sample(RunSplitter(words).split(texts), keys_of(seed, count=len(texts), first=first))
     return [row.tolist() for row in np.split(ids, np.cumsum(lengths)[:-1])]
 
 
 @pytest.mark.parametrize("options", [{}, {"byte_fallback": False, "vocab_size": 80}, {"normalization": "nmt_nfkc"}])
 def test_bpe_without_dropout_is_sentencepieces_own_encoding(options: dict):
     words = vocabulary("bpe", **options)
-    assert rows(DropoutSampler(words, 0.0), TEXT + ODD) == words.encode(TEXT + ODD)
+    assert rows(words, DropoutSampler(words, 0.0), TEXT + ODD) == words.encode(TEXT + ODD)
 
 
 @pytest.mark.parametrize("options", [{}, {"byte_fallback": False, "vocab_size": 80}, {"normalization": "nmt_nfkc"}])
@@ -42,14 +44,16 @@ def test_sharp_unigram_sampling_is_sentencepieces_own_encoding(options: dict):
     def score(ids: list[int]) -> float:
         return sum(words.processor.get_score(i) for i in ids)
 
-    for drawn, best in zip(rows(UnigramSampler(words, 500.0), TEXT + ODD), words.encode(TEXT + ODD), strict=True):
+    for drawn, best in zip(
+        rows(words, UnigramSampler(words, 500.0), TEXT + ODD), words.encode(TEXT + ODD), strict=True
+    ):
         assert drawn == best or score(drawn) == pytest.approx(score(best), abs=0.05)
 
 
 @pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
 def test_every_draw_decodes_to_the_text(sampler: type[Sampler]):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
-    draws = {seed: rows(sampler(words, 0.3), TEXT + ODD, seed) for seed in range(3)}
+    draws = {seed: rows(words, sampler(words, 0.3), TEXT + ODD, seed) for seed in range(3)}
     for drawn in draws.values():
         assert words.decode(drawn) == [text.replace("\u2581", " ") for text in TEXT + ODD]
     assert draws[0] != draws[1] != draws[2]
@@ -65,8 +69,10 @@ def test_unigram_draws_follow_the_model():
         places = [0, *(i + 1 for i, cut in enumerate(cuts) if cut), len(marked)]
         pieces = [marked[a:b] for a, b in itertools.pairwise(places)]
         if all(piece in sampler.pieces for piece in pieces):
-            weights[tuple(sampler.pieces[p] for p in pieces)] = math.exp(alpha * sum(sampler.scores[p] for p in pieces))
-    drawn = Counter(map(tuple, rows(sampler, [word] * 20_000)))
+            weights[tuple(sampler.pieces[p] for p in pieces)] = math.exp(
+                alpha * sum(words.processor.get_score(sampler.pieces[p]) for p in pieces)
+            )
+    drawn = Counter(map(tuple, rows(words, sampler, [word] * 20_000)))
     assert len(weights) > 3 and set(drawn) <= set(weights)
     for ids, weight in weights.items():
         share = weight / sum(weights.values())
@@ -89,7 +95,7 @@ def test_bpe_dropout_draws_follow_the_algorithm():
         return total
 
     expected = chances(("\u2581", *word))
-    drawn = Counter(tuple(map(words.piece, row)) for row in rows(sampler, [word] * 20_000))
+    drawn = Counter(tuple(map(words.piece, row)) for row in rows(words, sampler, [word] * 20_000))
     assert len(expected) > 3 and set(drawn) <= set(expected)
     for pieces, share in expected.items():
         assert drawn[pieces] / 20_000 == pytest.approx(share, abs=4 * math.sqrt(share / 20_000) + 1e-4)
@@ -97,18 +103,29 @@ def test_bpe_dropout_draws_follow_the_algorithm():
 
 def test_full_dropout_leaves_characters():
     words = vocabulary("bpe")
-    assert [len(row) for row in rows(DropoutSampler(words, 1.0), TEXT[:9])] == [len(text) + 1 for text in TEXT[:9]]
+    assert [len(row) for row in rows(words, DropoutSampler(words, 1.0), TEXT[:9])] == [
+        len(text) + 1 for text in TEXT[:9]
+    ]
 
 
 @pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
-def test_what_was_seen_before_changes_no_draw(sampler: type[Sampler], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("spaces", [True, False])
+def test_a_draw_does_not_depend_on_what_is_drawn_with_it(sampler: type[Sampler], spaces: bool):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
-    used = sampler(words, 0.3)
-    rows(used, list(reversed(TEXT)) + ODD)
-    fresh = rows(sampler(words, 0.3), TEXT)
-    assert rows(used, TEXT) == fresh
-    monkeypatch.setattr("seq2seq.tokenizer.sampling.MOST_WORDS", 10)  # now it forgets
-    assert rows(used, TEXT) == fresh
+    given = [text if spaces else text.replace(" ", "") for text in TEXT + ODD]
+    drawing = sampler(words, 0.3)
+    drawn = rows(words, drawing, given)
+    alone = list(range(0, len(given), 10)) + list(range(len(TEXT), len(given)))
+    assert [rows(words, drawing, [given[i]], first=i)[0] for i in alone] == [drawn[i] for i in alone]
+    assert rows(words, sampler(words, 0.3), given[100:], first=100) == drawn[100:]
+
+
+@pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
+def test_equal_texts_are_drawn_apart(sampler: type[Sampler]):
+    words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
+    assert len({tuple(row) for row in rows(words, sampler(words, 0.1), [TEXT[0]] * 50)}) > 9
+    twice = rows(words, sampler(words, 0.1), ["kaloter kaloter"] * 50)
+    assert any(row[: len(row) // 2] != row[len(row) // 2 :] for row in twice)
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
@@ -120,8 +137,11 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(sample_text.__file__).parent)!r})
 from sample_text import sentences, settings
 from seq2seq.tokenizer import Tokenizer
-sampler = settings(model_type={kind!r}, sampling=0.2).sampler(Tokenizer.load(Path({str(tmp_path)!r})).source)
-print(sampler.sample(sentences(300), np.random.default_rng(7))[0].tolist())
+from seq2seq.tokenizer.draws import keys_of
+from seq2seq.tokenizer.runs import RunSplitter
+words = Tokenizer.load(Path({str(tmp_path)!r})).source
+sampler = settings(model_type={kind!r}, sampling=0.2).sampler(words)
+print(sampler.sample(RunSplitter(words).split(sentences(300)), keys_of(7, count=300))[0].tolist())
 """
     hashes = {"PYTHONHASHSEED": "0"}, {"PYTHONHASHSEED": "1"}
     outputs = {
@@ -135,7 +155,7 @@ print(sampler.sample(sentences(300), np.random.default_rng(7))[0].tolist())
 def test_text_without_spaces_is_cut_where_it_would_take_forever(sampler: type[Sampler]):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
     text = "kalo" * LONGEST_RUN
-    assert words.decode(rows(sampler(words, 0.2), [text])) == [text]
+    assert words.decode(rows(words, sampler(words, 0.2), [text])) == [text]
 
 
 @pytest.mark.parametrize(

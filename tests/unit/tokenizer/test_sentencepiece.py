@@ -5,6 +5,8 @@ import pytest
 from sample_text import sentences, settings
 
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.tokenizer.draws import keys_of
+from seq2seq.tokenizer.runs import RunSplitter
 from seq2seq.types import BOS, EOS, PAD, UNK
 
 TEXT = sentences(400)
@@ -119,7 +121,7 @@ def test_a_symbol_is_one_piece_wherever_it_stands(model_type: str, size: int, no
     counts |= {"kalo": [0, 0, 2, 0, 0, 0, 0], "ka": [1, 0, 2, 0, 0, 0, 0], "日": [0, 0, 0, 0, 1, 0, 0]}
     rows = vocabulary.encode(texts)
     if sampler := chosen.sampler(vocabulary):
-        ids, lengths = sampler.sample(texts, np.random.default_rng(1))
+        ids, lengths = sampler.sample(RunSplitter(vocabulary).split(texts), keys_of(1, count=len(texts)))
         rows = [row.tolist() for row in np.split(ids, np.cumsum(lengths)[:-1])]
     pieces = [[vocabulary.piece(i) for i in row] for row in rows]
     assert {symbol: [row.count(symbol) for row in pieces] for symbol in SYMBOLS} == counts

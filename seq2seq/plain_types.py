@@ -1,0 +1,58 @@
+"""The types that need no torch: a process that only handles text starts without it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One example as text. `references` are what a hypothesis is scored against (the target, if none are given)."""
+
+    source: str
+    target: str
+    references: tuple[str, ...] = ()
+
+
+class Capability(Enum):
+    """What one part gives and another needs; the value completes 'it needs ...'."""
+
+    CONTEXT = "an attention that reads the source (any but none)"
+    ALIGNED_MEMORY = "one memory state a source token (pooling=none)"
+    WEIGHTS = "an attention with weights over the source"
+    JOINT_VOCABULARY = "one vocabulary for source and target (tokenizer.joint: true)"
+
+
+class Component:
+    """What can be asked of a pluggable's class before one is built.
+
+    `wired` names the constructor's arguments that the builder supplies; a YAML file gives all the others.
+    """
+
+    wired: ClassVar[frozenset[str]] = frozenset()
+
+    @classmethod
+    def needs(cls, **arguments: Any) -> frozenset[Capability]:
+        """What this part, with these YAML arguments, asks of the others."""
+        return frozenset()
+
+    @classmethod
+    def gives(cls, **arguments: Any) -> frozenset[Capability]:
+        """What this part, with these YAML arguments, offers the others."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A pluggable as configured: the class its YAML names and the arguments it gives. Calling it builds one."""
+
+    name: str
+    target: Callable[..., Any]
+    arguments: dict[str, Any]
+
+    def __call__(self, **wired: Any) -> Any:
+        """The component, with what the builder supplies in `wired`."""
+        return self.target(**self.arguments, **wired)
