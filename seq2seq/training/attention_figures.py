@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seq2seq.training.figures import GRID, INK, MUTED, blank_figure, fonts, shown_as, text_width
+from seq2seq.training.figures import GRID, INK, MUTED, blank_figure, shown_as, text_width
+from seq2seq.training.fonts import fonts_for
 
 if TYPE_CHECKING:
     import matplotlib.axes
     import matplotlib.figure
 
 LARGEST_SIDE = 12.0  # inches
+MOST_PIECES = 64  # of a side; more could not be told apart, nor their names be read
+LONGEST_TITLE = 100  # characters
 STRETCH = 3.0  # a cell of a grid may be so much longer one way than the other
 CAPTION_WIDTH, CAPTION_HEIGHT = 1.05, 0.3  # inches around 'layer 1, head 2'
 
+Part = tuple[slice, slice]  # rows, columns
 Place = tuple[float, float, float, float]  # left, bottom, width, height in inches
 
 
@@ -25,16 +29,19 @@ def attention_figure(
 ) -> "matplotlib.figure.Figure":
     """How much each target piece (row) looked at each source piece (column).
 
-    Shapes: weights [T S], each at least 0; T target pieces, S source pieces. Raises ValueError if they do not agree.
+    Of a long pair a part is shown (see `_part`), and the title tells which. Shapes: weights [T S], each at least 0;
+    T target pieces, S source pieces. Raises ValueError if they do not agree.
     """
     weights = _checked(weights, source, target)
-    columns, rows = _labels(source), _labels(target)
+    part = _part([weights])
+    weights, columns, rows = weights[part], _labels(source[part[1]]), _labels(target[part[0]])
     cell = min(0.30, LARGEST_SIDE / max(weights.shape))
     size = min(10.0, max(5.0, 45 * cell))
     width, height = cell * len(columns), cell * len(rows)
     # All in inches, so that a figure is as large as its sentence: labels left and above, the scale at the right.
     left, slope = 0.2 + _widest(rows, size), _widest(columns, size)
     above, right = 0.2 + 0.9 * slope, max(0.9, 0.1 + 0.5 * slope)
+    title = _with_part(title, part, len(source), len(target))
     figure = _titled(title, width=left + width + right, height=0.15 + height + above + 0.35)
     image = _map(figure, weights, (left, 0.15, width, height), largest=float(np.nanmax(weights)))
     _label_pieces(image.axes, columns, rows, size=size, cell=(cell, cell))
@@ -48,10 +55,13 @@ def attention_grid(
 ) -> "matplotlib.figure.Figure":
     """A map for each head (column) of each layer (row), all on one scale; the outer ones name the pieces.
 
-    Shapes: of each layer weights [H T S]. Raises ValueError if they do not agree with the pieces.
+    Of a long pair a part is shown, the same in all. Shapes: of each layer weights [H T S]. Raises ValueError if they do
+    not agree with the pieces.
     """
     maps = [[_checked(weights, source, target) for weights in heads] for heads in layers]
-    columns, rows = _labels(source), _labels(target)
+    part = _part([weights for heads in maps for weights in heads])
+    maps = [[weights[part] for weights in heads] for heads in maps]
+    columns, rows = _labels(source[part[1]]), _labels(target[part[0]])
     across = max(map(len, maps))
     largest_cell = LARGEST_SIDE / (across * len(columns)), LARGEST_SIDE / (len(maps) * len(rows))
     cell = min(0.16, largest_cell[0], STRETCH * largest_cell[1]), min(0.16, largest_cell[1], STRETCH * largest_cell[0])
@@ -61,6 +71,7 @@ def attention_grid(
     left, slope = 0.2 + _widest(rows, size), _widest(columns, size)
     bottom, scale = 0.05, min(len(maps) * down - CAPTION_HEIGHT, 2.5)
     full_height = bottom + len(maps) * down + 0.2 + 0.9 * slope + 0.35
+    title = _with_part(title, part, len(source), len(target))
     figure = _titled(title, width=left + across * right + max(0.8, 0.5 * slope), height=full_height)
     largest = max(float(np.nanmax(weights)) for heads in maps for weights in heads)
     for layer, heads in enumerate(maps):
@@ -84,6 +95,26 @@ def _checked(weights: np.ndarray, source: Sequence[str], target: Sequence[str]) 
     return weights
 
 
+def _part(maps: Sequence[np.ndarray]) -> Part:
+    """Rows and columns to show: the first MOST_PIECES target pieces, and as many neighbouring source pieces, those that
+    these looked at most."""
+    looks = np.nan_to_num(np.stack(maps)[:, :MOST_PIECES]).sum((0, 1), dtype=np.float64)
+    width = min(MOST_PIECES, len(looks))
+    start = int(np.convolve(looks, np.ones(width), "valid").round(9).argmax())
+    return slice(0, min(MOST_PIECES, len(maps[0]))), slice(start, start + width)
+
+
+def _with_part(title: str, part: Part, sources: int, targets: int) -> str:
+    """The title as it is shown, with what is shown of a side that is not shown whole."""
+    told = [
+        f"{name} pieces {piece.start + 1}–{piece.stop} of {count}"
+        for name, piece, count in (("source", part[1], sources), ("target", part[0], targets))
+        if piece.stop - piece.start < count
+    ]
+    note = f" ({', '.join(told)})" if told else ""
+    return shown_as(title, longest=LONGEST_TITLE - len(note)) + note
+
+
 def _labels(pieces: Sequence[str]) -> list[str]:
     """The pieces as they stand beside the map."""
     return [shown_as(piece, longest=18) for piece in pieces]
@@ -95,10 +126,9 @@ def _widest(labels: list[str], size: float) -> float:
 
 def _titled(title: str, *, width: float, height: float) -> "matplotlib.figure.Figure":
     """An empty figure of this size in inches, or as wide as its title asks for."""
-    title = shown_as(title, longest=100)
     figure = blank_figure(width=max(width, 0.3 + text_width(title, 11)), height=height)
     place = (0.15 / figure.get_figwidth(), 1 - 0.12 / height)
-    figure.text(*place, title, fontsize=11, color=INK, va="top", parse_math=False, fontfamily=fonts())
+    figure.text(*place, title, fontsize=11, color=INK, va="top", parse_math=False, fontfamily=fonts_for([title]))
     return figure
 
 
@@ -123,7 +153,8 @@ def _label_pieces(
     """Source pieces above the columns, target pieces left of the rows; `cell` is (width, height) in inches."""
     # Where a cell is smaller than the smallest letters, not all can be named.
     across, down = (math.ceil(size / (72 * side)) for side in cell)
-    style: dict[str, Any] = {"fontsize": size, "color": INK, "fontfamily": fonts(), "parse_math": False}
+    style: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
+    style["fontfamily"] = fonts_for(columns + rows)
     axes.xaxis.tick_top()
     axes.set_xticks(range(0, len(columns), across), columns[::across], **style)
     axes.set_yticks(range(0, len(rows), down), rows[::down], **style)

@@ -4,7 +4,6 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 # Okabe and Ito's colours (2008), which colour-blind readers can tell apart too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-# matplotlib brings DejaVu alone; where one of these is installed, it lends the letters that DejaVu lacks.
-LENDING_FONTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "IPAGothic", "Noto Sans Devanagari")
 SCORE_NAMES = {"valid/bleu": "BLEU", "valid/chrf": "chrF", "valid/ter": "TER", "valid/rougeL": "ROUGE-L"}
 # Control, format and surrogate characters, line ends and what is not a character at all.
 UNSEEN = frozenset(("Cc", "Cf", "Cs", "Cn", "Zl", "Zp"))
@@ -86,15 +83,6 @@ def text_width(text: str, size: float) -> float:
     """About how wide `text` is in inches, at `size` points: wide (East Asian) characters count for two."""
     letters = sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
     return letters * size * 0.62 / 72
-
-
-@cache
-def fonts() -> list[str]:
-    """DejaVu Sans, then whatever is installed that has more letters."""
-    from matplotlib import font_manager
-
-    installed = set(font_manager.get_font_names())
-    return ["DejaVu Sans", *(name for name in LENDING_FONTS if name in installed)]
 
 
 def _curve(

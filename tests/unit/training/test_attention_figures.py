@@ -134,3 +134,43 @@ def test_no_global_matplotlib_state_is_made() -> None:
     render(attention_figure(weights(1, 1), ["a"], ["b"], "one"))
     render(grid(1, 1, layers=1, heads=2))
     assert matplotlib.pyplot.get_fignums() == []
+
+
+def title_of(figure) -> str:
+    (title,) = figure.texts
+    return title.get_text()
+
+
+@pytest.mark.parametrize(
+    ("targets", "sources", "looked_at", "columns", "told"),
+    [
+        (3, 64, 10, (0, 64), "probe"),
+        (3, 65, 10, (0, 64), "probe (source pieces 1–64 of 65)"),
+        (3, 256, 10, (0, 64), "probe (source pieces 1–64 of 256)"),
+        (3, 256, 200, (137, 201), "probe (source pieces 138–201 of 256)"),
+        (3, 256, 255, (192, 256), "probe (source pieces 193–256 of 256)"),
+        (100, 5, 2, (0, 5), "probe (target pieces 1–64 of 100)"),
+        (100, 256, 0, (0, 64), "probe (source pieces 1–64 of 256, target pieces 1–64 of 100)"),
+    ],
+)
+def test_of_a_long_pair_the_part_that_was_looked_at_is_shown(
+    targets: int, sources: int, looked_at: int, columns: tuple[int, int], told: str
+) -> None:
+    given = np.zeros((targets, sources))
+    given[:, looked_at] = 1.0
+    pieces = [str(number) for number in range(sources)]
+    for figure in (
+        attention_figure(given, pieces, ["t"] * targets, "probe"),
+        attention_grid([given[None]] * 2, pieces, ["t"] * targets, "probe"),
+    ):
+        (image,) = figure.axes[0].images
+        assert np.array_equal(image.get_array(), given[:64, slice(*columns)])
+        assert title_of(figure) == told
+    one, _ = attention_figure(given, pieces, ["t"] * targets, "probe").axes
+    assert one.get_xticklabels()[0].get_text() == str(columns[0])
+
+
+def test_a_long_title_leaves_room_for_what_is_shown() -> None:
+    title = title_of(attention_figure(weights(1, 256), ["a"] * 256, ["b"], "a sentence " * 50))
+    assert title.endswith("… (source pieces 1–64 of 256)") or "… (source pieces " in title
+    assert len(title) == 100
