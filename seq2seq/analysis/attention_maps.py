@@ -12,12 +12,12 @@ from seq2seq.analysis.alignment_words import Segmented, segment, segment_written
 from seq2seq.analysis.attention_files import PAGE, Origin, clear, draw, table, write_numbers, write_texts
 from seq2seq.analysis.attention_page import page
 from seq2seq.analysis.attention_views import Seen, look
+from seq2seq.analysis.inputs import read_texts
 from seq2seq.analysis.result_names import file_name, told
 from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
 from seq2seq.data.prepare import prepare_split
-from seq2seq.data.text import read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.search.decode import decode
 from seq2seq.training.device import memory_errors
@@ -40,7 +40,7 @@ class Given:
 def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> None:
     """Find or take targets, force them through the model; the table goes to stdout, the rest into the folder."""
     _check(script, settings)
-    given = _read(script)
+    given = _read(script, settings)
     trained = load_trained(script.run, settings, script.checkpoint)
     sources = _sources(script, settings, trained, given)
     targets = _targets(settings, trained, given, sources)
@@ -70,16 +70,16 @@ def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
         )
 
 
-def _read(script: AttentionMapSettings) -> Given:
-    """The files, line for line. Raises DataError."""
+def _read(script: AttentionMapSettings, settings: TrainSettings) -> Given:
+    """The files, line for line; of tables the run's columns. Raises DataError."""
     if script.input is None:
         return Given(None, None, None)
-    sources = list(read_lines(Path(script.input)))
+    sources = read_texts(script.input, settings, "source")
     if not sources:
         raise DataError(f"{script.input} is empty; give a file with one sentence a line")
     if script.target is None:
         return Given(sources, None, None)
-    targets = list(read_lines(Path(script.target)))
+    targets = read_texts(script.target, settings, "target")
     if len(targets) != len(sources):
         raise DataError(f"{script.input} has {len(sources):,} lines but {script.target} has {len(targets):,}")
     if script.gold is None:

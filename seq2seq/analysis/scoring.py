@@ -4,13 +4,13 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from seq2seq.analysis.inputs import is_table, read_table, read_texts, texts_of, with_keys
 from seq2seq.analysis.output import check_output, line_writer
-from seq2seq.analysis.records import Records, column_of
 from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import ScoreSettings, TrainSettings
-from seq2seq.data.text import TextData, read_lines
+from seq2seq.data.rows import Row
+from seq2seq.data.text import TextData
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.search.forced import forced_log_probs
 from seq2seq.training.device import memory_errors
@@ -23,11 +23,11 @@ CHUNK = 4096  # pairs sorted by length and scored together
 
 @dataclass(frozen=True)
 class Texts:
-    """Pairs to score, side by side; `records` are the JSON lines they stand in, None where they stand in none."""
+    """Pairs to score, side by side; `rows` are those of the table they stand in, None where they stand in none."""
 
     sources: list[str]
     targets: list[str]
-    records: Records | None = None
+    rows: list[Row] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Score:
 
 
 def score(script: ScoreSettings, settings: TrainSettings) -> None:
-    """A line a pair to `output` (or stdout): log p and tokens with a tab between, or the JSON line with both added."""
+    """A line a pair to `output` (or stdout): log p and tokens with a tab between, or a table's row with both added."""
     _check(script)
     texts = _read(script, settings)
     trained = load_trained(script.run, settings, script.checkpoint)
@@ -54,10 +54,11 @@ def score(script: ScoreSettings, settings: TrainSettings) -> None:
             found = score_texts(trained, settings, texts.sources[part], texts.targets[part])
             scores += found
             count(len(found))
-            if texts.records is None:
+            if texts.rows is None:
                 write([f"{one.log_prob:.4f}\t{one.tokens}" for one in found])
             else:
-                write(texts.records.write([one.plain() for one in found]))
+                rows = zip(texts.rows[part], found, strict=True)
+                write([with_keys(row, one.plain(), "give that column another name") for row, one in rows])
     log.info("%s", summary(scores))
 
 
@@ -90,7 +91,7 @@ def summary(scores: Sequence[Score]) -> str:
 
 def _check(script: ScoreSettings) -> None:
     """What can be refused before anything is read."""
-    within = script.source is not None and script.source.endswith(".jsonl")
+    within = is_table(script.source)
     if script.target is not None and (script.source is None or within):
         advice = "give the sources it belongs to with source=FILE" if script.source is None else "leave it out"
         why = "" if script.source is None else f"{script.source} holds the targets beside the sources: "
@@ -108,11 +109,12 @@ def _read(script: ScoreSettings, settings: TrainSettings) -> Texts:
         pairs = list(data.read(script.split))
         return Texts([pair.source for pair in pairs], [pair.target for pair in pairs])
     if script.target is None:
-        records = Records(script.source)
-        records.read(list(read_lines(Path(script.source))))
-        sources, targets = (records.texts(column_of(settings, side)) for side in ("source", "target"))
-        return Texts(sources, targets, records)
-    sources, targets = (list(read_lines(Path(path))) for path in (script.source, script.target))
+        rows = list(read_table(script.source, settings))
+        sources, targets = (list(texts_of(rows, settings, side)) for side in ("source", "target"))
+        return Texts(sources, targets, rows)
+    sources, targets = (
+        read_texts(path, settings, side) for path, side in ((script.source, "source"), (script.target, "target"))
+    )
     if len(sources) != len(targets):
         raise DataError(f"{script.source} has {len(sources):,} lines but {script.target} has {len(targets):,}")
     return Texts(sources, targets)

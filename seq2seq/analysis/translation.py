@@ -1,20 +1,22 @@
 """Translate text: an answer for every line, whatever the line holds."""
 
+import io
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import Any, cast
 
+from seq2seq.analysis.inputs import is_table, read_table, texts_of, with_keys
 from seq2seq.analysis.output import check_output, line_writer
-from seq2seq.analysis.records import Records, column_of
 from seq2seq.analysis.shortlists import check_shortlist, open_shortlists
 from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import TrainSettings, TranslateSettings
-from seq2seq.data.text import check_file, read_lenient, read_lines
+from seq2seq.data.rows import Row
+from seq2seq.data.text import read_lines, stream_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
@@ -27,7 +29,7 @@ CHUNK = 1024  # lines read, sorted by length and answered together
 
 
 def translate(script: TranslateSettings, settings: TrainSettings) -> None:
-    """From `input` (or stdin) to `output` (or stdout), a line for a line; jsonl in gives jsonl out."""
+    """From `input` (or stdin) to `output` (or stdout), a line for a line; a table in gives jsonl out."""
     search: Search = settings.search()
     _check(script, settings, search)
     check_shortlist(settings, script.shortlist)
@@ -39,10 +41,10 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     damaged: list[int] = []  # broken places, for each line that has any
     answered = 0
     with ExitStack() as stack:
-        source = stack.enter_context(_open_input(script.input)) if script.input else sys.stdin.buffer
+        given = form.open(damaged.append)
         write = stack.enter_context(line_writer(script.output))
-        lines = read_lenient(source, damaged.append)
-        while chunk := list(islice(lines, 1 if source.isatty() else CHUNK)):  # who types a line waits for its answer
+        at_once = 1 if script.input is None and sys.stdin.buffer.isatty() else CHUNK  # who types waits for an answer
+        while chunk := list(islice(given, at_once)):
             texts = form.read(chunk)
             begun = None if prefixes is None else prefixes.take(len(chunk))
             write(form.write(answer(trained, settings, search, texts, begun, script.n_best, shortlists, answered)))
@@ -73,9 +75,16 @@ class PlainLines:
     log-probability and text, with tabs between.
     """
 
-    def __init__(self, n_best: int) -> None:
+    def __init__(self, path: str | None, n_best: int) -> None:
+        self.path = path
         self.n_best = n_best
         self.written_before = 0
+
+    def open(self, count_damage: Callable[[int], None]) -> Iterator[str]:
+        """The lines, of stdin where there is no path."""
+        if self.path is None:
+            return stream_lines(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin", count_damage)
+        return read_lines(Path(self.path), count_damage)
 
     def read(self, lines: list[str]) -> list[str]:
         """The texts themselves."""
@@ -94,29 +103,38 @@ class PlainLines:
         ]
 
 
-class JsonLines:
-    """An object a line: its text under `column` is answered, and the object written with `output` added.
+class Rows:
+    """The rows of a table: the text of each in the run's source column is answered, and the row written as a JSON
+    object with its answer under `column`.
 
-    With `n_best` above 1 all its answers are added as well: `outputs`, objects of score, log_prob and text, best first.
+    With `n_best` above 1 all its answers are added as well, under `column` and an s: objects of score, log_prob and
+    text, best first.
     """
 
-    def __init__(self, path: str, column: str, n_best: int) -> None:
-        self.records = Records(path)
+    def __init__(self, path: str, settings: TrainSettings, column: str, n_best: int) -> None:
+        self.path = path
+        self.settings = settings
         self.column = column
         self.n_best = n_best
+        self.rows: Sequence[Row] = []
 
-    def read(self, lines: list[str]) -> list[str]:
+    def open(self, count_damage: Callable[[int], None]) -> Iterator[Row]:
+        """The rows."""
+        return read_table(self.path, self.settings, count_damage)
+
+    def read(self, rows: Sequence[Row]) -> list[str]:
         """The texts to answer. Raises DataError naming file and line."""
-        self.records.read(lines)
-        return self.records.texts(self.column)
+        self.rows = rows
+        return list(texts_of(rows, self.settings, "source"))
 
     def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
-        """The objects read last, each with its answers."""
-        best = [{"output": found[0].text} for found in answers]
-        if self.n_best == 1:
-            return self.records.write(best)
-        alike = zip(best, answers, strict=True)
-        return self.records.write([{**one, "outputs": [each.plain() for each in found]} for one, found in alike])
+        """The rows read last, each with its answers. Raises DataError where it has such a column already."""
+        advice = "name the answers otherwise, with answer_column=NAME"
+        return [with_keys(row, self._keys(found), advice) for row, found in zip(self.rows, answers, strict=True)]
+
+    def _keys(self, found: Sequence[Answer]) -> dict[str, Any]:
+        best = {self.column: found[0].text}
+        return best if self.n_best == 1 else {**best, f"{self.column}s": [one.plain() for one in found]}
 
 
 class Prefixes:
@@ -186,18 +204,15 @@ def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -
         advice = f"raise search.{key}" if key else "take search=beam"
         found = f"search={settings.search.name} finds at most {search.most} a line"
         raise ConfigError(f"n_best={script.n_best}: {found}; {advice}")
+    if is_table(script.prefix):
+        raise ConfigError(f"prefix={script.prefix}: give plain text, line for line with the input, not a table")
     check_output(script.output, {"input": script.input, "prefix": script.prefix})
 
 
-def _form(script: TranslateSettings, settings: TrainSettings) -> PlainLines | JsonLines:
-    if script.input and script.input.endswith(".jsonl"):
-        return JsonLines(script.input, column_of(settings, "source"), script.n_best)
-    return PlainLines(script.n_best)
-
-
-def _open_input(path: str) -> IO[bytes]:
-    check_file(Path(path))
-    return Path(path).open("rb")
+def _form(script: TranslateSettings, settings: TrainSettings) -> Any:
+    if script.input is not None and is_table(script.input):
+        return Rows(script.input, settings, script.answer_column, script.n_best)
+    return PlainLines(script.input, script.n_best)
 
 
 def _one_line(text: str) -> str:

@@ -36,6 +36,7 @@ LATER: dict[str, Any] = {
 LATER_OF: dict[str, dict[str, Any]] = {
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
+    "seq2seq.data.table.Table": {"delimiter": None},
 }
 
 

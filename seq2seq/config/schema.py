@@ -116,6 +116,7 @@ class TranslateSettings:
     shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
     ensemble: list[str]  # other runs whose models answer with this one
     changed: dict[str, Any]
+    answer_column: str = "output"  # of what is written for a table
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from seq2seq.data.rows import Row
 from seq2seq.data.text import suggestion
 from seq2seq.errors import DataError
 from seq2seq.types import Pair
@@ -37,11 +38,11 @@ class Columns:
         references = self.references if other.references is None else tuple(other.references)
         return Columns(other.source or self.source, other.target or self.target, references)
 
-    def pairs(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[Pair]:
-        """The pairs of rows, each given with its place ('FILE, line 3'). Raises DataError where a text is missing."""
-        for place, row in rows:
-            references = [text for column in self.references for text in _texts(row, column, place)]
-            yield Pair(text_of(row, self.source, place), text_of(row, self.target, place), tuple(references))
+    def pairs(self, rows: Iterable[Row]) -> Iterator[Pair]:
+        """The pairs of rows. Raises DataError where a text is missing."""
+        for row in rows:
+            references = [text for column in self.references for text in _texts(row, column)]
+            yield Pair(text_of(row, self.source), text_of(row, self.target), tuple(references))
 
     def problems(self, key: str) -> list[str]:
         """What is wrong with the templates, each under its key: 'data.source: ...'."""
@@ -62,14 +63,14 @@ def split_columns(
     return {name: usual.but(own.get(name)) for name in names}
 
 
-def text_of(row: Mapping[str, Any], column: str, place: str) -> str:
+def text_of(row: Row, column: str) -> str:
     """The text under a column, 'a.b' for a field of one, or a template filled in. Raises DataError with the place."""
     if not is_template(column):
-        return _checked(_value(row, column, place), column, place)
+        return _checked(_value(row, column), column, row.place)
     filled = ""
     for literal, name, _, _ in string.Formatter().parse(column):
         try:
-            filled += literal + ("" if name is None else _checked(_value(row, name, place), name, place))
+            filled += literal + ("" if name is None else _checked(_value(row, name), name, row.place))
         except DataError as error:
             raise DataError(f"{error}\n(it stands in the template '{column}')") from error
     return filled
@@ -94,11 +95,11 @@ def template_problem(template: str) -> str | None:
     return None
 
 
-def _texts(row: Mapping[str, Any], column: str, place: str) -> list[str]:
+def _texts(row: Row, column: str) -> list[str]:
     """A reference column's texts: one, a list of them, or none."""
-    value = _value(row, column, place)
+    value = _value(row, column)
     texts = value if isinstance(value, list) else [] if value is None else [value]
-    return [_checked(text, column, place) for text in texts]
+    return [_checked(text, column, row.place) for text in texts]
 
 
 def _checked(value: Any, column: str, place: str) -> str:
@@ -114,11 +115,12 @@ def _checked(value: Any, column: str, place: str) -> str:
     return value
 
 
-def _value(row: Mapping[str, Any], column: str, place: str) -> Any:
-    value: Any = row
-    for name in [column] if column in row else column.split("."):
+def _value(row: Row, column: str) -> Any:
+    value: Any = row.values
+    for name in [column] if column in row.values else column.split("."):
         if not isinstance(value, Mapping) or name not in value:
-            raise DataError(f"{place}: there is no column '{column}'{suggestion(column, _field_names(row))}")
+            near = suggestion(column, _field_names(row.values))
+            raise DataError(f"{row.place}: there is no column '{column}'{near}{row.hint}")
         value = value[name]
     return value
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 SIDES = ("source", "target")
 NARROW = 1 << 16  # ids below this fit in 16 bits
-COUNTS_FORMAT = 2  # raised whenever counts.json changes; the ids, and what is known by their key, stay what they were
+ENTRY_FORMAT = 3  # raised whenever an entry changes: counts.json, or ids of pairs that no training is made of
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def encode_split(
         log.info("encoding %s: %s pairs", split, f"{len(texts):,}")
         _write(texts, tokenizer, length, folder, drop=drop)
 
-    folder = cached(cache, "ids", key_of(key, COUNTS_FORMAT), build)
+    folder = cached(cache, "ids", key_of(key, ENTRY_FORMAT), build)
     counts = json.loads((folder / "counts.json").read_bytes())
     if not counts["pairs"]:
         raise DataError(

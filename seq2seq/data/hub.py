@@ -59,7 +59,7 @@ class Hub(TextData):
         """A pair a row, file after file. Raises DataError."""
         empty = True
         for path in self.files(split):
-            for pair in self.columns[split].pairs(read_rows(path, str(format_of(path)), None)):
+            for pair in self.columns[split].pairs(read_rows(path, str(format_of(path)))):
                 empty = False
                 yield pair
         if empty:

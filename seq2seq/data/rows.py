@@ -1,21 +1,22 @@
 """The rows of a jsonl, csv, tsv or parquet file, each with its place; text stays the text it is.
 
-The line-based formats are read here, strictly and with line numbers: the loaders of the `datasets` library turn texts
-that look like dates into dates (json) and 'NA' into nothing (csv). Parquet, which has types of its own, is theirs.
+They are read here, strictly and with line numbers: the loaders of the `datasets` library turn texts that look like
+dates into dates (json) and 'NA' into nothing (csv).
 """
 
 import csv
-import glob
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from seq2seq.data.opening import open_bytes
 from seq2seq.data.text import check_file, read_lines
 from seq2seq.errors import DataError
 
-Row = tuple[str, Mapping[str, Any]]  # its place ('FILE, line 3'), for messages, and its values
+log = logging.getLogger(__name__)
 
 SUFFIXES = {
     ".jsonl": "jsonl",
@@ -25,73 +26,187 @@ SUFFIXES = {
     ".tsv": "tsv",
     ".parquet": "parquet",
 }
+PACKED_SUFFIXES = (".gz", ".xz", ".bz2", ".zst")
+DELIMITERS = (",", ";", "\t", "|")  # that a csv file is tried with
 LONGEST_FIELD = 1 << 30  # characters; Python's csv stops at 131,072 otherwise
+PARQUET_ROWS = 1024  # decoded at once
+NO_HEADER = "\nIf its first line is no header but a row, name the columns: data.header=[NAME,NAME]"
+
+
+class Row(NamedTuple):
+    """A row: its place ('FILE, line 3') and its values, by column. `line` is the JSON line that it is, if it is one;
+    `hint` is what may be the matter where a column is missing."""
+
+    place: str
+    values: Mapping[str, Any]
+    line: str | None = None
+    hint: str = ""
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a file's suffix stands for, a final .gz aside."""
-    return SUFFIXES.get(Path(path.name.removesuffix(".gz")).suffix)
+    """The format that a file's suffix stands for, that of a packer aside; None for plain text."""
+    name = path.name.lower()
+    packer = next((suffix for suffix in PACKED_SUFFIXES if name.endswith(suffix)), "")
+    return SUFFIXES.get(Path(name.removesuffix(packer)).suffix)
 
 
-def read_rows(path: Path, format: str, header: Sequence[str] | None) -> Iterator[Row]:
-    """A file's rows. `header` names the columns of a csv or tsv file whose first line does not. Raises DataError."""
+def read_rows(
+    path: Path,
+    format: str,
+    header: Sequence[str] | None = None,
+    delimiter: str | None = None,
+    count_damage: Callable[[int], None] | None = None,
+) -> Iterator[Row]:
+    """A file's rows; lines of white space alone are none. Raises DataError.
+
+    `header` names the columns of a csv or tsv file whose first line does not, `delimiter` what stands between those of
+    a csv file (None: found out). `count_damage` as in read_lines.
+    """
     check_file(path)
+    if format == "parquet":
+        return _parquet(path)
+    lines = read_lines(path, count_damage)
     if format == "jsonl":
-        return _jsonl(path)
-    return _parquet(path) if format == "parquet" else _separated(path, format, header)
+        return _jsonl(path, lines)
+    records = _tsv_records(lines) if format == "tsv" else _csv_records(path, lines, header, delimiter)
+    return _separated(path, records, header, "quote a field that holds one" if format == "csv" else "take them out")
 
 
-def _jsonl(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(read_lines(path), start=1):
+def _jsonl(path: Path, lines: Iterator[str]) -> Iterator[Row]:
+    """An object a line; or a whole file that is one array of objects."""
+    begun = False
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        place = f"{path}, line {number}"
+        if not begun and line.lstrip().startswith("["):
+            yield from _array(path, "\n".join(chain([line], lines)), number)
+            return
+        begun, place = True, f"{path}, line {number}"
         try:
-            row = json.loads(line)
+            values = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{place} is not JSON: {error}; give one object a line") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{place} holds no JSON object but {line:.40}; give one object a line")
-        yield place, row
+        yield Row(place, _object(values, place), line)
 
 
-def _separated(path: Path, format: str, header: Sequence[str] | None) -> Iterator[Row]:
-    """csv with double quotes around what holds commas, quotes or line breaks; tsv without any quoting."""
-    names = list(header) if header else None
-    for number, fields in _tsv_fields(path) if format == "tsv" else _csv_fields(path):
+def _array(path: Path, text: str, first: int) -> Iterator[Row]:
+    try:
+        items = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        at = first + getattr(error, "lineno", 1) - 1
+        raise DataError(f"{path}, line {at} is not JSON: {error}; give one object a line, or one array") from error
+    for number, values in enumerate(items, start=1):
+        place = f"{path}, item {number}"
+        yield Row(place, _object(values, place))
+
+
+def _object(values: Any, place: str) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise DataError(f"{place} holds no JSON object but {json.dumps(values):.40}; give one object a line")
+    return values
+
+
+def _separated(
+    path: Path, records: Iterator[tuple[int, list[str]]], header: Sequence[str] | None, advice: str
+) -> Iterator[Row]:
+    """Rows of records, each given with the number of its first line."""
+    names, hint = (list(header), "") if header else (None, NO_HEADER)
+    for number, fields in records:
         place = f"{path}, line {number}"
         if names is None:
             names = fields
         elif len(fields) != len(names):
-            hint = "quote a field that holds commas" if format == "csv" else "a tab within a text must go"
-            raise DataError(f"{place} has {len(fields)} fields, but there are {len(names)} columns; {hint}")
+            said = f"data.header names {len(names)} columns; name each" if header else f"there are {len(names)} columns"
+            raise DataError(f"{place} has {len(fields)} fields, but {said}. Separators inside a text: {advice}.")
         else:
-            yield place, dict(zip(names, fields, strict=True))
+            yield Row(place, dict(zip(names, fields, strict=True)), hint=hint)
 
 
-def _tsv_fields(path: Path) -> Iterator[tuple[int, list[str]]]:
-    return ((number, line.split("\t")) for number, line in enumerate(read_lines(path), start=1))
+def _tsv_records(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+    """tsv knows no quotes."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip() or "\t" in line:
+            yield number, line.split("\t")
 
 
-def _csv_fields(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _csv_records(
+    path: Path, lines: Iterator[str], header: Sequence[str] | None, delimiter: str | None
+) -> Iterator[tuple[int, list[str]]]:
+    """csv: double quotes stand around what holds separators, quotes or line breaks."""
     csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader((line + "\n" for line in read_lines(path)), strict=True)
+    if delimiter is None:
+        begun = []
+        for line in lines:
+            begun.append(line)
+            if line.strip():
+                break
+        delimiter = _found_delimiter(path, begun[-1] if begun else "", header)
+        lines = chain(begun, lines)
+    taken: list[str] = []  # the lines of the record now read
+    reader = csv.reader(_noted(lines, taken), delimiter=delimiter, strict=True)
+    ended = 0
     try:
-        yield from ((reader.line_num, fields) for fields in reader if fields)
+        for fields in reader:
+            if fields and (len(fields) > 1 or taken[0].strip()):
+                yield ended + 1, fields
+            ended += len(taken)
+            taken.clear()
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num} is not csv: {error}") from error
+        at = ended + _last_quote(taken, delimiter)
+        reason = "a quote opens there and is not closed as it should be; write a quote inside a text twice"
+        raise DataError(f'{path}, line {at} is not csv: {reason}: "" ({error})') from error
+
+
+def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line + "\n"
+
+
+def _last_quote(lines: Sequence[str], delimiter: str) -> int:
+    """The line, from 1, of a broken record on which the quoted field opens that breaks it."""
+    opened, state = 1, "begin"
+    for number, line in enumerate(lines, start=1):
+        for letter in line:
+            if letter == '"' and state in ("begin", "closed"):
+                opened, state = (number if state == "begin" else opened), "quoted"
+            elif state == "quoted":
+                state = "closed" if letter == '"' else "quoted"
+            elif letter == delimiter:
+                state = "begin"
+            elif state == "closed":
+                return opened
+            else:
+                state = "plain"
+        state = "quoted" if state == "quoted" else "begin"
+    return opened
+
+
+def _found_delimiter(path: Path, first: str, header: Sequence[str] | None) -> str:
+    """The first of those known by which the first line has columns, as many as `header` names; else a comma."""
+    for delimiter in DELIMITERS:
+        try:
+            count = len(next(csv.reader([first], delimiter=delimiter), []))
+        except csv.Error:
+            continue
+        if count == len(header) if header else count > 1:
+            if delimiter != DELIMITERS[0]:
+                log.info("%s: its columns are separated by %r (data.delimiter)", path, delimiter)
+            return delimiter
+    return DELIMITERS[0]
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    import datasets
+    import pyarrow
+    import pyarrow.parquet
 
-    logging.getLogger("datasets").setLevel(logging.CRITICAL)  # it logs what it raises
-    name = glob.escape(str(path.absolute()))
+    number = 0
     try:
-        rows = datasets.load_dataset("parquet", data_files=name, split="train", streaming=True)  # streaming: no cache
-        for number, row in enumerate(rows, start=1):
-            yield f"{path}, row {number}", row
-    except DataError:
-        raise
-    except Exception as error:  # the library's and pyarrow's own, of many kinds
-        raise DataError(f"{path} cannot be read as parquet: {error}") from error
+        with open_bytes(path) as stream, pyarrow.parquet.ParquetFile(stream) as file:
+            for batch in file.iter_batches(PARQUET_ROWS):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(f"{path}, row {number}", values)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataError(f"{path} cannot be read as parquet (after row {number}): {reason}") from error

@@ -22,9 +22,12 @@ COLUMNS = ("source", "target", "references")
 
 
 class Column(Sequence[str]):
-    """Texts in a row in one file, with the byte offset of each; `prefix` is put before each text."""
+    """Texts in a row in one file, with the byte offset of each.
 
-    def __init__(self, folder: Path, name: str, prefix: str = "") -> None:
+    With a `prefix`, be it empty, as sources that a model reads (see `with_prefix`); without one as they are.
+    """
+
+    def __init__(self, folder: Path, name: str, prefix: str | None = None) -> None:
         self._prefix = prefix
         self._file = folder / f"{name}.text"
         self._bytes = map_array(self._file, np.uint8)
@@ -45,7 +48,7 @@ class Column(Sequence[str]):
             raise IndexError(f"text {index} of {len(self)}")
         index %= len(self)
         start, end = self._offsets[index : index + 2]
-        return with_prefix(self._prefix, self._bytes[start:end].tobytes().decode())
+        return self._as_read(self._bytes[start:end].tobytes())
 
     def _neighbours(self, start: int, stop: int) -> list[str]:
         """Read, not mapped: what goes through all texts once does not keep their pages."""
@@ -55,13 +58,16 @@ class Column(Sequence[str]):
             file.seek(first)
             text = file.read(int(ends[-1]) - first)
         bounds = pairwise((ends - first).tolist())
-        return [with_prefix(self._prefix, text[begin:end].decode()) for begin, end in bounds]
+        return [self._as_read(text[begin:end]) for begin, end in bounds]
+
+    def _as_read(self, text: bytes) -> str:
+        return text.decode() if self._prefix is None else with_prefix(self._prefix, text.decode())
 
 
 class StoredTexts:
     """A split's columns of text; `fingerprint` is a hash of what they were read from, and of the prefix.
 
-    `prefixed` are the sources as a model reads them, with the data's `source_prefix` before each.
+    `prefixed` are the sources as a model reads them: with the data's `source_prefix` before each, blank ones empty.
     """
 
     def __init__(self, folder: Path, fingerprint: str, prefix: str) -> None:

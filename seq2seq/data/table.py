@@ -13,10 +13,11 @@ from seq2seq.types import Pair
 
 
 class Table(TextData):
-    """A file a split, plain or (but for parquet) gzipped; each is read on its own, so their columns may differ.
+    """A file a split, plain or (but for parquet) packed; each is read on its own, so their columns may differ.
 
     `header` names the columns of csv and tsv files that have no such line; `columns_of` the columns of a split where
-    they are not those of the others. Raises ConfigError for a suffix that `format` does not settle.
+    they are not those of the others; `delimiter` stands between those of a csv file (None: found out). Raises
+    ConfigError for a suffix that `format` does not settle.
     """
 
     def __init__(
@@ -34,15 +35,18 @@ class Table(TextData):
         extra: dict[str, str],
         columns_of: dict[str, ColumnsOf],
         source_prefix: str = "",
+        delimiter: str | None = None,
     ) -> None:
         given = {"train": train, "valid": valid, "test": test, **extra}
         self.files = {split: Path(root or "") / name for split, name in given.items() if name}
-        self.header = header
+        self.header, self.delimiter = header, delimiter
         self.source_prefix = source_prefix
         self.formats = {split: format_of(file) if format == "auto" else format for split, file in self.files.items()}
         unknown = [file for split, file in self.files.items() if self.formats[split] is None]
         problems = [f"{file}: its suffix is none of {', '.join(SUFFIXES)}; give data.format" for file in unknown]
         self.columns = split_columns(Columns(source, target, tuple(references)), columns_of, self.files, problems)
+        if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+            problems.append(f"data.delimiter must be one character, no quote and no line break, not {delimiter!r}")
         if problems:
             raise ConfigError("\n".join(problems))
 
@@ -53,7 +57,7 @@ class Table(TextData):
     def read(self, split: str) -> Iterator[Pair]:
         """A pair a row. Raises DataError."""
         self.check_split(split)
-        rows = read_rows(self.files[split], str(self.formats[split]), self.header)
+        rows = read_rows(self.files[split], str(self.formats[split]), self.header, self.delimiter)
         empty = True
         for pair in self.columns[split].pairs(rows):
             empty = False
@@ -64,5 +68,7 @@ class Table(TextData):
     def fingerprint(self, split: str) -> str:
         """A hash of the file's bytes and of how they are read."""
         self.check_split(split)
-        how = (self.formats[split], self.header, self.columns[split])
+        how: tuple[object, ...] = (self.formats[split], self.header, self.columns[split])
+        if self.delimiter is not None:
+            how += (self.delimiter,)
         return hashlib.sha256(f"{hash_file(self.files[split])} {how}".encode()).hexdigest()

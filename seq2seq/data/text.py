@@ -1,22 +1,18 @@
 """Text sources: what every one offers, and how bytes become lines (split at LF only, strict UTF-8)."""
 
 import difflib
-import gzip
 import hashlib
 import io
 import json
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from seq2seq.data.opening import keep, open_bytes, reported, unpack
 from seq2seq.errors import DataError
 from seq2seq.plain_types import Component, Pair
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-GZIP_MAGIC = b"\x1f\x8b"
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class TextData(Component, ABC):
@@ -55,8 +51,8 @@ class TextData(Component, ABC):
 
 
 def with_prefix(prefix: str, text: str) -> str:
-    """`text` behind `prefix`; a text that says nothing stays as it is, so that nothing is answered to it."""
-    return prefix + text if text.strip() else text
+    """A source as a model reads it, behind `prefix`; white space alone is read as empty, and so its answer is empty."""
+    return prefix + text if text.strip() else ""
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
@@ -68,9 +64,11 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes as they lie on disk. Raises DataError where it cannot be read."""
+    """SHA-256 of a file's bytes as they lie on disk; a pipe is kept, to be read again. Raises DataError."""
     check_file(path)
-    with _reported(path), path.open("rb") as stream:
+    with reported(str(path)):
+        keep(path)
+    with reported(str(path)), open_bytes(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -87,70 +85,46 @@ def check_file(path: Path) -> None:
         raise DataError(f"{path} does not exist{suggestion(path.name, _file_names(folder))}")
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a plain or gzipped UTF-8 file, told apart by content; a file of no lines yields none.
-
-    Lines end at LF and nowhere else. A byte-order mark at the file's start and a CR right before the LF (a Windows
-    line end) are removed; every other character stays. Raises DataError.
-    """
+def read_lines(path: Path, count_damage: Callable[[int], None] | None = None) -> Iterator[str]:
+    """The lines of a UTF-8 file, plain or packed (see `unpack`); a file of no lines yields none. As `stream_lines`."""
     check_file(path)
+    return _file_lines(path, count_damage)
+
+
+def stream_lines(
+    stream: io.BufferedIOBase, name: str, count_damage: Callable[[int], None] | None = None
+) -> Iterator[str]:
+    """The lines of a stream called `name` in messages.
+
+    Lines end at LF and nowhere else. A byte-order mark at the beginning and a CR right before the LF (a Windows line
+    end) are removed; every other character stays. What is not UTF-8 raises DataError, unless there is `count_damage`:
+    then it is read as U+FFFD, and `count_damage` is called with the number of such places of each line that has any.
+    """
     number = 0
-    with _reported(path, lambda: number), _open(path) as stream:
-        for number, raw in enumerate(stream, start=1):
+    with reported(name, lambda: number):
+        for number, raw in enumerate(unpack(stream, name), start=1):
             line = raw.removesuffix(b"\n").removesuffix(b"\r")
             if number == 1:
                 line = line.removeprefix(BYTE_ORDER_MARK)
-            yield _decode(line, raw, path, number)
-
-
-def read_lenient(stream: Iterable[bytes], count_damage: Callable[[int], None] | None = None) -> Iterator[str]:
-    """The lines of a binary stream as read_lines gives them, with U+FFFD for what is not UTF-8.
-
-    `count_damage` is called with the number of replaced places of each line that has any.
-    """
-    for number, raw in enumerate(stream):
-        line = raw.removesuffix(b"\n").removesuffix(b"\r")
-        if number == 0:
-            line = line.removeprefix(BYTE_ORDER_MARK)
-        try:
-            yield line.decode()
-        except UnicodeDecodeError:
-            text = line.decode(errors="replace")
-            if count_damage is not None:
+            try:
+                yield line.decode()
+            except UnicodeDecodeError as error:
+                if count_damage is None:
+                    raise DataError(_not_utf8(line, error, f"{name}, line {number}")) from error
+                text = line.decode(errors="replace")
                 count_damage(text.count("\ufffd") - line.count("\ufffd".encode()))
-            yield text
+                yield text
 
 
-def _open(path: Path) -> io.BufferedReader:
-    stream = path.open("rb")
-    if stream.peek(2)[:2] == GZIP_MAGIC:
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream), 1 << 20)
-    return stream
+def _file_lines(path: Path, count_damage: Callable[[int], None] | None) -> Iterator[str]:
+    with reported(str(path)), open_bytes(path) as stream:
+        yield from stream_lines(stream, str(path), count_damage)
 
 
-def _decode(line: bytes, raw: bytes, path: Path, number: int) -> str:
-    try:
-        return line.decode()
-    except UnicodeDecodeError as error:
-        if number == 1 and raw.startswith(UTF16_MARKS):
-            hint = f"It looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8 {path.name}"
-        else:
-            hint = "Correct the line, or convert the file with iconv if it is in another encoding."
-        byte = line[error.start]
-        raise DataError(f"{path}, line {number}: byte {error.start + 1} (0x{byte:02x}) is not UTF-8. {hint}") from error
-
-
-@contextmanager
-def _reported(path: Path, line: Callable[[], int] = lambda: 0) -> Iterator[None]:
-    """Turn what reading a file can raise into DataError."""
-    try:
-        yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path} is a damaged gzip file (after line {line()}): {error}. Fetch or pack it again."
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+def _not_utf8(line: bytes, error: UnicodeDecodeError, place: str) -> str:
+    byte = f"byte {error.start + 1} (0x{line[error.start]:02x})"
+    hint = "Correct the line, or convert the file with iconv if it is in another encoding."
+    return f"{place}: {byte} is not UTF-8. {hint}"
 
 
 def _file_names(folder: Path) -> list[str]:

@@ -44,6 +44,18 @@ def test_answers_and_scores_are_those_of_the_texts_with_it(run: tuple[Trained, T
     assert score_texts(trained, settings, TEXTS, TEXTS) != score_texts(trained, bare, TEXTS, TEXTS)
 
 
+BLANK = ["", " ", "   ", "\t", " \r", "\u00a0", "\u3000\u2003", "\u2028", "\x0b\x0c\x1c\x85"]
+
+
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+def test_white_space_alone_is_answered_by_nothing(run: tuple[Trained, TrainSettings], prefix: str) -> None:
+    """And scored, and decoded in evaluation, like an empty line."""
+    trained, settings = run[0], prefixed(run[1], prefix)
+    found = answer(trained, settings, settings.search(), [*BLANK, "3 kilometers"])
+    assert [best[0].text for best in found[:-1]] == [""] * len(BLANK)
+    assert len(set(score_texts(trained, settings, BLANK, ["5 km"] * len(BLANK)))) == 1
+
+
 def test_the_split_is_read_as_the_same_texts_are(run: tuple[Trained, TrainSettings], tmp_path: Path) -> None:
     trained, settings = run
     corpus = prepare_split(

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ import torch
 from contract.combinations import Triple
 
 from seq2seq.analysis import translation
+from seq2seq.analysis.inputs import with_keys
 from seq2seq.analysis.trained import Trained
-from seq2seq.analysis.translation import Answer, JsonLines, PlainLines, Prefixes, answer, translate
+from seq2seq.analysis.translation import Answer, PlainLines, Prefixes, Rows, answer, translate
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.config.schema import TrainSettings, TranslateSettings
+from seq2seq.data.rows import Row
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.model.builder import build_model
 from seq2seq.search.beam import BeamSearch
@@ -39,38 +42,91 @@ def answers(*texts: str) -> list[Answer]:
     return [Answer(-0.5 * place, -2.0 * place, text) for place, text in enumerate(texts, 1)]
 
 
-def test_the_text_is_read_under_the_runs_column_and_answered_beside_it() -> None:
-    form = JsonLines("in.jsonl", "translation.de", 1)
-    lines = [json.dumps({"id": i, "translation": {"de": text}}) for i, text in enumerate(("eins", "zwei"))]
-    assert form.read(lines) == ["eins", "zwei"]
+def form_of(path: Path, content: str, settings: TrainSettings, column: str = "output", n_best: int = 1, **data) -> Rows:
+    """The form of a table, read under a run's columns."""
+    path.write_bytes(content.encode("utf-8", "surrogatepass"))
+    return Rows(str(path), replace(settings, data=Part("table", settings.data.target, data)), column, n_best)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "ndjson", "json", "csv", "tsv"])
+def test_the_text_is_read_under_the_runs_column_and_answered_beside_it(
+    trained: tuple[Trained, TrainSettings], tmp_path: Path, suffix: str
+) -> None:
+    content = {"csv": "id,text,n\n0,eins,\n\n1,zwei,\n", "tsv": "id\ttext\tn\n0\teins\t\n\n1\tzwei\t\n"}
+    lines = "".join(json.dumps({"id": str(i), "text": t, "n": ""}) + "\n\n" for i, t in enumerate(("eins", "zwei")))
+    form = form_of(tmp_path / f"in.{suffix}", content.get(suffix, lines), trained[1], source="text")
+    rows = list(form.open(lambda count: None))
+    assert form.read(rows) == ["eins", "zwei"]
     written = [json.loads(line) for line in form.write([answers("one"), answers("two")])]
-    assert [(record["id"], record["output"]) for record in written] == [(0, "one"), (1, "two")]
-    assert "outputs" not in written[0]
+    assert written == [
+        {"id": "0", "text": "eins", "n": "", "output": "one"},
+        {"id": "1", "text": "zwei", "n": "", "output": "two"},
+    ]
+
+
+PASSED_THROUGH = [
+    r'{"half": "\ud83d", "source": "x"}',
+    '{"big": 1e400, "nan": NaN, "long": 12345678901234567890, "f": 1.10, "source": "x"}',
+    '{"twice": 1, "twice": 2, "source": "x", "u": "\\u00e4\u2028" }',
+    '  {"source": "x"}  ',
+]
+
+
+@pytest.mark.parametrize("line", PASSED_THROUGH)
+def test_what_else_a_line_holds_stays_as_it_was_written(
+    trained: tuple[Trained, TrainSettings], tmp_path: Path, line: str
+) -> None:
+    form = form_of(tmp_path / "in.jsonl", line + "\n", trained[1])
+    form.read(list(form.open(lambda count: None)))
+    assert form.write([answers("ä")]) == [line.strip()[:-1].rstrip() + ', "output": "ä"}']
+
+
+def test_half_a_surrogate_and_a_date_pass_through_where_rows_are_no_lines() -> None:
+    row = Row("f.json, item 1", {"half": "\ud83d", "day": date(2021, 1, 1)})
+    line = with_keys(row, {"output": "ä"}, "")
+    assert line.encode() and json.loads(line) == {"half": "\ud83d", "day": "2021-01-01", "output": "ä"}
+
+
+@pytest.mark.parametrize(("taken", "n_best"), [("output", 1), ("outputs", 2)])
+def test_a_column_is_not_written_over(
+    trained: tuple[Trained, TrainSettings], tmp_path: Path, taken: str, n_best: int
+) -> None:
+    line = json.dumps({"source": "x", taken: "a reference"})
+    form = form_of(tmp_path / "in.jsonl", line, trained[1], n_best=n_best)
+    form.read(list(form.open(lambda count: None)))
+    with pytest.raises(DataError, match=rf"in.jsonl, line 1 has a column '{taken}' already.*answer_column=NAME"):
+        form.write([answers("one")])
+    form = form_of(tmp_path / "in.jsonl", line, trained[1], "answer", n_best)
+    form.read(list(form.open(lambda count: None)))
+    (written,) = map(json.loads, form.write([answers("one")]))
+    assert (written[taken], written["answer"]) == ("a reference", "one")
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ('{"dialogue": "x"}', r"in.jsonl, line 3: there is no column 'text'"),
-        ("[1]", r"in.jsonl, line 3: an object was expected"),
-        ("{", r"in.jsonl, line 3: not JSON"),
+        ("[1]", r"in.jsonl, line 3 holds no JSON object"),
+        ("{", r"in.jsonl, line 3 is not JSON"),
         ('{"text": 7}', r"in.jsonl, line 3: column 'text' holds 7"),
         ('{"text": "' + "\\ud800" + '"}', r"in.jsonl, line 3: column 'text' holds half a surrogate pair"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named_across_chunks(line: str, message: str) -> None:
-    form = JsonLines("in.jsonl", "text", 1)
-    form.read(['{"text": "a"}', '{"text": "b"}'])
+def test_a_line_that_cannot_be_read_is_named(
+    trained: tuple[Trained, TrainSettings], tmp_path: Path, line: str, message: str
+) -> None:
+    content = '{"text": "a"}\n{"text": "b"}\n' + line
+    form = form_of(tmp_path / "in.jsonl", content, trained[1], source="text")
     with pytest.raises(DataError, match=message):
-        form.read([line])
+        form.read(list(form.open(lambda count: None)))
 
 
 def test_line_breaks_inside_an_answer_become_spaces() -> None:
-    assert PlainLines(1).write([answers("a\nb"), answers("")]) == ["a b", ""]
+    assert PlainLines(None, 1).write([answers("a\nb"), answers("")]) == ["a b", ""]
 
 
 def test_several_answers_are_numbered_by_their_line_across_chunks() -> None:
-    form = PlainLines(2)
+    form = PlainLines(None, 2)
     assert form.write([answers("a\nb", "c"), answers("")]) == [
         "1\t-0.5000\t-2.0000\ta b",
         "1\t-1.0000\t-4.0000\tc",
@@ -79,9 +135,9 @@ def test_several_answers_are_numbered_by_their_line_across_chunks() -> None:
     assert form.write([answers("d")]) == ["3\t-0.5000\t-2.0000\td"]
 
 
-def test_several_answers_stand_beside_the_best_in_json() -> None:
-    form = JsonLines("in.jsonl", "source", 3)
-    form.read(['{"source": "eins"}'])
+def test_several_answers_stand_beside_the_best_in_json(trained: tuple[Trained, TrainSettings], tmp_path: Path) -> None:
+    form = form_of(tmp_path / "in.jsonl", '{"source": "eins"}', trained[1], n_best=3)
+    form.read(list(form.open(lambda count: None)))
     (line,) = form.write([answers("one", "1")])
     assert json.loads(line) == {
         "source": "eins",
@@ -176,3 +232,8 @@ def test_what_is_read_is_not_written_over(trained: tuple[Trained, TrainSettings]
     with pytest.raises(ConfigError, match=f"output={path} is the .*: name another file"):
         translate(replace(SCRIPT, output=str(path), **{key: str(path)}), trained[1])
     assert path.read_text() == "eins\n"
+
+
+def test_a_table_is_no_prefix(trained: tuple[Trained, TrainSettings]) -> None:
+    with pytest.raises(ConfigError, match=r"prefix=begin.csv: give plain text, line for line with the input"):
+        translate(replace(SCRIPT, prefix="begin.csv"), trained[1])

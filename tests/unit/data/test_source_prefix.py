@@ -6,6 +6,8 @@ import pytest
 from sample_text import settings
 from unit.data.examples import EMPTY, TRAIN, VALID, Given, prepared, texts
 
+from seq2seq.types import Pair
+
 PREFIX = "kalo:\n "
 
 
@@ -18,6 +20,16 @@ def test_a_source_prefix_is_read_by_the_model_and_by_nobody_else(tmp_path: Path,
     assert texts(made.train(0), made.tokenizer) == [(PREFIX + pair.source, pair.target) for pair in TRAIN]
     # The second one says nothing, and stays so.
     assert made.tokenizer.source.decode([made.corpora["valid"].source(i) for i in (0, 1)]) == [PREFIX + "kalo", ""]
+
+
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+def test_blank_sources_are_read_as_empty_and_stay_what_they_are(tmp_path: Path, prefix: str):
+    blank = [Pair(text, "kalo") for text in ("", "  ", "\t", "\u00a0\u3000")]
+    data = Given(train=TRAIN, valid=[*blank, *VALID])
+    data.source_prefix = prefix
+    corpus = prepared(tmp_path, data).corpora["valid"]
+    assert [corpus.source(i) for i in range(len(blank))] == [[]] * len(blank)
+    assert corpus.pairs[: len(blank)] == blank and corpus.pairs[1].source == "  "
 
 
 def test_another_source_prefix_is_another_entry_of_the_same_text(tmp_path: Path):

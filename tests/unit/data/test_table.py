@@ -1,10 +1,10 @@
 import csv
-import gzip
 import io
 import json
 from pathlib import Path
 
 import pytest
+from packed import PACKERS
 
 from seq2seq.data.columns import ColumnsOf
 from seq2seq.data.table import Table
@@ -74,9 +74,10 @@ def test_texts_arrive_as_they_were_written(tmp_path: Path, name: str, write, tex
 
 
 @pytest.mark.parametrize(("name", "write", "texts"), FORMATS[:4])
-def test_gzipped_tables_are_read_too(tmp_path: Path, name: str, write, texts: list[str]):
-    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(write(texts)))
-    assert list(table(tmp_path, train=f"{name}.gz").read("train")) == [Pair(text, text) for text in texts]
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_packed_tables_are_read_too(tmp_path: Path, name: str, write, texts: list[str], suffix: str):
+    (tmp_path / f"{name}{suffix}").write_bytes(PACKERS[suffix](write(texts)))
+    assert list(table(tmp_path, train=f"{name}{suffix}").read("train")) == [Pair(text, text) for text in texts]
 
 
 def test_a_file_changed_within_the_same_second_is_not_stale(tmp_path: Path):
@@ -155,7 +156,11 @@ def test_tables_without_a_header_get_their_columns_named(tmp_path: Path):
 
 BAD = [
     ("f.jsonl", b'{"s": "a", "t": "b"}\n{"s": oops}\n', "f.jsonl, line 2 is not JSON"),
-    ("f.jsonl", b'["a", "b"]\n', "f.jsonl, line 1 holds no JSON object"),
+    ("f.jsonl", b'["a", "b"]\n', 'f.jsonl, item 1 holds no JSON object but "a"'),
+    ("f.jsonl", b'{"s": "a", "t": "b"}\n["a", "b"]\n', "f.jsonl, line 2 holds no JSON object"),
+    ("f.json", b'\n[{"s": "a",\n"t": oops}]\n', "f.json, line 3 is not JSON: Expecting value"),
+    ("f.json", b'[{"s": "a"}, 7]', "f.json, item 1: there is no column 't'"),
+    ("f.json", b'{\n"s": "a", "t": "b"\n}', "f.json, line 1 is not JSON"),
     ("f.jsonl", b'{"s": "a", "target": "b"}\n', "line 1: there is no column 't'; there are: s, target"),
     ("f.jsonl", b'{"s": "a", "t": null}\n', "line 1: column 't' has no value"),
     ("f.jsonl", b'{"s": "a", "t": 5}\n', "line 1: column 't' holds 5, which is no text"),
@@ -163,10 +168,21 @@ BAD = [
     ("f.jsonl", b'{"s": "\xff", "t": "a"}\n', "line 1: byte 8 (0xff) is not UTF-8"),
     ("f.jsonl", b"", "train: "),
     ("f.csv", b"s,t\na,b\nc\n", "f.csv, line 3 has 1 fields, but there are 2 columns"),
-    ("f.csv", b's,t\n"a"b,c\n', "f.csv, line 2 is not csv"),
-    ("f.csv", b"s,u\na,b\n", "f.csv, line 2: there is no column 't'; there are: s, u"),
+    ("f.csv", b's,t\n"a"b,c\n', "f.csv, line 2 is not csv: a quote opens there"),
+    ("f.csv", b's,t\n"a\nb",c\n"open,d\ne,f\ng,h\n', "f.csv, line 4 is not csv: a quote opens there"),
+    ("f.csv", b's,t\n"a ""x""\nb","open\ne,f\n', "f.csv, line 3 is not csv: a quote opens there"),
+    ("f.csv", b's,t\n"open,c\ne,"f"\n', "f.csv, line 2 is not csv: a quote opens there"),
+    ("f.csv", b's,t\n"a\nb",c\nd\n', "f.csv, line 4 has 1 fields"),
+    (
+        "f.csv",
+        b"s,u\na,b\n",
+        "f.csv, line 2: there is no column 't'; there are: s, u\nIf its first line is no header but a row",
+    ),
+    ("f.tsv", b"one\teins\ntwo\tzwei\n", "is no header but a row, name the columns: data.header=[NAME,NAME]"),
     ("f.csv", b"s,t\n", "has no rows"),
-    ("f.tsv", b"s\tt\na\tb\tc\n", "f.tsv, line 2 has 3 fields, but there are 2 columns; a tab"),
+    ("f.tsv", b"s\tt\na\tb\tc\n", "f.tsv, line 2 has 3 fields, but there are 2 columns. Separators inside a text"),
+    ("f.parquet", as_parquet([]), "f.parquet has no rows; give a file with one pair a row"),
+    ("f.parquet", as_parquet(["a"])[:-20], "f.parquet cannot be read as parquet"),
     ("f.parquet", b"s,t\na,b\n", "f.parquet cannot be read as parquet"),
 ]
 
@@ -193,6 +209,58 @@ def test_mistakes_in_the_settings_are_said_together(tmp_path: Path):
         "f: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
         "data.columns_of.tset names no split: did you mean 'test'? There are: train, valid, test",
     ]
+
+
+def test_a_header_that_names_too_few_columns_is_the_key_to_change(tmp_path: Path):
+    (tmp_path / "f.tsv").write_text("one\teins\t1\n")
+    with pytest.raises(DataError, match=r"line 1 has 3 fields, but data\.header names 2 columns; name each"):
+        list(table(tmp_path, train="f.tsv", header=["s", "t"]).read("train"))
+
+
+BLANK = [
+    ("f.jsonl", b'\n{"s": "a", "t": "b"}\n \n\t\n{"s": "", "t": ""}\n\n'),
+    ("f.csv", b"\ns,t\n\na,b\n  \n,\n\n"),
+    ("f.tsv", b"\ns\tt\n\na\tb\n  \n\t\n\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), BLANK)
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_a_blank_line_is_no_row_and_an_empty_text_is_one(tmp_path: Path, name: str, content: bytes, ends: bytes):
+    (tmp_path / name).write_bytes(content.replace(b"\n", ends))
+    assert list(table(tmp_path, train=name).read("train")) == [Pair("a", "b"), Pair("", "")]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", ","])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_csv_file_may_have_another_delimiter(
+    tmp_path: Path, delimiter: str, given: bool, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "f.csv").write_text(f's{delimiter}t\n"a{delimiter}""b"""{delimiter}c\n')
+    data = table(tmp_path, train="f.csv", delimiter=delimiter if given else None)
+    with caplog.at_level("INFO", "seq2seq.data.rows"):
+        assert list(data.read("train")) == [Pair(f'a{delimiter}"b"', "c")]
+    found = [f"{tmp_path / 'f.csv'}: its columns are separated by {delimiter!r} (data.delimiter)"]
+    assert caplog.messages == ([] if given or delimiter == "," else found)
+
+
+def test_a_csv_file_of_one_column_is_not_split(tmp_path: Path):
+    """Where no line names columns, as many are looked for as `header` has."""
+    (tmp_path / "f.csv").write_text("a;b|c\n")
+    assert list(table(tmp_path, train="f.csv", header=["s"], target="s").read("train")) == [Pair("a;b|c", "a;b|c")]
+
+
+def test_a_delimiter_is_one_character(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"data\.delimiter must be one character, no quote and no line break"):
+        table(tmp_path, delimiter=";;")
+    assert len({table(tmp_path, delimiter=each).delimiter for each in (None, ";")}) == 2
+
+
+def test_a_file_may_be_one_array(tmp_path: Path):
+    rows = [{"s": text, "t": text, "n": 1} for text in TEXTS + QUOTED]
+    for indent in (None, 1):
+        (tmp_path / "f.json").write_text(json.dumps(rows, indent=indent))
+        assert [pair.source for pair in table(tmp_path, train="f.json").read("train")] == TEXTS + QUOTED
 
 
 def test_the_format_may_be_given(tmp_path: Path):

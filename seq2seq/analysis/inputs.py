@@ -1,0 +1,64 @@
+"""What the scripts are given to read: lines of text, or the rows of a table, read as training reads them."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2seq.config.schema import TrainSettings
+from seq2seq.data.columns import text_of
+from seq2seq.data.rows import Row, format_of, read_rows
+from seq2seq.data.text import read_lines
+from seq2seq.errors import DataError
+
+
+def is_table(path: str | None) -> bool:
+    """Whether the file is a table, by its suffix."""
+    return path is not None and format_of(Path(path)) is not None
+
+
+def read_table(path: str, settings: TrainSettings, count_damage: Callable[[int], None] | None = None) -> Iterator[Row]:
+    """A table's rows, read as those of the run's own data. Raises DataError."""
+    given = settings.data.arguments
+    kind = str(format_of(Path(path)))
+    return read_rows(Path(path), kind, given.get("header"), given.get("delimiter"), count_damage)
+
+
+def read_texts(path: str, settings: TrainSettings, side: str) -> list[str]:
+    """All texts of a file: its lines, or of a table those of the run's sources or targets. Raises DataError."""
+    return list(texts_of(read_table(path, settings), settings, side) if is_table(path) else read_lines(Path(path)))
+
+
+def texts_of(rows: Iterator[Row] | Sequence[Row], settings: TrainSettings, side: str) -> Iterator[str]:
+    """The text of each row under the run's column for a side. Raises DataError naming file and line."""
+    column = column_of(settings, side)
+    return (text_of(row, column) for row in rows)
+
+
+def column_of(settings: TrainSettings, side: str) -> str:
+    """The column that holds the run's sources or targets; its side's name where its data have no columns."""
+    column = settings.data.arguments.get(side)
+    return column if isinstance(column, str) else side
+
+
+def with_keys(row: Row, more: Mapping[str, Any], advice: str) -> str:
+    """The row as a JSON line with more keys; what it holds stays as it was written.
+
+    Raises DataError, with `advice`, where a key is there already.
+    """
+    if there := [key for key in more if key in row.values]:
+        raise DataError(f"{row.place} has a column '{there[0]}' already, which would be lost: {advice}")
+    if row.line is None:
+        return _as_json({**row.values, **more})
+    begun = row.line.strip().removesuffix("}").rstrip()
+    return f"{begun}{', ' if row.values else ''}{_as_json(more)[1:]}"
+
+
+def _as_json(values: Mapping[str, Any]) -> str:
+    """On one line; what JSON has no form for (a date) as text, halves of surrogate pairs as escapes."""
+    text = json.dumps(values, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(values, default=str)
+    return text

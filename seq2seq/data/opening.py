@@ -1,0 +1,187 @@
+"""A file's bytes: unpacked by what they hold, not by a name; refused by name where they are no UTF-8 text."""
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seq2seq.errors import DataError
+
+LOOKED_AT = 4096  # bytes at the beginning of a stream
+BUFFER = 1 << 20
+
+PACKED = (
+    ("gzip", re.compile(rb"\x1f\x8b")),
+    ("bzip2", re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")),
+    ("xz", re.compile(rb"\xfd7zXZ\0")),
+    ("zstd", re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", re.DOTALL)),
+)
+UNPACK = "unpack it and give what is inside"
+CONVERT = "convert it: iconv -f {} -t UTF-8 FILE > NEW"
+UNREADABLE = (
+    ("a zip archive", re.compile(rb"PK\x03\x04"), UNPACK),
+    ("a 7z archive", re.compile(rb"7z\xbc\xaf\x27\x1c"), UNPACK),
+    ("a rar archive", re.compile(rb"Rar!\x1a\x07"), UNPACK),
+    ("a tar archive", re.compile(rb".{257}ustar", re.DOTALL), UNPACK),
+    ("packed with lz4", re.compile(rb"\x04\x22\x4d\x18"), UNPACK),
+    ("packed with lzip", re.compile(rb"LZIP[\0\x01]"), UNPACK),
+    ("packed with lzma", re.compile(rb"\x5d\0\0"), UNPACK),
+    ("packed with compress", re.compile(rb"\x1f[\x9d\xa0]"), UNPACK),
+    ("a parquet table", re.compile(rb"PAR1\x15"), "name it *.parquet, or give data.format=parquet"),
+    ("an Arrow file", re.compile(rb"ARROW1\0\0"), "save it as parquet or jsonl"),
+    ("a PDF document", re.compile(rb"%PDF-\d"), "save its text"),
+    ("UTF-32 text", re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), CONVERT.format("UTF-32")),
+    ("UTF-16 text", re.compile(rb"\xff\xfe|\xfe\xff"), CONVERT.format("UTF-16")),
+)
+_KEPT: dict[Path, Any] = {}  # what pipes held, in files that are gone with the process
+
+
+def open_bytes(path: Path) -> io.BufferedReader:
+    """A file's bytes as they lie; those of a pipe that was kept (see `keep`) from the copy."""
+    return Path(_KEPT[path].name).open("rb") if path in _KEPT else path.open("rb")
+
+
+def keep(path: Path) -> None:
+    """Copy what is no regular file (a pipe, /dev/stdin), which can be read once only, so that it can be read again."""
+    if path in _KEPT or path.is_file():
+        return
+    copy = tempfile.NamedTemporaryFile(prefix="seq2seq-")  # noqa: SIM115 - it stays until the process ends
+    with path.open("rb") as stream:
+        shutil.copyfileobj(stream, copy, BUFFER)
+    copy.flush()
+    _KEPT[path] = copy
+
+
+def unpack(stream: io.BufferedIOBase, name: str) -> io.BufferedReader:
+    """The bytes of a stream, unpacked where they are packed with gzip, bzip2, xz or zstd, be it in several layers.
+
+    Nothing is waited for beyond the first line, so that who types is answered. Raises DataError, under the stream's
+    `name`, for what is no UTF-8 text and can be known by its beginning; damage is found while reading (see `reported`).
+    """
+    looked = _Looked(stream)
+    kind = next((kind for kind, magic in PACKED if magic.match(looked.head)), None)
+    if kind is not None:
+        return unpack(_Unpacked(_decompressor(kind, looked), kind), name)
+    _refuse(looked.head, name)
+    return io.BufferedReader(looked, BUFFER)
+
+
+@contextmanager
+def reported(name: str, line: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """Turn what reading can raise into DataError."""
+    try:
+        yield
+    except _Damaged as error:
+        raise DataError(
+            f"{name} is a damaged {error.kind} file (after line {line()}): {error}. Fetch or pack it again."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+class _Damaged(Exception):
+    """What is packed cannot be unpacked."""
+
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class _Looked(io.RawIOBase):
+    """A stream whose beginning, `head`, was looked at."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream: Any = stream
+        self.head = stream.read(LOOKED_AT) if stream.seekable() else stream.readline(LOOKED_AT)
+        self._left = self.head
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._left[: len(buffer)] or self._stream.read1(len(buffer))
+        self._left = self._left[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Unpacked(io.BufferedReader):
+    """A decompressor's bytes; its errors, of many kinds, become _Damaged."""
+
+    def __init__(self, decompressor: Any, kind: str) -> None:
+        super().__init__(_Checked(decompressor, kind), BUFFER)
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _Checked(io.RawIOBase):
+    def __init__(self, decompressor: Any, kind: str) -> None:
+        self._decompressor, self._kind = decompressor, kind
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._decompressor.read1(len(buffer))
+        except (EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise _Damaged(self._kind, str(error)) from error
+        except OSError as error:
+            if error.errno is not None:  # the file's own
+                raise
+            raise _Damaged(self._kind, str(error)) from error
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _decompressor(kind: str, packed: _Looked) -> Any:
+    buffered = io.BufferedReader(packed, BUFFER)
+    if kind == "gzip":
+        return gzip.GzipFile(fileobj=buffered)
+    if kind == "bzip2":
+        return bz2.BZ2File(buffered)
+    if kind == "xz":
+        return lzma.LZMAFile(buffered)
+    import pyarrow
+
+    return pyarrow.CompressedInputStream(pyarrow.PythonFile(buffered, mode="r"), "zstd")
+
+
+def _refuse(head: bytes, name: str) -> None:
+    """Raise DataError for what cannot be text."""
+    for what, magic, advice in UNREADABLE:
+        if magic.match(head):
+            raise DataError(f"{name} is {what}, which is not read here: {advice}")
+    if order := _utf16_order(head):
+        raise DataError(f"{name} is UTF-16 text, which is not read here: {CONVERT.format(f'UTF-16{order}')}")
+
+
+def _utf16_order(head: bytes) -> str | None:
+    """LE or BE for what looks like UTF-16 without a mark: upper bytes are often 0, and none looks like a line's end."""
+    for order, place in (("LE", 1), ("BE", 0)):
+        upper, lower = head[place::2], head[1 - place :: 2]
+        if upper.count(0) < 2 or b"\n" in upper:
+            continue
+        latin = upper.count(0) * 3 >= len(upper) and 0 not in lower
+        if latin or (not _reads_as(head, "utf-8") and _reads_as(head, f"utf-16-{order}")):
+            return order
+    return None
+
+
+def _reads_as(head: bytes, encoding: str) -> bool:
+    """Whether this is the beginning of such text; the last character may be cut off."""
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
