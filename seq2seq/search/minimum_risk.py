@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Literal, Self
 
+import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
@@ -24,9 +25,10 @@ class MinimumRiskSearch(SamplingSearch):
     """Of several candidates the one that has most in common with what else the model would write.
 
     `samples` targets are drawn as SamplingSearch draws them. The candidates are what a beam search finds, with
-    `beam_size` > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples
-    of their F1, the mean of those that `types` names, over tokens, or over the `words` or word `stems` of their texts;
-    log_prob is the model's own, as ever. To know texts it must be told the vocabulary (`reading`).
+    `beam_size` > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples,
+    less one copy of itself, of their F1, the mean of those that `types` names, over tokens, or over the `words` or word
+    `stems` of their texts; log_prob is the model's own, as ever. To know texts it must be told the vocabulary
+    (`reading`).
     """
 
     def __init__(
@@ -112,10 +114,13 @@ class MinimumRiskSearch(SamplingSearch):
 
     def _ranked(self, candidates: Sequence[Hypothesis], samples: Sequence[Hypothesis]) -> list[Hypothesis]:
         """The candidates, each once, by what they have in common with the samples; of equal ones the first stays
-        first."""
+        first. A candidate that was drawn is left out once: that it agrees with itself says nothing for it."""
         once = list({tuple(one.tokens): one for one in reversed(candidates)}.values())[::-1]
         rows = self._compared([one.tokens for one in (*once, *samples)])
-        scores = agreement(rows[: len(once)], rows[len(once) :], self.types).mean(1).tolist()
+        drawn = {tuple(one.tokens) for one in samples}
+        own = torch.tensor([tuple(one.tokens) in drawn for one in once])
+        totals = agreement(rows[: len(once)], rows[len(once) :], self.types).sum(1) - own.float()
+        scores = (totals / (len(samples) - own.long()).clamp(min=1)).tolist()
         scored = [Hypothesis(one.tokens, one.log_prob, score) for one, score in zip(once, scores, strict=True)]
         return sorted(scored, key=lambda one: -one.score)
 

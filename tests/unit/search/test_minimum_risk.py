@@ -14,6 +14,7 @@ from unit.search.markov import found, log_prob, random_chain
 
 from seq2seq.metrics.words import UnicodeWords
 from seq2seq.search.agreement import agreement
+from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.minimum_risk import MinimumRiskSearch, Type, Unit
 from seq2seq.search.sampling import SamplingSearch
@@ -77,10 +78,14 @@ def test_candidates_are_ranked_by_what_rouge_says_of_their_texts(
     chain[:, [UNK, EOS]] *= 0.2
     drawing = {**DRAWING, "max_length": 24, "max_length_ratio": 20.0}
     ranked = found(MinimumRiskSearch(**drawing, **BEAM, unit=unit, types=types).reading(letters), chain)
-    samples = letters.decode([one.tokens for one in found(SamplingSearch(**drawing), chain)])
+    drawn = [one.tokens for one in found(SamplingSearch(**drawing), chain)]
     scorer = RougeScorer(types, unit == "stems", tokenizer=UnicodeWords() if unit == "words" else None)
     for one in ranked:
         text = letters.decode([one.tokens])[0]
+        others = drawn.copy()
+        if one.tokens in others:
+            others.remove(one.tokens)
+        samples = letters.decode(others)
         empty = not scorer._tokenizer.tokenize(text)  # two without words are the same: rouge-score says 0
         scores = [(scorer.score(other, text), empty and not scorer._tokenizer.tokenize(other)) for other in samples]
         each = [1.0 if same else score[name].fmeasure for score, same in scores for name in types]
@@ -105,7 +110,10 @@ def test_candidates_are_ranked_by_their_agreement_with_the_samples(seed: int, be
     assert sorted(one.tokens for one in ranked) == sorted(map(list, {tuple(one) for one in competing + beams}))
     assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
     for one in ranked:
-        assert one.score == pytest.approx(sum(f1(one.tokens, other) for other in samples) / len(samples))
+        others = samples.copy()
+        if one.tokens in others:
+            others.remove(one.tokens)
+        assert one.score == pytest.approx(sum(f1(one.tokens, other) for other in others) / len(others))
         assert one.log_prob == pytest.approx(log_prob(one.tokens, chain))
 
 
@@ -117,6 +125,17 @@ def test_it_may_prefer_what_is_less_likely() -> None:
     best = found(MinimumRiskSearch(**DRAWING | {"samples": 60}, **BEAM), chain)[0]
     assert found(BeamSearch(**BOUNDS, beam_size=3, length_penalty=0.0), chain)[0].tokens == []
     assert len(best.tokens) == 2
+
+
+def test_that_a_text_was_drawn_says_nothing_for_it() -> None:
+    """One text is drawn as often as each of many others, and has nothing in common with them."""
+    search = MinimumRiskSearch(**DRAWING, **BEAM)
+    alone, beam, *alike = (Hypothesis(tokens, -1.0, -1.0) for tokens in ([7, 7], [4, 5], [4, 6], [5, 4, 6]))
+    ranked = search._ranked([beam, alone, *alike], [alone, *alike])
+    assert {tuple(one.tokens): one.score for one in ranked} == pytest.approx(
+        {(4, 5): (0.5 + 0.4) / 3, (4, 6): 0.8 / 2, (5, 4, 6): 0.8 / 2, (7, 7): 0.0}
+    )
+    assert [one.tokens for one in search._ranked([beam, alone], [alone])] == [[4, 5], [7, 7]]
 
 
 def test_it_keeps_to_the_rules_of_every_search() -> None:
