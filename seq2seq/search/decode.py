@@ -12,7 +12,7 @@ from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.shortlists import Shortlists
-from seq2seq.search.workers import side_by_side
+from seq2seq.search.workers import paying_workers, side_by_side
 from seq2seq.types import EOS, PAD
 
 
@@ -32,8 +32,8 @@ def decode(
 
     `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. `numbers`
     are the sentences' own where they are part of a larger text, for searches that draw; None: 0, 1, 2, ... A batch
-    holds at most `tokens_per_batch` source positions, beams not counted; on a CPU its threads have a batch each, which
-    share these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists`
+    holds at most `tokens_per_batch` source positions, beams not counted; on a CPU several batches at a time share
+    these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists`
     targets are made of the tokens that these name. `on_batch` hears how many sentences each batch held. The model is
     put in eval mode for the time being.
     """
@@ -42,8 +42,8 @@ def decode(
     full = np.array([i for i, sentence in enumerate(sentences) if len(sentence) or len(begun[i])], dtype=np.int64)
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
     own = torch.arange(len(sentences)) if numbers is None else torch.tensor(numbers, dtype=torch.long)
-    workers = torch.get_num_threads() if device.type == "cpu" else 1
-    batches = list(by_length(lengths, max(1, tokens_per_batch // workers)))
+    workers = paying_workers(torch.get_num_threads(), tokens_per_batch) if device.type == "cpu" else 1
+    batches = list(by_length(lengths, tokens_per_batch // workers))
 
     def found(rows: np.ndarray) -> list[list[Hypothesis]]:
         source, mask = collate_sources([sentences[i] for i in full[rows]])

@@ -1,15 +1,20 @@
 """Batches side by side come to what they come to one after the other, and nothing of it is left behind."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from threading import Barrier, get_ident
 
+import numpy as np
 import pytest
 import torch
 from contract.combinations import Triple
+from unit.search.markov import Markov, random_chain
 
+from seq2seq.search import workers
+from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
-from seq2seq.search.workers import side_by_side
+from seq2seq.search.greedy import GreedySearch
+from seq2seq.search.workers import OVERHEAD, paying_workers, side_by_side
 
 CPU = torch.device("cpu")
 
@@ -21,6 +26,39 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(usual)
+
+
+@pytest.mark.parametrize("positions", [1, 100, 512, 1024, 4096, 8192, 65536])
+@pytest.mark.parametrize("cores", [1, 2, 4, 64, 256])
+def test_many_cores_leave_each_worker_enough_to_do(cores: int, positions: int) -> None:
+    paying = paying_workers(cores, positions)
+    assert 1 <= paying <= cores
+    assert paying == 1 or positions // paying >= max(256, paying * OVERHEAD)
+    assert paying == cores or positions // (paying + 1) < (paying + 1) * OVERHEAD
+
+
+def test_sixty_four_cores_do_not_get_sixty_four_positions_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def noted(work: object, batches: Sequence[np.ndarray], workers: int) -> Iterator[list[list[Hypothesis]]]:
+        seen.append((workers, max(len(rows) * 16 for rows in batches)))
+        yield from ([[Hypothesis([], 0.0, 0.0)]] * len(rows) for rows in batches)
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    monkeypatch.setattr("seq2seq.search.decode.side_by_side", noted)
+    search = GreedySearch(max_length=9, max_length_ratio=1.0)
+    decode(Markov(random_chain(0)), search, [[5] * 15] * 4000, device=CPU, tokens_per_batch=4096)
+    assert seen == [(5, 816)]
+
+
+def test_workers_share_all_threads() -> None:
+    usual = torch.get_num_threads()
+    torch.set_num_threads(5)
+    try:
+        assert set(side_by_side(lambda _: torch.get_num_threads(), range(4), 2)) == {2}
+        assert torch.get_num_threads() == 5
+    finally:
+        torch.set_num_threads(usual)
 
 
 def test_two_work_at_the_same_time_each_with_one_thread(threads: None) -> None:
@@ -56,7 +94,8 @@ def test_an_error_ends_it_and_the_threads_are_given_back(threads: None) -> None:
     assert torch.get_num_threads() == 2
 
 
-def test_decoding_finds_the_same_on_any_number_of_threads(threads: None) -> None:
+def test_decoding_finds_the_same_on_any_number_of_threads(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "OVERHEAD", 4)  # so that two pay
     model = Triple("transformer", "multihead", "transformer").model()
     search = BeamSearch(beam_size=3, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
     random = torch.Generator().manual_seed(1)
