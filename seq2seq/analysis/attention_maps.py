@@ -13,7 +13,7 @@ from seq2seq.analysis.attention_files import PAGE, Origin, clear, draw, table, w
 from seq2seq.analysis.attention_page import page
 from seq2seq.analysis.attention_views import Seen, look
 from seq2seq.analysis.inputs import read_texts
-from seq2seq.analysis.result_names import file_name, told
+from seq2seq.analysis.result_names import file_name
 from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
@@ -185,4 +185,4 @@ def result_name(script: AttentionMapSettings) -> str:
     parts = [Path(script.input).name if script.input else script.split]
     parts += ["forced"] if script.target else []
     parts += [script.checkpoint] if script.checkpoint != "best" else []
-    return file_name([*parts, *(f"{key}={told(value)}" for key, value in sorted(script.changed.items()))])
+    return file_name(parts, script.changed)

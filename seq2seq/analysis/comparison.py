@@ -88,12 +88,25 @@ def as_json(rows: Sequence[Row], common: Sequence[str], budget: dict[str, object
 
 
 def _check_scores(measured: Sequence[Measured]) -> None:
-    """Scores with different signatures, or of different numbers of sentences, are different things."""
+    """Scores with different signatures, or of different texts, are different things."""
     first = measured[0]
     for run in measured[1:]:
         if (run.signature, run.sentences) != (first.signature, first.sentences):
             told = "; ".join(f"{one.run}: {one.sentences} sentences, {one.signature}" for one in (first, run))
             raise ConfigError(f"scores that were not made alike do not share a table; {told}")
+    known = [run for run in measured if run.texts is not None]
+    for run in known[1:]:
+        if run.texts != known[0].texts:
+            evaluated = f"{known[0].run} and {run.run} were evaluated on different sources or references"
+            again = f"{program('evaluate')} run={run.run} after giving them the same data"
+            raise ConfigError(f"scores of different texts do not share a table: {evaluated}; {again}")
+    if known and len(known) < len(measured):
+        unknown = ", ".join(run.run for run in measured if run.texts is None)
+        log.warning(
+            "evaluated by an older version, which did not keep of which texts; to be sure that they are those of the "
+            "others, evaluate them anew: %s",
+            unknown,
+        )
 
 
 def _higher_is_better(settings: TrainSettings, metric: str) -> bool:

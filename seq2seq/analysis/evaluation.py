@@ -1,27 +1,23 @@
-"""Score a run on one of its splits: a table, eval/<split>.json and eval/<split>.hyp.txt."""
+"""Score a run on one of its splits: a table, eval/<split>.json and the hypotheses that were scored."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from seq2seq.analysis.result_names import file_name, told
+from seq2seq.analysis.baseline import baseline_texts
+from seq2seq.analysis.result_names import file_name
+from seq2seq.analysis.results import CHANGED, SPLIT, TEXTS, digest_texts, write_result
 from seq2seq.analysis.score_table import score_table, statistics_table
 from seq2seq.analysis.shortlists import check_shortlist, open_shortlists
 from seq2seq.analysis.systems import Scored, chosen_extracts, score_systems
 from seq2seq.analysis.text_statistics import Statistics, compare_texts
 from seq2seq.analysis.trained import Trained, load_trained
-from seq2seq.checkpoint.folder import RunFolder
-from seq2seq.checkpoint.storage import replace_file, storage_errors
-from seq2seq.config.identity import run_path, stored_config
-from seq2seq.config.program import program
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
-from seq2seq.data.text import read_lines
-from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.errors import ConfigError
 from seq2seq.metrics.base import Metric
 from seq2seq.metrics.extracts import extract
 from seq2seq.search.shortlists import Shortlists
@@ -46,20 +42,22 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     )
     log.info("%s", corpus.report)
     metrics = {name: part() for name, part in settings.metrics.items()}
-    sources = [corpus.pairs[i].source for i in range(len(corpus))]
+    sources, references = [corpus.pairs[i].source for i in range(len(corpus))], corpus_references(corpus)
+    made_with = _made_with(script, settings, trained) | {TEXTS: digest_texts(sources, references)}
     others: dict[str, Sequence[str]] = {
         name: extract(name, sources) for name in chosen_extracts(script.baselines, metrics)
     }
     if script.baseline is not None:
-        others[BASELINE] = _baseline_texts(script, len(corpus))
+        others[BASELINE] = baseline_texts(script, settings, made_with[TEXTS])
     shortlists = open_shortlists(trained, settings, script.shortlist)
     decoding, seconds = _decode(trained, corpus, settings, shortlists)
-    references = corpus_references(corpus)
     run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
     statistics = _statistics(decoding.texts, sources, corpus, metrics)
-    made_with = _made_with(script, settings, trained) | {"sentences": len(corpus), "seconds": round(seconds, 3)}
+    made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3)}
     scores = {name: score.plain() for name, score in run.scores.items()}
-    _write(script, trained, decoding.texts, {**scores, **made_with, **_beside(script, scored, statistics)})
+    content = {**scores, **made_with, **_beside(script, scored, statistics)}
+    path = write_result(trained.folder.eval_folder, result_name(script), decoding.texts, content)
+    log.info("wrote %s", path)
     # What took long is on the disk before it is shown: a closed terminal loses nothing.
     print(f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts")
     print(score_table(run, scored))
@@ -87,22 +85,6 @@ def _decode(
     return decoding, time.monotonic() - began
 
 
-def _baseline_texts(script: EvaluateSettings, sentences: int) -> list[str]:
-    """What another run made of the same split; it must have been evaluated before."""
-    baseline = str(script.baseline)
-    stored_config(baseline, "baseline")  # or there is no such run
-    path = RunFolder(run_path(baseline)).eval_folder / f"{script.split}.hyp.txt"
-    if not path.is_file():
-        raise CheckpointError(
-            f"baseline={script.baseline} has no {path}: first run "
-            f"{program('evaluate')} run={script.baseline} split={script.split}"
-        )
-    texts = list(read_lines(path))
-    if len(texts) != sentences:
-        raise CheckpointError(f"{path} has {len(texts)} lines, but {script.split} has {sentences}: evaluate it anew")
-    return texts
-
-
 def _statistics(
     texts: Sequence[str], sources: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]
 ) -> dict[str, Statistics]:
@@ -115,6 +97,8 @@ def _statistics(
 def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Trained) -> dict[str, Any]:
     return {
         "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
+        SPLIT: script.split,
+        CHANGED: changed_settings(script),
         "search": settings.plain["search"],
         "shortlist": script.shortlist,
         "ensemble": {name: f"step-{step}" for name, step in trained.others.items()},
@@ -151,23 +135,18 @@ def _with_lead(baseline: Scored) -> dict[str, Any]:
     }
 
 
-def _write(script: EvaluateSettings, trained: Trained, texts: Sequence[str], content: Mapping[str, Any]) -> None:
-    """eval/<name>.json and .hyp.txt, one hypothesis a line (line breaks inside one become spaces)."""
-    folder, name = trained.folder.eval_folder, result_name(script)
-    with storage_errors(f"write {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / f"{name}.hyp.txt", "".join(" ".join(text.split("\n")) + "\n" for text in texts))
-        replace_file(folder / f"{name}.json", json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-    log.info("wrote %s", folder / f"{name}.json")
+def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
+    """What is not the run's own, by its keys: checkpoint unless best, shortlist, other runs, changed settings."""
+    typed: dict[str, Any] = {"checkpoint": script.checkpoint} if script.checkpoint != "best" else {}
+    if script.shortlist is not None:
+        typed |= {"shortlist": script.shortlist}
+    if script.ensemble:
+        typed |= {"ensemble": script.ensemble}
+    return {**typed, **script.changed}
 
 
 def result_name(script: EvaluateSettings) -> str:
-    """The split's name, and what is not the run's own: checkpoint unless best, shortlist, other runs, changed keys."""
-    parts = [script.split]
-    if script.checkpoint != "best":
-        parts.append(script.checkpoint)
-    if script.shortlist is not None:
-        parts.append(f"shortlist={script.shortlist}")
-    if script.ensemble:
-        parts.append(f"ensemble={told([run_path(run).name for run in script.ensemble])}")
-    return file_name([*parts, *(f"{key}={told(value)}" for key, value in sorted(script.changed.items()))])
+    """The split's name, and what is not the run's own."""
+    changed = changed_settings(script)
+    checkpoint = changed.pop("checkpoint", None)
+    return file_name([script.split, checkpoint] if checkpoint else [script.split], changed)

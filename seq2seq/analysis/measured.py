@@ -1,18 +1,19 @@
 """What is known of a finished run: what training logged, what evaluate.py scored, how widely its attention looks."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 from seq2seq.analysis.command_lines import train_command
 from seq2seq.analysis.entropy import MeanEntropy
+from seq2seq.analysis.results import TEXTS, Result, read_result, split_results
 from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import best_step, load
+from seq2seq.config import CONFIGS
 from seq2seq.config.identity import run_path
+from seq2seq.config.measuring import choices_that_measure
 from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
@@ -44,6 +45,7 @@ class Measured:
     peak_memory: float | None  # MiB
     device: str
     precision: str
+    texts: str | None = None  # a hash of what was scored; older versions did not keep it
 
 
 def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str | None:
@@ -56,24 +58,39 @@ def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str 
         return f"run={settings.run} is unfinished, at update {state.update}: {train_command(settings)}"
     split = "" if script.split == "test" else f" split={script.split}"
     evaluation = f"{program('evaluate')} run={settings.run}{split}"
-    path = _evaluation_file(folder, script.split)
+    path = folder.eval_folder / f"{script.split}.json"
     if not path.is_file():
         return f"run={settings.run} has no {path}: {evaluation}"
-    found, best = json.loads(path.read_bytes()), f"step-{best_step(folder)}"
-    if found["checkpoint"] != best:
-        return f"{path} is of {found['checkpoint']}, but the best checkpoint is now {best}: {evaluation}"
-    if script.metric not in found or "score" not in found[script.metric]:
-        scores = ", ".join(name for name, value in found.items() if isinstance(value, dict) and "score" in value)
-        return f"{path} has no score metric={script.metric}; it has: {scores}"
+    result = _evaluated(folder, script)
+    path, found, best = result.path, result.content, f"step-{best_step(folder)}"
+    if found.get("checkpoint") != best:
+        return f"{path} is of {found.get('checkpoint')}, but the best checkpoint is now {best}: {evaluation}"
+    if script.metric not in result.scores:
+        missing = f"{path} has no score metric={script.metric}; it has: {', '.join(result.scores)}"
+        choices = choices_that_measure(script.metric, CONFIGS)
+        return missing + "".join(f"; metrics={choice} has it: {evaluation} metrics={choice}" for choice in choices[:1])
     if "low" not in found[script.metric]:
         return f"{path} has no confidence intervals: {evaluation}"
     return None
 
 
+def _evaluated(folder: RunFolder, script: CompareSettings) -> Result:
+    """The run's evaluation with its own settings: <split>.json, or of the same texts that which has the metric.
+
+    Raises CheckpointError where <split>.json is broken.
+    """
+    usual = read_result(folder.eval_folder / f"{script.split}.json")
+    for other in split_results(folder.eval_folder, script.split):
+        same = other.content.get(TEXTS) == usual.content.get(TEXTS) is not None and other.changes_only("metrics")
+        if script.metric in other.scores and (other.path == usual.path or same):
+            return other
+    return usual
+
+
 def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
     """Read and measure a run of which `why_not_measurable` says nothing."""
     folder = RunFolder(run_path(settings.run))
-    evaluation = json.loads(_evaluation_file(folder, script.split).read_bytes())
+    evaluation = _evaluated(folder, script).content
     score = evaluation[script.metric]
     trained = load_trained(settings.run, settings, "best")
     corpus = prepare_split(
@@ -101,6 +118,7 @@ def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
         peak_memory=_logged(logged, "train/peak_memory", max),
         device=evaluation["device"],
         precision=evaluation["precision"],
+        texts=evaluation.get(TEXTS),
     )
 
 
@@ -116,10 +134,6 @@ def attention_entropy(trained: Trained, corpus: EncodedCorpus, tokens_per_batch:
             return None
         entropy.add(forced.layers)
     return mean(entropy.result()[-1])
-
-
-def _evaluation_file(folder: RunFolder, split: str) -> Path:
-    return folder.eval_folder / f"{split}.json"
 
 
 def _logged(lines: list[dict[str, Any]], tag: str, of_all: Callable[[list[float]], float]) -> float | None:

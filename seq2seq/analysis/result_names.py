@@ -1,10 +1,13 @@
-"""The names under which results are kept: they tell what is not the run's own, in as many bytes as a name may have."""
+"""The names under which results are kept: short, and a word for each setting that is not the run's own."""
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-LONGEST = 200  # bytes; file systems allow 255, of which endings and temporary names take some
+LONGEST = 100  # bytes, so that a name can be read; file systems allow 255
+DIGEST = 8  # letters of a hash behind what does not tell all
+OBVIOUS = ("search.", "metrics.")  # sections that a key can do without in a name
 
 
 def told(value: Any) -> str:
@@ -14,10 +17,46 @@ def told(value: Any) -> str:
     return "null" if value is None else str(value)
 
 
-def file_name(parts: Sequence[str]) -> str:
-    """The parts as one name; of one that is too long the beginning, and a hash of the whole."""
-    name = "-".join(parts).replace("/", "-")
-    if len(name.encode()) <= LONGEST:
+def file_name(parts: Sequence[str], changed: Mapping[str, Any]) -> str:
+    """The parts, and a word for each changed setting: test-last-search=greedy-max_length=9; the data's come last.
+
+    Of a path the file's name is enough. Where a name does not tell all, or would be too long, a hash of the whole
+    stands behind it, so that two settings never share one.
+    """
+    keys = sorted(changed, key=lambda key: (key.split(".")[0] == "data", key))
+    whole = [*parts, *(f"{_key(key)}={told(changed[key])}" for key in keys)]
+    words = [_clean(part) for part in parts] + [f"{_clean(_key(key))}={_clean(_short(changed[key]))}" for key in keys]
+    name = "-".join(words)
+    if words == whole and len(name.encode()) <= LONGEST:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:10]
-    return name.encode()[: LONGEST - len(digest) - 1].decode(errors="ignore") + "-" + digest
+    digest = hashlib.sha256("\n".join(whole).encode(errors="backslashreplace")).hexdigest()[:DIGEST]
+    return f"{_fitting(words, LONGEST - DIGEST - 1)}-{digest}"
+
+
+def _key(key: str) -> str:
+    section = next((section for section in OBVIOUS if key.startswith(section)), "")
+    return key.removeprefix(section)
+
+
+def _short(value: Any) -> str:
+    """A value as `told`, of a path its last part."""
+    if isinstance(value, list | tuple):
+        return "+".join(map(_short, value)) or "none"
+    text = told(value)
+    return text.rstrip("/").rpartition("/")[2] or text
+
+
+def _clean(text: str) -> str:
+    """What may stand in a file's name anywhere, in one word."""
+    return re.sub(r"[^\w.,=+#@%~()\[\]-]+", "_", text)
+
+
+def _fitting(words: Sequence[str], longest: int) -> str:
+    """As many of the words as fit in so many bytes, of the first at least its beginning."""
+    name = ""
+    for word in words:
+        longer = f"{name}-{word}" if name else word
+        if len(longer.encode()) > longest:
+            break
+        name = longer
+    return name or words[0].encode()[:longest].decode(errors="ignore")

@@ -190,21 +190,28 @@ def _over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> C
 
 
 def _marking(plain: dict[str, Any]) -> dict[str, Any]:
-    """What tells one result from another: the search and the data, wherever the data lie, and the precision."""
+    """What tells one result from another: search, metrics, the data, wherever they lie, and the precision."""
     data = move_root(plain["data"], plain["data_root"], "")
-    return {"search": plain["search"], "data": data, "precision": plain["precision"]}
+    return {"search": plain["search"], "metrics": plain["metrics"], "data": data, "precision": plain["precision"]}
 
 
 def _changes(stored: dict[str, Any], finished: TrainSettings, merged: Composition) -> dict[str, Any]:
-    """What is marking and other than the run's own; of another search its choice, and what differs from the file."""
+    """What is marking and other than the run's own; of a part of another kind its choice, and what differs from the
+    file."""
     before, now = _marking(stored), _marking(finished.plain)
     told: dict[str, Any] = {}
-    files = [layer.path for layer in merged.layers if layer.package == "search"]
-    if files and before["search"].get("_target_") != now["search"]["_target_"]:
-        told["search"] = merged.choices["search"]
-        before["search"] = read_yaml(files[-1])
+    for group in ("search", "metrics", "data"):
+        files = [layer.path for layer in merged.layers if layer.package == group]
+        if files and _kinds(before[group]) != _kinds(now[group]):
+            told[group] = merged.choices[group]
+            before[group] = read_yaml(files[-1])
     own = flatten(before)
     return told | {key: value for key, value in flatten(now).items() if key not in own or own[key] != value}
+
+
+def _kinds(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The classes that a section names, by their keys."""
+    return {key: value for key, value in flatten(dict(section)).items() if key.endswith("_target_")}
 
 
 def _read_group(reader: Reader, group: str, plain: dict[str, Any], choices: Mapping[str, str]) -> Any:

@@ -63,9 +63,11 @@ def test_a_long_command_leaves_its_result_too(settings: TrainSettings) -> None:
     words += ["search.unit=stems", "search.types=[rouge1,rougeL]", "precision=bf16", "checkpoint=last", "bootstrap=0"]
     script, own = load_run(compose(CONFIGS, "evaluate", ["run=one", "ensemble=[two]", *words]), EvaluateSettings)
     evaluate(script, own)
-    name = "test-last-ensemble=two-precision=bf16-search=minimum_risk-search.max_length=9-search.no_repeat_ngram=3"
-    name += "-search.samples=2-search.types=rouge1+rougeL-search.unit=stems"
-    assert json.loads(Path(f"runs/one/eval/{name}.json").read_text())["search"]["samples"] == 2
+    (file,) = Path("runs/one/eval").glob(
+        "test-last-ensemble=two-precision=bf16-search=minimum_risk-max_length=9-*.json"
+    )
+    assert len(file.name) <= 105
+    assert json.loads(file.read_text())["search"]["samples"] == 2
 
 
 def test_decoding_leaves_the_models_as_they_were(settings: TrainSettings) -> None:

@@ -1,4 +1,8 @@
-"""Names of results: short enough for every file system, different where settings are."""
+"""Names of results: short enough to read, different where settings are."""
+
+from typing import Any
+
+import pytest
 
 from seq2seq.analysis.result_names import LONGEST, file_name, told
 
@@ -7,9 +11,35 @@ def test_values_are_told_in_a_few_letters() -> None:
     assert [told(one) for one in (None, [], ["a", 1], 0.5, True)] == ["null", "none", "a+1", "0.5", "True"]
 
 
-def test_a_name_holds_no_slash_and_never_too_many_bytes() -> None:
-    assert file_name(["test", "data.root=a/b"]) == "test-data.root=a-b"
-    long, other = (file_name(["test", "ä" * 300, end]) for end in "xy")
-    assert long != other
-    assert len(long.encode()) <= LONGEST
-    assert long.startswith("test-ää")
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, "test"),
+        ({"search.beam_size": 1}, "test-beam_size=1"),
+        ({"search": "greedy", "search.max_length": 9}, "test-search=greedy-max_length=9"),
+        ({"metrics": "summarization"}, "test-metrics=summarization"),
+        ({"metrics.bleu.tokenize": "zh"}, "test-bleu.tokenize=zh"),
+        ({"data.locale": "fr", "precision": "bf16"}, "test-precision=bf16-data.locale=fr"),
+        ({"search.types": ["rouge1", "rougeL"]}, "test-types=rouge1+rougeL"),
+    ],
+)
+def test_a_setting_is_a_word(changed: dict[str, Any], name: str) -> None:
+    assert file_name(["test"], changed) == name
+
+
+@pytest.mark.parametrize("value", ["a/b", "a\nb", "two words", "ä" * 300, "\x1b[0m", "\x00", "*", "C:\\x"])
+def test_what_a_name_cannot_hold_is_told_by_a_hash(value: str) -> None:
+    name, other = (file_name(["test"], {"data.root": text}) for text in (value, f"other/{value}"))
+    assert name != other
+    assert name.startswith("test")
+    assert len(name.encode()) <= LONGEST
+    assert name.isprintable()
+    assert not set("/\\ \n*:") & set(name)
+
+
+def test_a_long_name_ends_with_a_whole_word_and_a_hash() -> None:
+    changed = {f"search.key_{number}": number for number in range(30)}
+    name, other = file_name(["test"], changed), file_name(["test"], {**changed, "search.key_29": 0})
+    assert name != other
+    assert name.startswith("test-key_0=0-key_1=1-key_10=10-")
+    assert len(name) <= LONGEST
