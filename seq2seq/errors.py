@@ -1,10 +1,33 @@
 """Errors a user can cause. Each message is a few lines that name the file, the key or the line and what to do."""
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
+# What a RuntimeError or a failed import says where there is no memory: torch on a CPU, CUDA and its libraries, C++, the
+# dynamic loader.
+NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "cuda error: out of memory",
+    "_alloc_failed",
+    "std::bad_alloc",
+    "failed to map segment",
+)
+# What helps, by what is being done: the keys that decide how much memory it takes.
+ADVICE = {
+    "training": "lower trainer.tokens_per_batch (an update stays the same set of pairs), or length.max_source and "
+    "length.max_target",
+    "decoding": "lower trainer.tokens_per_batch, or search.beam_size or search.samples where the search has one",
+    "preparing the data": "lower tokenizer.training_lines or tokenizer.vocab_size, or give less text",
+    "building the model": "lower tokenizer.vocab_size, embedding.size, encoder.hidden_size and decoder.hidden_size, or "
+    "their layers",
+    "loading the checkpoint": "give it more memory, or device=cpu where a GPU has too little",
+}
 
 
 class Seq2SeqError(Exception):
@@ -80,11 +103,39 @@ def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
     """What a failed write becomes: a ClosedPipe, or a StorageError that begins with 'cannot `doing`'."""
     if isinstance(error, BrokenPipeError):
         return ClosedPipe()
+    if is_out_of_memory(error):
+        return memory_failure(f"trying to {doing}")
     number = error.errno if isinstance(error, OSError) else None
     advice = "make room, then " if number in NO_ROOM else "give write access, then " if number in NO_ACCESS else ""
     return StorageError(
         f"cannot {doing}: {_reason(error)}. What was saved before is untouched: {advice}start the same command again"
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the error is of a device or a machine that has no memory left, whoever raised it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's: not imported for this
+        return True
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno == errno.ENOMEM
+    told = str(error).lower()
+    return isinstance(error, RuntimeError | ImportError | OSError) and any(words in told for words in NO_MEMORY)
+
+
+def memory_failure(doing: str = "working") -> OutOfMemoryError:
+    """The error that names the keys to lower."""
+    return OutOfMemoryError(f"out of memory while {doing}: {ADVICE.get(doing, ADVICE['training'])}")
+
+
+@contextmanager
+def memory_errors(doing: str) -> Iterator[None]:
+    """Around a block or a function: where no memory is left, it raises an OutOfMemoryError that says what helps."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise memory_failure(doing) from error
 
 
 def _reason(error: Exception) -> str:

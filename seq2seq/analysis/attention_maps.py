@@ -18,9 +18,8 @@ from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
 from seq2seq.data.prepare import prepare_split
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.search.decode import decode
-from seq2seq.training.device import memory_errors
 from seq2seq.training.probe import force
 from seq2seq.training.progress import counting
 from seq2seq.types import Capability

@@ -17,11 +17,10 @@ from seq2seq.analysis.trained import Trained, load_trained
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
-from seq2seq.errors import ConfigError
+from seq2seq.errors import ConfigError, memory_errors
 from seq2seq.metrics.base import Metric
 from seq2seq.metrics.extracts import extract
 from seq2seq.search.shortlists import Shortlists
-from seq2seq.training.device import memory_errors
 from seq2seq.training.progress import counting
 from seq2seq.training.validation import Decoding, corpus_references, decode_corpus
 

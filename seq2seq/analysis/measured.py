@@ -18,7 +18,7 @@ from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
-from seq2seq.training.device import memory_errors
+from seq2seq.errors import memory_errors
 from seq2seq.training.logbook import read_metrics
 from seq2seq.training.probe import force
 from seq2seq.training.state import limit_reached, saved_state

@@ -11,9 +11,8 @@ from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import ScoreSettings, TrainSettings
 from seq2seq.data.rows import Row
 from seq2seq.data.text import TextData
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.search.forced import forced_log_probs
-from seq2seq.training.device import memory_errors
 from seq2seq.training.progress import counting
 
 log = logging.getLogger(__name__)

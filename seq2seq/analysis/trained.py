@@ -13,7 +13,7 @@ from seq2seq.config.loading import load_stored
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.text import with_prefix
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, memory_errors
 from seq2seq.model.builder import build_model
 from seq2seq.model.ensemble import Ensemble
 from seq2seq.model.int8 import to_int8
@@ -39,6 +39,7 @@ class Trained:
     others: dict[str, int]
 
 
+@memory_errors("loading the checkpoint")
 def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> Trained:
     """The run's model with the weights of checkpoint `which`, in eval mode, and those of the `others` likewise.
 

@@ -17,11 +17,10 @@ from seq2seq.analysis.trained import Trained, as_read, load_trained
 from seq2seq.config.schema import TrainSettings, TranslateSettings
 from seq2seq.data.rows import Row
 from seq2seq.data.text import read_lines, stream_lines
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
 from seq2seq.search.shortlists import Shortlists
-from seq2seq.training.device import memory_errors
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,16 @@ from seq2seq.config.own_folder import own_folder
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.processes import place
 from seq2seq.config.program import program, under_torchrun
-from seq2seq.errors import NO_ACCESS, NO_ROOM, ClosedPipe, ConfigError, Seq2SeqError, storage_failure
+from seq2seq.errors import (
+    NO_ACCESS,
+    NO_ROOM,
+    ClosedPipe,
+    ConfigError,
+    Seq2SeqError,
+    is_out_of_memory,
+    memory_failure,
+    storage_failure,
+)
 from seq2seq.streams import finish_output, standard_streams
 
 _FIXED = "not here; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml is laid over all others"
@@ -213,12 +222,21 @@ def _guarded(task: Callable[[], int]) -> int:
             print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
-            failure = storage_failure(f"read or write {error.filename or 'a file'}", error)
+        failure = _failure(error)
+        if failure is not None:
             _tell(failure)
             return failure.exit_code
         traceback.print_exc()
         return 1
+
+
+def _failure(error: Exception) -> Seq2SeqError | None:
+    """What nobody has reported so far and is no bug all the same: a machine without memory, a failing disk."""
+    if is_out_of_memory(error):
+        return memory_failure()
+    if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+        return storage_failure(f"read or write {error.filename or 'a file'}", error)
+    return None
 
 
 def _tell(error: Seq2SeqError) -> None:

@@ -94,7 +94,7 @@ class Hub(TextData):
         try:
             where, commit = self._place()
             builder = datasets.load_dataset_builder(where, name=self.subset, revision=commit)
-        except DataError:
+        except (DataError, MemoryError):
             raise
         except Exception as error:  # the libraries' own, of many kinds
             raise DataError(self._explain(error)) from error

@@ -11,6 +11,7 @@ from seq2seq.data.encoded import EncodedCorpus, encode_split
 from seq2seq.data.resampled import Resampler
 from seq2seq.data.stored import FORMAT, StoredTexts, store_texts
 from seq2seq.data.text import TextData
+from seq2seq.errors import memory_errors
 from seq2seq.tokenizer import SentencePiece, Tokenizer
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Prepared:
         return self.corpora["train"] if self.resampler is None else self.resampler.encode(epoch)
 
 
+@memory_errors("preparing the data")
 def prepare(
     *,
     data: TextData,
@@ -56,6 +58,7 @@ def prepare(
     return Prepared(trained, corpora, [corpus.report for corpus in corpora.values()], resampler)
 
 
+@memory_errors("preparing the data")
 def prepare_split(
     *,
     data: TextData,

@@ -207,6 +207,8 @@ def _parquet(path: Path) -> Iterator[Row]:
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}, row {number}", values)
+    except MemoryError:  # pyarrow's is an ArrowException too
+        raise
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).split("\n")[0]
         raise DataError(f"{path} cannot be read as parquet (after row {number}): {reason}") from error

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import sentencepiece
 
-from seq2seq.errors import ConfigError, DataError
+from seq2seq.errors import ConfigError, DataError, is_out_of_memory
 from seq2seq.plain_types import BOS, EOS, PAD, UNK, Component
 from seq2seq.tokenizer.bpe_dropout import DropoutSampler
 from seq2seq.tokenizer.runs import SPACE
@@ -121,6 +121,8 @@ class SentencePiece(Component):
                 minloglevel=2,
             )
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             raise DataError(_explain(str(error), name, self.vocab_size)) from error
         vocabulary = Vocabulary(model.getvalue())
         log.info("the %s vocabulary has %s pieces (%.1f s)", name, f"{vocabulary.size:,}", time.monotonic() - start)

@@ -3,8 +3,7 @@
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,7 +11,7 @@ from typing import Literal
 import torch
 
 from seq2seq.config.processes import place
-from seq2seq.errors import ConfigError, OutOfMemoryError
+from seq2seq.errors import ConfigError
 
 MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8  # glibc's malloc.h
 
@@ -93,20 +92,6 @@ def be_deterministic() -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-
-
-@contextmanager
-def memory_errors(doing: str) -> Iterator[None]:
-    """A device or machine without memory left becomes an OutOfMemoryError that says what to do."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if type(error) is RuntimeError and "can't allocate memory" not in str(error):
-            raise
-        raise OutOfMemoryError(
-            f"out of memory while {doing}: lower trainer.tokens_per_batch (an update stays the same set of pairs), or "
-            "length.max_source and length.max_target"
-        ) from error
 
 
 def keep_freed_memory() -> None:

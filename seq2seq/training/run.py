@@ -13,11 +13,12 @@ from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.identity import read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.prepare import Prepared, prepare
+from seq2seq.errors import memory_errors
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory, memory_errors
+from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory
 from seq2seq.training.frozen import freeze
 from seq2seq.training.logbook import Logbook, NoLogbook
 from seq2seq.training.origin import read_origin
@@ -54,7 +55,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
         update = checkpoint.step if checkpoint else 0
         with closing(logbook(folder.path, update=update) if world.is_main else NoLogbook()) as book:
-            trainer = _assemble(settings, folder, data, model.to(runtime.device), runtime, book, world)
+            trainer = _assemble(settings, folder, data, model, runtime, book, world)
             if checkpoint is None:
                 book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
@@ -62,6 +63,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
             _fit(trainer)
 
 
+@memory_errors("loading the checkpoint")
 def _newest(folder: RunFolder, world: World) -> Checkpoint | None:
     """The checkpoint to continue from, or None; found by the main process, for it may have to tidy up first."""
     if world.is_main:
@@ -72,6 +74,7 @@ def _newest(folder: RunFolder, world: World) -> Checkpoint | None:
     return None if step is None else load(folder, f"step-{step}")
 
 
+@memory_errors("building the model")
 def _set_up(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
     """The data and the model; a `fresh` run's has its first weights, and its folder is made self-contained here."""
     origin = read_origin(settings) if fresh else None
@@ -109,6 +112,7 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
     return data
 
 
+@memory_errors("building the model")
 def _assemble(
     settings: TrainSettings,
     folder: RunFolder,
@@ -118,6 +122,7 @@ def _assemble(
     logbook: Logbook,
     world: World,
 ) -> Trainer:
+    model = model.to(runtime.device)
     validator = Validator(
         corpus=data.corpora["valid"],
         tokenizer=data.tokenizer,

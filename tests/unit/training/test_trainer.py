@@ -13,7 +13,7 @@ from small_runs import SMALL, same, settings, weights
 
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, Stopped
+from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped
 from seq2seq.training import run as training_run
 from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
@@ -230,3 +230,23 @@ def test_the_terms_of_the_loss_are_logged() -> None:
     (line, *_) = lines("covered")
     assert line["train/attention_penalty"] > 0
     assert line["train/loss"] == pytest.approx(line["train/cross_entropy"] + line["train/attention_penalty"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("where", "doing"),
+    [
+        ("seq2seq.training.run.latest_intact", "loading the checkpoint"),
+        ("seq2seq.data.prepare.store_texts", "preparing the data"),
+        ("seq2seq.training.run.build_model", "building the model"),
+        ("seq2seq.training.run.build_optimizer", "building the model"),
+    ],
+)
+def test_where_memory_runs_out_before_the_loop_is_named(
+    monkeypatch: pytest.MonkeyPatch, where: str, doing: str
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(where, fails)
+    with pytest.raises(OutOfMemoryError, match=f"out of memory while {doing}: "):
+        train(settings("large"))
