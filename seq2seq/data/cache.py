@@ -1,6 +1,6 @@
 """A folder of derived files, each entry under the hash of what it was made from: written once, whole, and verified."""
 
-import contextlib
+import fcntl
 import hashlib
 import json
 import logging
@@ -8,10 +8,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from seq2seq.errors import StorageError
+from seq2seq.errors import StorageError, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> P
     Raises StorageError where the disk is full or not writable, and whatever `build` raises.
     """
     place = cache / kind / key
+    _sweep(place.parent)
     if place.exists():
         if is_intact(place):
             return place
@@ -38,15 +40,13 @@ def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> P
         _remove(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(place.parent)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=place.parent))
-        try:
+        with _folder_of_our_own(place) as fresh:
             build(fresh)
             _write_manifest(fresh)
             _put_in_place(fresh, place)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
+        if is_out_of_memory(error):
+            raise
         reason = error.strerror or str(error)
         raise StorageError(
             f"the cache {cache} cannot be written: {reason}. Free some space or choose another."
@@ -84,17 +84,59 @@ def _put_in_place(fresh: Path, place: Path) -> None:
             raise
 
 
+@contextmanager
+def _folder_of_our_own(place: Path) -> Iterator[Path]:
+    """A new folder next to `place`, locked while it is filled: one that nobody locks was left by a killed process."""
+    while True:
+        fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        with _opened(fresh) as descriptor:
+            # Another process may have swept it up before it was locked.
+            if descriptor is None or _locked(descriptor) is False or not fresh.exists():
+                continue
+            try:
+                yield fresh
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
+            return
+
+
 def _sweep(folder: Path) -> None:
-    """Delete what a killed process left half made, once it is too old to be still in the making."""
+    """Delete what killed processes left half made: where there are no locks, once it is too old to be in the making."""
     for left in folder.glob(".*-*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > ABANDONED:
+        with suppress(OSError), _opened(left) as descriptor:  # it may be another user's
+            locked = None if descriptor is None else _locked(descriptor)
+            if locked or (locked is None and time.time() - left.stat().st_mtime > ABANDONED):
                 shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """A descriptor of the folder, None if it is not there; it holds the folder's lock until the end of the block."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool | None:
+    """Lock it for this process; False if another one holds it, None where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _remove(place: Path) -> None:
     """Take an entry out of the way in one step, then delete it; another process may have been faster."""
     aside = place.with_name(f".{place.name}-damaged-{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         place.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)

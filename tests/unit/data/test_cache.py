@@ -1,8 +1,12 @@
 import errno
+import fcntl
 import multiprocessing
 import os
+import tempfile
 import time
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,7 +96,49 @@ def test_processes_that_make_it_at_once_all_get_it(tmp_path: Path):
     assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"] and is_intact(tmp_path / "kind" / "key")
 
 
-def test_what_a_killed_process_left_is_swept_up_a_day_later(tmp_path: Path):
+def _build_for_ever(cache: Path, begun: Event) -> None:
+    def build(folder: Path) -> None:
+        (folder / "file").write_bytes(b"half")
+        begun.set()
+        time.sleep(600)
+
+    cached(cache, "kind", "other", build)
+
+
+def test_what_a_killed_process_left_is_swept_up_by_the_next_and_what_a_living_one_makes_stays(tmp_path: Path):
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+    process = context.Process(target=_build_for_ever, args=(tmp_path, begun))
+    process.start()
+    assert begun.wait(60)
+    cached(tmp_path, "kind", "key", builder(b"a", []))
+    [half_made] = (tmp_path / "kind").glob(".other-*")
+    assert (half_made / "file").read_bytes() == b"half"
+    process.kill()
+    process.join()
+    cached(tmp_path, "kind", "key", builder(b"a", []))  # it is there already: nothing is made
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
+
+
+def test_a_folder_swept_up_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make, made = tempfile.mkdtemp, []
+
+    def faster(**arguments: Any) -> str:
+        made.append(make(**arguments))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", faster)
+    assert is_intact(cached(tmp_path, "kind", "key", builder(b"a", [])))
+    assert len(made) == 2
+
+
+def test_without_locks_what_was_left_is_swept_up_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     old, new = tmp_path / "kind" / ".other-abc", tmp_path / "kind" / ".other-def"
     for folder in (old, new):
         folder.mkdir(parents=True)
