@@ -24,7 +24,8 @@ CellState = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU;
 class RecurrentLayer(nn.Module):
     """One uni-directional layer. Shapes: inputs [N T I], outputs [N T D], state [N D].
 
-    `weight_dropout` drops recurrent weights, once a forward pass (DropConnect: Merity et al. 2018, arXiv:1708.02182).
+    `weight_dropout` drops recurrent weights (DropConnect: Merity et al. 2018, arXiv:1708.02182): those that
+    `drop_weights` has drawn, else others in each forward pass.
     """
 
     def __init__(self, *, cell: Cell, input_dim: int, hidden_size: int, weight_dropout: float) -> None:
@@ -34,6 +35,7 @@ class RecurrentLayer(nn.Module):
         self.weight_dropout = weight_dropout
         kernel = nn.LSTM if self.is_lstm else nn.GRU
         self.kernel: Any = kernel(input_dim, hidden_size, batch_first=True)  # torch types its weights as modules
+        self._kept: Tensor | None = None
         self._initialise()
 
     def _initialise(self) -> None:
@@ -52,7 +54,21 @@ class RecurrentLayer(nn.Module):
 
     def recurrent_weight(self) -> Float[Tensor, "G D"]:
         """The hidden-to-hidden weights of this forward pass, some of them dropped in training."""
-        return dropout(self.kernel.weight_hh_l0, self.weight_dropout, self.training)
+        weight: Tensor = self.kernel.weight_hh_l0
+        if self._kept is None or not self.training:
+            return dropout(weight, self.weight_dropout, self.training)
+        return weight * self._kept
+
+    def drop_weights(self, seed: int) -> None:
+        """Draw which weights are dropped from now on, by `seed` alone. It is drawn where it lay before, so that a CUDA
+        graph reads it."""
+        if not self.weight_dropout:
+            return
+        weight, kept = self.kernel.weight_hh_l0, 1 - self.weight_dropout
+        if self._kept is None or self._kept.device != weight.device or self._kept.dtype != weight.dtype:
+            self._kept = torch.empty_like(weight, requires_grad=False)
+        random = torch.Generator(weight.device).manual_seed(seed)
+        self._kept.bernoulli_(kept, generator=random).div_(kept)
 
     def zero_state(self, rows: int) -> CellState:
         """The all-zero first state for `rows` sequences."""

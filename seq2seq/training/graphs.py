@@ -129,6 +129,7 @@ def graphed(
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter)
     recorder = recorder or Recorder()
+    passes.begin(0)  # what is drawn once an update lies from now on where the graphs read it
     try:
         both = GraphedPasses(passes, shapes, recorder), GraphedStep(step, recorder)
     except torch.OutOfMemoryError:

@@ -52,6 +52,11 @@ class MinimumRisk(Objective):
         self.likelihood = CrossEntropy(label_smoothing=label_smoothing, attention_penalty=attention_penalty)
         self.max_length = max_length
         self.max_length_ratio = max_length_ratio
+        self.seed = 0
+
+    def begin(self, seed: int) -> None:
+        """The update's samples are a function of `seed` and the pair, whatever micro-batches it is cut into."""
+        self.seed = seed
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """Draw, judge, and pass over the batch with what was drawn. The total is the risk and the gradient is its
@@ -66,20 +71,19 @@ class MinimumRisk(Objective):
         return Losses(total, likelihood.nll, weighted | {"risk": risk})
 
     def _draw(self, model: nn.Module, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
-        """The samples of each source, a function of torch's seed, and their limits with the end symbol counted."""
+        """The samples of each source, and their limits with the end symbol counted."""
         assert isinstance(model, Model)
-        seed = int(torch.randint(2**31, ()))
         search = SamplingSearch(
             samples=self.samples,
             temperature=1.0,
             top_k=None,
             top_p=None,
-            seed=seed,
+            seed=self.seed,
             max_length=self.max_length,
             max_length_ratio=self.max_length_ratio,
         )
         with evaluating(model):
-            drawn = search(model, batch.source, batch.source_mask)
+            drawn = search(model, batch.source, batch.source_mask, numbers=batch.pair_ids)
         torch.clear_autocast_cache()  # weights that were rounded here know no gradient
         return drawn, search.constraints(batch.source_mask, None).limits
 

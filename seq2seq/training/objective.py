@@ -32,6 +32,10 @@ class Objective(Component, ABC):
 
     recordable: ClassVar[bool] = False
 
+    def begin(self, seed: int) -> None:
+        """An update begins; `seed` is its own, the same in all processes, for objectives that draw."""
+        return
+
     @abstractmethod
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
         """The sums over this batch."""

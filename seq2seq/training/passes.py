@@ -1,11 +1,13 @@
 """A micro-batch's forward and backward pass, and what its random numbers come from."""
 
+from seq2seq.layers.rnn import RecurrentLayer
 from seq2seq.training.device import Runtime
 from seq2seq.training.objective import Losses, Objective
 from seq2seq.training.strategy import Strategy
 from seq2seq.types import Batch
 
 OF_A_RANK = 1_640_531_527  # between the seeds of two processes; torch's generator on a CPU knows their lower 32 bits
+OF_A_LAYER = 1_013_904_223  # between those of what two layers drop
 
 
 class Passes:
@@ -15,6 +17,13 @@ class Passes:
         self.strategy = strategy
         self.objective = objective
         self.runtime = runtime
+
+    def begin(self, seed: int) -> None:
+        """An update begins: what is drawn once for all of its micro-batches, in all processes, comes from `seed`."""
+        self.objective.begin(seed)
+        layers = [module for module in self.strategy.module.modules() if isinstance(module, RecurrentLayer)]
+        for number, layer in enumerate(layers, start=1):
+            layer.drop_weights((seed + number * OF_A_LAYER) % 2**63)
 
     def __call__(self, batch: Batch, weight: int, tokens: int, *, last: bool) -> Losses:
         """The sums over the batch; it counts `weight` times in an update of so many tokens, of which it is the `last`

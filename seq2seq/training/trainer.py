@@ -168,6 +168,7 @@ class Trainer:
         """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
         state, stopwatch = self.state, Stopwatch(self.runtime.device)
         torch.manual_seed(seed_of(self.seed, state.update, self.world.rank))
+        self.passes.begin(seed_of(self.seed, state.update, rank=0))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
         set_learning_rate(self.optimizer, lr)
         tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
