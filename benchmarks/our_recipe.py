@@ -69,8 +69,8 @@ class Clock:
 class ClockedLogbook(Logbook):
     """A run's logbook, which is opened right before the first update and closed behind the last checkpoint."""
 
-    def __init__(self, clock: Clock, folder: Path, *, update: int) -> None:
-        super().__init__(folder, update=update)
+    def __init__(self, clock: Clock, folder: Path, **where: Any) -> None:
+        super().__init__(folder, **where)
         self._clock = clock
         clock.began = time.perf_counter()
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from measuring import gpu_memory
@@ -58,8 +58,8 @@ def planned(settings: TrainSettings, corpus: EncodedCorpus) -> Iterator[Counts]:
 class MeasuringLogbook(Logbook):
     """A run's logbook; what it hears of is done, so that between two entries lies a part of the training."""
 
-    def __init__(self, turns: Turns, log_every: int, updates: Iterator[Counts], folder: Path, *, update: int) -> None:
-        super().__init__(folder, update=update)
+    def __init__(self, turns: Turns, log_every: int, updates: Iterator[Counts], folder: Path, **where: Any) -> None:
+        super().__init__(folder, **where)
         self._turns = turns
         self._log_every = log_every
         self._updates = updates

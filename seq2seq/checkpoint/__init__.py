@@ -4,7 +4,7 @@ from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.checkpoint.weights import load_model, model_tensors
-from seq2seq.checkpoint.write import mark_best, prune, save
+from seq2seq.checkpoint.write import mark_best, prune, save, save_validated
 
 __all__ = [
     "Checkpoint",
@@ -17,4 +17,5 @@ __all__ = [
     "prune",
     "replace_file",
     "save",
+    "save_validated",
 ]

@@ -16,6 +16,7 @@ from seq2seq.errors import CheckpointError
 
 MANIFEST = "manifest.json"
 LONGEST_NAME = 100  # bytes of a file that names a checkpoint
+STATE, VALIDATED = "state.json", "validated.json"  # the second: the state after the checkpoint's validation
 
 log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import MANIFEST, RunFolder
+from seq2seq.checkpoint.folder import MANIFEST, STATE, VALIDATED, RunFolder
 from seq2seq.checkpoint.storage import sha256
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.errors import CheckpointError
 
 TRIES, PAUSE = 40, 0.05  # how often a checkpoint is looked for that another process takes away; seconds in between
-MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +120,12 @@ def latest_intact(folder: RunFolder) -> Checkpoint | None:
 
 
 def _load_path(path: Path, optimizer: bool) -> Checkpoint:
-    step = _verify(path, [MODEL, OPTIMIZER, STATE] if optimizer else [MODEL, STATE])
+    step, state = _verify(path, [MODEL, OPTIMIZER] if optimizer else [MODEL])
     return Checkpoint(
         step=step,
         model=load_file(path / MODEL),
         optimizer=load_file(path / OPTIMIZER) if optimizer else {},
-        state=json.loads((path / STATE).read_bytes()),
+        state=json.loads(state.read_bytes()),
     )
 
 
@@ -137,9 +137,8 @@ def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Check
         log.warning("run %s has only %d checkpoints to average, not %d", folder.name, len(steps), wanted)
     log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
     paths = [folder.checkpoint(step) for step in steps]
-    for path in paths:
-        _verify(path, [MODEL, STATE])
-    state = json.loads((paths[-1] / STATE).read_bytes())
+    states = [_verify(path, [MODEL])[1] for path in paths]
+    state = json.loads(states[-1].read_bytes())
     return Checkpoint(step=steps[-1], model=_mean([path / MODEL for path in paths]), optimizer={}, state=state)
 
 
@@ -168,15 +167,17 @@ def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
         return mean
 
 
-def _verify(path: Path, names: Sequence[str]) -> int:
-    """Compare the named files of a checkpoint with its manifest; the step it is of.
+def _verify(path: Path, names: Sequence[str]) -> tuple[int, Path]:
+    """Compare the named files of a checkpoint, and its state, with the manifest; the step it is of, and the state's
+    file: the one written last.
 
     Raises CheckpointError that names the first file that is missing, unreadable or changed.
     """
     step, files = _manifest(path / MANIFEST)
     if path.name.startswith("step-") and path.name != f"step-{step}":
         raise CheckpointError(f"{path / MANIFEST} is of step {step}: the folder was renamed or the file is broken")
-    for name in names:
+    state = VALIDATED if VALIDATED in files else STATE
+    for name in (*names, state):
         file = path / name
         if name not in files:
             raise CheckpointError(f"{path / MANIFEST} is broken: it does not list {name}")
@@ -188,7 +189,7 @@ def _verify(path: Path, names: Sequence[str]) -> int:
             raise CheckpointError(f"{file} is broken: {found['bytes']} bytes, {files[name].get('bytes')} were written")
         if found["sha256"] != files[name].get("sha256"):
             raise CheckpointError(f"{file} is broken: its SHA-256 is not the one in {MANIFEST}")
-    return step
+    return step, path / state
 
 
 def _manifest(file: Path) -> tuple[int, dict[str, dict[str, Any]]]:

@@ -11,8 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import MANIFEST, RunFolder
-from seq2seq.checkpoint.storage import discard, flush_file, flush_folder, sha256, storage_errors, write_file
+from seq2seq.checkpoint.folder import MANIFEST, STATE, VALIDATED, RunFolder
+from seq2seq.checkpoint.storage import (
+    discard,
+    flush_file,
+    flush_folder,
+    replace_file,
+    sha256,
+    storage_errors,
+    write_file,
+)
 
 FORMAT = 1
 OLD_BEST = ".old-best"
@@ -53,20 +61,36 @@ def _write_files(
     beside: Path, step: int, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], state: dict[str, Any]
 ) -> None:
     """The three files and, last, the manifest that vouches for them."""
-    write_file(beside / "state.json", json.dumps(state))
-    mode = (beside / "state.json").stat().st_mode
+    write_file(beside / STATE, json.dumps(state))
+    mode = (beside / STATE).stat().st_mode
     for name, tensors in (("model.safetensors", model), ("optimizer.safetensors", optimizer)):
         save_file(_separate(tensors), beside / name, metadata={"format": "pt"})
         with suppress(PermissionError):  # some file systems have no modes
             (beside / name).chmod(mode)  # safetensors would let nobody but the owner read it
         flush_file(beside / name)
-    files = {
-        path.name: {"sha256": sha256(path), "bytes": path.stat().st_size}
-        for path in sorted(beside.iterdir())
-        if path.name != MANIFEST
-    }
+    files = {path.name: _listed(path) for path in sorted(beside.iterdir()) if path.name != MANIFEST}
     write_file(beside / MANIFEST, json.dumps({"format": FORMAT, "step": step, "files": files}, indent=2) + "\n")
     flush_folder(beside)
+
+
+def _listed(file: Path) -> dict[str, Any]:
+    """What the manifest says of a file."""
+    return {"sha256": sha256(file), "bytes": file.stat().st_size}
+
+
+def save_validated(folder: RunFolder, step: int, state: dict[str, Any]) -> None:
+    """Give a saved checkpoint the state after its validation, which `load` returns from now on.
+
+    The weights are not written again, and the first state stays: the new one is a file of its own, which counts as soon
+    as the manifest lists it. Raises StorageError, with the checkpoint as it was.
+    """
+    path = folder.checkpoint(step)
+    with storage_errors(f"save the validation of checkpoint {path}"):
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        assert VALIDATED not in manifest["files"], "a checkpoint is validated once"
+        replace_file(path / VALIDATED, json.dumps(state))
+        manifest["files"][VALIDATED] = _listed(path / VALIDATED)
+        replace_file(path / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -133,14 +157,19 @@ def mark_best(folder: RunFolder, step: int) -> None:
         flush_folder(folder.path)
 
 
-def prune(folder: RunFolder, keep_last: int) -> None:
-    """Remove all checkpoints but the newest `keep_last` (at least one) and the best. Raises StorageError."""
+def prune(folder: RunFolder, keep_last: int, *, every: int = 1) -> None:
+    """Remove all checkpoints but the newest `keep_last` (at least one) of those `every` so many updates, the newest of
+    all and the best. Raises StorageError.
+
+    What was saved in between, for a validation or at a signal, is of no more use once there is a newer one.
+    """
     if keep_last < 1:
         raise ValueError(f"keep_last is {keep_last}: the newest checkpoint is needed to continue a run")
-    best = folder.best_checkpoint()
-    for step in folder.steps()[:-keep_last]:
+    best, steps = folder.best_checkpoint(), folder.steps()
+    kept = {*[step for step in steps if step % every == 0][-keep_last:], *steps[-1:]}
+    for step in steps:
         path = folder.checkpoint(step)
-        if best is None or path.resolve() != best.resolve():
+        if step not in kept and (best is None or path.resolve() != best.resolve()):
             leaving = path.with_name(f".tmp-{path.name}")  # gone at once, even if removing its files is interrupted
             with storage_errors(f"remove checkpoint {path}"):
                 path.rename(leaving)

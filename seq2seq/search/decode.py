@@ -1,7 +1,7 @@
 """Decode many sentences: batched by length, answered in order. Validation, evaluation and translation all come here."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import torch
@@ -34,8 +34,8 @@ def decode(
     are the sentences' own where they are part of a larger text, for searches that draw; None: 0, 1, 2, ... A batch
     holds at most `tokens_per_batch` source positions, beams not counted; on a CPU several batches at a time share
     these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists`
-    targets are made of the tokens that these name. `on_batch` hears how many sentences each batch held. The model is
-    put in eval mode for the time being.
+    targets are made of the tokens that these name. `on_batch` hears how many sentences each batch held; what it raises
+    ends the decoding. The model is put in eval mode for the time being.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
@@ -53,8 +53,8 @@ def decode(
             return search(model, source, mask, prefix, number)
         return shortlists.search(search, model, source, mask, prefix, number)
 
-    with evaluating(model):
-        for rows, answers in zip(batches, side_by_side(found, batches, workers), strict=True):
+    with evaluating(model), closing(side_by_side(found, batches, workers)) as answered:
+        for rows, answers in zip(batches, answered, strict=True):
             for i, hypotheses in zip(full[rows], answers, strict=True):
                 results[i] = hypotheses
             if on_batch is not None:

@@ -1,7 +1,7 @@
 """Batches side by side on the cores of a CPU: cores that share each small product wait for each other."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ def paying_workers(threads: int, positions: int) -> int:
     return max(1, min(threads, math.isqrt(positions // OVERHEAD)))
 
 
-def side_by_side(work: Callable[[Batch], Result], batches: Sequence[Batch], workers: int) -> Iterator[Result]:
+def side_by_side(work: Callable[[Batch], Result], batches: Sequence[Batch], workers: int) -> Generator[Result]:
     """work(batch) of each batch, in order, as many at a time as there are `workers`.
 
     One worker, or a single batch, has all of torch's threads. Otherwise each has its share of them for itself, so that

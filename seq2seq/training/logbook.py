@@ -25,16 +25,17 @@ class Logbook:
 
     The event files lie in the run folder itself, so that the run bears its own name in TensorBoard. Continuing at
     `update`, all that an interrupted session wrote past it is cut from metrics.jsonl and purged from TensorBoard: both
-    read as if the run had never stopped. At update 0 everything starts afresh.
+    read as if the run had never stopped. At update 0 everything starts afresh. `to_validate`: the validation of that
+    update is still to come.
 
     Raises StorageError if the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, *, update: int) -> None:
+    def __init__(self, folder: Path, *, update: int, to_validate: bool = False) -> None:
         self._folder = folder
         with self._saving():
             folder.mkdir(parents=True, exist_ok=True)
-            cut_metrics(folder / METRICS_FILE, after=update)
+            cut_metrics(folder / METRICS_FILE, after=update, to_validate=to_validate)
             await_later_second(folder)
             self._metrics = (folder / METRICS_FILE).open("ab")
             self._board = EventFile(folder, purge_step=update + 1 if update > 0 else 0)
@@ -126,12 +127,20 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return [entry for _, entry in _entries(path.read_bytes(), path)]
 
 
-def cut_metrics(path: Path, *, after: int) -> None:
-    """Keep the lines up to update `after` alone (none, if it is 0). The file is replaced whole or not at all."""
+def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
+    """Keep the lines up to update `after` alone (none, if it is 0), without its validation if that is still to come.
+
+    The file is replaced whole or not at all.
+    """
     if not path.exists():
         return
+
+    def stays(entry: Mapping[str, Any]) -> bool:
+        again = to_validate and entry["update"] == after and any(tag.startswith("valid/") for tag in entry)
+        return 0 < after >= entry["update"] and not again
+
     content = path.read_bytes()
-    kept = b"".join(line for line, entry in _entries(content, path) if after > 0 and entry["update"] <= after)
+    kept = b"".join(line for line, entry in _entries(content, path) if stays(entry))
     if kept == content:
         return
     beside = path.with_name(path.name + ".new")

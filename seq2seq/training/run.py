@@ -22,7 +22,7 @@ from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, k
 from seq2seq.training.frozen import freeze
 from seq2seq.training.logbook import Logbook, NoLogbook
 from seq2seq.training.origin import read_origin
-from seq2seq.training.state import limit_reached, saved_state
+from seq2seq.training.state import TrainState, limit_reached, saved_state
 from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
@@ -43,7 +43,8 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
         begun = world.is_main and folder.exists()
         settings = settle(settings, world.tell(read_config(folder.config_file) if begun else None))
         checkpoint = _newest(folder, world)
-        limit = limit_reached(settings.trainer, saved_state(checkpoint)) if checkpoint else None
+        state = saved_state(checkpoint) if checkpoint else TrainState()
+        limit = limit_reached(settings.trainer, state) if checkpoint else None
         if limit is not None:
             log.info("run %s is finished: it has reached %s; raise that to go on", folder.path, limit)
             return
@@ -53,8 +54,8 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
             be_deterministic()
         with world.main_first():
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
-        update = checkpoint.step if checkpoint else 0
-        with closing(logbook(folder.path, update=update) if world.is_main else NoLogbook()) as book:
+        where = {"update": state.update, "to_validate": state.to_validate}
+        with closing(logbook(folder.path, **where) if world.is_main else NoLogbook()) as book:
             trainer = _assemble(settings, folder, data, model, runtime, book, world)
             if checkpoint is None:
                 book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])

@@ -1,28 +1,56 @@
-"""Told to stop: remember the signal, finish the update, save, leave."""
+"""Signals to stop: announced at once, and remembered until the training loop can save and leave."""
 
+import os
 import signal
+import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+NO_SIGNAL = 0
 
 
 class StopSignal:
-    """While entered, the first signal is remembered in `number`; a second SIGINT interrupts at once."""
+    """While entered, the first signal is remembered in `number`; a second SIGINT interrupts at once.
 
-    def __init__(self) -> None:
+    Python hands a signal to the main thread when its current operation is over, which may be a long one of torch's:
+    `announce` is called at once, in a thread of its own. A signal that was ignored before (SIGHUP under nohup) still
+    is, but for SIGINT: shells let background jobs ignore it, and `kill -INT` means what it says.
+    """
+
+    def __init__(self, announce: Callable[[], None]) -> None:
         self.number: int | None = None
+        self._announce = announce
         self._before: dict[int, signal.Handlers] = {}
 
     def __enter__(self) -> "StopSignal":
         for number in STOPPING:
-            self._before[number] = signal.signal(number, self._remember)  # type: ignore[assignment]
+            if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._remember)  # type: ignore[assignment]
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._writer_before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._writer_before)
+        os.write(self._writer, bytes([NO_SIGNAL]))  # to close it would not do: a forked process may hold it open
+        self._listener.join()
+        os.close(self._writer)
+        os.close(self._reader)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self.number is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.number = number
+
+    def _listen(self) -> None:
+        """Wait for the first signal, or the end: Python writes each signal's number into the pipe as it comes."""
+        while (received := os.read(self._reader, 1)[0]) != NO_SIGNAL:
+            if received in self._before:
+                self._announce()
+                return

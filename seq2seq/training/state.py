@@ -19,9 +19,15 @@ class TrainState:
     best_score: float | None = None
     best_update: int | None = None
     worse: int = 0  # validations since the best one
+    due: int | None = None  # the last update after which a validation is due
     validated: int | None = None  # the last update that was validated
     schedule: dict[str, Any] = field(default_factory=dict)
     data: str | None = None  # fingerprint of the training pairs
+
+    @property
+    def to_validate(self) -> bool:
+        """Whether a validation is due that has not been done."""
+        return self.due is not None and self.due != self.validated
 
 
 def saved_state(checkpoint: Checkpoint) -> TrainState:
@@ -33,7 +39,10 @@ def saved_state(checkpoint: Checkpoint) -> TrainState:
 
 
 def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
-    """The first limit that the run has reached, as the key to raise and its value, or None."""
+    """The first limit that the run has reached, as the key to raise and its value, or None: nor does a run end before
+    its last validation."""
+    if state.to_validate:
+        return None
     limits: list[tuple[str, float | None, float]] = [
         ("trainer.max_updates", settings.max_updates, state.update),
         ("trainer.max_epochs", settings.max_epochs, state.epoch),

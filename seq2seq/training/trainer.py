@@ -1,16 +1,17 @@
 """The training loop: restore; while not done: update, maybe validate, maybe save."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import count
+from typing import Any, NoReturn
 
 import torch
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.checkpoint.weights import load_model, model_tensors
-from seq2seq.checkpoint.write import mark_best, prune, save
+from seq2seq.checkpoint.write import mark_best, prune, save, save_validated
 from seq2seq.config.schema import TrainerSettings
 from seq2seq.data.batches import share
 from seq2seq.data.encoded import EncodedCorpus
@@ -67,6 +68,7 @@ class Trainer:
         self._minutes_before = self.state.minutes
         self._started = time.monotonic()
         self._saved: int | None = None
+        self._stops_after = self.state.update
         self.feed = Feed(self.runtime.device, self.settings.tokens_per_batch)
         self.passes = Passes(self.strategy, self.objective, self.runtime)
         defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
@@ -87,6 +89,7 @@ class Trainer:
                 f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved; "
                 "give it back as it was, or start another run with another name"
             )
+        self._saved = checkpoint.step
         if self.world.is_main and self.state.best_update in self.folder.steps():
             mark_best(self.folder, self.state.best_update)  # a process may have been killed before it could say so
 
@@ -107,21 +110,19 @@ class Trainer:
         )
         keep_few_kernels()
         forget_peak(self.runtime.device)
-        with StopSignal() as stop, progress:
-            for blocks, corpus in self._updates():
-                self._update(blocks, corpus)
-                told = self._hear(stop)
-                done = self.finished()
+        with progress, StopSignal(self._announce) as self._stop:
+            self._validate()  # where the last session was stopped before it could
+            updates = self._updates()
+            while self.finished() is None:
+                self._update(*next(updates))
+                signal, done = self._hear(), self.finished()
                 if self._due(settings.validate_every, done):
-                    self._validate()
-                    done = done or self.finished()
-                if self._due(settings.save_every, done) or told:
+                    state.due = state.update
+                if self._due(settings.save_every, done) or state.to_validate or signal:
                     self._save()
-                if told and done is None:
-                    self.world.meet()  # or the first to leave would cut the others short
-                    raise Stopped(told, f"told to stop: saved after update {state.update}")
-                if done:
-                    break
+                if signal:
+                    self._leave(signal)
+                self._validate()
         return self.finished() or ""
 
     def _record(self) -> None:
@@ -135,14 +136,25 @@ class Trainer:
         """Which limit the run has reached, or None."""
         return limit_reached(self.settings, self.state)
 
-    def _hear(self, stop: StopSignal) -> int:
-        """The signal that a process has been told to stop by, or 0, and into the state the longest time on its clock.
+    def _hear(self) -> int:
+        """The signal to stop that a process has received, or 0, and into the state the longest time on its clock.
 
         Both are what all processes have heard, so that all leave the loop after the same update.
         """
-        number, minutes = self.world.largest_before(stop.number or 0, self._all_minutes())
+        number, minutes = self.world.largest_before(self._stop.number or 0, self._all_minutes())
         self.state.minutes = max(self.state.minutes, minutes)
+        self._stops_after = self.state.update + min(2, self.world.size)  # of several, the answer comes an update later
         return int(number)
+
+    def _announce(self) -> None:
+        """Say that a signal has come, and what will be saved. Called in a thread, in the middle of anything."""
+        if self.world.is_main:
+            self.reporter.progress.note(f"stopping: saving after update {self._stops_after:,}")
+
+    def _leave(self, signal: int) -> NoReturn:
+        """End the session; all is saved."""
+        self.world.meet()  # or the first to leave would cut the others short
+        raise Stopped(signal, f"stopped by a signal: saved after update {self.state.update}")
 
     def _due(self, every: int, done: str | None) -> bool:
         return self.state.update % every == 0 or done is not None
@@ -212,12 +224,25 @@ class Trainer:
         self._unassured.clear()
 
     def _validate(self) -> None:
-        """Score the validation set, tell the schedule, and remember whether it was the best so far."""
+        """Score the validation set if that is due; the update is saved already.
+
+        At a signal it is left early, without scores: the next session begins with it.
+        """
         state = self.state
-        if state.validated == state.update:
+        if not state.to_validate:
             return
-        self._assure_finite()
-        values = self.validator(self.model, state.update)
+        self._stops_after = state.update
+        values = self.validator(self.model, state.update, lambda: self.world.spread(self._stop.number or 0) > 0)
+        if values is not None:
+            self._judge(values)
+        signal = int(self.world.largest(self._stop.number or 0))
+        if signal and self.finished() is None:
+            self._leave(signal)
+        self._stops_after = state.update + min(2, self.world.size)
+
+    def _judge(self, values: Mapping[str, float]) -> None:
+        """What follows from a validation's scores: the best checkpoint, the patience left, the schedule."""
+        state = self.state
         name = self.settings.best_metric
         score, higher = values[name], self.validator.higher_is_better(name)
         better = state.best_score is None or (score > state.best_score if higher else score < state.best_score)
@@ -228,24 +253,28 @@ class Trainer:
             state.best_score, state.best_update = score, state.update
         state.minutes = self.world.tell(self._all_minutes())
         self.reporter.validated(state.update, values, better)
-        if better:
-            self._save()
-            if self.world.is_main:
+        if self.world.is_main:
+            save_validated(self.folder, state.update, self._state())
+            if better:
                 mark_best(self.folder, state.update)
 
     def _save(self) -> None:
-        """Write a checkpoint, unless this session has just written that of this update; the main process does."""
+        """Write a checkpoint, unless that of this update is there already; the main process does."""
         state = self.state
         self._assure_finite()
         if self._saved == state.update or not self.world.is_main:
             return
-        state.schedule = self.schedule.state()
         save(
             self.folder,
             state.update,
             model=model_tensors(self.model),
             optimizer=optimizer_tensors(self.optimizer, self.model),
-            state=asdict(state),
+            state=self._state(),
         )
-        prune(self.folder, self.settings.keep_last)
+        prune(self.folder, self.settings.keep_last, every=self.settings.save_every)
         self._saved = state.update
+
+    def _state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the state."""
+        self.state.schedule = self.schedule.state()
+        return asdict(self.state)

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import torch
+from jaxtyping import Float64
+from torch import Tensor
 
 from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
@@ -11,7 +14,7 @@ from seq2seq.metrics.base import Metric, Score
 from seq2seq.model.model import Model
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
-from seq2seq.search.decode import decode
+from seq2seq.search.decode import decode, evaluating
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.attention_figures import attention_figure, attention_grid
@@ -21,6 +24,12 @@ from seq2seq.training.logbook import Logbook
 from seq2seq.training.probe import END, Forced, force
 from seq2seq.training.samples import samples_page
 from seq2seq.training.world import World
+
+T = TypeVar("T")
+
+
+class Left(Exception):
+    """What `on_batch` raises to leave a corpus before its end; of several processes, all leave it."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +81,22 @@ class Validator:
         name = tag.removeprefix("valid/")
         return any(name in metric.names and metric.higher_is_better(name) for metric in self.metrics.values())
 
-    def __call__(self, model: Model, update: int) -> dict[str, float]:
-        """valid/nll and the score of each metric."""
-        values = {"valid/nll": nll_per_token(model, self.corpus, self.runtime, self.tokens_per_batch, world=self.world)}
-        found = best_hypotheses(model, self.corpus, self.search, self.runtime, self.tokens_per_batch, world=self.world)
+    def __call__(
+        self, model: Model, update: int, stopped: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """valid/nll and the score of each metric; None, in every process, where `stopped` was true in one of them."""
+
+        def between_batches(sentences: int) -> None:
+            if stopped():
+                raise Left
+
+        given = (self.runtime, self.tokens_per_batch)
+        try:
+            nll = nll_per_token(model, self.corpus, *given, world=self.world, on_batch=between_batches)
+            found = best_hypotheses(model, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
+        except Left:
+            return None
+        values = {"valid/nll": nll}
         if self.world.is_main:
             decoding = scored(found, self.corpus, self.tokenizer, self.metrics)
             values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
@@ -105,21 +126,42 @@ class Validator:
 
 
 def nll_per_token(
-    model: Model, corpus: EncodedCorpus, runtime: Runtime, tokens_per_batch: int, *, world: World
+    model: Model,
+    corpus: EncodedCorpus,
+    runtime: Runtime,
+    tokens_per_batch: int,
+    *,
+    world: World,
+    on_batch: Callable[[int], None] | None = None,
 ) -> float:
     """Unsmoothed negative log-likelihood of the corpus' targets, in nats a token, end symbols counted."""
-    nll, count = sums = torch.zeros(2, dtype=torch.float64)
-    training = model.training
-    model.eval()
-    with torch.inference_mode(), runtime.autocast():
-        batches = list(by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch))
-        for rows in batches[world.rank :: world.size]:
-            batch = collate(corpus, rows)
-            count += batch.target_mask.sum()
-            nll += model(batch.to(runtime.device)).nll.to(nll)
-    model.train(training)
-    nll, count = world.sum(sums)
+    batches = list(by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch))
+
+    def own_share() -> Float64[Tensor, "2"]:
+        nll, count = sums = torch.zeros(2, dtype=torch.float64)
+        with evaluating(model), runtime.autocast():
+            for rows in batches[world.rank :: world.size]:
+                batch = collate(corpus, rows)
+                count += batch.target_mask.sum()
+                nll += model(batch.to(runtime.device)).nll.to(nll)
+                if on_batch is not None:
+                    on_batch(len(rows))
+        return sums
+
+    nll, count = world.sum(_by_all(world, own_share))
     return float(nll / count)
+
+
+def _by_all(world: World, share: Callable[[], T]) -> T:
+    """What `share` comes to in this process; raises Left in all of them where it does in one."""
+    found, left = None, False
+    try:
+        found = share()
+    except Left:
+        left = True
+    if world.largest(left):
+        raise Left
+    return cast(T, found)
 
 
 def decode_corpus(
@@ -155,18 +197,21 @@ def best_hypotheses(
     them all."""
     own = range(world.rank, len(corpus), world.size)
     sources = [corpus.source(i) for i in own]
-    with runtime.autocast():
-        found = decode(
-            model,
-            search,
-            sources,
-            numbers=own,
-            device=runtime.device,
-            tokens_per_batch=tokens_per_batch,
-            shortlists=shortlists,
-            on_batch=on_batch,
-        )
-    shares = world.gather([hypotheses[0] for hypotheses in found])
+
+    def own_share() -> list[list[Hypothesis]]:
+        with runtime.autocast():
+            return decode(
+                model,
+                search,
+                sources,
+                numbers=own,
+                device=runtime.device,
+                tokens_per_batch=tokens_per_batch,
+                shortlists=shortlists,
+                on_batch=on_batch,
+            )
+
+    shares = world.gather([hypotheses[0] for hypotheses in _by_all(world, own_share)])
     return [shares[i % world.size][i // world.size] for i in range(len(corpus))] if world.is_main else []
 
 

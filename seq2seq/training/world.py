@@ -20,6 +20,7 @@ from seq2seq.errors import PeerError, Seq2SeqError
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(hours=2)  # for a process that prepares data or scores; one that has ended is noticed at once
+SPREAD = "seq2seq/spread"  # the key of the processes' store under which a number is spread
 LAST_WORDS = timedelta(seconds=5)  # in which the main process ends, if it has met the same error as another one
 
 
@@ -30,9 +31,10 @@ class World:
     process to process of one run; nothing of it is stored.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
+    def __init__(self, rank: int = 0, size: int = 1, store: dist.Store | None = None) -> None:
         self.rank = rank
         self.size = size
+        self._store = store
         self._asked: tuple[dist.Work, Tensor] | None = None
 
     @property
@@ -93,6 +95,20 @@ class World:
         self._asked = None
         return list(answer.tolist())
 
+    def spread(self, number: int) -> int:
+        """This process's number or, where that is 0, one that another has spread so far; 0: none has.
+
+        Unlike all else here it is not asked by all at the same time, and nobody waits.
+        """
+        if self.size == 1:
+            return number
+        assert self._store is not None
+        if number:
+            self._store.set(SPREAD, str(number))
+        elif self._store.check([SPREAD]):
+            return int(self._store.get(SPREAD))
+        return number
+
     def meet(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:
@@ -134,8 +150,9 @@ def joined() -> Iterator[World]:
     if here.size == 1:
         yield World()
         return
-    dist.init_process_group("gloo", timeout=LONGEST_WAIT)
-    world = World(here.rank, here.size)
+    store, rank, size = next(dist.rendezvous("env://", timeout=LONGEST_WAIT))
+    dist.init_process_group("gloo", store=dist.PrefixStore("gloo", store), rank=rank, world_size=size)
+    world = World(rank, size, store)
     try:
         yield world
         world.leave()

@@ -96,6 +96,31 @@ def test_interrupted_it_saves_and_says_so(folder: Path) -> None:
     assert b"Traceback" not in said
 
 
+def test_told_to_stop_in_its_first_validation_it_has_saved(folder: Path) -> None:
+    """And the command given again begins with that validation."""
+    own = ["data.valid.source=train.de", "data.valid.target=train.en", "trainer.validate_every=2"]
+    keys = {word.split("=")[0] for word in own}
+    kept = [word for word in arguments(folder) if word.split("=")[0] not in keys]
+    words = ["run=validating", *kept, *own, "trainer.max_updates=2"]
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPTS / "train.py"), *words], cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (folder / "runs/validating/checkpoints/step-2").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    ending = ["stopping: saving after update 2", "stopped by a signal: saved after update 2", ""]
+    assert said.split("\n")[-3:] == ending
+    assert "valid/nll" not in (folder / "runs/validating/metrics.jsonl").read_text()
+    assert not (folder / "runs/validating/best").exists()
+    done = run_script("train", *words, cwd=folder)
+    assert done.rc == 0, done.stderr
+    assert "validation at update 2" in done.stderr
+    assert (folder / "runs/validating/best/model.safetensors").is_file()
+
+
 def test_evaluation_prints_a_table_and_writes_files(folder: Path) -> None:
     done = run_script("evaluate", "run=road", "bootstrap=100", cwd=folder)
     assert done.rc == 0, done.stderr

@@ -55,6 +55,14 @@ def test_prune_keeps_the_newest_and_the_best(run: RunFolder, best: int | None, k
         prune(run, 0)
 
 
+@pytest.mark.parametrize(("every", "left"), [(2, [1, 4, 6, 7]), (3, [1, 3, 6, 7]), (9, [1, 7])])
+def test_prune_counts_those_of_the_even_spacing(run: RunFolder, every: int, left: list[int]) -> None:
+    put(run, *range(1, 8))
+    mark_best(run, 1)
+    prune(run, 2, every=every)
+    assert names(run) == [f"step-{step}" for step in left]
+
+
 def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
     values = [1e8, 1.0, 1.0, -1e8, 5.0]  # in float32 the ones would be lost
     for step, value in enumerate(values, start=1):

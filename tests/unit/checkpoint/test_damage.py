@@ -7,13 +7,15 @@ import random
 import pytest
 from unit.checkpoint.examples import flip, holds, put
 
-from seq2seq.checkpoint import RunFolder, latest_intact, load
+from seq2seq.checkpoint import RunFolder, latest_intact, load, save_validated
 from seq2seq.errors import CheckpointError
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "validated.json"])
 def test_any_flipped_bit_is_noticed(run: RunFolder, name: str) -> None:
     put(run, 5)
+    if name == "validated.json":
+        save_validated(run, 5, {"step": 5})
     file = run.checkpoint(5) / name
     size = file.stat().st_size
     for bit in random.Random(0).sample(range(8 * size), 40):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from unit.checkpoint.examples import holds, names, put
 
-from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune, replace_file
+from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune, replace_file, save_validated
 from seq2seq.errors import StorageError
 
 
@@ -37,6 +37,34 @@ def test_a_full_disk_leaves_older_checkpoints_and_no_rubbish(run: RunFolder, aga
     assert caught.value.exit_code == 5
     assert names(run) == ["step-1", "step-2"]
     assert holds(load(run, "last"), 2)
+
+
+@pytest.mark.parametrize("call", range(1, 6))
+def test_whichever_flush_fails_a_checkpoint_is_validated_or_as_it_was(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    put(run, 1)
+    weights = (run.checkpoint(1) / "model.safetensors").stat()
+    flush, calls = os.fsync, []
+
+    def failing(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == call:
+            raise OSError(28, "No space left on device")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    try:
+        save_validated(run, 1, {"step": 1, "best": True})
+    except StorageError as error:
+        assert "No space left on device" in str(error)
+    else:
+        assert len(calls) < call
+    found = load(run, "last")
+    assert holds(found, 1)
+    assert found.state.get("best", False) == (call >= 4)  # from the manifest's renaming on
+    assert not [file for file in run.checkpoint(1).iterdir() if file.name.startswith(".")]
+    assert (run.checkpoint(1) / "model.safetensors").stat() == weights
 
 
 @pytest.mark.parametrize("call", range(1, 12))

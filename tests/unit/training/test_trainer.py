@@ -3,7 +3,9 @@
 import json
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,13 @@ import pytest
 import torch
 from small_runs import SMALL, same, settings, weights
 
+from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped
 from seq2seq.training import run as training_run
+from seq2seq.training import trainer as trainer_module
+from seq2seq.training import validation
 from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
 from seq2seq.training.step import Step
@@ -94,6 +99,98 @@ def test_told_to_stop_it_saves_and_continues(monkeypatch: pytest.MonkeyPatch) ->
     assert Path("runs/told/checkpoints/step-5").is_dir()
     train(settings("told", *DROPOUT))
     assert same(weights("whole", 12), weights("told", 12))
+
+
+HEEDFUL = (
+    *DROPOUT,
+    "schedule=plateau",
+    "schedule.patience=1",
+    "trainer.patience=9",
+    "trainer.validate_every=3",
+    "trainer.log_every=1",
+    "trainer.probes=0",
+)
+
+
+def states(run: str) -> dict[str, dict[str, Any]]:
+    """The state of each checkpoint after its validation, without the clock."""
+    found = {}
+    for file in Path("runs", run, "checkpoints").glob("*/validated.json"):
+        found[file.parent.name] = json.loads(file.read_text()) | {"minutes": 0}
+    return found
+
+
+def at_the(number: int, do: Callable[[], None], patched: pytest.MonkeyPatch) -> None:
+    """Let the `number`-th validation begin with `do`."""
+    nll_per_token = validation.nll_per_token
+
+    def counted(*arguments: Any, **more: Any) -> float:
+        calls.append(1)
+        if len(calls) == number:
+            do()
+        return nll_per_token(*arguments, **more)
+
+    calls: list[int] = []
+    patched.setattr(validation, "nll_per_token", counted)
+
+
+@pytest.mark.parametrize(("how", "number"), [("signal", 1), ("kill", 2)])
+def test_a_validation_that_is_cut_short_is_done_by_the_next_session(
+    how: str, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The scores, the best one, patience and plateau are those of a run that nobody interrupted, bit for bit."""
+    caplog.set_level("INFO")
+    train(settings("whole", *HEEDFUL, "trainer.max_updates=7"))
+    last = 3 * number
+    with monkeypatch.context() as patched, pytest.raises(Stopped if how == "signal" else KeyboardInterrupt):
+        at_the(number, partial(os.kill, os.getpid(), signal.SIGTERM) if how == "signal" else die, patched)
+        train(settings("cut", *HEEDFUL, "trainer.max_updates=7"))
+    assert Path(f"runs/cut/checkpoints/step-{last}/model.safetensors").is_file()
+    assert [line["update"] for line in lines("cut") if "valid/nll" in line] == list(range(3, last, 3))
+    assert (f"stopping: saving after update {last}" in caplog.text) == (how == "signal")
+    train(settings("cut", *HEEDFUL, "trainer.max_updates=7"))
+    assert states("whole") == states("cut") and "step-7" in states("cut")
+    assert same(weights("whole", 7), weights("cut", 7))
+    assert lines("whole") == lines("cut")
+    assert Path("runs/whole/best").readlink() == Path("runs/cut/best").readlink()
+
+
+def die() -> None:
+    raise KeyboardInterrupt  # nothing is saved, as if killed
+
+
+def test_the_last_validation_is_owed_by_a_run_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("trainer.max_updates=2",)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        at_the(1, die, patched)
+        train(settings("owing", *words))
+    assert not Path("runs/owing/best").exists()
+    train(settings("owing", *words))
+    assert Path("runs/owing/best/model.safetensors").is_file()
+    assert states("owing")["step-2"]["best_update"] == 2
+
+
+def test_killed_between_a_validation_and_its_state_it_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(trainer_module, "save_validated", lambda *_: die())
+        train(settings("twice", "trainer.max_updates=4"))
+    assert [line["update"] for line in lines("twice") if "valid/nll" in line] == [4]
+    train(settings("twice", "trainer.max_updates=5"))
+    assert [line["update"] for line in lines("twice") if "valid/nll" in line] == [4, 5]
+
+
+def test_a_validation_writes_no_weights_and_what_was_saved_for_it_alone_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    save = trainer_module.save
+
+    def counted(folder: RunFolder, step: int, **what: Any) -> Path:
+        saved.append(step)
+        return save(folder, step, **what)
+
+    monkeypatch.setattr(trainer_module, "save", counted)
+    train(settings("seldom", "optimizer.lr=1e-30", "trainer.validate_every=1", "trainer.max_updates=6"))
+    assert saved == [1, 2, 3, 4, 5, 6]
+    assert RunFolder(Path("runs/seldom")).steps() == [1, 4, 6]  # the best, that of save_every=4, the newest
 
 
 def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
