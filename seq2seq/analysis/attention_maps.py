@@ -91,7 +91,11 @@ def _sources(script: AttentionMapSettings, settings: TrainSettings, trained: Tra
     texts = given.sources
     if texts is None:
         corpus = prepare_split(
-            data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
+            data=settings.data(),
+            split=script.split,
+            tokenizer=trained.tokenizer,
+            length=settings.length,
+            cache=Path(settings.cache_dir),
         )
         texts = [corpus.pairs[number].source for number in range(min(script.sentences, len(corpus)))]
     found = segment(trained.tokenizer.source, as_read(settings, texts), settings.length.max_source)

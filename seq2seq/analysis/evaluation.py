@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from seq2seq.analysis.baseline import baseline_texts
@@ -37,7 +38,11 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     check_shortlist(settings, script.shortlist)
     trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
     corpus = prepare_split(
-        data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
+        data=settings.data(),
+        split=script.split,
+        tokenizer=trained.tokenizer,
+        length=settings.length,
+        cache=Path(settings.cache_dir),
     )
     log.info("%s", corpus.report)
     metrics = {name: part() for name, part in settings.metrics.items()}

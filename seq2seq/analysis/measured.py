@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
@@ -94,7 +95,11 @@ def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
     score = evaluation[script.metric]
     trained = load_trained(settings.run, settings, "best")
     corpus = prepare_split(
-        data=settings.data(), split=script.split, tokenizer=trained.tokenizer, length=settings.length
+        data=settings.data(),
+        split=script.split,
+        tokenizer=trained.tokenizer,
+        length=settings.length,
+        cache=Path(script.cache_dir),
     )
     logged = read_metrics(folder.metrics_file)
     at_step = [line for line in logged if line["update"] == trained.step]

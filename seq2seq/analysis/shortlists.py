@@ -3,6 +3,7 @@
 import logging
 import os
 import zlib
+from pathlib import Path
 from zipfile import BadZipFile
 
 from seq2seq.analysis.trained import Trained
@@ -47,7 +48,10 @@ def _learn(trained: Trained, settings: TrainSettings) -> None:
     """From the pairs that the run was trained on, whatever data were asked for now, and wherever they lie now."""
     own = load_stored(str(trained.folder.path), data_root=settings.data_root)
     tokenizer, file = trained.tokenizer, trained.folder.lexicon_file
-    corpus = prepare_split(data=own.data(), split="train", tokenizer=tokenizer, length=own.length, drop=True)
+    cache = Path(settings.cache_dir)
+    corpus = prepare_split(
+        data=own.data(), split="train", tokenizer=tokenizer, length=own.length, cache=cache, drop=True
+    )
     log.info("learning which tokens translate which, from the training data")
     lexicon = learn_lexicon(corpus, tokenizer.source.size, tokenizer.target.size)
     beside = file.with_name(f".tmp-{os.getpid()}-{file.name}")

@@ -18,13 +18,14 @@ from seq2seq.types import Part
 # Where memory ran out, a run is continued with smaller micro-batches: an update stays the same set of pairs.
 # validate_every matters: early stopping, the plateau schedule and the choice of the best checkpoint hear validations.
 FREE = frozenset(
-    ["run", "device", "data_root"]
+    ["run", "device", "data_root", "cache_dir"]
     + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
     + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
     + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy", "cuda_graphs")]
 )
 # Keys that came later: a run whose config.yaml lacks one did what these values say.
 LATER: dict[str, Any] = {
+    "cache_dir": ".cache/seq2seq",  # of this machine, now: it is never stored
     "init_from": None,
     "init_checkpoint": "best",
     "init_fresh": [],
@@ -37,6 +38,10 @@ LATER_OF: dict[str, dict[str, Any]] = {
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
     "seq2seq.data.table.Table": {"delimiter": None},
+    "seq2seq.data.files.ParallelFiles": {
+        **{split: {"references": []} for split in ("train", "valid", "test")},
+        "extra": {"*": {"references": []}},
+    },
 }
 
 
@@ -134,7 +139,8 @@ def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings
 
 def write_config(settings: TrainSettings, path: Path) -> None:
     """Write the resolved settings, and the choices they came from, as a run's config.yaml."""
-    write_yaml({**settings.plain, "run": settings.run, "choices": settings.choices}, path)
+    plain = {key: value for key, value in settings.plain.items() if key != "cache_dir"}
+    write_yaml({**plain, "run": settings.run, "choices": settings.choices}, path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -149,7 +155,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def _completed(stored: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """`stored` with the keys it lacks of `later`, section by section."""
+    """`stored` with the keys it lacks of `later`, section by section; `*` is any section."""
+    later = dict.fromkeys(stored, later["*"]) if "*" in later else later
     sections = {
         key: _completed(stored[key], value)
         for key, value in later.items()

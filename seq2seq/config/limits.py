@@ -46,6 +46,8 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
     problems += _argument_problems(settings)
     if settings.run in ("", ".", ".."):
         problems.append(Problem("run", f"expected a name (runs/NAME) or a path with a slash, got {show(settings.run)}"))
+    if not settings.cache_dir:
+        problems.append(Problem("cache_dir", "expected a folder (SEQ2SEQ_CACHE is empty, or what was given)"))
     if settings.init_from in ("", ".", ".."):
         problems.append(
             Problem("init_from", f"expected a run's name or a path with a slash, got {show(settings.init_from)}")

@@ -34,7 +34,7 @@ TRAIN_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in FIELDS.items() if name not in (*GROUPS, "choices", "plain")},
 }
 # The plain keys of the other scripts: their own, and those of the run that may be given anew (null: as the run has it).
-_OF_RUN = {key: FIELDS[key] | None for key in ("seed", "device", "precision")}
+_OF_RUN = {key: FIELDS[key] | None for key in ("seed", "device", "precision")} | {"cache_dir": str}
 EVALUATE_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in typing.get_type_hints(EvaluateSettings).items() if name != "changed"},
     **_OF_RUN,

@@ -60,6 +60,7 @@ class TrainSettings:
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "bf16", "int8"]  # int8: of a trained model
     data_root: str
+    cache_dir: str  # the folder of derived files: texts, tokenizers, ids
     tie: Literal["none", "target", "all"]
     init_from: str | None  # the run whose weights and tokenizer this one begins with
     init_checkpoint: str
@@ -143,6 +144,7 @@ class CompareSettings:
     json: str | None  # a file for the same figures as JSON
     device: Literal["auto", "cpu", "cuda"]
     data_root: str | None  # where the runs' corpora lie now; None: where they were
+    cache_dir: str  # the folder of derived files
     typed: tuple[str, ...]
 
 

@@ -49,7 +49,7 @@ def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> P
             raise
         reason = error.strerror or str(error)
         raise StorageError(
-            f"the cache {cache} cannot be written: {reason}. Free some space or choose another."
+            f"the cache {cache} cannot be written: {reason}. Free some space, or name another folder: cache_dir=FOLDER"
         ) from error
     return place
 

@@ -1,9 +1,9 @@
 """Parallel text: line N of one file belongs to line N of another."""
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
 from pathlib import Path
 
 from seq2seq.data.text import TextData, hash_file, read_lines
@@ -15,22 +15,24 @@ GIVEN = {"train", "valid", "test"}
 
 @dataclass(frozen=True)
 class FilePair:
-    """A split: the file of sources and the file of targets."""
+    """A split: files of sources, of targets, and of references to score hypotheses against (none: the targets)."""
 
     source: str
     target: str
+    references: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class OptionalFilePair:
-    """A split that need not be given: then both are None."""
+    """A split that need not be given: then source and target are None. Without a target the first reference is one."""
 
     source: str | None
     target: str | None
+    references: list[str] = field(default_factory=list)
 
 
 class ParallelFiles(TextData):
-    """Splits given as a FilePair each, plain or gzipped, one sentence or document a line.
+    """Splits given as a FilePair each, plain or packed, one sentence or document a line.
 
     Relative names are looked for in `root` (the working directory where it is None). The languages are names to be
     used within file names and reports; nothing else depends on them. Raises ConfigError for half a split.
@@ -52,13 +54,14 @@ class ParallelFiles(TextData):
         self.source_language = source_language
         self.target_language = target_language
         self.source_prefix = source_prefix
-        self.files: dict[str, tuple[Path, Path]] = {}
+        self.files: dict[str, tuple[Path, ...]] = {}
         problems = [f"data.extra.{name}: data.{name} names that split; choose another" for name in GIVEN & extra.keys()]
         given: dict[str, FilePair | OptionalFilePair] = {"train": train, "valid": valid, "test": test, **extra}
         for key, files in given.items():
-            if files.source and files.target:
-                self.files[key] = (self.root / files.source, self.root / files.target)
-            elif files.source or files.target or key in extra:
+            target = files.target or (files.references[0] if files.references else None)
+            if files.source and target:
+                self.files[key] = tuple(self.root / name for name in (files.source, target, *files.references))
+            elif files.source or target or key in extra:
                 missing = "target" if files.source else "source"
                 problems.append(f"data.{'extra.' * (key in extra)}{key}.{missing} must be given: a file of text")
         if problems:
@@ -71,23 +74,30 @@ class ParallelFiles(TextData):
     def read(self, split: str) -> Iterator[Pair]:
         """The pairs, a line each. Raises DataError, for files of unequal length only after their last common line."""
         self.check_split(split)
-        source, target = self.files[split]
+        paths = self.files[split]
         count = 0
-        lines = zip_longest(read_lines(source), read_lines(target))
-        for left, right in lines:
-            if left is None or right is None:
-                rest = 1 + sum(1 for _ in lines)
-                counts = (count, count + rest) if left is None else (count + rest, count)
-                raise DataError(
-                    f"{split}: {source} has {counts[0]:,} lines but {target} has {counts[1]:,}; "
-                    "line N of one must belong to line N of the other"
-                )
+        rows = zip_longest(*map(read_lines, paths))
+        for row in rows:
+            if None in row:
+                raise DataError(f"{split}: {_unequal(paths, row, rows, count)}")
             count += 1
-            yield Pair(left, right)
+            source, target, *references = row
+            yield Pair(source, target, tuple(references))
         if count == 0:
-            raise DataError(f"{split}: {source} and {target} are empty; give files with one sentence a line")
+            names = " and ".join(map(str, paths))
+            raise DataError(f"{split}: {names} are empty; give files with one sentence a line")
 
     def fingerprint(self, split: str) -> str:
-        """A hash of both files' bytes."""
+        """A hash of the files' bytes."""
         self.check_split(split)
         return hashlib.sha256("".join(hash_file(path) for path in self.files[split]).encode()).hexdigest()
+
+
+def _unequal(paths: Sequence[Path], row: Sequence[str | None], rest: Iterable[Sequence[str | None]], count: int) -> str:
+    """Which two files differ in length, and by how much; `count` lines came before this row."""
+    counts = [count] * len(paths)
+    for lines in chain([row], rest):
+        counts = [number + (line is not None) for number, line in zip(counts, lines, strict=True)]
+    other = next(place for place, number in enumerate(counts) if number != counts[0])
+    lengths = f"{paths[0]} has {counts[0]:,} lines but {paths[other]} has {counts[other]:,}"
+    return f"{lengths}; line N of one must belong to line N of the other"

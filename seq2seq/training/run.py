@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,6 +104,7 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
         tokenizer=settings.tokenizer(),
         length=settings.length,
         seed=settings.seed,
+        cache=Path(settings.cache_dir),
         trained=own if given is None else given,
     )
     for line in data.report:

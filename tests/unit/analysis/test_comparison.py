@@ -174,7 +174,9 @@ def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> N
     found = [measured(run.run, 30.0 + i, parameters=1000 + 10 * i) for i, run in enumerate(runs)]
     names, common = row_names(differing_words(runs))
     rows = make_rows(names, found, higher_is_better=True)
-    script = CompareSettings("small-*", "valid", "bleu", None, None, "cpu", None, ("runs=small-*", "split=valid"))
+    script = CompareSettings(
+        "small-*", "valid", "bleu", None, None, "cpu", None, ".cache/seq2seq", ("runs=small-*", "split=valid")
+    )
     text = page(script, runs, rows, common, check_budgets(runs))
     assert text.startswith("# Comparison: attention\n\n`valid`, 1,000 sentences. Equal in all rows: `data=cldr`")
     for told in ("`trainer.max_updates=3000`", "`decoder.hidden_size=512`", "`tokenizer.vocab_size=8000`"):

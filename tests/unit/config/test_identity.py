@@ -7,7 +7,7 @@ import pytest
 
 from seq2seq.config.identity import diff, read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.yaml_files import write_yaml
+from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import ConfigError
 
 Make = Callable[..., TrainSettings]
@@ -120,6 +120,29 @@ def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_pa
     assert read["freeze"] == []
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
     assert read["encoder"] == stored["encoder"]
+
+
+def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) -> None:
+    stored = settle(settings("run=x"), None).plain | {"choices": {}}
+    pair, target = {"source": "a", "target": "b"}, "seq2seq.data.files.ParallelFiles"
+    stored["data"] = {"_target_": target, "train": pair, "test": {**pair, "references": ["c"]}, "extra": {"news": pair}}
+    write_yaml(stored, tmp_path / "config.yaml")
+    read = read_config(tmp_path / "config.yaml")["data"]
+    assert read["train"] == read["extra"]["news"] == {**pair, "references": []}
+    assert read["test"]["references"] == ["c"]
+
+
+def test_the_cache_is_of_the_machine_not_of_the_run(
+    settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEQ2SEQ_CACHE", raising=False)
+    usual, typed = settings(), settings("cache_dir=/typed")
+    monkeypatch.setenv("SEQ2SEQ_CACHE", "/set")
+    assert [each.cache_dir for each in (usual, typed, settings())] == [".cache/seq2seq", "/typed", "/set"]
+    assert usual.run == typed.run == settings().run and not diff(usual.plain, typed.plain)
+    write_config(settle(typed, None), tmp_path / "config.yaml")
+    assert "cache_dir" not in read_yaml(tmp_path / "config.yaml")
+    assert settle(usual, read_config(tmp_path / "config.yaml")).cache_dir == ".cache/seq2seq"
 
 
 def test_changed_settings_are_refused_with_a_diff(settings: Make) -> None:

@@ -65,7 +65,10 @@ def test_a_full_disk_is_said(tmp_path: Path):
     def build(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(StorageError, match=r"cannot be written: No space left on device. Free some space or choose"):
+    with pytest.raises(
+        StorageError,
+        match=r"cannot be written: No space left on device. Free some space, or name another folder: cache_dir=",
+    ):
         cached(tmp_path, "kind", "key", build)
 
 

@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,23 @@ def test_unequal_files_stop_with_both_counts(tmp_path: Path, a: str, b: str, cou
         list(files(tmp_path).read("train"))
     expected = f"train: {tmp_path / 'a'} has {counts[0]} lines but {tmp_path / 'b'} has {counts[1]}"
     assert expected in str(error.value)
+
+
+def test_several_references_are_a_line_a_line(tmp_path: Path):
+    write(tmp_path, "1\n2\n", "one\ntwo\n")
+    (tmp_path / "c").write_bytes(gzip.compress(b"a\nb\n"))
+    (tmp_path / "short").write_text("a\n")
+    both = OptionalFilePair("a", "b", ["c", "b"])
+    data = files(
+        tmp_path, valid=FilePair("a", "b", ["c"]), test=both, extra={"bad": FilePair("a", "b", ["c", "short"])}
+    )
+    assert list(data.read("valid")) == [Pair("1", "one", ("a",)), Pair("2", "two", ("b",))]
+    assert list(data.read("test")) == [Pair("1", "one", ("a", "one")), Pair("2", "two", ("b", "two"))]
+    with pytest.raises(DataError, match=r"bad: .*/a has 2 lines but .*/short has 1"):
+        list(data.read("bad"))
+    untold = files(tmp_path, test=OptionalFilePair("a", None, ["c", "b"]))
+    assert next(untold.read("test")) == Pair("1", "a", ("a", "one"))
+    assert len({each.fingerprint("test") for each in (data, untold)} | {data.fingerprint("train")}) == 3
 
 
 def test_empty_files_stop(tmp_path: Path):
