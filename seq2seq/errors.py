@@ -1,6 +1,7 @@
 """Errors a user can cause. Each message is a few lines that name the file, the key or the line and what to do."""
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -20,6 +21,7 @@ NO_MEMORY = (
 )
 # What helps, by what is being done: the keys that decide how much memory it takes.
 ADVICE = {
+    "starting": "raise the limit of the process (ulimit -v), for PyTorch alone takes more",
     "training": "lower trainer.tokens_per_batch (an update stays the same set of pairs), or length.max_source and "
     "length.max_target",
     "decoding": "lower trainer.tokens_per_batch, or search.beam_size or search.samples where the search has one",
@@ -105,7 +107,7 @@ def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
         return ClosedPipe()
     if is_out_of_memory(error):
         return memory_failure(f"trying to {doing}")
-    number = error.errno if isinstance(error, OSError) else None
+    number = _number(error)
     advice = "make room, then " if number in NO_ROOM else "give write access, then " if number in NO_ACCESS else ""
     return StorageError(
         f"cannot {doing}: {_reason(error)}. What was saved before is untouched: {advice}start the same command again"
@@ -136,6 +138,14 @@ def memory_errors(doing: str) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise memory_failure(doing) from error
+
+
+def _number(error: Exception) -> int | None:
+    """The system's number of the error: safetensors tells it in words."""
+    if isinstance(error, OSError):
+        return error.errno
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match[1]) if match else None
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from seq2seq import __version__
-from seq2seq.errors import Seq2SeqError
+from seq2seq.errors import Seq2SeqError, is_out_of_memory, memory_failure
 from seq2seq.streams import finish_output, standard_streams
 
 COMMANDS = {
@@ -70,6 +70,12 @@ def run(name: str, *, installed: bool = False) -> NoReturn:
     except KeyboardInterrupt:  # importing takes seconds
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        failure = memory_failure("starting")
+        print(failure, file=sys.stderr)
+        sys.exit(failure.exit_code)
     called_as(installed=installed)
     command.start()
     raise AssertionError("a command ends its process")

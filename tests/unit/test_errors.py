@@ -1,12 +1,16 @@
 """Failures of the machine: what each becomes, whoever raised it."""
 
 import errno
+import importlib
 import os
+import sys
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
+from seq2seq import commands
 from seq2seq.config.entry import _guarded
 from seq2seq.errors import (
     ADVICE,
@@ -83,7 +87,7 @@ def test_out_of_memory_names_a_key(doing: str) -> None:
     def fails() -> None:
         raise MemoryError
 
-    with pytest.raises(OutOfMemoryError, match=rf"out of memory while {doing}: .*(\w\.\w|device=cpu)") as caught:
+    with pytest.raises(OutOfMemoryError, match=rf"out of memory while {doing}: .*(\w\.\w|device=cpu|ulimit)") as caught:
         fails()
     assert caught.value.exit_code == 8
 
@@ -109,5 +113,22 @@ def test_other_errors_pass_as_they_are(error: Exception) -> None:
 def test_what_a_failed_write_becomes(number: int, kind: type[Seq2SeqError], advice: str) -> None:
     failure = storage_failure("write out.txt", OSError(number, os.strerror(number)))
     assert type(failure) is kind
+    if kind is StorageError:
+        words = f"Error while serializing: I/O error: {os.strerror(number)} (os error {number})"
+        assert advice in str(storage_failure("write out.txt", SafetensorError(words)))
     assert advice in str(failure)
     assert "\n" not in str(failure)
+
+
+def test_memory_that_runs_out_while_a_command_starts(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: str) -> None:
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(importlib, "import_module", fails)
+    monkeypatch.setattr(sys, "argv", ["seq2seq", "translate"])
+    with pytest.raises(SystemExit) as ended:
+        commands.main()
+    assert ended.value.code == 8
+    assert capfd.readouterr().err.startswith("out of memory while starting: ")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from small_runs import SMALL, same, settings, weights
 from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped
+from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped, StorageError
 from seq2seq.training import run as training_run
 from seq2seq.training import trainer as trainer_module
 from seq2seq.training import validation
@@ -347,3 +348,16 @@ def test_where_memory_runs_out_before_the_loop_is_named(
     monkeypatch.setattr(where, fails)
     with pytest.raises(OutOfMemoryError, match=f"out of memory while {doing}: "):
         train(settings("large"))
+
+
+@pytest.mark.parametrize("size", [0, 2000, 20_000, 60_000])
+def test_a_disk_that_is_full_ends_a_run_with_one_error(size: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whatever was being written when no file may grow past `size`: lock, cache, log or checkpoint."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        with pytest.raises(StorageError, match="File too large"):
+            train(settings("full", "trainer.max_updates=4", "search.max_length=3"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "Traceback" not in capfd.readouterr().err
