@@ -19,9 +19,12 @@ from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, memory_errors
-from seq2seq.metrics.base import Metric
+from seq2seq.metrics.base import Metric, References
 from seq2seq.metrics.extracts import extract
+from seq2seq.search.base import Search
+from seq2seq.search.limits import count_limits, limits_reached, outputs_line
 from seq2seq.search.shortlists import Shortlists
+from seq2seq.training.outputs import alike, empty_references
 from seq2seq.training.progress import counting
 from seq2seq.training.validation import Decoding, corpus_references, decode_corpus
 
@@ -57,7 +60,8 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     decoding, seconds = _decode(trained, corpus, settings, shortlists)
     run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
     statistics = _statistics(decoding.texts, sources, corpus, metrics)
-    made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3)}
+    ended = _note_outputs(decoding, corpus, settings.search(), references)
+    made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3), "ended_at_limit": ended}
     scores = {name: score.plain() for name, score in run.scores.items()}
     content = {**scores, **made_with, **_beside(script, scored, statistics)}
     path = write_result(trained.folder.eval_folder, result_name(script), decoding.texts, content)
@@ -87,6 +91,16 @@ def _decode(
             shortlists,
         )
     return decoding, time.monotonic() - began
+
+
+def _note_outputs(decoding: Decoding, corpus: EncodedCorpus, search: Search, references: References) -> dict[str, int]:
+    """Warn of what makes these scores say little; how many outputs ended at a length limit, by its key."""
+    counts = count_limits(limits_reached(search, decoding.hypotheses, corpus.source_lengths.tolist()))
+    lines = [empty_references(references), alike(decoding.texts, references)]
+    for line in [*lines, outputs_line(search, counts, len(corpus))]:
+        if line is not None:
+            log.warning("%s", line)
+    return counts
 
 
 def _statistics(

@@ -20,6 +20,7 @@ from seq2seq.data.text import read_lines, stream_lines
 from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
+from seq2seq.search.limits import count_limits, limits_reached, outputs_line
 from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     form = _form(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
     damaged: list[int] = []  # broken places, for each line that has any
+    reached: list[str | None] = []  # the limit that each answer came to
     answered = 0
     with ExitStack() as stack:
         given = form.open(damaged.append)
@@ -46,21 +48,27 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
         while chunk := list(islice(given, at_once)):
             texts = form.read(chunk)
             begun = None if prefixes is None else prefixes.take(len(chunk))
-            write(form.write(answer(trained, settings, search, texts, begun, script.n_best, shortlists, answered)))
+            answers = answer(trained, settings, search, texts, begun, script.n_best, shortlists, answered)
+            reached += [found[0].limit for found in answers]
+            write(form.write(answers))
             answered += len(texts)
     if prefixes is not None:
         prefixes.end()
     if damaged:
         log.warning("%s lines were not valid UTF-8: their broken bytes were read as U+FFFD", f"{len(damaged):,}")
+    if line := outputs_line(search, count_limits(reached), answered):
+        log.warning("%s", line)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A hypothesis as text, with the score it is ranked by and log p of its tokens and end, in nats."""
+    """A hypothesis as text, with the score it is ranked by and log p of its tokens and end, in nats; `limit` is the key
+    of the length limit that it came to."""
 
     score: float
     log_prob: float
     text: str
+    limit: str | None = None
 
     def plain(self) -> dict[str, float | str]:
         """As in JSON."""
@@ -180,20 +188,27 @@ def answer(
     cut = sum(len(source) > longest for source in sources)
     if cut:
         log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", longest)
+    sources = [source[:longest] for source in sources]
+    begun = None if prefixes is None else trained.tokenizer.target.encode(prefixes)
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
             trained.answering,
             search,
-            [source[:longest] for source in sources],
+            sources,
             numbers=range(before, before + len(texts)),
-            prefixes=None if prefixes is None else trained.tokenizer.target.encode(prefixes),
+            prefixes=begun,
             shortlists=shortlists,
             device=trained.runtime.device,
             tokens_per_batch=settings.trainer.tokens_per_batch,
         )
+    lengths = [*map(len, sources)], None if begun is None else [*map(len, begun)]
+    limits = limits_reached(search, [hypotheses[0] for hypotheses in found], *lengths)
     best = [hypotheses[:n_best] for hypotheses in found]
     written = iter(trained.tokenizer.target.decode([one.tokens for hypotheses in best for one in hypotheses]))
-    return [[Answer(one.score, one.log_prob, next(written)) for one in hypotheses] for hypotheses in best]
+    return [
+        [Answer(one.score, one.log_prob, next(written), limit) for one in hypotheses]
+        for hypotheses, limit in zip(best, limits, strict=True)
+    ]
 
 
 def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:

@@ -13,6 +13,7 @@ from seq2seq.search.constraints import Constraints
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import BOS, PAD, Component
 
+EXTRA = 10  # tokens that a target may have beyond its source's times max_length_ratio
 BLOCKS = 8  # a row is reduced to its blocks' maxima, an eighth of it
 WORTH_IT = 2**18  # scores; fewer are looked at sooner than they are sorted into blocks
 
@@ -82,11 +83,15 @@ class Search(Component, ABC):
 
     def constraints(self, mask: Bool[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None) -> Constraints:
         """The rules for these sources."""
-        by_ratio = (mask.sum(1) * self.max_length_ratio).long() + 10
-        limits = by_ratio.clamp(self.min_length, self.max_length)
+        limits = self.limits(mask.sum(1))
         if prefix is not None:
             limits = limits.maximum((prefix != PAD).sum(1) + 1)
         return Constraints(limits, prefix, self.min_length, self.no_repeat_ngram)
+
+    def limits(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """The most tokens that targets of such sources may have, the end symbol counted on both sides."""
+        by_ratio = (source_lengths * self.max_length_ratio).long() + EXTRA
+        return by_ratio.clamp(self.min_length, self.max_length)
 
 
 def first_tokens(sentences: int, device: torch.device) -> Int[Tensor, "B 1"]:

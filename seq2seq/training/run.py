@@ -18,6 +18,7 @@ from seq2seq.errors import memory_errors
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
+from seq2seq.search.limits import target_lines
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory
 from seq2seq.training.frozen import freeze
@@ -62,6 +63,8 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
                 book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
                 trainer.restore(checkpoint)
+            if world.is_main:
+                _warn(settings, trainer)
             _fit(trainer)
 
 
@@ -152,6 +155,15 @@ def _assemble(
         strategy=choose_strategy(model, world),
         world=world,
     )
+
+
+def _warn(settings: TrainSettings, trainer: Trainer) -> None:
+    """Of what would make the run's scores lower than its model is worth."""
+    train = trainer.data.corpora["train"]
+    lengths = settings.length.max_target, train.source_lengths, train.target_lengths
+    for line in target_lines(trainer.validator.search, *lengths):
+        log.warning("%s", line)
+    trainer.validator.begin()
 
 
 def _fit(trainer: Trainer) -> None:

@@ -23,6 +23,7 @@ class TrainState:
     validated: int | None = None  # the last update that was validated
     schedule: dict[str, Any] = field(default_factory=dict)
     data: str | None = None  # fingerprint of the training pairs
+    valid: str | None = None  # and of the validation pairs; older versions did not keep it
 
     @property
     def to_validate(self) -> bool:

@@ -74,8 +74,8 @@ class Trainer:
         defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
         self.step = Step(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
         self._unassured: list[tuple[int, UpdateFigures]] = []
-        self._fingerprint = self.data.corpora["train"].fingerprint
-        self.state.data = self._fingerprint
+        self._fingerprint, self._valid = (self.data.corpora[split].fingerprint for split in ("train", "valid"))
+        self.state.data, self.state.valid = self._fingerprint, self._valid
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue exactly where `checkpoint` was saved."""
@@ -89,6 +89,13 @@ class Trainer:
                 f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved; "
                 "give it back as it was, or start another run with another name"
             )
+        if self.state.valid not in (self._valid, None):
+            raise DataError(
+                f"run {self.folder.name}: the validation text has changed since step {checkpoint.step} was saved, and "
+                "its scores could not be compared; give it back as it was, or start another run from this one: "
+                f"init_from={self.folder.path} run=NAME"
+            )
+        self.state.valid = self._valid
         self._saved = checkpoint.step
         if self.world.is_main and self.state.best_update in self.folder.steps():
             mark_best(self.folder, self.state.best_update)  # a process may have been killed before it could say so

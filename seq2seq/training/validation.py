@@ -1,5 +1,6 @@
 """Validation: the loss of given targets, and the scores of decoded ones, by the same search as evaluation."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -15,15 +16,19 @@ from seq2seq.model.model import Model
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.decode import decode, evaluating
+from seq2seq.search.limits import count_limits, limits_reached, outputs_line
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.attention_figures import attention_figure, attention_grid
 from seq2seq.training.device import Runtime
 from seq2seq.training.figures import render
 from seq2seq.training.logbook import Logbook
+from seq2seq.training.outputs import OutputWatch, empty_references
 from seq2seq.training.probe import END, Forced, force
 from seq2seq.training.samples import samples_page
 from seq2seq.training.world import World
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -70,6 +75,7 @@ class Validator:
         self.probes = min(probes, len(corpus))
         self.logbook = logbook
         self.world = world
+        self.watch = OutputWatch()
 
     @property
     def tags(self) -> list[str]:
@@ -100,8 +106,25 @@ class Validator:
         if self.world.is_main:
             decoding = scored(found, self.corpus, self.tokenizer, self.metrics)
             values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
+            self._note(decoding, update, values)
             self._show(model, decoding, update)
         return self.world.tell(values)
+
+    def begin(self) -> None:
+        """Warn of what makes scores against this validation set say little."""
+        references = corpus_references(self.corpus)
+        if line := empty_references(references):
+            log.warning("valid: %s", line)
+        for metric in self.metrics.values():
+            metric.warn_once(references)
+
+    def _note(self, decoding: "Decoding", update: int, values: Mapping[str, float]) -> None:
+        """Say of outputs that ended at a limit, each time, and what else a person should know of them, once."""
+        lines = self.watch(decoding.texts, corpus_references(self.corpus), values)
+        reached = limits_reached(self.search, decoding.hypotheses, self.corpus.source_lengths.tolist())
+        lines += filter(None, [outputs_line(self.search, count_limits(reached), len(reached))])
+        for line in lines:
+            log.warning("validation at update %s: %s", f"{update:,}", line)
 
     def _show(self, model: Model, decoding: "Decoding", update: int) -> None:
         """What a person looks at: sample outputs, and where the probes' attention went."""

@@ -14,12 +14,15 @@ from seq2seq.analysis.comparison import compare_runs
 from seq2seq.analysis.evaluation import evaluate, result_name
 from seq2seq.analysis.results import digest_texts, read_result, split_results, write_result
 from seq2seq.analysis.trained import Trained
+from seq2seq.analysis.translation import translate
 from seq2seq.config import (
     CONFIGS,
     EVALUATE_KEYS,
+    TRANSLATE_KEYS,
     CompareSettings,
     EvaluateSettings,
     Script,
+    TranslateSettings,
     compose,
     load_run,
     load_train,
@@ -36,6 +39,9 @@ TEXTS = ["one.\ntwo.", "", "a\u2028b\r", '"\\n"', "三"]
 ENDS = {"source": "src", "target": "tgt"}
 SEEDS = {"one": 1, "two": 2}
 SCRIPT = Script("evaluate", CONFIGS, EVALUATE_KEYS, lambda composed: load_run(composed, EvaluateSettings), of_run=True)
+TRANSLATE = Script(
+    "translate", CONFIGS, TRANSLATE_KEYS, lambda composed: load_run(composed, TranslateSettings), of_run=True
+)
 OWN = EvaluateSettings("one", "test", "best", None, "none", 0, None, [], {})
 
 
@@ -92,14 +98,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def settings(run: str) -> TrainSettings:
     files = [f"data.{split}.{side}={split}.{end}" for split in ("train", "valid", "test") for side, end in ENDS.items()]
-    words = [
-        "data=files",
-        "tokenizer=char",
-        f"seed={SEEDS[run]}",
-        "trainer.max_updates=1",
-        "search.max_length=4",
-        *files,
-    ]
+    words = ["data=files", "tokenizer=char", f"seed={SEEDS[run]}", "trainer.max_updates=1", *files]
     kept = [word for word in small_runs.SMALL if not word.startswith(("data.", "tokenizer."))]
     return load_train(compose(CONFIGS, "train", [*kept, *words, f"run={run}"]))
 
@@ -209,6 +208,21 @@ def test_a_comparison_finds_the_metric_or_names_the_words(
     Path("runs/two/eval/test.json").write_text(json.dumps({**content("two"), "texts": "of others"}))
     with pytest.raises(ConfigError, match="one and two were evaluated on different sources or references"):
         compare_runs(script)
+
+
+def test_outputs_that_come_to_a_limit_are_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["search.min_length=11", "search.max_length_ratio=0.0"]  # every output comes to it
+    evaluate(*typed("one", *words))
+    ended = content("one", "test-max_length_ratio=0.0-min_length=11")["ended_at_limit"]
+    assert ended == {"search.max_length": 0, "search.max_length_ratio": 24}
+    line = "outputs ended at search.max_length_ratio=0.0 (times the source's tokens, plus 10)"
+    assert f"24 of 24 {line}" in caplog.text
+    given = ["run=one", "input=test.src", "output=out.txt", *words]
+    translate(*load_run(compose(CONFIGS, "translate", check(TRANSLATE, given)), TranslateSettings))
+    assert caplog.text.count(line) == 2
 
 
 @pytest.mark.parametrize(

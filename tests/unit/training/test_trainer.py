@@ -1,5 +1,6 @@
 """The loop: an update does not depend on how it is cut, a run continues bitwise, limits and signals end it whole."""
 
+import hashlib
 import json
 import os
 import resource
@@ -233,7 +234,7 @@ def _own(words: list[str], updates: int) -> TrainSettings:
     return load_train(compose(CONFIGS, "train", [*kept, f"trainer.max_updates={updates}"]))
 
 
-def test_changed_text_is_refused(tmp_path: Path) -> None:
+def test_changed_text_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for side in ("source", "target"):
         for split in ("train", "valid"):
             (tmp_path / f"{split}.{side}").write_text("".join(f"{i} plus {i + 1}\n" for i in range(300)))
@@ -241,10 +242,32 @@ def test_changed_text_is_refused(tmp_path: Path) -> None:
     kept = [word for word in SMALL if not word.startswith("data.")]
     words = [*kept, "data=files", *files, "tokenizer=char", "tokenizer.vocab_size=275", "run=text"]
     words = [word for word in words if word != "tokenizer.vocab_size=600"]
+    words += ["search.min_length=11", "search.max_length_ratio=0.0"]  # all outputs come to their limit
     train(_own(words, 4))
+    assert "200 of 300 training pairs (66.67%) have targets longer than search.max_length" in caplog.text
+    assert "update 4: 300 of 300 outputs ended at search.max_length_ratio=0.0 (times" in caplog.text
+    text = (tmp_path / "train.source").read_text()
     (tmp_path / "train.source").write_text("".join(f"{i} plus {i + 2}\n" for i in range(300)))
     with pytest.raises(DataError, match=r"the training text has changed since step 4"):
         train(_own(words, 8))
+    (tmp_path / "train.source").write_text(text)
+    (tmp_path / "valid.target").write_text("".join(f"{i} plus {i + 2}\n" for i in range(300)))
+    with pytest.raises(DataError, match=r"the validation text has changed since step 4.*init_from=runs/text run=NAME$"):
+        train(_own(words, 8))
+    _as_older_versions_wrote(tmp_path / "runs/text/checkpoints/step-4", "valid")
+    train(_own(words, 5))
+    assert json.loads((tmp_path / "runs/text/checkpoints/step-5/state.json").read_text())["valid"]
+
+
+def _as_older_versions_wrote(checkpoint: Path, key: str) -> None:
+    """Take a key out of a checkpoint's state, and write its manifest anew."""
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    for name in filter(lambda name: name.endswith(".json"), manifest["files"]):
+        state = json.loads((checkpoint / name).read_text())
+        content = json.dumps({field: value for field, value in state.items() if field != key}).encode()
+        (checkpoint / name).write_bytes(content)
+        manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_changed_settings_are_refused_with_a_diff() -> None:

@@ -1,0 +1,54 @@
+"""What a person should know of outputs before reading their scores: a line each, and in training each once."""
+
+from collections.abc import Mapping, Sequence
+
+from seq2seq.config.problems import show
+from seq2seq.metrics.base import References, without_text
+
+NLL = "valid/nll"
+STILL = 3  # validations with the same score: then it has not moved
+
+
+class OutputWatch:
+    """Watches the validations of a session; called with what one found, it returns what has not been said before."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+        self._values: list[Mapping[str, float]] = []
+
+    def __call__(self, texts: Sequence[str], references: References, values: Mapping[str, float]) -> list[str]:
+        """`values` are the validation's scores by their tags, valid/nll among them."""
+        self._values.append(dict(values))
+        found = {"alike": alike(texts, references), "still": self._still()}
+        new = {kind: line for kind, line in found.items() if line is not None and kind not in self._said}
+        self._said |= new.keys()
+        return list(new.values())
+
+    def _still(self) -> str | None:
+        """Of scores that have not moved since the first validation."""
+        first, last = self._values[0], self._values[-1]
+        tags = [tag for tag in first if tag != NLL and len({round(found[tag], 2) for found in self._values}) == 1]
+        if len(self._values) < STILL or not tags:
+            return None
+        scores = ", ".join(f"{tag} {first[tag]:.2f}" for tag in tags)
+        nll = f"; {NLL} went from {first[NLL]:.3f} to {last[NLL]:.3f}" if NLL in first else ""
+        return f"not moved in {len(self._values)} validations: {scores}{nll}"
+
+
+def alike(texts: Sequence[str], references: References) -> str | None:
+    """A line where all outputs are empty, or all the same though the references are not; else None."""
+    if not any(text.strip() for text in texts):
+        return f"all {len(texts):,} outputs are empty" if any(map(any, references)) else None
+    if len(set(texts)) == 1 < len({tuple(several) for several in references}):
+        return f"all {len(texts):,} outputs are the same: {show(texts[0])}"
+    return None
+
+
+def empty_references(references: References) -> str | None:
+    """A line where references are empty, so that what is compared with them scores 0; None where none is."""
+    count = without_text(references)
+    if not count:
+        return None
+    if count == len(references):
+        return f"all {count:,} references are empty: scores against them say nothing"
+    return f"{count:,} of {len(references):,} references are empty: whatever is compared with them scores 0"
