@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ class Checkpoint:
 def load(folder: RunFolder, which: str, *, average: int = 5, optimizer: bool = True) -> Checkpoint:
     """The checkpoint `which`: best, last, average or step-N.
 
-    `average` is the mean of the newest `average` checkpoints (see `_mean`), with the newest one's step and state and
-    without an optimizer. With `optimizer=False` its file is neither verified nor read: enough to translate. A training
-    may save and prune meanwhile: what it takes away while it is read is looked for again. Raises CheckpointError if
-    there is none of that name or a file of it is broken.
+    `average` is the mean of the newest `average` checkpoints that are `evenly_spaced`, with the step and state of the
+    newest of these and without an optimizer. With `optimizer=False` its file is neither verified nor read: enough to
+    translate. A training may save and prune meanwhile: what it takes away while it is read is looked for again. Raises
+    CheckpointError if there is none of that name or a file of it is broken.
     """
     for _ in range(TRIES):
         before = _entries(folder)
@@ -74,7 +75,7 @@ def _entries(folder: RunFolder) -> dict[str, int]:
 def _load_named(folder: RunFolder, which: str, average: int, optimizer: bool) -> Checkpoint:
     steps = folder.steps()
     if which == "average" and steps:
-        return _load_average(folder, steps[-average:], average)
+        return _load_average(folder, evenly_spaced(steps, average), average)
     if which == "last" and steps:
         return _load_path(folder.checkpoint(steps[-1]), optimizer)
     if which == "best" and (best := folder.best_checkpoint()):
@@ -129,10 +130,26 @@ def _load_path(path: Path, optimizer: bool) -> Checkpoint:
     )
 
 
-def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Checkpoint:
-    """The mean over `steps`, the newest one's step and state."""
+def evenly_spaced(steps: Sequence[int], wanted: int) -> list[int]:
+    """Of the rising `steps` as many as there are at one distance from each other, but at most `wanted`: of several such
+    rows the longest, then the newest, then the narrowest.
+
+    Checkpoints are saved in between, too: before a validation, at a signal and at the end. In a mean these would give
+    their part of the training more weight than others have.
+    """
     if wanted < 1:
         raise ValueError(f"average is {wanted}: it counts checkpoints, at least 1")
+    there, rows = set(steps), [[steps[-1]]]
+    for place in range(len(steps) - 1, 0, -1) if wanted > 1 else ():
+        for before in range(place - 1, -1, -1):
+            last, distance = steps[place], steps[place] - steps[before]
+            length = next(n for n in count(2) if n == wanted or last - n * distance not in there)
+            rows.append([last - n * distance for n in range(length - 1, -1, -1)])
+    return max(rows, key=len)  # the first of the longest ones
+
+
+def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Checkpoint:
+    """The mean over `steps`, the newest one's step and state."""
     if len(steps) < wanted:
         log.warning("run %s has only %d checkpoints to average, not %d", folder.name, len(steps), wanted)
     log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
@@ -145,7 +162,7 @@ def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Check
 def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
     """The mean of each floating tensor, summed in float64, every file counting alike; of others the last file's.
 
-    Checkpoints are meant to be equally spaced (trainer.save_every). One tensor of one file is in memory at a time.
+    One tensor of one file is in memory at a time.
     """
     with ExitStack() as stack:
         opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]

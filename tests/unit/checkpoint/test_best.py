@@ -11,7 +11,7 @@ import torch
 from unit.checkpoint.examples import flip, holds, names, put, tensors
 
 from seq2seq.checkpoint import RunFolder, load, mark_best, prune, save
-from seq2seq.checkpoint.read import best_step
+from seq2seq.checkpoint.read import best_step, evenly_spaced
 from seq2seq.checkpoint.write import recover
 from seq2seq.errors import CheckpointError, StorageError
 
@@ -61,6 +61,33 @@ def test_prune_counts_those_of_the_even_spacing(run: RunFolder, every: int, left
     mark_best(run, 1)
     prune(run, 2, every=every)
     assert names(run) == [f"step-{step}" for step in left]
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted", "averaged"),
+    [
+        ([500, 1000, 1500, 2000, 2500], 5, [500, 1000, 1500, 2000, 2500]),
+        ([500, 1000, 1500, 2000, 2500], 3, [1500, 2000, 2500]),
+        ([1300, 2000, 2500, 3000, 3500, 4000], 5, [2000, 2500, 3000, 3500, 4000]),  # 1300 is the best
+        ([500, 1000, 1200, 1500, 1550, 2000, 2100], 5, [500, 1000, 1500, 2000]),  # 2100 is the last
+        ([1000, 1300, 2000, 2300, 3000, 3300], 3, [1300, 2300, 3300]),
+        ([100, 200, 350], 5, [200, 350]),
+        ([70], 5, [70]),
+        ([70, 80, 90], 1, [90]),
+    ],
+)
+def test_what_is_averaged_is_evenly_spaced(steps: list[int], wanted: int, averaged: list[int]) -> None:
+    assert evenly_spaced(steps, wanted) == averaged
+
+
+def test_the_average_leaves_out_the_best_and_the_last_that_stand_in_between(
+    run: RunFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in (3, 10, 20, 30, 31):
+        save(run, step, model={"w": torch.tensor(float(step))}, optimizer={}, state={"step": step})
+    found = load(run, "average", average=5)
+    assert (found.step, found.state, found.model["w"].item()) == (30, {"step": 30}, 20.0)
+    assert "only 3 checkpoints to average, not 5" in caplog.text
 
 
 def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
