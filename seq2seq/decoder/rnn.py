@@ -77,6 +77,10 @@ class RnnDecoder(Decoder):
         self.embedding_readout = nn.Linear(embedding.width, hidden_size, bias=False) if self.attend_before else None
         self.dropout = Dropout(dropout)
 
+    def stacked_rows(self) -> dict[str, list[int]]:
+        """A map for each part of the first state."""
+        return {"bridge.weight": [self.hidden_size] * (self.bridge.out_features // self.hidden_size)}
+
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
         """Any embedding will do."""

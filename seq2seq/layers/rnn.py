@@ -52,6 +52,11 @@ class RecurrentLayer(nn.Module):
             if self.is_lstm and name.startswith("bias_ih"):
                 nn.init.ones_(gates[1])
 
+    def stacked_rows(self) -> dict[str, list[int]]:
+        """A matrix a gate."""
+        gates = [self.hidden_size] * (4 if self.is_lstm else 3)
+        return {"kernel.weight_ih_l0": gates, "kernel.weight_hh_l0": gates}
+
     def recurrent_weight(self) -> Float[Tensor, "G D"]:
         """The hidden-to-hidden weights of this forward pass, some of them dropped in training."""
         weight: Tensor = self.kernel.weight_hh_l0

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
 from seq2seq.optimizer.light import lighten
-from seq2seq.optimizer.muon import Muon, is_hidden
+from seq2seq.optimizer.muon import Muon, is_hidden, stacked_rows
 from seq2seq.types import Part
 
 
@@ -25,7 +25,9 @@ def build_optimizer(part: Part, model: nn.Module) -> torch.optim.Optimizer:
     if part.target is Muon:
         hidden = is_hidden(model)
         groups[0]["params"] = [parameter for parameter in matrices if not hidden[parameter]]
-        groups.append({"params": [parameter for parameter in matrices if hidden[parameter]], "hidden": True})
+        own, stacked = [parameter for parameter in matrices if hidden[parameter]], stacked_rows(model)
+        rows = [stacked.get(parameter, [len(parameter)]) for parameter in own]
+        groups.append({"params": own, "rows": rows, "hidden": True})
     return _made(part, [group for group in groups if group["params"]])
 
 

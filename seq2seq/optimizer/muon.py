@@ -2,6 +2,7 @@
 matrix is made nearly orthogonal by five Newton-Schulz iterations; all else is left to AdamW. Learning rates as in Liu
 et al. (2025), arXiv:2502.16982, section 2.2, equation 4."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +17,8 @@ class Muon(torch.optim.Optimizer, Component):
 
     A matrix's step is 0.2 sqrt(its longer side) times as large as its orthogonal direction, which gives it the size of
     an AdamW step: so both share the learning rate, its schedule and the weight decay. `momentum` and `iterations` are
-    Muon's, `betas` and `eps` AdamW's.
+    Muon's, `betas` and `eps` AdamW's. Where a parameter is several matrices above each other, a hidden group's `rows`
+    are those of each, for each of its parameters, and each matrix is made orthogonal by itself.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"params"})
@@ -60,11 +62,33 @@ class Muon(torch.optim.Optimizer, Component):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step of every parameter that has a gradient."""
         assert closure is None
-        for part, hidden in ((self._muon, True), (self._adamw, False)):
-            # Both work on what is held here, which `load_state_dict` replaces by objects of its own.
-            part.state = self.state
-            part.param_groups = [group for group in self.param_groups if group["hidden"] is hidden]
+        # Both work on what is held here, which `load_state_dict` replaces by objects of its own.
+        self._muon.state, groups = self._matrices([group for group in self.param_groups if group["hidden"]])
+        self._muon.param_groups = groups
+        self._adamw.state = self.state
+        self._adamw.param_groups = [group for group in self.param_groups if not group["hidden"]]
+        for part in (self._muon, self._adamw):
             light.step(part)
+
+    def _matrices(self, groups: Sequence[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
+        """torch's state and groups of single matrices, which are views of the parameters, gradients and state here."""
+        state: Any = {}
+        single = [{**group, "params": []} for group in groups]
+        for group, views in zip(groups, single, strict=True):
+            for parameter, rows in zip(
+                group["params"], group.get("rows") or [None] * len(group["params"]), strict=True
+            ):
+                if parameter.grad is None:
+                    continue
+                held = self.state[parameter]
+                if "momentum_buffer" not in held:
+                    held["momentum_buffer"] = torch.zeros_like(parameter.grad, memory_format=torch.preserve_format)
+                parts = (parameter.detach(), parameter.grad, held["momentum_buffer"])
+                for matrix, gradient, momentum in zip(*(part.split(rows or len(part)) for part in parts), strict=True):
+                    matrix.grad = gradient
+                    state[matrix] = {"momentum_buffer": momentum}
+                    views["params"].append(matrix)
+        return state, single
 
 
 def is_hidden(model: nn.Module) -> dict[Tensor, bool]:
@@ -75,3 +99,14 @@ def is_hidden(model: nn.Module) -> dict[Tensor, bool]:
     if isinstance(generator, nn.Module):
         spared |= {id(parameter) for parameter in generator.parameters()}
     return {p: p.dim() == 2 and min(p.shape) > 1 and id(p) not in spared for p in model.parameters()}
+
+
+def stacked_rows(model: nn.Module) -> Mapping[Tensor, list[int]]:
+    """The rows of each matrix in the parameters that are several matrices above each other: a module with such ones
+    says so itself, by a method `stacked_rows` that gives the rows of each by the parameter's own name."""
+    found: dict[Tensor, list[int]] = {}
+    for module in model.modules():
+        stacked = getattr(module, "stacked_rows", None)
+        if callable(stacked):
+            found |= {module.get_parameter(name): list(rows) for name, rows in stacked().items()}
+    return found

@@ -61,6 +61,10 @@ class FullSelfAttention(SelfAttention):
             nn.init.xavier_uniform_(weight)
         nn.init.zeros_(self.output_map.bias)
 
+    def stacked_rows(self) -> dict[str, list[int]]:
+        """Of the one product: queries, keys, values."""
+        return {"maps.weight": self.widths}
+
     @classmethod
     def problem(cls, *, heads: int, **arguments: Any) -> str | None:
         """The heads must split evenly into groups."""

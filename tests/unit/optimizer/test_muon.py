@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from torch import nn
+from contract.combinations import Triple
+from torch import Tensor, nn
 
 from seq2seq.config import CONFIGS, compose
 from seq2seq.config.loading import load_train
 from seq2seq.errors import ConfigError
-from seq2seq.optimizer import build_optimizer, optimizer_problems, optimizer_tensors, set_learning_rate
-from seq2seq.optimizer.muon import Muon
+from seq2seq.optimizer import (
+    build_optimizer,
+    optimizer_problems,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
+from seq2seq.optimizer.muon import Muon, stacked_rows
 from seq2seq.types import Part
 
 
@@ -78,6 +85,66 @@ def test_a_step_is_nearly_orthogonal_and_of_the_size_of_adams() -> None:
     step(model, optimizer)
     values = torch.linalg.svdvals((model.hidden.weight.detach() - before) / (0.01 * 0.2 * math.sqrt(6)))
     assert ((values > 0.5) & (values < 1.5)).all()
+
+
+def orthogonal(changes: Tensor, lr: float = 0.01) -> bool:
+    """Whether a step has the size that all directions of a matrix are to have."""
+    values = torch.linalg.svdvals(changes / (lr * 0.2 * math.sqrt(max(changes.shape))))
+    return bool(((values > 0.5) & (values < 1.5)).all())
+
+
+STACKS = {
+    "attention": ("encoder.layers.0.self_attention.maps.weight", Triple("transformer", "multihead", "transformer")),
+    "lstm": ("encoder.forwards.0.kernel.weight_hh_l0", Triple("lstm", "luong_general", "lstm")),
+    "lstm, inputs": ("decoder.stack.layers.0.kernel.weight_ih_l0", Triple("lstm", "luong_general", "lstm")),
+    "gru": ("decoder.stack.layers.0.kernel.weight_hh_l0", Triple("gru", "luong_general", "gru")),
+    "bridge": ("decoder.bridge.weight", Triple("lstm", "luong_general", "lstm")),
+}
+
+
+@pytest.mark.parametrize(("name", "triple"), STACKS.values(), ids=STACKS)
+def test_each_matrix_of_a_stack_is_made_orthogonal_by_itself(name: str, triple: Triple) -> None:
+    """A gradient that is large in one of them says nothing of the others."""
+    torch.manual_seed(0)
+    model = triple.model().float()
+    weight = model.get_parameter(name)
+    optimizer = build_optimizer(muon(weight_decay=0.0, lr=0.01, iterations=9), model)
+    before = weight.detach().clone()
+    rows = stacked_rows(model)[weight]
+    assert len(rows) > 1 and sum(rows) == len(weight)
+    scales = torch.cat([torch.full((size, 1), 100.0**place) for place, size in enumerate(rows)])
+    weight.grad = torch.randn(weight.shape) * scales
+    optimizer.step()
+    assert all(orthogonal(change) for change in (weight.detach() - before).split(rows))
+    state = optimizer_tensors(optimizer, model)
+    assert list(state) == [f"momentum_buffer/{name}"]
+    assert state[f"momentum_buffer/{name}"].shape == weight.shape
+
+
+def test_a_state_comes_back_and_steps_go_on_as_they_were() -> None:
+    """Also one that was saved when stacks were made orthogonal as one matrix: it holds the same tensors."""
+
+    def stepped(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> None:
+        random = torch.Generator().manual_seed(number)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=random)
+        optimizer.step()
+
+    triple = Triple("lstm", "luong_general", "lstm")
+    one = triple.model().float()
+    first = build_optimizer(muon(), one)
+    stepped(one, first, 1)
+    other = triple.model().float()
+    other.load_state_dict(one.state_dict())
+    second = build_optimizer(muon(), other)
+    restore_optimizer(second, other, {key: value.clone() for key, value in optimizer_tensors(first, one).items()})
+    for number in (2, 3):
+        stepped(one, first, number)
+        stepped(other, second, number)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    states = optimizer_tensors(first, one), optimizer_tensors(second, other)
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
 def test_it_learns_and_one_learning_rate_reaches_all() -> None:
