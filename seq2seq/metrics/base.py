@@ -47,11 +47,13 @@ class Metric(Component):
     """Scores a corpus under one or several names. Texts are plain and detokenised, a sentence or document each.
 
     `of_summaries`: what it scores is made of a longer source, so that a reader wants to know how good sentences of that
-    source would be (metrics/extracts.py) and how much of it was copied (metrics/copying.py).
+    source would be (metrics/extracts.py) and how much of it was copied (metrics/copying.py). `decimals`: as many as are
+    shown of a score; None: all of them count.
     """
 
     names: tuple[str, ...]
     of_summaries: ClassVar[bool] = False
+    decimals: ClassVar[int | None] = None
     warned = False  # whether `warn_once` was called
 
     def doubts(self, references: References) -> list[str]:

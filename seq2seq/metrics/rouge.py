@@ -24,6 +24,7 @@ class Rouge(Metric):
     """
 
     of_summaries = True
+    decimals = 2
 
     def __init__(
         self,

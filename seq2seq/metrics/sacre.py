@@ -12,6 +12,8 @@ from seq2seq.metrics.base import Metric, References, check_fit, count_references
 class SacreMetric(Metric):
     """A metric of sacreBLEU under one name. Its sentence statistics are the ones sacreBLEU's own tests resample."""
 
+    decimals = 2
+
     def __init__(self, name: str, metric: Any) -> None:
         self.names = (name,)
         self.metric = metric

@@ -1,5 +1,6 @@
 """What every learning-rate schedule is: a function of the update's number, and for some of the validation scores."""
 
+import math
 from abc import abstractmethod
 from typing import Any
 
@@ -13,8 +14,9 @@ class Schedule(Component):
     def factor(self, update: int) -> float:
         """What the learning rate is multiplied by at `update` (>= 1)."""
 
-    def observe(self, score: float, higher_is_better: bool) -> None:
-        """Hear of a validation's score; only schedules that react to it (plateau) do anything."""
+    def observe(self, score: float, higher_is_better: bool, nll: float = math.nan) -> None:
+        """Take in a validation's score and its negative log-likelihood; only schedules that react to it (plateau) do
+        anything."""
         return
 
     def state(self) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A rate that is cut whenever the validation score has stopped improving."""
 
+import math
 from typing import Any
 
 from seq2seq.schedule.base import Schedule, check_share, check_warmup, warmup_factor
@@ -8,7 +9,8 @@ from seq2seq.schedule.base import Schedule, check_share, check_warmup, warmup_fa
 class Plateau(Schedule):
     """factor(u) = min(u / warmup, 1) · scale, where `scale` shrinks after `patience` validations without a new best.
 
-    The count starts again after each cut. A score that is not a number is no improvement.
+    The count starts again after each cut. A score that is not a number is no improvement; one that equals the best is,
+    where its negative log-likelihood is lower.
     """
 
     def __init__(self, *, warmup: int, shrink: float, patience: int, threshold: float, floor: float) -> None:
@@ -27,16 +29,17 @@ class Plateau(Schedule):
         self.floor = floor
         self.scale = 1.0
         self.best: float | None = None
+        self.nll = math.nan  # of the best
         self.waited = 0
 
     def factor(self, update: int) -> float:
         """The warm-up's share times what the cuts have left."""
         return warmup_factor(update, self.warmup) * self.scale
 
-    def observe(self, score: float, higher_is_better: bool) -> None:
+    def observe(self, score: float, higher_is_better: bool, nll: float = math.nan) -> None:
         """Cut the rate if this is the `patience`-th validation in a row that is not better by more than `threshold`."""
-        if self._improves(score, higher_is_better):
-            self.best, self.waited = score, 0
+        if self._improves(score, higher_is_better) or (score == self.best and nll < self.nll):
+            self.best, self.nll, self.waited = score, nll, 0
             return
         self.waited += 1
         if self.waited >= self.patience:
@@ -50,9 +53,10 @@ class Plateau(Schedule):
 
     def state(self) -> dict[str, Any]:
         """The cuts so far, the best score and how long ago it was."""
-        return {"scale": self.scale, "best": self.best, "waited": self.waited}
+        return {"scale": self.scale, "best": self.best, "nll": self.nll, "waited": self.waited}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state()`."""
+        state = {"nll": math.nan, **state} if state else state  # runs of before have none
         super().restore(state)
-        self.scale, self.best, self.waited = state["scale"], state["best"], state["waited"]
+        self.scale, self.best, self.nll, self.waited = (state[key] for key in ("scale", "best", "nll", "waited"))

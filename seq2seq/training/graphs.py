@@ -21,7 +21,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
 from seq2seq.training.objective import Losses
-from seq2seq.training.passes import Passes
+from seq2seq.training.passes import Passes, refusable
 from seq2seq.training.step import Step
 from seq2seq.types import Batch
 
@@ -88,7 +88,7 @@ class GraphedPasses(Passes):
         def work() -> Losses:
             with self.runtime.autocast():
                 losses = self.objective(self.strategy.module, batch)
-            self.strategy.backward(losses.total * factor)
+            self.strategy.backward(refusable(losses.total * factor))
             terms = {name: term.detach() for name, term in losses.terms.items()}
             return Losses(losses.total.detach(), losses.nll.detach(), terms)
 

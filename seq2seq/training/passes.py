@@ -1,5 +1,8 @@
 """A micro-batch's forward and backward pass, and what its random numbers come from."""
 
+from jaxtyping import Float
+from torch import Tensor
+
 from seq2seq.layers.rnn import RecurrentLayer
 from seq2seq.training.device import Runtime
 from seq2seq.training.objective import Losses, Objective
@@ -31,8 +34,16 @@ class Passes:
         with self.strategy.micro_batch(last=last):
             with self.runtime.autocast():
                 losses = self.objective(self.strategy.module, batch)
-            self.strategy.backward(weight * losses.total / tokens)
+            self.strategy.backward(refusable(weight * losses.total / tokens))
         return losses
+
+
+def refusable(loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """The loss; where it is not finite its gradients are no numbers, in any case, so that the update is refused.
+
+    Nobody waits for a device or asks the other processes: the gradients, which all of them sum, tell.
+    """
+    return loss * (1 + 0 * loss.detach())
 
 
 def seed_of(seed: int, update: int, rank: int) -> int:

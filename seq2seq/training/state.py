@@ -1,5 +1,6 @@
 """Where a run stands, and whether it is done."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ class TrainState:
     position: int = 0  # updates done in this epoch
     minutes: float = 0.0  # of all sessions
     best_score: float | None = None
+    best_nll: float = math.nan  # of the best: it decides among equal scores
     best_update: int | None = None
     worse: int = 0  # validations since the best one
     due: int | None = None  # the last update after which a validation is due
@@ -29,6 +31,13 @@ class TrainState:
     def to_validate(self) -> bool:
         """Whether a validation is due that has not been done."""
         return self.due is not None and self.due != self.validated
+
+
+def ranked(score: float, higher_is_better: bool, nll: float) -> tuple[float, float]:
+    """A validation for comparison, the larger the better: by its score, and of equal scores by the lower negative
+    log-likelihood. What is not a number is worse than any."""
+    signed = (score if higher_is_better else -score, -nll)
+    return (-math.inf if math.isnan(signed[0]) else signed[0], -math.inf if math.isnan(signed[1]) else signed[1])
 
 
 def saved_state(checkpoint: Checkpoint) -> TrainState:

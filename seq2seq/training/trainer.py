@@ -33,7 +33,7 @@ from seq2seq.training.passes import Passes, seed_of
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
-from seq2seq.training.state import TrainState, limit_reached, saved_state
+from seq2seq.training.state import TrainState, limit_reached, ranked, saved_state
 from seq2seq.training.step import Step, holds_back, non_finite
 from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
@@ -251,13 +251,18 @@ class Trainer:
         """What follows from a validation's scores: the best checkpoint, the patience left, the schedule."""
         state = self.state
         name = self.settings.best_metric
-        score, higher = values[name], self.validator.higher_is_better(name)
-        better = state.best_score is None or (score > state.best_score if higher else score < state.best_score)
-        self.schedule.observe(score, higher)
+        score, higher, nll = (
+            self.validator.as_shown(name, values[name]),
+            self.validator.higher_is_better(name),
+            values["valid/nll"],
+        )
+        best = None if state.best_score is None else ranked(state.best_score, higher, state.best_nll)
+        better = best is None or ranked(score, higher, nll) > best
+        self.schedule.observe(score, higher, nll)
         state.validated = state.update
         state.worse = 0 if better else state.worse + 1
         if better:
-            state.best_score, state.best_update = score, state.update
+            state.best_score, state.best_nll, state.best_update = score, nll, state.update
         state.minutes = self.world.tell(self._all_minutes())
         self.reporter.validated(state.update, values, better)
         if self.world.is_main:

@@ -87,6 +87,12 @@ class Validator:
         name = tag.removeprefix("valid/")
         return any(name in metric.names and metric.higher_is_better(name) for metric in self.metrics.values())
 
+    def as_shown(self, tag: str, value: float) -> float:
+        """The value under this tag to as many decimals as are shown of it: what looks the same is the same."""
+        name = tag.removeprefix("valid/")
+        decimals = next((metric.decimals for metric in self.metrics.values() if name in metric.names), None)
+        return value if decimals is None else round(value, decimals)
+
     def __call__(
         self, model: Model, update: int, stopped: Callable[[], bool] = lambda: False
     ) -> dict[str, float] | None:

@@ -1,7 +1,7 @@
 """What graphs replay, with a stand-in for CUDA's: it runs the work again, and its results go to the same tensors."""
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from seq2seq.training import graphs as module
 from seq2seq.training.device import Runtime
 from seq2seq.training.graphs import blank_batch, graph_problems, graphed
 from seq2seq.training.logbook import read_metrics
-from seq2seq.training.objective import CrossEntropy
+from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.passes import Passes, seed_of
 from seq2seq.training.run import train
 from seq2seq.training.step import Step
@@ -127,6 +127,25 @@ def test_a_bad_gradient_is_held_off_in_a_replay_too() -> None:
     updates(passes, step, shaped=True)
     assert all(torch.equal(one, other) for one, other in zip(step.model.parameters(), before, strict=True))
     assert step.refused() == 3
+
+
+def test_a_replay_refuses_a_loss_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    penalty = torch.tensor(0.0)
+    compute = CrossEntropy.__call__
+
+    def with_penalty(self: CrossEntropy, model: Any, batch: Any) -> Losses:
+        losses = compute(self, model, batch)
+        return replace(losses, total=losses.total + penalty)
+
+    monkeypatch.setattr(CrossEntropy, "__call__", with_penalty)
+    passes, step = graphed(*made(COVERAGE), SHAPES, StandIn())
+    updates(passes, step, shaped=True)
+    before = [parameter.detach().clone() for parameter in step.model.parameters()]
+    assert step.refused() is None
+    penalty.fill_(float("inf"))
+    updates(passes, step, shaped=True)
+    assert all(torch.equal(one, other) for one, other in zip(step.model.parameters(), before, strict=True))
+    assert step.refused() == 0
 
 
 def test_what_cannot_be_recorded_says_why() -> None:

@@ -6,10 +6,12 @@ import os
 import resource
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -19,13 +21,16 @@ from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped, StorageError
+from seq2seq.schedule.constant import Constant
 from seq2seq.training import run as training_run
 from seq2seq.training import trainer as trainer_module
 from seq2seq.training import validation
 from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
+from seq2seq.training.state import TrainState
 from seq2seq.training.step import Step
 from seq2seq.training.trainer import Trainer
+from seq2seq.training.validation import Validator
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
@@ -295,6 +300,64 @@ def test_patience(caplog: pytest.LogCaptureFixture) -> None:
     )
     assert "finished at trainer.patience=2" in caplog.text
     assert [line["update"] for line in lines("patient") if "valid/bleu" in line] == [1, 2, 3]
+
+
+NAN = float("nan")
+# valid/bleu and valid/nll of each validation; the best of them, how many came after it without being better
+VALIDATIONS = [
+    ([(0.0, 6.0), (0.0, 5.0), (0.0, 4.0)], 3, 0),
+    ([(0.004, 6.0), (0.001, 5.0), (0.0, 4.0)], 3, 0),  # all of them are shown as 0.00
+    ([(0.0, 6.0), (0.0, 6.0), (0.0, 7.0)], 1, 2),
+    ([(1.0, 6.0), (2.0, 9.0), (1.0, 1.0)], 2, 1),
+    ([(NAN, 6.0), (0.0, 6.0), (0.0, 7.0)], 2, 1),
+    ([(NAN, NAN), (NAN, NAN), (0.0, NAN)], 3, 0),
+    ([(NAN, 6.0), (NAN, 5.0), (NAN, NAN)], 2, 1),
+    ([(5.0, NAN), (5.0, 3.0), (NAN, 1.0)], 2, 1),
+]
+
+
+@pytest.mark.parametrize(("scores", "best", "worse"), VALIDATIONS)
+def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: int, worse: int) -> None:
+    """Between equal scores valid/nll decides, and what is no number is worse than any; patience counts alike."""
+    validator = Validator.__new__(Validator)
+    validator.metrics = {"bleu": settings("judged").metrics["bleu"]()}
+    trainer = SimpleNamespace(
+        settings=SimpleNamespace(best_metric="valid/bleu"),
+        state=TrainState(),
+        schedule=Constant(warmup=0),
+        validator=validator,
+        reporter=Mock(),
+        world=SimpleNamespace(is_main=False, tell=lambda minutes: minutes),
+        _all_minutes=lambda: 0.0,
+    )
+    for number, (bleu, nll) in enumerate(scores, start=1):
+        trainer.state.update = number
+        Trainer._judge(trainer, {"valid/bleu": bleu, "valid/nll": nll})  # type: ignore[arg-type]
+    assert (trainer.state.best_update, trainer.state.worse) == (best, worse)
+    assert [call.args[2] for call in trainer.reporter.validated.mock_calls][best - 1 :] == [True] + [False] * worse
+    TrainState(**json.loads(json.dumps(asdict(trainer.state))))
+
+
+@pytest.mark.parametrize("defers", [False, True])
+def test_an_update_whose_loss_is_not_finite_is_refused_though_its_gradient_is(
+    defers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute, taken = CrossEntropy.__call__, []
+
+    def break_at_three(self: CrossEntropy, model: Any, batch: Any) -> Losses:
+        losses = compute(self, model, batch)
+        return replace(losses, total=losses.total + (float("inf") if len(taken) == 2 else 0.0))
+
+    def counted(self: Step) -> Any:
+        taken.append(1)
+        return call(self)
+
+    call = Step.__call__
+    monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)
+    monkeypatch.setattr(Step, "__call__", counted)
+    monkeypatch.setattr(trainer_module, "Step", lambda *arguments, **_: Step(*arguments, defers=defers))
+    with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is inf .* the last checkpoint is step-2"):
+        train(settings("infinite", "trainer.save_every=2", "trainer.validate_every=50"))
 
 
 def test_a_loss_that_is_no_number_stops_before_the_weights_change(monkeypatch: pytest.MonkeyPatch) -> None:
