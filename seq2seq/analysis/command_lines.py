@@ -90,6 +90,8 @@ def _words(settings: TrainSettings, given: dict[str, str]) -> dict[str, str]:
     words = given | {g: f"{g}={choice}" for g, choice in choices.items() if base.get(g) != choice}
     _, plain = _composed(*(word for key, word in words.items() if key not in own))
     usual, wanted = _leaves(plain), _leaves(settings.plain)
+    if settings.extensions:
+        words |= {"extensions": f"extensions=[{','.join(settings.extensions)}]"}
     if own:  # their files, in a folder of the user's, may have said anything
         words |= {CONFIG_DIR: f"{CONFIG_DIR}=DIR"}
         usual = {key: value for key, value in usual.items() if key.split(".")[0] not in own}

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.choices import Library
 from seq2seq.config.composition import Composition, Layer, compose
+from seq2seq.config.extensions import allow, extension_problems, others_line
 from seq2seq.config.identity import stored_config
 from seq2seq.config.known_keys import KnownKeys
 from seq2seq.config.overrides import Word, as_text, for_shell, parse, pieces, take_apart, wants_text
@@ -145,6 +146,7 @@ def _compose(library: Library, words: list[str], lines: list[str]) -> Compositio
 def _known_keys(script: Script, composed: Composition, words: list[Word], lines: list[str]) -> KnownKeys | None:
     """The keys that may be typed; None where they are those of a run that is not there."""
     tree: dict[str, Any] = OmegaConf.to_container(composed.config, resolve=False)  # type: ignore[assignment]
+    wrong = _allow(tree, words)
     choices, borrowed, elsewhere = composed.choices, {}, []
     if script.of_run:
         run = [word.value for word in words if word.key == "run" and word.value]
@@ -159,9 +161,23 @@ def _known_keys(script: Script, composed: Composition, words: list[Word], lines:
                 raise
             lines.append(str(error))
             return None
+        if line := others_line(stored, script.targets.packages, key="run", run=run[-1]):
+            lines += [*wrong, line]
+            return None
         choices, elsewhere = {**stored["choices"], **choices}, [key for key in stored if key not in tree]
         borrowed = {group: stored.get(group) for group in script.library.groups if group not in composed.choices}
     return KnownKeys(tree, script.keys, script.targets, script.library.groups, choices, borrowed, elsewhere)
+
+
+def _allow(tree: Mapping[str, Any], words: list[Word]) -> list[str]:
+    """Allow the packages of the key `extensions`, as composed and as typed; returns what is wrong with those typed."""
+    allow(tree.get("extensions"))
+    lines = []
+    for word in words:
+        if word.key == "extensions" and not word.prefix and (override := parse(word.typed)):
+            allow(override.value())
+            lines += [f"{word.typed}: {found.key}: {found.text}" for found in extension_problems(override.value())]
+    return lines
 
 
 def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None, str | None]:

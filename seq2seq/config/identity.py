@@ -18,7 +18,7 @@ from seq2seq.types import Part
 # Where memory ran out, a run is continued with smaller micro-batches: an update stays the same set of pairs.
 # validate_every matters: early stopping, the plateau schedule and the choice of the best checkpoint hear validations.
 FREE = frozenset(
-    ["run", "device", "data_root", "cache_dir"]
+    ["run", "device", "data_root", "cache_dir", "extensions"]
     + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
     + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
     + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy", "cuda_graphs")]
@@ -26,6 +26,7 @@ FREE = frozenset(
 # Keys that came later: a run whose config.yaml lacks one did what these values say.
 LATER: dict[str, Any] = {
     "cache_dir": ".cache/seq2seq",  # of this machine, now: it is never stored
+    "extensions": [],
     "init_from": None,
     "init_checkpoint": "best",
     "init_fresh": [],

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.config.composition import Composition, Layer
+from seq2seq.config.extensions import allow, extension_problems, others_line
 from seq2seq.config.identity import flatten, move_root, run_name, run_path, stored_config
 from seq2seq.config.limits import check_limits, check_script, hear_parts
 from seq2seq.config.overrides import as_typed
@@ -34,7 +35,11 @@ TRAIN_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in FIELDS.items() if name not in (*GROUPS, "choices", "plain")},
 }
 # The plain keys of the other scripts: their own, and those of the run that may be given anew (null: as the run has it).
-_OF_RUN = {key: FIELDS[key] | None for key in ("seed", "device", "precision")} | {"cache_dir": str}
+_OF_RUN = {
+    **{key: FIELDS[key] | None for key in ("seed", "device", "precision")},
+    "cache_dir": str,
+    "extensions": list[str],
+}
 EVALUATE_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in typing.get_type_hints(EvaluateSettings).items() if name != "changed"},
     **_OF_RUN,
@@ -65,6 +70,9 @@ def load_train(composed: Composition, *, checks: Sequence[Check] = (), targets: 
     `checks` are asked once the settings can be read: each returns lines on combinations that cannot work.
     """
     plain, problems = composed.plain()
+    problems += extension_problems(plain.get("extensions"))
+    if isinstance(plain.get("extensions"), list):
+        plain["extensions"] = allow(plain["extensions"])
     settings, found = read_settings(plain, composed.choices, targets or Targets(), composed.job_suffix)
     return _finished(settings, composed, [*problems, *found], checks)
 
@@ -133,10 +141,15 @@ def load_run(
     if not isinstance(own.get("run"), str) or script is None:
         raise Mistakes([composed.line(problem) for problem in reader.problems])
     stored = stored_config(own["run"])
+    given = cast(dict[str, Any], OmegaConf.to_container(typed)).get("extensions")
+    wrong = extension_problems(given)
+    allow(given)
+    if line := others_line(stored, reader.targets.packages, key="run", run=own["run"]):
+        raise Mistakes([*map(composed.line, wrong), line])
     merged = _over(stored, typed, composed)
     plain, problems = merged.plain()
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
-    finished = _finished(settings, merged, [*reader.problems, *check_script(script), *problems, *found], checks)
+    finished = _finished(settings, merged, [*reader.problems, *check_script(script), *wrong, *problems, *found], checks)
     return dataclasses.replace(script, changed=_changes(stored, finished, merged)), finished
 
 
@@ -147,11 +160,16 @@ def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> 
     Raises CheckpointError where there is no such run, Mistakes where this version cannot read its settings.
     """
     stored = stored_config(run, key)
+    if line := others_line(stored, Targets().packages, key=key, run=run):
+        raise Mistakes([line])
     if data_root is not None:
         stored |= {"data": move_root(stored["data"], stored["data_root"], data_root), "data_root": data_root}
     config = OmegaConf.create({key: value for key, value in {**stored, "run": run}.items() if key != "choices"})
     layer = Layer(run_path(run) / "config.yaml", "")
-    return load_train(Composition(config=config, choices=stored["choices"], layers=(layer,)))
+    composed = Composition(config=config, choices=stored["choices"], layers=(layer,))
+    plain, problems = composed.plain()
+    settings, found = read_settings(plain, composed.choices, Targets())
+    return _finished(settings, composed, [*problems, *found], [])
 
 
 def load_compare(composed: Composition) -> CompareSettings:
@@ -160,7 +178,8 @@ def load_compare(composed: Composition) -> CompareSettings:
     reader = Reader(Targets())
     typed = [as_typed(word) for word in composed.overrides]
     script = reader.section("", CompareSettings, {**plain, "typed": typed})
-    if problems := [*problems, *reader.problems]:
+    allow(plain.get("extensions"))
+    if problems := [*problems, *reader.problems, *extension_problems(plain.get("extensions"))]:
         raise Mistakes([composed.line(problem) for problem in problems])
     return cast(CompareSettings, script)
 

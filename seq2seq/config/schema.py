@@ -66,6 +66,7 @@ class TrainSettings:
     init_checkpoint: str
     init_fresh: list[str]  # names of parameters or modules that begin at random all the same
     freeze: list[str]  # names of parameters or modules that are not trained
+    extensions: list[str]  # packages of the user's own that parts may come from
     embedding: EmbeddingSettings
     length: LengthSettings
     trainer: TrainerSettings
@@ -145,6 +146,7 @@ class CompareSettings:
     device: Literal["auto", "cpu", "cuda"]
     data_root: str | None  # where the runs' corpora lie now; None: where they were
     cache_dir: str  # the folder of derived files
+    extensions: list[str]  # packages of the user's own that the runs' parts may come from
     typed: tuple[str, ...]
 
 

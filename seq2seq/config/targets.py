@@ -2,10 +2,13 @@
 
 import importlib
 import inspect
+import traceback
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
+from seq2seq.config.extensions import allowed, covers
 from seq2seq.config.problems import did_you_mean, show
 from seq2seq.types import Component
 
@@ -23,10 +26,12 @@ class Targets:
         """The class called `name`; raises ValueError saying why there is none. Nothing else is ever imported."""
         if not isinstance(name, str):
             raise ValueError(f"expected the dotted name of a class, got {show(name)}")
-        if name not in self.names and not any(name.startswith(package + ".") for package in self.packages):
+        packages = (*self.packages, *allowed())
+        if name not in self.names and not any(covers(package, name) for package in packages):
             raise ValueError(
                 f"{show(name)} is not allowed{did_you_mean(name, self.names) or '.'} "
-                f"Allowed: components of {', '.join(self.packages)}, and {', '.join(sorted(self.names))}"
+                f"Allowed: components of {', '.join(packages)} (of your own package: extensions=[PACKAGE]), and "
+                f"{', '.join(sorted(self.names))}"
             )
         module_name, _, class_name = name.rpartition(".")
         found = getattr(_module(module_name), class_name, None)
@@ -35,6 +40,8 @@ class Targets:
             raise ValueError(f"module {module_name} has no class {class_name}{did_you_mean(class_name, classes)}")
         if name not in self.names and not _is_component(found):
             raise ValueError(f"{name} is not a component (a class that derives seq2seq.types.Component)")
+        if any(covers(package, name) for package in allowed()):
+            _check_own(name, found, packages)
         return found
 
 
@@ -44,7 +51,29 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise ValueError(f"there is no module {error.name}") from None
-        raise
+        _raise_told(name, error)
+    except Exception as error:
+        _raise_told(name, error)
+
+
+def _raise_told(name: str, error: Exception) -> NoReturn:
+    """An error while a module was imported: of a user's own it is a mistake of theirs, told with file and line."""
+    if not any(covers(package, f"{name}.") for package in allowed()):
+        raise error
+    frames = traceback.extract_tb(error.__traceback__)
+    place = "" if isinstance(error, SyntaxError) or not frames else f"{frames[-1].filename}:{frames[-1].lineno}: "
+    raise ValueError(f"{name} cannot be imported: {place}{type(error).__name__}: {error}") from error
+
+
+def _check_own(name: str, found: type, packages: Sequence[str]) -> None:
+    """Raise ValueError for a class of a user's own that comes from elsewhere, or whose constructor cannot be read."""
+    defined = f"{found.__module__}.{found.__qualname__}"
+    if not any(covers(package, defined) for package in packages):
+        raise ValueError(f"{name} is {defined}, and that package is not allowed")
+    try:
+        signature_of(found)
+    except Exception as error:
+        raise ValueError(f"{name}: its constructor cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _is_component(found: object) -> bool:

@@ -23,6 +23,14 @@ def blocks(page: Path) -> list[Block]:
     return [Block(match["commands"], bool(REMARK.fullmatch(match["remark"] or ""))) for match in found]
 
 
+def files(page: Path) -> dict[str, str]:
+    """The files that the page shows whole: `their/name`, a colon and a fenced block."""
+    found = re.findall(
+        r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+    return dict(found)
+
+
 def links(page: Path) -> list[str]:
     """What the page links to inside the project."""
     return LINK.findall(page.read_text(encoding="utf-8"))
@@ -35,12 +43,13 @@ def first_column(page: Path, heading: str) -> list[str]:
 
 
 def trainings(page: Path) -> set[tuple[str, ...]]:
-    """The arguments of each `python scripts/train.py` on the page that stands without placeholders (NAME, ...).
+    """The arguments of each training on the page that stands without placeholders (NAME, ...).
 
-    Of a multirun (-m), the arguments of its first job.
+    Of a multirun (-m), the arguments of its first job. Those with a folder of the reader's own are left out.
     """
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    found = re.findall(r"python scripts/train\.py([^`#\n|]*)", text)
+    found = re.findall(r"(?:python scripts/train\.py|seq2seq train)\b([^`#\n|]*)", text)
+    found = [words for words in found if "--config-dir" not in words]
     complete = [shlex.split(words) for words in found if not re.search(r"\b[A-Z]{3,}\b|\.\.\.|…|<", words)]
     return {
         tuple(word.split(",")[0] if "-m" in words else word for word in words if word != "-m") for words in complete

@@ -250,9 +250,10 @@ def test_choices_of_a_folder_of_ones_own_are_named_with_their_values(tmp_path: P
     path.write_text((CONFIGS / "attention/bahdanau.yaml").read_text())
     library = Library(CONFIGS, "train", tmp_path)
     words = [*library.search_path, "attention=mine", "attention.attn_dim=16", "seed=2", "run=a"]
-    (command,) = train_commands([load_train(compose(CONFIGS, "train", words))])
-    expected = "attention=mine --config-dir=DIR seed=2 attention.attn_dim=16 attention.dropout=0.0 run=a"
-    assert command == f"python scripts/train.py {expected}"
+    run = replace(load_train(compose(CONFIGS, "train", words)), extensions=["my_package"])
+    (command,) = train_commands([run])
+    typed = "attention=mine 'extensions=[my_package]' --config-dir=DIR"
+    assert command == f"python scripts/train.py {typed} seed=2 attention.attn_dim=16 attention.dropout=0.0 run=a"
 
 
 @pytest.fixture

@@ -1,0 +1,220 @@
+"""Classes of a user's own: used where the user has allowed their package, imported nowhere else."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seq2seq.config import extensions
+from seq2seq.config.command_line import Script, check
+from seq2seq.config.composition import compose
+from seq2seq.config.identity import diff, read_config, settle, write_config
+from seq2seq.config.loading import load_compare, load_stored
+from seq2seq.config.problems import Mistakes
+from seq2seq.config.schema import TrainSettings
+
+MODULE = """
+import os
+from pathlib import Path
+from seq2seq.types import Component
+
+Path("imported").touch()
+
+
+class Mine(Component):
+    def __init__(self, *, width: int) -> None:
+        self.width = width
+
+
+class Stray:
+    pass
+
+
+class Unreadable(Component):
+    def __init__(self, *, width: "Nothing") -> None:
+        pass
+"""
+TRUST = (
+    "run=one: some of its parts are classes of my_package, which is no part of seq2seq and would be run. If you trust "
+    "it, type extensions=[my_package] or set SEQ2SEQ_EXTENSIONS=my_package"
+)
+
+
+@pytest.fixture(autouse=True)
+def own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """In the working directory a package `my_package`, and among the choices the attention `mine` of it."""
+    monkeypatch.delenv(extensions.VARIABLE, raising=False)
+    monkeypatch.setattr(extensions._Typed, "names", ())
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "attention.py").write_text(MODULE)
+    (package / "broken.py").write_text("import numpy\nprint(1 / 0)\n")
+    (package / "elsewhere.py").write_text("from sample_parts import Small\n")
+    (folder / "attention/mine.yaml").write_text("_target_: my_package.attention.Mine\n_partial_: true\nwidth: 3\n")
+    yield package
+    for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
+        del sys.modules[name]
+
+
+def load(script: Script, *words: str) -> TrainSettings:
+    loaded = script.load(compose(script.folder, script.name, check(script, words)))
+    return loaded[1] if isinstance(loaded, tuple) else loaded
+
+
+def mistakes(script: Script, *words: str) -> tuple[str, ...]:
+    with pytest.raises(Mistakes) as found:
+        load(script, *words)
+    return found.value.lines
+
+
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the process of another command."""
+    monkeypatch.setattr(extensions._Typed, "names", ())
+    Path("imported").unlink(missing_ok=True)
+    sys.modules.pop("my_package.attention", None)
+
+
+@pytest.fixture
+def run(train: Script, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
+    """A run of the class, as it lies in its folder."""
+    settings = load(train, "attention=mine", "extensions=[my_package]", "run=one")
+    write_config(settle(settings, None), Path("runs/one/config.yaml"))
+    anew(monkeypatch)
+    return settings
+
+
+def test_a_class_of_an_allowed_package_is_a_part_like_any(train: Script) -> None:
+    settings = load(train, "attention=mine", "extensions=[my_package]", "attention.width=4")
+    assert (settings.attention.name, settings.attention.target.__name__) == ("mine", "Mine")
+    assert settings.attention.arguments == {"width": 4}
+    assert settings.plain["extensions"] == settings.extensions == ["my_package"]
+    lines = mistakes(train, "attention=mine", "extensions=[my_package]", "attention.widht=4")
+    assert lines == ("attention.widht=4: no such key; did you mean width? attention=mine takes: width",)
+
+
+def test_an_experiment_or_the_environment_may_allow_it(
+    train: Script, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "experiment/own/mine.yaml"
+    path.parent.mkdir(parents=True)
+    text = "# @package _global_\ndefaults:\n  - override /attention: mine\nextensions: [my_package]\n"
+    path.write_text(text)
+    assert load(train, "experiment=own/mine", "attention.width=4").extensions == ["my_package"]
+    anew(monkeypatch)
+    monkeypatch.setenv(extensions.VARIABLE, "another, my_package")
+    assert load(train, "attention=mine").extensions == ["another", "my_package"]
+
+
+def test_the_working_directory_is_searched_last(train: Script) -> None:
+    load(train, "attention=mine", "extensions=[my_package]")
+    assert sys.path.index(str(Path.cwd())) == len(sys.path) - 1
+
+
+def test_nothing_is_imported_that_was_not_allowed(train: Script) -> None:
+    (line,) = mistakes(train, "attention=mine")
+    assert line.startswith(
+        "configs/attention/mine.yaml:1: attention._target_: 'my_package.attention.Mine' is not allowed"
+    )
+    assert "(of your own package: extensions=[PACKAGE])" in line
+    assert not Path("imported").exists()
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        (
+            "[my_pakage]",
+            "extensions[0]: there is no package my_pakage in the working directory or in Python's environment",
+        ),
+        ("[os]", "extensions[0]: expected the name of a Python package of your own, got 'os'"),
+        ("[seq2seq]", "extensions[0]: expected the name of a Python package of your own, got 'seq2seq'"),
+        ("['/tmp/mine']", "extensions[0]: expected the name of a Python package of your own, got '/tmp/mine'"),
+        ("my_package", "expected a list, each item text, got 'my_package'"),
+    ],
+)
+def test_what_no_package_can_be_is_refused(train: Script, word: str, line: str) -> None:
+    found = mistakes(train, f"extensions={word}")
+    assert found == (f"extensions={word}: {line}",)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("attention.Stray", "my_package.attention.Stray is not a component"),
+        ("attention.Minne", "module my_package.attention has no class Minne; did you mean Mine?"),
+        ("attention.Unreadable", "my_package.attention.Unreadable: its constructor cannot be read: NameError"),
+        ("atention.Mine", "there is no module my_package.atention"),
+        ("broken.Mine", "/my_package/broken.py:2: ZeroDivisionError: division by zero"),
+        ("attention.os.system", "there is no module my_package.attention.os"),
+    ],
+)
+def test_an_allowed_package_widens_nothing_else(train: Script, folder: Path, target: str, said: str) -> None:
+    (folder / "attention/mine.yaml").write_text(f"_target_: my_package.{target}\n_partial_: true\nwidth: 3\n")
+    (line,) = mistakes(train, "attention=mine", "extensions=[my_package]")
+    assert line.startswith("configs/attention/mine.yaml:1: attention._target_: ")
+    assert said in line
+
+
+def test_a_class_is_named_where_it_is_defined(train: Script, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "attention/mine.yaml").write_text("_target_: my_package.elsewhere.Small\n_partial_: true\ndropout: 0.0\n")
+    assert load(train, "attention=mine", "extensions=[my_package]").attention.target.__name__ == "Small"
+    with pytest.raises(ValueError, match=r"is sample_parts\.Small, and that package is not allowed"):
+        extensions_only().resolve("my_package.elsewhere.Small")
+
+
+def extensions_only() -> object:
+    from seq2seq.config.targets import Targets
+
+    return Targets()
+
+
+def test_a_runs_own_list_imports_nothing(evaluate: Script, translate: Script, run: TrainSettings) -> None:
+    assert read_config(Path("runs/one/config.yaml"))["extensions"] == ["my_package"]
+    for script in (evaluate, translate):
+        assert mistakes(script, "run=one") == (TRUST,)
+        assert mistakes(script, "run=one", "search.beam_size=2", "sead=1")[0] == TRUST
+    extensions.allow(["sample_parts"])  # of which the other parts of these tests are
+    with pytest.raises(Mistakes) as found:
+        load_stored("one", key="ensemble")
+    assert found.value.lines == (TRUST.replace("run=", "ensemble=", 1),)
+    assert not Path("imported").exists()
+
+
+def test_what_is_typed_or_in_the_environment_allows_a_run(
+    evaluate: Script, run: TrainSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load(evaluate, "run=one", "extensions=[my_package]", "search.beam_size=2")
+    assert (loaded.attention.target.__name__, loaded.search.arguments["beam_size"]) == ("Mine", 2)
+    extensions.allow(["sample_parts"])
+    assert load_stored("one", key="ensemble").attention.name == "mine"
+    anew(monkeypatch)
+    found = mistakes(evaluate, "run=one", "extensions=[my_pakage]")
+    assert [line.partition(":")[0] for line in found] == ["extensions=[my_pakage]", "run=one"]
+    monkeypatch.setenv(extensions.VARIABLE, "my_package")
+    assert load(evaluate, "run=one").attention.target.__name__ == "Mine"
+
+
+@pytest.mark.parametrize("target", ["os.system", "subprocess.Popen", "torch.load", "a b.C", "antigravity.X"])
+def test_no_advice_is_given_for_what_is_no_package_of_ones_own(
+    evaluate: Script, run: TrainSettings, target: str
+) -> None:
+    path = Path("runs/one/config.yaml")
+    path.write_text(path.read_text().replace("my_package.attention.Mine", f"'{target}'"))
+    (line,) = mistakes(evaluate, "run=one")
+    assert f"attention._target_: {target!r} is not allowed" in line
+
+
+def test_which_packages_were_allowed_is_no_matter_of_training(train: Script, run: TrainSettings) -> None:
+    stored = read_config(Path("runs/one/config.yaml"))
+    del stored["extensions"]
+    assert diff(stored, settle(run, None).plain) == []
+    plain = load(train, "run=two")
+    assert plain.extensions == []
+
+
+def test_runs_are_compared_with_the_packages_typed(run: TrainSettings, repository: Path) -> None:
+    words = ["runs=one", "extensions=[my_package,sample_parts]"]
+    load_compare(compose(repository / "configs", "compare", words))
+    assert load_stored("one").attention.name == "mine"
