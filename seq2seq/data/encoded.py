@@ -12,13 +12,12 @@ import numpy as np
 
 from seq2seq.config.schema import LengthSettings
 from seq2seq.data.cache import cached, key_of
-from seq2seq.data.stored import CHUNK, FORMAT, Pairs, StoredTexts, map_array
+from seq2seq.data.stored import CHUNK, FORMAT, SIDES, Pairs, StoredTexts, map_array
 from seq2seq.errors import DataError
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 
 log = logging.getLogger(__name__)
 
-SIDES = ("source", "target")
 NARROW = 1 << 16  # ids below this fit in 16 bits
 ENTRY_FORMAT = 3  # raised whenever an entry changes: counts.json, or ids of pairs that no training is made of
 
@@ -46,6 +45,7 @@ class EncodedCorpus:
     truncated: Truncated
     report: str  # one line on what it holds and what was left out
     fingerprint: str  # changes whenever an id or a text changes
+    folder: Path  # of the arrays
 
     def __len__(self) -> int:
         return len(self.source_offsets) - 1
@@ -98,7 +98,7 @@ def encode_split(
     pairs = Pairs(texts, map_array(folder / "rows", np.int64))
     truncated = Truncated(*(counts[f"truncated_{side}"] / counts["pairs"] for side in SIDES))
     report = _report(split, counts, truncated, length)
-    return EncodedCorpus(**arrays, pairs=pairs, truncated=truncated, report=report, fingerprint=key)
+    return EncodedCorpus(**arrays, pairs=pairs, truncated=truncated, report=report, fingerprint=key, folder=folder)
 
 
 def id_type(vocabulary: Vocabulary) -> type:

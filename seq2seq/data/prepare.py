@@ -1,6 +1,7 @@
 """From text to ids: read each split once, train the tokenizer on the training text, encode; all cached by content."""
 
 import logging
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ class Prepared:
     report: list[str]
     resampler: Resampler | None  # None: one fixed segmentation
 
+    def close(self) -> None:
+        """End what draws the segmentations of coming epochs."""
+        if self.resampler is not None:
+            self.resampler.close()
+
     def train(self, epoch: int) -> EncodedCorpus:
         """The training pairs as this epoch sees them: under sampled segmentation encoded anew, else always the same."""
         return self.corpora["train"] if self.resampler is None else self.resampler.encode(epoch)
@@ -43,8 +49,12 @@ def prepare(
     cache: Path = CACHE,
     splits: Sequence[str] = ("train", "valid"),
     trained: Tokenizer | None = None,
+    run: Path | None = None,
 ) -> Prepared:
-    """Everything a run needs of its data; `trained` is a continued run's own tokenizer. Raises DataError."""
+    """Everything a run needs of its data; `trained` is a continued run's own tokenizer. Raises DataError.
+
+    Processes that name the same `run` share its sampled epochs.
+    """
     for split in splits:
         data.check_split(split)
     texts = {split: store_texts(data, split, cache) for split in splits}
@@ -53,8 +63,11 @@ def prepare(
     corpora = {
         split: encode_split(split, texts[split], trained, length, cache, drop=split == "train") for split in splits
     }
-    source, target = tokenizer.sampler(trained.source), tokenizer.sampler(trained.target)
-    resampler = Resampler(corpora["train"], trained, (source, target), length, seed) if source and target else None
+    resampler = None
+    if tokenizer.sampling:
+        shared = str(run.resolve()) if run else uuid.uuid4().hex
+        name = key_of(corpora["train"].fingerprint, seed, tokenizer.sampling, shared)
+        resampler = Resampler(corpora["train"], trained, tokenizer, length, seed, cache=cache, name=name)
     return Prepared(trained, corpora, [corpus.report for corpus in corpora.values()], resampler)
 
 

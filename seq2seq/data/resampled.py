@@ -1,71 +1,163 @@
-"""The training pairs encoded anew for each epoch under sampled segmentation: a function of (seed, epoch, pair)."""
+"""The training pairs as each epoch sees them under sampled segmentation: drawn ahead, shared by a run's processes."""
 
+import os
+import shutil
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from seq2seq.config.schema import LengthSettings
+from seq2seq.data.claimed import ClaimedFolder
 from seq2seq.data.encoded import EncodedCorpus
-from seq2seq.tokenizer import Tokenizer
-from seq2seq.tokenizer.draws import keys_of
-from seq2seq.tokenizer.runs import RunSplitter
-from seq2seq.tokenizer.sampling import Sampler
+from seq2seq.data.segmenting import KINDS, Task, part_file
+from seq2seq.data.segmenting_processes import SegmentingProcesses
+from seq2seq.data.stored import SIDES, map_array
+from seq2seq.errors import StorageError
+from seq2seq.tokenizer import SentencePiece, Tokenizer
 
-CHUNK = 4096  # pairs handled at once
+LOOK_AGAIN = 0.02  # seconds
 
 
 class Resampler:
-    """Draws a segmentation of every training pair for an epoch, the same one each time it is asked.
+    """Draws a segmentation of every training pair for an epoch: a function of (seed, epoch, pair) alone.
 
-    A side whose drawn segmentation is longer than the bounds keeps its usual one, which is not.
+    Of the processes of a run (those that give the same `name`) the first draws, and while an epoch is trained on the
+    next one is drawn; all of them map the same files. They lie in the cache until the next epoch has begun.
     """
 
     def __init__(
         self,
         corpus: EncodedCorpus,
         tokenizer: Tokenizer,
-        samplers: tuple[Sampler, Sampler],
+        settings: SentencePiece,
         length: LengthSettings,
         seed: int,
+        *,
+        cache: Path,
+        name: str,
     ) -> None:
         self.corpus = corpus
-        self.splitters = (RunSplitter(tokenizer.source), RunSplitter(tokenizer.target))
-        self.samplers = samplers
+        self.tokenizer = tokenizer
+        self.settings = settings
         self.longest = (length.max_source, length.max_target)
         self.seed = seed
+        self.cache = cache
+        self._epoch: tuple[int, EncodedCorpus] | None = None
+        self._lead(name)
 
     def encode(self, epoch: int) -> EncodedCorpus:
-        """The corpus as this epoch sees it, held in memory and never cached."""
-        usual = self.corpus
-        sides: list[list[tuple[np.ndarray, np.ndarray]]] = [[], []]
-        for start in range(0, len(usual), CHUNK):
-            end = min(start + CHUNK, len(usual))
-            for side, texts in enumerate((usual.pairs.sources(start, end), usual.pairs.targets(start, end))):
-                keys = keys_of(self.seed, epoch, side, count=end - start, first=start)
-                runs = self.splitters[side].split(texts)
-                sides[side].append(self._bounded(side, start, *self.samplers[side].sample(runs, keys)))
-        (source_ids, source_offsets), (target_ids, target_offsets) = map(_joined, sides)
+        """The corpus as this epoch sees it; the next one is begun. Raises StorageError, PeerError, DataError."""
+        if self._epoch is None or self._epoch[0] != epoch:
+            with self._storage_errors():
+                if not self.folder.is_mine and not self._appears(epoch):
+                    self._lead(f"{self.folder.path.name}-{time.time_ns()}")
+                self._epoch = epoch, self._led(epoch) if self.folder.is_mine else self._open(epoch)
+        return self._epoch[1]
+
+    def close(self) -> None:
+        """End the processes and remove the files; what was given stays readable. It happens at exit, too."""
+        self._close()
+
+    def _lead(self, name: str) -> None:
+        """Claim a folder, and set up what draws, if no other process has."""
+        with self._storage_errors():
+            self.folder = ClaimedFolder(self.cache / "epochs", name)
+            self._close = weakref.finalize(self, _end, None, self.folder, os.getpid())
+            if not self.folder.is_mine:
+                return
+            self.tokenizer.save(self.folder.path / "tokenizer")
+            texts = self.corpus.pairs.texts
+            self.processes = SegmentingProcesses(
+                Task(
+                    texts=str(texts.folder),
+                    prefix=texts.prefix,
+                    ids=str(self.corpus.folder),
+                    id_types=(self.corpus.source_ids.dtype.name, self.corpus.target_ids.dtype.name),
+                    tokenizer=str(self.folder.path / "tokenizer"),
+                    model_type=self.settings.model_type,
+                    strength=self.settings.sampling,
+                    longest=self.longest,
+                    seed=self.seed,
+                    first=0,
+                    end=len(self.corpus),
+                    folder=str(self.folder.path),
+                )
+            )
+            self._close.detach()
+            self._close = weakref.finalize(self, _end, self.processes, self.folder, os.getpid())
+
+    def _led(self, epoch: int) -> EncodedCorpus:
+        """The epoch, drawn if it has not been; epochs before it are removed and the next one is ordered."""
+        (self.folder.path / "begun").write_text(str(epoch))
+        for old in self.folder.path.glob("epoch-*"):
+            shutil.rmtree(old, ignore_errors=True)
+        self.processes.wait(epoch)
+        self._join(epoch)
+        corpus = self._open(epoch)
+        self.processes.order(epoch + 1)
+        return corpus
+
+    def _join(self, epoch: int) -> None:
+        """The parts of an epoch become its files, which appear together."""
+        making = self.folder.path / "making"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir()
+        for side in SIDES:
+            ids, lengths = ([part_file(part, epoch, side, kind) for part in self.processes.folders] for kind in KINDS)
+            with (making / f"{side}.ids").open("wb") as joined:
+                for path in ids:
+                    with path.open("rb") as part:
+                        shutil.copyfileobj(part, joined, 1 << 20)
+            counts = np.concatenate([np.fromfile(path, np.int64) for path in lengths])
+            with (making / f"{side}.offsets").open("wb") as file:
+                file.write(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64).tobytes())
+            for path in (*ids, *lengths):
+                path.unlink()
+        making.rename(self._place(epoch))
+
+    def _open(self, epoch: int) -> EncodedCorpus:
+        place, usual = self._place(epoch), self.corpus
         return replace(
             usual,
-            source_ids=source_ids.astype(usual.source_ids.dtype),
-            source_offsets=source_offsets,
-            target_ids=target_ids.astype(usual.target_ids.dtype),
-            target_offsets=target_offsets,
+            source_ids=map_array(place / "source.ids", usual.source_ids.dtype),
+            source_offsets=map_array(place / "source.offsets", np.int64),
+            target_ids=map_array(place / "target.ids", usual.target_ids.dtype),
+            target_offsets=map_array(place / "target.offsets", np.int64),
+            folder=place,
         )
 
-    def _bounded(self, side: int, start: int, ids: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The drawn ids, with the usual ones in place of those that are too long."""
-        too_long = np.flatnonzero(lengths > self.longest[side])
-        if not len(too_long):
-            return ids, lengths
-        rows = np.split(ids, np.cumsum(lengths)[:-1])
-        usual = self.corpus.target if side else self.corpus.source
-        for row in too_long:
-            rows[row] = np.array(usual(start + int(row)), ids.dtype)
-        return np.concatenate(rows), np.array([len(row) for row in rows])
+    def _appears(self, epoch: int) -> bool:
+        """Wait for an epoch that another process draws; False if that one has gone past it, or has ended."""
+        begun = self.folder.path / "begun"
+        while not self._place(epoch).exists():
+            if self.folder.is_free() or (begun.exists() and int(begun.read_text() or 0) > epoch):
+                return False
+            time.sleep(LOOK_AGAIN)
+        return True
+
+    def _place(self, epoch: int) -> Path:
+        return self.folder.path / f"epoch-{epoch}"
+
+    @contextmanager
+    def _storage_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StorageError(
+                f"the cache {self.cache} cannot be written: {reason}. "
+                "Free some space, or name another folder: cache_dir=FOLDER"
+            ) from error
 
 
-def _joined(chunks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """The chunks' ids in a row, and the offset of each text."""
-    lengths = np.concatenate([lengths for _, lengths in chunks])
-    return np.concatenate([ids for ids, _ in chunks]), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+def _end(processes: SegmentingProcesses | None, folder: ClaimedFolder, owner: int) -> None:
+    if os.getpid() != owner:  # a fork of the process that has them
+        return
+    if processes is not None:
+        processes.close()
+    folder.remove()

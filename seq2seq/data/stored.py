@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1  # raised whenever what is stored changes, so that older entries are not taken for it
 CHUNK = 8192  # pairs handled at once
-COLUMNS = ("source", "target", "references")
+SIDES = ("source", "target")
+COLUMNS = (*SIDES, "references")
 
 
 class Column(Sequence[str]):
@@ -71,6 +72,7 @@ class StoredTexts:
     """
 
     def __init__(self, folder: Path, fingerprint: str, prefix: str) -> None:
+        self.folder, self.prefix = folder, prefix
         self.source, self.target, self._references = (Column(folder, name) for name in COLUMNS)
         self.prefixed = Column(folder, "source", prefix)
         self.fingerprint = key_of(fingerprint, prefix) if prefix else fingerprint
@@ -88,7 +90,7 @@ class Pairs(Sequence[Pair]):
     """Some rows of stored texts, each read when asked for."""
 
     def __init__(self, texts: StoredTexts, rows: np.ndarray) -> None:
-        self._texts = texts
+        self.texts = texts
         self._rows = rows
 
     def __len__(self) -> int:
@@ -100,16 +102,25 @@ class Pairs(Sequence[Pair]):
     def __getitem__(self, index: slice) -> list[Pair]: ...
     def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
         if isinstance(index, slice):
-            return [self._texts.pair(int(row)) for row in self._rows[index]]
-        return self._texts.pair(int(self._rows[index]))
+            return [self.texts.pair(int(row)) for row in self._rows[index]]
+        return self.texts.pair(int(self._rows[index]))
 
     def sources(self, start: int, end: int) -> list[str]:
         """The sources of pairs start to end - 1, as a model reads them."""
-        return [self._texts.prefixed[int(row)] for row in self._rows[start:end]]
+        return self._texts_of(self.texts.prefixed, start, end)
 
     def targets(self, start: int, end: int) -> list[str]:
         """The targets of pairs start to end - 1."""
-        return [self._texts.target[int(row)] for row in self._rows[start:end]]
+        return self._texts_of(self.texts.target, start, end)
+
+    def _texts_of(self, column: Column, start: int, end: int) -> list[str]:
+        """Read in one go, with the few between them that are no pairs of this."""
+        rows = self._rows[start:end]
+        if not len(rows):
+            return []
+        first = int(rows[0])
+        texts = column[first : int(rows[-1]) + 1]
+        return [texts[row] for row in (rows - first).tolist()]
 
 
 def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
@@ -124,7 +135,7 @@ def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
     return StoredTexts(folder, fingerprint, data.source_prefix)
 
 
-def map_array(path: Path, dtype: type) -> np.ndarray:
+def map_array(path: Path, dtype: type | np.dtype) -> np.ndarray:
     """The file's numbers, memory-mapped for reading."""
     if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.zeros(0, dtype)

@@ -91,10 +91,7 @@ class SentencePiece(Component):
 
     def sampler(self, vocabulary: Vocabulary) -> Sampler | None:
         """What draws segmentations for training; None where `sampling` is 0."""
-        if not self.sampling:
-            return None
-        kind = DropoutSampler if self.model_type == "bpe" else UnigramSampler
-        return kind(vocabulary, self.sampling)
+        return sampler_of(self.model_type, vocabulary, self.sampling) if self.sampling else None
 
     def _train_one(self, name: str, columns: list[Sequence[str]]) -> Vocabulary:
         used, there = min(self.training_lines, len(columns[0])), len(columns[0])
@@ -136,6 +133,11 @@ class SentencePiece(Component):
                 picked = np.linspace(0, len(lines) - 1, self.training_lines).astype(int).tolist()
             for index in picked:
                 yield from _cut(lines[index].translate(NOT_TRAINED_ON))
+
+
+def sampler_of(model_type: str, vocabulary: Vocabulary, strength: float) -> Sampler:
+    """What draws segmentations with a model of that type."""
+    return (DropoutSampler if model_type == "bpe" else UnigramSampler)(vocabulary, strength)
 
 
 def _symbol_problems(symbols: Sequence[str]) -> Iterator[str]:

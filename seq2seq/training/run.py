@@ -57,7 +57,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
         with world.main_first():
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
         where = {"update": state.update, "to_validate": state.to_validate}
-        with closing(logbook(folder.path, **where) if world.is_main else NoLogbook()) as book:
+        with closing(data), closing(logbook(folder.path, **where) if world.is_main else NoLogbook()) as book:
             trainer = _assemble(settings, folder, data, model, runtime, book, world)
             if checkpoint is None:
                 book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
@@ -109,6 +109,7 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
         seed=settings.seed,
         cache=Path(settings.cache_dir),
         trained=own if given is None else given,
+        run=folder.path,
     )
     for line in data.report:
         log.info("%s", line)

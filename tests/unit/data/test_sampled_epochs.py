@@ -43,19 +43,19 @@ def test_a_draw_over_the_bounds_gives_way_to_the_usual_segmentation(tmp_path: Pa
 
 
 def test_a_pairs_draw_does_not_depend_on_what_stands_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("seq2seq.data.resampled.CHUNK", 70)
+    monkeypatch.setattr("seq2seq.data.segmenting.CHUNK", 70)
     sampled = settings(sampling=0.3)
     whole = prepared(tmp_path, tokenizer=sampled).train(0)
     part = prepared(
         tmp_path, Given(train=TRAIN[:200], valid=VALID), tokenizer=sampled, trained=settings().train(SOURCES, TARGETS)
     )
-    monkeypatch.setattr("seq2seq.data.resampled.CHUNK", 64)
+    monkeypatch.setattr("seq2seq.data.segmenting.CHUNK", 64)
     drawn = part.train(0)
     assert [drawn.source(i) for i in range(200)] == [whole.source(i) for i in range(200)]
 
 
 def test_neither_chunks_nor_sides_draw_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("seq2seq.data.resampled.CHUNK", 150)
+    monkeypatch.setattr("seq2seq.data.segmenting.CHUNK", 150)
     same = [Pair(text, text) for text in SOURCES[:150]] * 2
     drawn = prepared(tmp_path, Given(train=same, valid=VALID), tokenizer=settings(sampling=0.3)).train(0)
     sources, targets = ([side(i) for i in range(300)] for side in (drawn.source, drawn.target))

@@ -1,0 +1,165 @@
+"""The segmentation of training pairs for an epoch, and the process that draws a share of them.
+
+Neither this module nor what it imports needs torch, so that the process begins at once.
+"""
+
+import json
+import os
+import select
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2seq.data.stored import SIDES, Pairs, StoredTexts, map_array
+from seq2seq.tokenizer import Tokenizer
+from seq2seq.tokenizer.draws import keys_of
+from seq2seq.tokenizer.runs import Runs, RunSplitter
+from seq2seq.tokenizer.sampling import Sampler
+from seq2seq.tokenizer.sentencepiece import sampler_of
+
+CHUNK = 4096  # pairs handled at once
+PATIENCE = 5.0  # seconds between two looks at whether the parent is still there
+
+Row = tuple[np.ndarray, np.ndarray]  # ids of texts, one after another, and how many each has
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is needed to draw the segmentations of some pairs; all of it is plain, to be sent as JSON."""
+
+    texts: str  # folder of the stored text
+    prefix: str  # before each source
+    ids: str  # folder of the usual ids
+    id_types: tuple[str, str]  # of source and target
+    tokenizer: str  # folder
+    model_type: str
+    strength: float
+    longest: tuple[int, int]  # tokens of source and target
+    seed: int
+    first: int  # of the pairs
+    end: int
+    folder: str  # for what is written
+
+
+class Segmenter:
+    """Draws a segmentation of pairs `first` to `end - 1`, a function of (seed, epoch, pair) alone.
+
+    A side whose drawn segmentation is longer than the bounds keeps its usual one, which is not.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        ids = Path(task.ids)
+        texts = StoredTexts(Path(task.texts), "", task.prefix)
+        self._pairs = Pairs(texts, map_array(ids / "rows", np.int64))
+        self._usual = [
+            (map_array(ids / f"{side}.ids", np.dtype(kind)), map_array(ids / f"{side}.offsets", np.int64))
+            for side, kind in zip(SIDES, task.id_types, strict=True)
+        ]
+        tokenizer = Tokenizer.load(Path(task.tokenizer))
+        sides = [tokenizer.source] if tokenizer.joint else [tokenizer.source, tokenizer.target]
+        self._samplers: list[Sampler] = [sampler_of(task.model_type, side, task.strength) for side in sides]
+        self._splitters = [RunSplitter(side) for side in sides]
+        Path(task.folder).mkdir(parents=True, exist_ok=True)
+
+    def chunks(self, epoch: int) -> Iterator[tuple[Row, Row]]:
+        """The pairs as this epoch sees them, source and target, a chunk at a time."""
+        for start in range(self.task.first, self.task.end, CHUNK):
+            end = min(start + CHUNK, self.task.end)
+            yield self._drawn(0, epoch, start, end), self._drawn(1, epoch, start, end)
+
+    def write(self, epoch: int, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """Write the ids and lengths of all chunks to the folder; whether that went on to the end."""
+        for old in Path(self.task.folder).glob("epoch-*"):
+            old.unlink()
+        with ExitStack() as stack:
+            names = [part_file(Path(self.task.folder), epoch, side, kind) for side in SIDES for kind in KINDS]
+            files = [stack.enter_context(name.open("wb")) for name in names]
+            for chunk in self.chunks(epoch):
+                for array, file in zip((array for row in chunk for array in row), files, strict=True):
+                    file.write(array.tobytes())
+                if not go_on():
+                    return False
+        return True
+
+    def _drawn(self, side: int, epoch: int, start: int, end: int) -> Row:
+        keys = keys_of(self.task.seed, epoch, side, count=end - start, first=start)
+        ids, lengths = self._samplers[side % len(self._samplers)].sample(self._runs(side, start, end), keys)
+        usual, offsets = self._usual[side]
+        too_long = np.flatnonzero(lengths > self.task.longest[side])
+        if len(too_long):
+            rows = np.split(ids, np.cumsum(lengths)[:-1])
+            for row in too_long:
+                rows[row] = usual[offsets[start + row] : offsets[start + row + 1]].astype(ids.dtype)
+            ids, lengths = np.concatenate(rows), np.array([len(row) for row in rows])
+        return ids.astype(usual.dtype), lengths.astype(np.int64)
+
+    def _runs(self, side: int, start: int, end: int) -> Runs:
+        """The runs of a chunk: of the first epoch's making, and kept for the others."""
+        kept = Path(self.task.folder) / f"{SIDES[side]}-{start}.npz"
+        if kept.exists():
+            with np.load(kept) as arrays:
+                return Runs(**arrays)
+        texts = (self._pairs.targets if side else self._pairs.sources)(start, end)
+        runs = self._splitters[side % len(self._splitters)].split(texts)
+        made = kept.with_suffix(".making.npz")
+        np.savez(made, **{field.name: getattr(runs, field.name) for field in fields(Runs)})
+        made.rename(kept)
+        return runs
+
+
+KINDS = ("ids", "lengths")
+
+
+def part_file(folder: Path, epoch: int, side: str, kind: str) -> Path:
+    """Where a process writes what it draws for an epoch."""
+    return folder / f"epoch-{epoch}.{side}.{kind}"
+
+
+def serve(given: dict[str, Any]) -> None:
+    """Write each epoch whose number comes in a line on stdin, and answer with a line of JSON when it is written.
+
+    A number that comes before that takes the place of the one in work. Ends with the parent: its end of the pipe is
+    closed then.
+    """
+    orders = _Orders(sys.stdin.fileno())
+    try:
+        segmenter = Segmenter(Task(**given))
+        while (epoch := orders.next()) is not None:
+            if segmenter.write(epoch, go_on=lambda: not orders.waiting()):
+                print(json.dumps({"epoch": epoch}), flush=True)
+    except BrokenPipeError:
+        os._exit(1)
+    except OSError as error:
+        print(json.dumps({"error": error.strerror or str(error)}), flush=True)
+
+
+class _Orders:
+    """Lines on a pipe, each a number."""
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._read = b""
+        self._parent = os.getppid()
+
+    def next(self) -> int | None:
+        """The latest of what has come, once something has; None if nothing will."""
+        while b"\n" not in self._read or self.waiting(0.0):
+            if self.waiting(PATIENCE):
+                more = os.read(self._pipe, 1024)
+                if not more:
+                    return None
+                self._read += more
+            if os.getppid() != self._parent:
+                return None
+        *_, last, self._read = self._read.split(b"\n")
+        return int(last)
+
+    def waiting(self, seconds: float = 0.0) -> bool:
+        """Whether something has come, or the other end is closed."""
+        return bool(select.select([self._pipe], [], [], seconds)[0]) or os.getppid() != self._parent
