@@ -181,6 +181,7 @@ def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]
 
 def as_hyperparameter(value: Any) -> int | float | str:
     """A setting as TensorBoard can show it: numbers and text as they are, all else as JSON."""
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         return value
-    return json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text.encode(errors="backslashreplace").decode()  # a file's name need not be UTF-8

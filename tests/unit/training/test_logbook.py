@@ -136,6 +136,7 @@ def test_texts_and_figures_stand_at_their_update(tmp_path: Path) -> None:
 def test_hyperparameters_put_no_point_on_a_curve(tmp_path: Path) -> None:
     book = Logbook(tmp_path, update=0)
     settings = {"seed": 1, "encoder": "lstm", "tie": None, "deterministic": True, "sizes": [1, 2], "lr": 0.5}
+    settings |= {"file": "lat\udce9in", "files": ["\udce9"]}
     book.hyperparameters(settings, ["valid/bleu"])
     book.scalars(20, {"valid/bleu": 12.5})
     book.close()
@@ -144,7 +145,8 @@ def test_hyperparameters_put_no_point_on_a_curve(tmp_path: Path) -> None:
     shown = {
         name: value.string_value or value.number_value for name, value in started.session_start_info.hparams.items()
     }
-    assert shown == {"seed": 1, "encoder": "lstm", "tie": "null", "deterministic": "true", "sizes": "[1, 2]", "lr": 0.5}
+    as_text = {"tie": "null", "deterministic": "true", "sizes": "[1, 2]", "file": r"lat\udce9in", "files": r'["\udce9"]'}
+    assert shown == {"seed": 1, "encoder": "lstm", "lr": 0.5} | as_text
 
 
 def hparams_data(folder: Path) -> dict:
