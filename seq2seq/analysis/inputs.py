@@ -11,6 +11,8 @@ from seq2seq.data.rows import Row, format_of, read_rows
 from seq2seq.data.text import read_lines
 from seq2seq.errors import DataError
 
+NO_COLUMNS = "\nThe run's data have no columns: call those of a table source and target, or give its texts a line each"
+
 
 def is_table(path: str | None) -> bool:
     """Whether the file is a table, by its suffix."""
@@ -21,7 +23,8 @@ def read_table(path: str, settings: TrainSettings, count_damage: Callable[[int],
     """A table's rows, read as those of the run's own data. Raises DataError."""
     given = settings.data.arguments
     kind = str(format_of(Path(path)))
-    return read_rows(Path(path), kind, given.get("header"), given.get("delimiter"), count_damage)
+    hint = "" if isinstance(given.get("source"), str) else NO_COLUMNS
+    return read_rows(Path(path), kind, given.get("header"), given.get("delimiter"), count_damage, hint)
 
 
 def read_texts(path: str, settings: TrainSettings, side: str) -> list[str]:

@@ -1,14 +1,18 @@
 """Parallel text: line N of one file belongs to line N of another."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
 
+from seq2seq.data.rows import format_of
 from seq2seq.data.text import TextData, hash_file, read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
+
+log = logging.getLogger(__name__)
 
 GIVEN = {"train", "valid", "test"}
 
@@ -75,6 +79,9 @@ class ParallelFiles(TextData):
         """The pairs, a line each. Raises DataError, for files of unequal length only after their last common line."""
         self.check_split(split)
         paths = self.files[split]
+        for path in paths:
+            if format_of(path):
+                log.warning("%s is read as plain text, a text a line; data=table reads the columns of a table", path)
         count = 0
         rows = zip_longest(*map(read_lines, paths))
         for row in rows:

@@ -30,7 +30,6 @@ PACKED_SUFFIXES = (".gz", ".xz", ".bz2", ".zst")
 DELIMITERS = (",", ";", "\t", "|")  # that a csv file is tried with
 LONGEST_FIELD = 1 << 30  # characters; Python's csv stops at 131,072 otherwise
 PARQUET_ROWS = 1024  # decoded at once
-NO_HEADER = "\nIf its first line is no header but a row, name the columns: data.header=[NAME,NAME]"
 
 
 class Row(NamedTuple):
@@ -56,20 +55,24 @@ def read_rows(
     header: Sequence[str] | None = None,
     delimiter: str | None = None,
     count_damage: Callable[[int], None] | None = None,
+    hint: str = "",
 ) -> Iterator[Row]:
     """A file's rows; lines of white space alone are none. Raises DataError.
 
     `header` names the columns of a csv or tsv file whose first line does not, `delimiter` what stands between those of
-    a csv file (None: found out). `count_damage` as in read_lines.
+    a csv file (None: found out). `count_damage` as in read_lines; `hint` is that of the rows.
     """
     check_file(path)
-    if format == "parquet":
-        return _parquet(path)
     lines = read_lines(path, count_damage)
-    if format == "jsonl":
-        return _jsonl(path, lines)
-    records = _tsv_records(lines) if format == "tsv" else _csv_records(path, lines, header, delimiter)
-    return _separated(path, records, header, "quote a field that holds one" if format == "csv" else "take them out")
+    if format == "parquet":
+        rows = _parquet(path)
+    elif format == "jsonl":
+        rows = _jsonl(path, lines)
+    else:
+        records = _tsv_records(lines) if format == "tsv" else _csv_records(path, lines, header, delimiter)
+        advice = "quote a field that holds one" if format == "csv" else "take them out"
+        rows = _separated(path, records, header, advice)
+    return (row._replace(hint=hint) for row in rows) if hint else rows
 
 
 def _jsonl(path: Path, lines: Iterator[str]) -> Iterator[Row]:
@@ -110,7 +113,7 @@ def _separated(
     path: Path, records: Iterator[tuple[int, list[str]]], header: Sequence[str] | None, advice: str
 ) -> Iterator[Row]:
     """Rows of records, each given with the number of its first line."""
-    names, hint = (list(header), "") if header else (None, NO_HEADER)
+    names = list(header) if header else None
     for number, fields in records:
         place = f"{path}, line {number}"
         if names is None:
@@ -119,7 +122,7 @@ def _separated(
             said = f"data.header names {len(names)} columns; name each" if header else f"there are {len(names)} columns"
             raise DataError(f"{place} has {len(fields)} fields, but {said}. Separators inside a text: {advice}.")
         else:
-            yield Row(place, dict(zip(names, fields, strict=True)), hint=hint)
+            yield Row(place, dict(zip(names, fields, strict=True)))
 
 
 def _tsv_records(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:

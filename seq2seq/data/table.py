@@ -11,6 +11,8 @@ from seq2seq.data.text import TextData, hash_file
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
+NO_HEADER = "\nIf its first line is no header but a row, name the columns: data.header=[NAME,NAME]"
+
 
 class Table(TextData):
     """A file a split, plain or (but for parquet) packed; each is read on its own, so their columns may differ.
@@ -57,7 +59,9 @@ class Table(TextData):
     def read(self, split: str) -> Iterator[Pair]:
         """A pair a row. Raises DataError."""
         self.check_split(split)
-        rows = read_rows(self.files[split], str(self.formats[split]), self.header, self.delimiter)
+        path, form = self.files[split], str(self.formats[split])
+        hint = NO_HEADER if self.header is None and form in ("csv", "tsv") else ""
+        rows = read_rows(path, form, self.header, self.delimiter, hint=hint)
         empty = True
         for pair in self.columns[split].pairs(rows):
             empty = False

@@ -234,6 +234,16 @@ def test_what_is_read_is_not_written_over(trained: tuple[Trained, TrainSettings]
     assert path.read_text() == "eins\n"
 
 
+@pytest.mark.parametrize(("data", "said"), [({}, True), ({"source": "text"}, False)])
+def test_a_run_without_columns_says_what_a_tables_must_be_called(
+    trained: tuple[Trained, TrainSettings], tmp_path: Path, data: dict[str, str], said: bool
+) -> None:
+    form = form_of(tmp_path / "in.csv", "de,en\na,b\n", trained[1], **data)
+    with pytest.raises(DataError, match=r"in.csv, line 2: there is no column") as error:
+        form.read(list(form.open(lambda count: None)))
+    assert ("call those of a table source and target" in str(error.value)) == said
+
+
 def test_a_table_is_no_prefix(trained: tuple[Trained, TrainSettings]) -> None:
     with pytest.raises(ConfigError, match=r"prefix=begin.csv: give plain text, line for line with the input"):
         translate(replace(SCRIPT, prefix="begin.csv"), trained[1])

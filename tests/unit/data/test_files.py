@@ -57,6 +57,16 @@ def test_several_references_are_a_line_a_line(tmp_path: Path):
     assert len({each.fingerprint("test") for each in (data, untold)} | {data.fingerprint("train")}) == 3
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz"])
+def test_a_table_taken_for_plain_text_is_said(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture):
+    (tmp_path / name).write_text("x\n")
+    data = files(tmp_path, train=FilePair(name, name, [name]))
+    assert list(data.read("train")) == [Pair("x", "x", ("x",))]
+    assert caplog.messages[0] == (
+        f"{tmp_path / name} is read as plain text, a text a line; data=table reads the columns of a table"
+    )
+
+
 def test_empty_files_stop(tmp_path: Path):
     write(tmp_path, "", "")
     with pytest.raises(DataError, match=r"valid: .*a and .*b are empty"):

@@ -145,7 +145,13 @@ def test_hyperparameters_put_no_point_on_a_curve(tmp_path: Path) -> None:
     shown = {
         name: value.string_value or value.number_value for name, value in started.session_start_info.hparams.items()
     }
-    as_text = {"tie": "null", "deterministic": "true", "sizes": "[1, 2]", "file": r"lat\udce9in", "files": r'["\udce9"]'}
+    as_text = {
+        "tie": "null",
+        "deterministic": "true",
+        "sizes": "[1, 2]",
+        "file": r"lat\udce9in",
+        "files": r'["\udce9"]',
+    }
     assert shown == {"seed": 1, "encoder": "lstm", "lr": 0.5} | as_text
 
 
