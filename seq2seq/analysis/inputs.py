@@ -8,6 +8,7 @@ from typing import Any
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.columns import text_of
 from seq2seq.data.rows import Row, format_of, read_rows
+from seq2seq.data.table import NO_HEADER
 from seq2seq.data.text import read_lines
 from seq2seq.errors import DataError
 
@@ -24,6 +25,8 @@ def read_table(path: str, settings: TrainSettings, count_damage: Callable[[int],
     given = settings.data.arguments
     kind = str(format_of(Path(path)))
     hint = "" if isinstance(given.get("source"), str) else NO_COLUMNS
+    if "header" in given and given["header"] is None and kind in ("csv", "tsv"):
+        hint = NO_HEADER
     return read_rows(Path(path), kind, given.get("header"), given.get("delimiter"), count_damage, hint)
 
 
