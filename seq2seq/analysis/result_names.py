@@ -7,7 +7,7 @@ from typing import Any
 
 LONGEST = 100  # bytes, so that a name can be read; file systems allow 255
 DIGEST = 8  # letters of a hash behind what does not tell all
-OBVIOUS = ("search.", "metrics.")  # sections that a key can do without in a name
+OBVIOUS = ("search.", "metrics.")  # sections that a key can do without in a long name
 
 
 def told(value: Any) -> str:
@@ -18,23 +18,26 @@ def told(value: Any) -> str:
 
 
 def file_name(parts: Sequence[str], changed: Mapping[str, Any]) -> str:
-    """The parts, and a word for each changed setting: test-last-search=greedy-max_length=9; the data's come last.
+    """The parts, and a word for each changed setting: test-last-search=greedy-search.max_length=9; the data come last.
 
-    Of a path the file's name is enough. Where a name does not tell all, or would be too long, a hash of the whole
-    stands behind it, so that two settings never share one.
+    Where that is too long, the keys go without their sections. Of a path the file's name is enough. Where a name does
+    not tell all, or is still too long, a hash of the whole stands behind it, so that two settings never share one.
     """
     keys = sorted(changed, key=lambda key: (key.split(".")[0] == "data", key))
-    whole = [*parts, *(f"{_key(key)}={told(changed[key])}" for key in keys)]
-    words = [_clean(part) for part in parts] + [f"{_clean(_key(key))}={_clean(_short(changed[key]))}" for key in keys]
-    name = "-".join(words)
-    if words == whole and len(name.encode()) <= LONGEST:
-        return name
+    whole = [*parts, *(f"{key}={told(changed[key])}" for key in keys)]
     digest = hashlib.sha256("\n".join(whole).encode(errors="backslashreplace")).hexdigest()[:DIGEST]
+    for sections in ((), OBVIOUS):
+        named = {key: _without(sections, key) for key in keys}
+        full = [*parts, *(f"{named[key]}={told(changed[key])}" for key in keys)]
+        words = [*map(_clean, parts), *(f"{_clean(named[key])}={_clean(_short(changed[key]))}" for key in keys)]
+        name = "-".join(words) if words == full else "-".join([*words, digest])
+        if len(name.encode()) <= LONGEST:
+            return name
     return f"{_fitting(words, LONGEST - DIGEST - 1)}-{digest}"
 
 
-def _key(key: str) -> str:
-    section = next((section for section in OBVIOUS if key.startswith(section)), "")
+def _without(sections: Sequence[str], key: str) -> str:
+    section = next((section for section in sections if key.startswith(section)), "")
     return key.removeprefix(section)
 
 

@@ -72,7 +72,7 @@ def test_a_run_without_attention_has_nothing_to_show() -> None:
         ({"split": "valid", "checkpoint": "last"}, "valid-last"),
         ({"input": "texts/news.de"}, "news.de"),
         ({"input": "news.de", "target": "news.en"}, "news.de-forced"),
-        ({"changed": {"search.beam_size": 1, "data.root": "a"}}, "test-beam_size=1-data.root=a"),
+        ({"changed": {"search.beam_size": 1, "data.root": "a"}}, "test-search.beam_size=1-data.root=a"),
     ],
 )
 def test_the_folder_is_named_after_what_is_not_the_runs_own(given: dict[str, Any], name: str) -> None:

@@ -15,12 +15,12 @@ def test_values_are_told_in_a_few_letters() -> None:
     ("changed", "name"),
     [
         ({}, "test"),
-        ({"search.beam_size": 1}, "test-beam_size=1"),
-        ({"search": "greedy", "search.max_length": 9}, "test-search=greedy-max_length=9"),
+        ({"search.beam_size": 1}, "test-search.beam_size=1"),
+        ({"search": "greedy", "search.max_length": 9}, "test-search=greedy-search.max_length=9"),
         ({"metrics": "summarization"}, "test-metrics=summarization"),
-        ({"metrics.bleu.tokenize": "zh"}, "test-bleu.tokenize=zh"),
+        ({"metrics.bleu.tokenize": "zh"}, "test-metrics.bleu.tokenize=zh"),
         ({"data.locale": "fr", "precision": "bf16"}, "test-precision=bf16-data.locale=fr"),
-        ({"search.types": ["rouge1", "rougeL"]}, "test-types=rouge1+rougeL"),
+        ({"search.types": ["rouge1", "rougeL"]}, "test-search.types=rouge1+rougeL"),
     ],
 )
 def test_a_setting_is_a_word(changed: dict[str, Any], name: str) -> None:
@@ -35,6 +35,17 @@ def test_what_a_name_cannot_hold_is_told_by_a_hash(value: str) -> None:
     assert len(name.encode()) <= LONGEST
     assert name.isprintable()
     assert not set("/\\ \n*:") & set(name)
+
+
+def test_a_long_name_does_without_sections_first() -> None:
+    changed = {
+        "search": "minimum_risk",
+        "search.no_repeat_ngram": 3,
+        "search.length_penalty": 1.5,
+        "search.samples": 64,
+    }
+    found = file_name(["test"], {**changed, "search.types": ["rouge1", "rougeL"]})
+    assert found == "test-search=minimum_risk-length_penalty=1.5-no_repeat_ngram=3-samples=64-types=rouge1+rougeL"
 
 
 def test_a_long_name_ends_with_a_whole_word_and_a_hash() -> None:

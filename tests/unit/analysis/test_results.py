@@ -183,7 +183,7 @@ def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[s
     evaluate(*typed("one", "metrics.bleu.tokenize=char"))
     assert content("one") == before
     names = {path.name.removesuffix(".json") for path in Path("runs/one/eval").glob("*.json")}
-    assert names == {"test", "test-metrics=summarization", "test-bleu.tokenize=char"}
+    assert names == {"test", "test-metrics=summarization", "test-metrics.bleu.tokenize=char"}
     assert "rouge1" in content("one", "test-metrics=summarization")
 
 
@@ -216,7 +216,7 @@ def test_outputs_that_come_to_a_limit_are_counted(
     monkeypatch.chdir(folder)
     words = ["search.min_length=11", "search.max_length_ratio=0.0"]  # every output comes to it
     evaluate(*typed("one", *words))
-    ended = content("one", "test-max_length_ratio=0.0-min_length=11")["ended_at_limit"]
+    ended = content("one", "test-search.max_length_ratio=0.0-search.min_length=11")["ended_at_limit"]
     assert ended == {"search.max_length": 0, "search.max_length_ratio": 24}
     line = "outputs ended at search.max_length_ratio=0.0 (times the source's tokens, plus 10)"
     assert f"24 of 24 {line}" in caplog.text
@@ -243,7 +243,10 @@ def test_which_choices_measure_a_score(name: str, choices: list[str]) -> None:
     [
         ({}, "test"),
         ({"checkpoint": "last", "changed": {"search": "greedy"}}, "test-last-search=greedy"),
-        ({"changed": {"data.test.source": "b/a", "search.beam_size": 1}}, "test-beam_size=1-data.test.source=a-"),
+        (
+            {"changed": {"data.test.source": "b/a", "search.beam_size": 1}},
+            "test-search.beam_size=1-data.test.source=a-",
+        ),
         ({"ensemble": ["two", "x/three"]}, "test-ensemble=two+three-"),
         ({"split": "valid", "shortlist": 30, "changed": {"precision": "int8"}}, "valid-precision=int8-shortlist=30"),
     ],
