@@ -35,12 +35,14 @@ def compare_runs(script: CompareSettings) -> None:
     names, common = row_names(differing_words(settings))
     rows = make_rows(names, measured, higher_is_better=_higher_is_better(settings[0], script.metric))
     text = page(script, settings, rows, common, budget)
-    if script.json is not None:
-        write_text(script.json, as_json(rows, common, budget))
-    if script.output is None:
-        print(text, end="")
-    else:
-        write_text(script.output, text)
+    try:
+        if script.output is not None:
+            write_text(script.output, text)
+        if script.json is not None:
+            write_text(script.json, as_json(rows, common, budget))
+    finally:
+        if script.output is None:
+            print(text, end="")
 
 
 def find_runs(given: str | list[str]) -> list[str]:

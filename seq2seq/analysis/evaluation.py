@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,19 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3), "ended_at_limit": ended}
     scores = {name: score.plain() for name, score in run.scores.items()}
     content = {**scores, **made_with, **_beside(script, scored, statistics)}
-    path = write_result(trained.folder.eval_folder, result_name(script), decoding.texts, content)
-    log.info("wrote %s", path)
-    # What took long is on the disk before it is shown: a closed terminal loses nothing.
-    print(f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts")
-    print(score_table(run, scored))
+    table = f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts\n"
+    table += score_table(run, scored)
     if statistics:
-        print("\n" + statistics_table(statistics))
+        table += "\n\n" + statistics_table(statistics)
+    keep_and_show(lambda: write_result(trained.folder.eval_folder, result_name(script), decoding.texts, content), table)
+
+
+def keep_and_show(keep: Callable[[], Path], table: str) -> None:
+    """`keep` writes the files, first: a terminal that has gone loses no decoding, and a full disk loses no table."""
+    try:
+        log.info("wrote %s", keep())
+    finally:
+        print(table)
 
 
 def _decode(

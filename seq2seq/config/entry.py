@@ -35,9 +35,9 @@ from seq2seq.errors import (
     ClosedPipe,
     ConfigError,
     Seq2SeqError,
+    StorageError,
     is_out_of_memory,
     memory_failure,
-    storage_failure,
 )
 from seq2seq.streams import finish_output, standard_streams
 
@@ -235,7 +235,7 @@ def _failure(error: Exception) -> Seq2SeqError | None:
     if is_out_of_memory(error):
         return memory_failure()
     if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
-        return storage_failure(f"read or write {error.filename or 'a file'}", error)
+        return StorageError(f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}")
     return None
 
 

@@ -1,14 +1,17 @@
 """Summaries evaluated whole: a run, its baselines and what its texts look like, on stdout and in the file."""
 
 import json
+import sys
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from small_runs import settings
 
-from seq2seq.analysis.evaluation import evaluate
+from seq2seq.analysis.evaluation import evaluate, keep_and_show
 from seq2seq.config.schema import EvaluateSettings
+from seq2seq.errors import ClosedPipe, StorageError
 from seq2seq.metrics.extracts import extract
 from seq2seq.metrics.rouge import Rouge
 from seq2seq.training.run import train
@@ -74,3 +77,26 @@ def test_the_statistics_are_in_the_file_and_in_the_table(
     assert f"truncated: {statistics['truncated']['source']:.1%} of the sources" in printed
     assert "novel 4-grams" in printed
     assert max(map(len, printed.split("\n"))) <= 120
+
+
+def test_a_failing_terminal_loses_no_file_and_a_full_disk_no_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def full() -> Path:
+        raise StorageError("cannot write eval/test.json: No space left on device")
+
+    with pytest.raises(StorageError):
+        keep_and_show(full, "BLEU 39.0")
+    assert capsys.readouterr().out == "BLEU 39.0\n"
+
+    def gone(_: str) -> None:
+        raise ClosedPipe
+
+    def keep() -> Path:
+        (tmp_path / "test.json").write_text("{}")
+        return tmp_path / "test.json"
+
+    monkeypatch.setattr(sys.stdout, "write", gone)
+    with pytest.raises(ClosedPipe):
+        keep_and_show(keep, "BLEU 39.0")
+    assert (tmp_path / "test.json").exists()
