@@ -177,7 +177,7 @@ def test_translation_answers_every_line_with_a_line(folder: Path) -> None:
     answers = done.stdout.split("\n")
     assert len(answers) == len(lines) + 1
     assert answers[-1] == ""
-    assert answers[1] == ""  # nothing to translate
+    assert answers[1] == answers[2] == ""  # nothing to translate
     assert answers[0] == run_script("translate", "run=road", cwd=folder, stdin="eins zwei\n").stdout.strip("\n")
     assert "1 lines were not valid UTF-8" in done.stderr
     assert "1 lines were longer" in done.stderr
@@ -224,7 +224,7 @@ def test_several_answers_with_scores_that_forced_decoding_gives_too(folder: Path
 
 @pytest.mark.parametrize(
     ("content", "line"),
-    [("{\n", "bad.jsonl, line 1: not JSON"), ('{"text": "x"}\n', "there is no column 'source'; there are: text")],
+    [("{\n", "bad.jsonl, line 1 is not JSON"), ('{"text": "x"}\n', "there is no column 'source'; there are: text")],
 )
 def test_broken_json_is_named(folder: Path, content: str, line: str) -> None:
     (folder / "bad.jsonl").write_text(content)
