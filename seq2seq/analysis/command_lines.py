@@ -11,8 +11,10 @@ from seq2seq.config import CONFIGS, compose
 from seq2seq.config.choices import Library
 from seq2seq.config.identity import flatten, matters
 from seq2seq.config.jobs import job_suffix, split_jobs
+from seq2seq.config.loading import read_settings
 from seq2seq.config.program import program
 from seq2seq.config.schema import TrainSettings
+from seq2seq.config.targets import Targets
 from seq2seq.errors import ConfigError
 
 CONFIG_DIR = "--config-dir"
@@ -109,7 +111,9 @@ def _words(settings: TrainSettings, given: dict[str, str]) -> dict[str, str]:
 def _composed(*words: str) -> tuple[Mapping[str, str], dict[str, Any]]:
     """The choices and the values that these words make."""
     composition = compose(CONFIGS, "train", words)
-    return composition.choices, composition.plain()[0]
+    settings, _ = read_settings(composition.plain()[0], composition.choices, Targets())
+    assert settings is not None
+    return composition.choices, settings.plain
 
 
 def _leaves(plain: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ LATER: dict[str, Any] = {
     "init_fresh": [],
     "freeze": [],
     "embedding": {"source_vectors": None, "target_vectors": None},
-    "trainer": {"strategy": "auto", "cuda_graphs": False},
+    "trainer": {"strategy": "auto", "cuda_graphs": False, "count": "target", "validate_pairs": None},
 }
 # Likewise, of parts by their class.
 LATER_OF: dict[str, dict[str, Any]] = {
@@ -118,10 +118,11 @@ def settle(settings: TrainSettings, stored: Mapping[str, Any] | None) -> TrainSe
     """The settings with which the run starts, or continues if `stored` (its config.yaml) is given.
 
     `schedule.horizon: null` becomes the run's first `trainer.max_updates`, and stays that when the limit is raised.
+    Where it depends on the data or the time, too, it stays null: the run's state keeps what was planned.
     Raises ConfigError with a diff if a setting that matters to training has changed.
     """
     if "horizon" in settings.schedule.arguments and settings.schedule.arguments["horizon"] is None:
-        first = settings.trainer.max_updates if stored is None else stored.get("schedule", {}).get("horizon")
+        first = first_horizon(settings) if stored is None else stored.get("schedule", {}).get("horizon")
         settings = _with_horizon(settings, first)
     changed = diff(stored, settings.plain) if stored is not None else []
     if changed:
@@ -129,6 +130,13 @@ def settle(settings: TrainSettings, stored: Mapping[str, Any] | None) -> TrainSe
         advice = "Give it its own settings to continue it, or start another run: run=NAME."
         raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")
     return settings
+
+
+def first_horizon(settings: TrainSettings) -> int | None:
+    """How many updates a new run is to have, where the settings alone say so: its limit, if it has no other."""
+    trainer = settings.trainer
+    alone = trainer.max_epochs is None and trainer.max_minutes is None
+    return trainer.max_updates if isinstance(trainer.max_updates, int) and alone else None
 
 
 def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings:

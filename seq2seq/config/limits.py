@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from seq2seq.config.identity import run_path
+from seq2seq.config.identity import first_horizon, run_path
 from seq2seq.config.problems import Problem, show
 from seq2seq.config.schema import TRANSLATIONS, TrainSettings
 from seq2seq.errors import ConfigError
@@ -18,8 +18,8 @@ _POSITIVE = [
         "trainer." + key
         for key in ("max_updates", "max_epochs", "max_minutes", "tokens_per_update", "tokens_per_batch")
     ),
-    *("trainer." + key for key in ("log_every", "validate_every", "save_every", "patience", "clip_norm")),
-    *("trainer." + key for key in ("keep_last", "average")),
+    *("trainer." + key for key in ("log_every", "validate_every", "validate_pairs")),
+    *("trainer." + key for key in ("save_every", "patience", "clip_norm", "keep_last", "average")),
 ]
 _SHARES = ["embedding.dropout", "embedding.word_dropout"]
 SIZES = frozenset(
@@ -58,8 +58,6 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
         problems.append(
             Problem("trainer.max_updates", "the run has no end: give max_updates, max_epochs or max_minutes")
         )
-    elif settings.schedule.arguments.get("horizon", 1) is trainer.max_updates is None:
-        problems.append(Problem("schedule.horizon", "must be given where trainer.max_updates is null"))
     return problems
 
 
@@ -135,9 +133,7 @@ def hear_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
             continue
         arguments = part.arguments
         if key == "schedule" and arguments.get("horizon", 1) is None:
-            if settings.trainer.max_updates is None:
-                continue
-            arguments = {**arguments, "horizon": settings.trainer.max_updates}
+            arguments = {**arguments, "horizon": first_horizon(settings)}
         try:
             part.target(**arguments)
         except (ValueError, ConfigError) as error:

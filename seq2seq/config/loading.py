@@ -19,11 +19,13 @@ from seq2seq.config.schema import (
     CompareSettings,
     EvaluateSettings,
     ScoreSettings,
+    TrainerSettings,
     TrainSettings,
     TranslateSettings,
 )
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_files import read_yaml
+from seq2seq.errors import ConfigError
 from seq2seq.types import Part
 
 S = TypeVar("S", bound=EvaluateSettings | TranslateSettings | ScoreSettings | AttentionMapSettings)
@@ -113,6 +115,7 @@ def read_settings(
             reader.note(
                 key, f"no such key{did_you_mean(key, [*TRAIN_KEYS, *GROUPS]) or '.'} Keys: {listed(TRAIN_KEYS)}"
             )
+    plain = _with_learning_rate(plain, targets)
     for key, annotation in {**TRAIN_KEYS, "run": str | None}.items():
         read[key] = reader.value(key, annotation, plain.get(key, MISSING))
         if any(problem.key == key for problem in reader.problems):
@@ -121,6 +124,7 @@ def read_settings(
         read[group] = _read_group(reader, group, plain, choices)
     if not _complete(read):
         return None, reader.problems
+    read["trainer"] = _with_best_metric(read["trainer"], read["metrics"])
     clean = to_plain(read)
     name = run_name(clean, choices) if read["run"] is None else read["run"]
     clean["run"] = read["run"] = name + suffix
@@ -241,6 +245,31 @@ def _read_group(reader: Reader, group: str, plain: dict[str, Any], choices: Mapp
     if group == "metrics":
         return reader.value(group, dict[str, Part], value)
     return reader.part(group, value, name=choices.get(group, "custom"))
+
+
+def _with_learning_rate(plain: dict[str, Any], targets: Targets) -> dict[str, Any]:
+    """The plain values with a number in place of `optimizer.lr: auto`: the one that the decoder's class suggests."""
+    optimizer, decoder = plain.get("optimizer"), plain.get("decoder")
+    if not (isinstance(optimizer, dict) and isinstance(decoder, dict) and optimizer.get("lr") == "auto"):
+        return plain
+    try:
+        kind: Any = targets.resolve(decoder.get("_target_"))
+    except ValueError:  # which is noted elsewhere
+        kind = None
+    return {**plain, "optimizer": {**optimizer, "lr": getattr(kind, "learning_rate", 1e-3)}}
+
+
+def _with_best_metric(trainer: TrainerSettings, metrics: dict[str, Part]) -> TrainerSettings:
+    """The trainer's settings with a metric in place of `best_metric: auto`: BLEU or ROUGE-L if they are measured."""
+    if trainer.best_metric != "auto":
+        return trainer
+    try:
+        measured = [name for part in metrics.values() for name in part().names]
+    except (ValueError, ConfigError):  # wrong arguments, which are noted elsewhere
+        measured = []
+    usual = [name for name in ("bleu", "rougeL") if name in measured]
+    best = [*usual, *measured, "nll"][0]
+    return dataclasses.replace(trainer, best_metric=f"valid/{best}")
 
 
 def _complete(read: dict[str, Any]) -> bool:

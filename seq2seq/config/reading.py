@@ -188,6 +188,8 @@ def describe(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         written = [member for member in inner if member is not Tensor]  # which no YAML file holds
         return " or ".join(describe(member) for member in written)
+    if origin is Literal and len(inner) == 1:
+        return str(inner[0])
     if origin is Literal:
         return "one of " + ", ".join(item if isinstance(item, str) else show(item) for item in inner)
     if takes_part(annotation):

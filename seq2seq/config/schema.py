@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from seq2seq.plain_types import Part
 
+Auto = Literal["auto"]  # for what the data or the machine decide
 TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that a shortlist can have
 
 
@@ -32,16 +33,18 @@ class LengthSettings:
 class TrainerSettings:
     """The training loop. Limits are whole-run totals; the first one reached ends the run."""
 
-    max_updates: int | None
+    max_updates: int | Auto | None  # auto: where there is no other limit, as many as suit the data
     max_epochs: int | None
     max_minutes: float | None
-    tokens_per_update: int  # real target tokens, whatever the number of devices
+    tokens_per_update: int  # real tokens, whatever the number of devices
+    count: Literal["source+target", "target"]  # the sides whose tokens those are
     tokens_per_batch: int  # rows x longest side of a micro-batch
-    log_every: int  # updates
-    validate_every: int  # updates
-    save_every: int  # updates
+    log_every: int | Auto  # updates; auto: by seconds
+    validate_every: int | Auto  # updates; auto: an even share of the run
+    validate_pairs: int | None  # of the validation set, evenly spaced; None: all
+    save_every: int | Auto  # updates; auto: at each validation, and every few minutes
     patience: int | None  # validations without improvement
-    best_metric: str
+    best_metric: str  # auto: what the metrics suggest
     clip_norm: float | None
     keep_last: int  # checkpoints kept beside the best one
     average: int  # checkpoints that `checkpoint=average` averages

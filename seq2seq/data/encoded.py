@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from seq2seq.config.schema import LengthSettings
 from seq2seq.data.cache import cached, key_of
 from seq2seq.data.stored import CHUNK, FORMAT, SIDES, Pairs, StoredTexts, map_array
 from seq2seq.errors import DataError
+from seq2seq.heartbeat import Place, heartbeat
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -60,13 +61,37 @@ class EncodedCorpus:
         """Tokens of each target, int32."""
         return np.diff(self.target_offsets).astype(np.int32)
 
+    def sample(self, most: int) -> "EncodedCorpus":
+        """At most so many of the pairs, evenly spaced; the corpus itself if it has no more."""
+        if len(self) <= most:
+            return self
+        rows = np.linspace(0, len(self) - 1, most).astype(np.int64)
+        sides = [np.concatenate([side(int(row)) for row in rows]) for side in (self._source, self._target)]
+        lengths = (self.source_lengths[rows], self.target_lengths[rows])
+        offsets = [np.concatenate(([0], np.cumsum(each))).astype(np.int64) for each in lengths]
+        return replace(
+            self,
+            source_ids=sides[0],
+            source_offsets=offsets[0],
+            target_ids=sides[1],
+            target_offsets=offsets[1],
+            pairs=self.pairs.at(rows),
+            fingerprint=key_of(self.fingerprint, most),
+        )
+
+    def _source(self, pair: int) -> np.ndarray:
+        return self.source_ids[self.source_offsets[pair] : self.source_offsets[pair + 1]]
+
+    def _target(self, pair: int) -> np.ndarray:
+        return self.target_ids[self.target_offsets[pair] : self.target_offsets[pair + 1]]
+
     def source(self, pair: int) -> list[int]:
         """The source ids of a pair."""
-        return self.source_ids[self.source_offsets[pair] : self.source_offsets[pair + 1]].tolist()
+        return self._source(pair).tolist()
 
     def target(self, pair: int) -> list[int]:
         """The target ids of a pair."""
-        return self.target_ids[self.target_offsets[pair] : self.target_offsets[pair + 1]].tolist()
+        return self._target(pair).tolist()
 
 
 def encode_split(
@@ -82,7 +107,8 @@ def encode_split(
 
     def build(folder: Path) -> None:
         log.info("encoding %s: %s pairs", split, f"{len(texts):,}")
-        _write(texts, tokenizer, length, folder, drop=drop)
+        with heartbeat(f"encoding {split}") as place:
+            _write(texts, tokenizer, length, folder, place, drop=drop)
 
     folder = cached(cache, "ids", key_of(key, ENTRY_FORMAT), build)
     counts = json.loads((folder / "counts.json").read_bytes())
@@ -121,7 +147,9 @@ class _Counts:
     truncated_target: int = 0
 
 
-def _write(texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, folder: Path, *, drop: bool) -> None:
+def _write(
+    texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, folder: Path, place: Place, *, drop: bool
+) -> None:
     counts = _Counts()
     with ExitStack() as stack:
         names = ["rows", *(f"{side}.{kind}" for side in SIDES for kind in ("ids", "offsets"))]
@@ -130,6 +158,7 @@ def _write(texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, fol
         for side in SIDES:
             np.zeros(1, np.int64).tofile(files[f"{side}.offsets"])
         for start in range(0, len(texts), CHUNK):
+            place(f"{start:,} of {len(texts):,} pairs")
             rows, encoded = _encode_chunk(texts, start, tokenizer, length, counts, drop=drop)
             (start + np.array(rows, np.int64)).tofile(files["rows"])
             for (side, vocabulary), ids in zip(_sides(tokenizer), encoded, strict=True):

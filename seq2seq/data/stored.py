@@ -12,6 +12,7 @@ import numpy as np
 
 from seq2seq.data.cache import cached, key_of
 from seq2seq.data.text import TextData, with_prefix
+from seq2seq.heartbeat import Place, heartbeat
 from seq2seq.plain_types import Pair
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,10 @@ class Pairs(Sequence[Pair]):
             return [self.texts.pair(int(row)) for row in self._rows[index]]
         return self.texts.pair(int(self._rows[index]))
 
+    def at(self, places: np.ndarray) -> "Pairs":
+        """The pairs at these places."""
+        return Pairs(self.texts, self._rows[places])
+
     def sources(self, start: int, end: int) -> list[str]:
         """The sources of pairs start to end - 1, as a model reads them."""
         return self._texts_of(self.texts.prefixed, start, end)
@@ -129,7 +134,8 @@ def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
 
     def build(folder: Path) -> None:
         log.info("reading %s", split)
-        _write(data.read(split), folder)
+        with heartbeat(f"reading {split}") as place:
+            _write(data.read(split), folder, place)
 
     folder = cached(cache, "text", key_of(FORMAT, fingerprint), build)
     return StoredTexts(folder, fingerprint, data.source_prefix)
@@ -142,7 +148,8 @@ def map_array(path: Path, dtype: type | np.dtype) -> np.ndarray:
     return np.memmap(path, dtype, mode="r")
 
 
-def _write(pairs: Iterator[Pair], folder: Path) -> None:
+def _write(pairs: Iterator[Pair], folder: Path, place: Place) -> None:
+    done = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(TextWriter(folder, name)) for name in COLUMNS]
         while chunk := list(islice(pairs, CHUNK)):
@@ -150,6 +157,8 @@ def _write(pairs: Iterator[Pair], folder: Path) -> None:
             columns = ([pair.source for pair in chunk], [pair.target for pair in chunk], references)
             for writer, column in zip(writers, columns, strict=True):
                 writer.add(column)
+            done += len(chunk)
+            place(f"{done:,} pairs")
 
 
 class TextWriter:

@@ -14,11 +14,12 @@ class Decoder(nn.Module, Component, ABC):
 
     No cache lives on the module: all that is carried is in the State, whose source part has a row a sentence and
     whose hypothesis part a row a beam. `recurrent` decoders read embeddings as they are; the others want them scaled,
-    with positions.
+    with positions. `learning_rate` is what suits a small model of its kind under Adam: `optimizer.lr: auto`.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding", "attention", "memory_dim"})
     recurrent: ClassVar[bool]
+    learning_rate: ClassVar[float] = 1e-3
     context_dim: int  # C of the last layer that attends
 
     @classmethod

@@ -39,6 +39,7 @@ class RnnDecoder(Decoder):
     """
 
     recurrent: ClassVar[bool] = True
+    learning_rate: ClassVar[float] = 4e-3
 
     def __init__(
         self,

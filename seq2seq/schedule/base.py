@@ -6,13 +6,48 @@ from typing import Any
 
 from seq2seq.types import Component
 
+UNPLANNED = 4000  # updates that a run is taken to have until its plan is known
+
 
 class Schedule(Component):
-    """Multiplies the optimizer's learning rate. Updates are counted 1, 2, ...; the first one already has a factor."""
+    """Multiplies the optimizer's learning rate. Updates are counted 1, 2, ...; the first one already has a factor.
+
+    `warmup` is a number of updates or, below 1, a share of the run; `horizon`, where a schedule decays, the update at
+    which that ends, or None for the end of the run. How long the run is, `plan` says.
+    """
+
+    warmup: float = 0
+    horizon: int | None = None
+    planned: int = UNPLANNED
 
     @abstractmethod
     def factor(self, update: int) -> float:
         """What the learning rate is multiplied by at `update` (>= 1)."""
+
+    def plan(self, updates: int) -> None:
+        """The run is to have `updates` updates: what is a share of it follows from that."""
+        self.planned = updates
+
+    @property
+    def end(self) -> int:
+        """The update that the schedule is laid out for: its horizon, or the last one planned."""
+        return self.planned if self.horizon is None else self.horizon
+
+    @property
+    def warmup_updates(self) -> int:
+        """Updates of warm-up."""
+        return max(1, round(self.warmup * self.end)) if 0 < self.warmup < 1 else int(self.warmup)
+
+    def rise(self, update: int) -> float:
+        """The linear rise to 1.0, reached at the end of the warm-up; 1.0 from there on, and always without warm-up."""
+        warmup = self.warmup_updates
+        return min(update / warmup, 1.0) if warmup else 1.0
+
+    def decayed(self, update: int) -> float:
+        """How much of a decay is done: 0 at the end of the warm-up, 1 once `end` is past. The update at the end, often
+        a run's last, is the last step before that: with a floor of 0 it would else change nothing."""
+        warmup = self.warmup_updates
+        return min(max(update - warmup, 0) / max(self.end + 1 - warmup, 1), 1.0)
 
     def observe(self, score: float, higher_is_better: bool, nll: float = math.nan) -> None:
         """Take in a validation's score and its negative log-likelihood; only schedules that react to it (plateau) do
@@ -33,32 +68,23 @@ class Schedule(Component):
             )
 
 
-def warmup_factor(update: int, warmup: int) -> float:
-    """The linear rise to 1.0, reached at update `warmup`; 1.0 from there on, and always if there is no warm-up."""
-    return min(update / warmup, 1.0) if warmup else 1.0
-
-
-def check_warmup(warmup: int) -> None:
-    """Raise ValueError unless `warmup` is a possible number of updates."""
+def checked_warmup(warmup: float) -> float:
+    """The warm-up; raises ValueError unless it is a possible number of updates or a share of the run."""
     if warmup < 0:
         raise ValueError(f"schedule.warmup: expected 0 or more updates, got {warmup}")
+    if warmup > 1 and warmup != int(warmup):
+        raise ValueError(
+            f"schedule.warmup: expected a whole number of updates, or a share of the run below 1, got {warmup}"
+        )
+    return warmup
 
 
-def check_decay(warmup: int, floor: float, horizon: int | None) -> int:
-    """The horizon of a schedule that decays to `floor`; raises ValueError if the three do not fit together."""
-    check_warmup(warmup)
+def check_decay(warmup: float, floor: float, horizon: int | None) -> None:
+    """Raise ValueError if a decay to `floor` at `horizon` does not fit a warm-up."""
+    checked_warmup(warmup)
     check_share("floor", floor)
-    if horizon is None:
-        raise ValueError("schedule.horizon: must be given where trainer.max_updates is null")
-    if horizon <= warmup:
+    if horizon is not None and horizon <= warmup:
         raise ValueError(f"schedule.horizon: expected more than schedule.warmup ({warmup} updates), got {horizon}")
-    return horizon
-
-
-def decayed(update: int, warmup: int, horizon: int) -> float:
-    """How much of a decay is done: 0 at `warmup`, 1 once the horizon is past. The update at the horizon, often a run's
-    last, is the last step before that: with a floor of 0 it would else change nothing."""
-    return min((update - warmup) / (horizon + 1 - warmup), 1.0)
 
 
 def check_share(name: str, share: float) -> None:

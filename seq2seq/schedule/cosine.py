@@ -2,7 +2,7 @@
 
 import math
 
-from seq2seq.schedule.base import Schedule, check_decay, decayed, warmup_factor
+from seq2seq.schedule.base import Schedule, check_decay
 
 
 class Cosine(Schedule):
@@ -11,14 +11,14 @@ class Cosine(Schedule):
     arXiv:1608.03983 without restarts; `floor` from the update after the horizon on.
     """
 
-    def __init__(self, *, warmup: int, floor: float, horizon: int | None) -> None:
-        self.horizon = check_decay(warmup, floor, horizon)
+    def __init__(self, *, warmup: float, floor: float, horizon: int | None) -> None:
+        check_decay(warmup, floor, horizon)
         self.warmup = warmup
         self.floor = floor
+        self.horizon = horizon
 
     def factor(self, update: int) -> float:
         """1.0 at the end of the warm-up, `floor` after the horizon."""
-        if update <= self.warmup:
-            return warmup_factor(update, self.warmup)
-        done = decayed(update, self.warmup, self.horizon)
-        return self.floor + (1.0 - self.floor) * (1.0 + math.cos(math.pi * done)) / 2.0
+        if update <= self.warmup_updates:
+            return self.rise(update)
+        return self.floor + (1.0 - self.floor) * (1.0 + math.cos(math.pi * self.decayed(update))) / 2.0

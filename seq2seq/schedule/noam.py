@@ -1,6 +1,6 @@
 """The Transformer's own schedule: Vaswani et al. (2017), arXiv:1706.03762, equation 3."""
 
-from seq2seq.schedule.base import Schedule, check_warmup
+from seq2seq.schedule.base import Schedule, checked_warmup
 
 
 class Noam(Schedule):
@@ -9,13 +9,13 @@ class Noam(Schedule):
     The peak, at update `warmup`, is (dim · warmup)^-0.5.
     """
 
-    def __init__(self, *, dim: int, warmup: int) -> None:
-        check_warmup(warmup)
+    def __init__(self, *, dim: int, warmup: float) -> None:
         if dim < 1:
             raise ValueError(f"schedule.dim: expected the model's width, got {dim}")
         self.dim = dim
-        self.warmup = max(warmup, 1)
+        self.warmup = checked_warmup(warmup)
 
     def factor(self, update: int) -> float:
         """A learning rate outright, where optimizer.lr is 1.0."""
-        return float(self.dim**-0.5 * min(update**-0.5, update * self.warmup**-1.5))
+        warmup = max(self.warmup_updates, 1)
+        return float(self.dim**-0.5 * min(update**-0.5, update * warmup**-1.5))

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from seq2seq.schedule.base import Schedule, check_share, check_warmup, warmup_factor
+from seq2seq.schedule.base import Schedule, check_share, checked_warmup
 
 
 class Plateau(Schedule):
@@ -13,8 +13,7 @@ class Plateau(Schedule):
     where its negative log-likelihood is lower.
     """
 
-    def __init__(self, *, warmup: int, shrink: float, patience: int, threshold: float, floor: float) -> None:
-        check_warmup(warmup)
+    def __init__(self, *, warmup: float, shrink: float, patience: int, threshold: float, floor: float) -> None:
         check_share("floor", floor)
         if not 0.0 < shrink < 1.0:
             raise ValueError(f"schedule.shrink: expected a number between 0 and 1, got {shrink}")
@@ -22,7 +21,7 @@ class Plateau(Schedule):
             raise ValueError(f"schedule.patience: expected 1 or more validations, got {patience}")
         if threshold < 0.0:
             raise ValueError(f"schedule.threshold: expected 0 or more, got {threshold}")
-        self.warmup = warmup
+        self.warmup = checked_warmup(warmup)
         self.shrink = shrink
         self.patience = patience
         self.threshold = threshold
@@ -34,7 +33,7 @@ class Plateau(Schedule):
 
     def factor(self, update: int) -> float:
         """The warm-up's share times what the cuts have left."""
-        return warmup_factor(update, self.warmup) * self.scale
+        return self.rise(update) * self.scale
 
     def observe(self, score: float, higher_is_better: bool, nll: float = math.nan) -> None:
         """Cut the rate if this is the `patience`-th validation in a row that is not better by more than `threshold`."""

@@ -12,6 +12,7 @@ import numpy as np
 import sentencepiece
 
 from seq2seq.errors import ConfigError, DataError, is_out_of_memory
+from seq2seq.heartbeat import heartbeat
 from seq2seq.plain_types import BOS, EOS, PAD, UNK, Component
 from seq2seq.tokenizer.bpe_dropout import DropoutSampler
 from seq2seq.tokenizer.runs import SPACE
@@ -40,7 +41,7 @@ class SentencePiece(Component):
         self,
         *,
         model_type: Literal["unigram", "bpe", "char"],
-        vocab_size: int,
+        vocab_size: int | Literal["auto"],
         joint: bool,
         character_coverage: float,
         byte_fallback: bool,
@@ -58,7 +59,7 @@ class SentencePiece(Component):
             problems.append("tokenizer.sampling must be 0 with tokenizer=char: a text has one segmentation only")
         if training_lines < 1:
             problems.append(f"tokenizer.training_lines must be at least 1, not {training_lines}")
-        if vocab_size < 5:
+        if vocab_size != "auto" and vocab_size < 5:
             problems.append(f"tokenizer.vocab_size must be at least 5, not {vocab_size}")
         if problems:
             raise ConfigError("\n".join(problems))
@@ -97,33 +98,60 @@ class SentencePiece(Component):
         used, there = min(self.training_lines, len(columns[0])), len(columns[0])
         of_them = f"{used:,} of {there:,}" if used < there else f"{there:,}"
         log.info("training the %s vocabulary (%s) on %s pairs", name, self.model_type, of_them)
-        model = io.BytesIO()
         start = time.monotonic()
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=self._lines(columns),
-                model_writer=model,
-                model_type=self.model_type,
-                vocab_size=self.vocab_size,
-                character_coverage=self.character_coverage,
-                byte_fallback=self.byte_fallback,
-                normalization_rule_name=self.normalization,
-                remove_extra_whitespaces=self.normalization != "identity",
-                user_defined_symbols=["\n", *self.symbols],
-                pad_id=PAD,
-                unk_id=UNK,
-                bos_id=BOS,
-                eos_id=EOS,
-                num_threads=TRAINING_THREADS,
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise
-            raise DataError(_explain(str(error), name, self.vocab_size)) from error
-        vocabulary = Vocabulary(model.getvalue())
-        log.info("the %s vocabulary has %s pieces (%.1f s)", name, f"{vocabulary.size:,}", time.monotonic() - start)
+        with heartbeat(f"training the {name} vocabulary"):
+            vocabulary, why = self._sized(name, columns)
+        seconds = time.monotonic() - start
+        log.info("the %s vocabulary has %s pieces%s (%.1f s)", name, f"{vocabulary.size:,}", why, seconds)
         return vocabulary
+
+    def _sized(self, name: str, columns: list[Sequence[str]]) -> tuple[Vocabulary, str]:
+        """The vocabulary of the size that is asked for or, under auto, suits the text, and in that case why."""
+        if self.vocab_size != "auto":
+            try:
+                return self._trained(columns, self.vocab_size), ""
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                raise DataError(_explain(str(error), name, self.vocab_size)) from error
+        characters = sum(len(line) for lines in columns for line in lines)
+        size, why = suitable_size(characters), f"{characters:,} characters of text"
+        for tries_left in (2, 1, 0):
+            try:
+                return self._trained(columns, size), f", which suits {why} (tokenizer.vocab_size=N: another size)"
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise
+                most, fewest = allowed_sizes(str(error))
+                if not tries_left or (most is None and fewest is None):
+                    raise DataError(_explain(str(error), name, size)) from error
+                if most is not None:
+                    size, why = most, f"{characters:,} characters of text, which allow no more"
+                elif fewest is not None:
+                    size, why = fewest + size, f"text with so many different characters ({fewest:,} pieces for these)"
+        raise AssertionError
+
+    def _trained(self, columns: list[Sequence[str]], size: int) -> Vocabulary:
+        """A vocabulary of this size; raises SentencePiece's RuntimeError."""
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=self._lines(columns),
+            model_writer=model,
+            model_type=self.model_type,
+            vocab_size=size,
+            character_coverage=self.character_coverage,
+            byte_fallback=self.byte_fallback,
+            normalization_rule_name=self.normalization,
+            remove_extra_whitespaces=self.normalization != "identity",
+            user_defined_symbols=["\n", *self.symbols],
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            num_threads=TRAINING_THREADS,
+            minloglevel=2,
+        )
+        return Vocabulary(model.getvalue())
 
     def _lines(self, columns: list[Sequence[str]]) -> Iterator[str]:
         """The training text, cut so that SentencePiece passes over none of it."""
@@ -165,16 +193,30 @@ def _cut(line: str) -> Iterator[str]:
     yield line
 
 
+def suitable_size(characters: int) -> int:
+    """Pieces for a text of so many characters: about what gave the best scores at 10,000 to 160,000 pairs
+    (docs/results/first-sitting.md), and what is usual for a million; as a multiple of 100."""
+    return min(max(100 * round(0.015 * characters**0.5), 400), 16_000)
+
+
+def allowed_sizes(message: str) -> tuple[int | None, int | None]:
+    """The most and the fewest pieces that SentencePiece's refusal allows, where it names them."""
+    most = re.search(r"Vocabulary size too high .*<= (\d+)", message)
+    fewest = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
+    return int(most[1]) if most else None, int(fewest[1]) if fewest else None
+
+
 def _explain(message: str, name: str, asked: int) -> str:
     """SentencePiece's failure in our words."""
-    if largest := re.search(r"Vocabulary size too high .*<= (\d+)", message):
+    most, fewest = allowed_sizes(message)
+    if most is not None:
         return (
-            f"tokenizer.vocab_size={asked}: the {name} text allows at most {int(largest[1])} pieces. "
-            f"Set tokenizer.vocab_size={int(largest[1])} or lower, or give more text."
+            f"tokenizer.vocab_size={asked}: the {name} text allows at most {most} pieces. "
+            f"Set tokenizer.vocab_size={most} or lower, or give more text."
         )
-    if smallest := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+    if fewest is not None:
         return (
-            f"tokenizer.vocab_size={asked}: the {name} text needs at least {int(smallest[1])} pieces for its "
+            f"tokenizer.vocab_size={asked}: the {name} text needs at least {fewest} pieces for its "
             "characters. Raise tokenizer.vocab_size, or lower tokenizer.character_coverage."
         )
     if "vocab_size" in message and ">= (0)" in message:

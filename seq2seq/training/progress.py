@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
+
+from seq2seq.heartbeat import heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,7 @@ DIGITS |= dict.fromkeys(("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "r
 class Progress:
     """Reports on a run that ends at `total_updates` or after `max_minutes`, whichever comes first; either may be None.
 
+    `busy` takes a text on what is going on; without a terminal that is logged when nothing else was for ten seconds.
     `start_update` and `elapsed_minutes` are what earlier sessions of the run have done; of several processes one has a
     bar. Used as a context manager: log handlers that write to stderr write above the bar while it stands.
     """
@@ -61,17 +64,22 @@ class Progress:
         )
         self._task: TaskID = self._bar.add_task("training", total=1.0, place="", values="")
         self._turned: list[logging.StreamHandler] = []
+        self._open = ExitStack()
+        self.busy: Callable[[str], None] = lambda text: None
 
     def __enter__(self) -> Self:
         self._clock.start()
         self._bar.start()
         if self._live:
             self._turn_handlers()
+        else:
+            self.busy = self._open.enter_context(heartbeat("still training"))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._open.close()
         self._bar.stop()
         for handler in self._turned:
             handler.setStream(sys.stderr)
@@ -86,6 +94,10 @@ class Progress:
         self._bar.update(self._task, completed=self._clock.share(), place=self._clock.place(), values=self._values)
         if values and not self._live:
             log.info("%s: %s, %s", self._clock.place(), line_values(values), self._clock.left_text())
+
+    def plan(self, total_updates: int) -> None:
+        """The run is to have so many updates."""
+        self._clock.total = total_updates
 
     def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
         """A validation's scores by their tags; `best` says that none was better."""
@@ -142,7 +154,7 @@ class Clock:
         self, total_updates: int | None, max_minutes: float | None, start_update: int, elapsed_minutes: float
     ) -> None:
         self.update = start_update
-        self._total, self._max_seconds = total_updates, None if max_minutes is None else 60 * max_minutes
+        self.total, self._max_seconds = total_updates, None if max_minutes is None else 60 * max_minutes
         self._start_update, self._before = start_update, 60 * elapsed_minutes
         self._started = time.monotonic()
 
@@ -152,11 +164,11 @@ class Clock:
 
     def place(self) -> str:
         """The updates done, out of how many."""
-        return f"update {self.update:,}" + (f"/{self._total:,}" if self._total else "")
+        return f"update {self.update:,}" + (f"/{self.total:,}" if self.total else "")
 
     def share(self) -> float:
         """How much of the run is done, 0 to 1, by the limit that is nearer."""
-        by_updates = self.update / self._total if self._total else 0.0
+        by_updates = self.update / self.total if self.total else 0.0
         by_time = (self._before + self._session()) / self._max_seconds if self._max_seconds else 0.0
         return min(1.0, max(by_updates, by_time))
 
@@ -164,10 +176,10 @@ class Clock:
         """Seconds until the first limit is reached, at this session's pace; None if that cannot be said yet."""
         limits = []
         done = self.update - self._start_update
-        if self._total is not None and self.update >= self._total:
+        if self.total is not None and self.update >= self.total:
             limits.append(0.0)
-        elif self._total is not None and done > 0:
-            limits.append((self._total - self.update) * self._session() / done)
+        elif self.total is not None and done > 0:
+            limits.append((self.total - self.update) * self._session() / done)
         if self._max_seconds is not None:
             limits.append(max(0.0, self._max_seconds - self._before - self._session()))
         return min(limits, default=None)

@@ -48,25 +48,22 @@ class UpdateFigures:
 
 
 class Reporter:
-    """Collects updates and reports on them every `log_every`.
+    """Collects updates, and reports on them when it is asked to.
 
     In between nothing is read from `device`, and nothing asked of the other processes of the world.
     """
 
-    def __init__(
-        self, *, progress: Progress, logbook: Logbook, log_every: int, device: torch.device, world: World
-    ) -> None:
+    def __init__(self, *, progress: Progress, logbook: Logbook, device: torch.device, world: World) -> None:
         self.progress = progress
         self.logbook = logbook
-        self.log_every = log_every
         self.device = device
         self.world = world
         self._window: list[UpdateFigures] = []
 
-    def updated(self, update: int, epochs: float, figures: UpdateFigures) -> None:
-        """Hear of an update."""
+    def updated(self, update: int, epochs: float, figures: UpdateFigures, *, report: bool) -> None:
+        """Count an update in; `report` on all since the last report."""
         self._window.append(figures)
-        if update % self.log_every:
+        if not report:
             self.progress.update(update, {})
             return
         peak = self.world.largest(peak_memory(self.device))

@@ -1,6 +1,7 @@
 """A whole training run: folder, data, model, loop."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -40,6 +41,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
     Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
     `logbook` makes the one that hears of every figure: another kind may listen in on a training as it is.
     """
+    started = time.monotonic()
     folder = RunFolder(run_path(settings.run))
     with joined() as world, folder.lock() if world.is_main else nullcontext():
         begun = world.is_main and folder.exists()
@@ -58,7 +60,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
         where = {"update": state.update, "to_validate": state.to_validate}
         with closing(data), closing(logbook(folder.path, **where) if world.is_main else NoLogbook()) as book:
-            trainer = _assemble(settings, folder, data, model, runtime, book, world)
+            trainer = _assemble(settings, folder, data, model, runtime, book, world, started)
             if checkpoint is None:
                 book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
@@ -128,10 +130,12 @@ def _assemble(
     runtime: Runtime,
     logbook: Logbook,
     world: World,
+    started: float,
 ) -> Trainer:
     model = model.to(runtime.device)
+    valid, most = data.corpora["valid"], settings.trainer.validate_pairs
     validator = Validator(
-        corpus=data.corpora["valid"],
+        corpus=valid if most is None else valid.sample(most),
         tokenizer=data.tokenizer,
         search=settings.search().reading(data.tokenizer.target),
         metrics={name: part() for name, part in settings.metrics.items()},
@@ -155,6 +159,7 @@ def _assemble(
         validator=validator,
         strategy=choose_strategy(model, world),
         world=world,
+        started=started,
     )
 
 

@@ -26,6 +26,10 @@ class TrainState:
     schedule: dict[str, Any] = field(default_factory=dict)
     data: str | None = None  # fingerprint of the training pairs
     valid: str | None = None  # and of the validation pairs; older versions did not keep it
+    planned: int | None = None  # updates that the run is laid out for; None: not known yet
+    validate_every: int | None = None  # updates, where the settings leave it to the plan
+    validating: float = 0.0  # minutes that the last validation took
+    settled: bool = False  # whether a plan made from the pace stays as it is
 
     @property
     def to_validate(self) -> bool:
@@ -53,10 +57,14 @@ def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
     its last validation."""
     if state.to_validate:
         return None
+    updates = settings.max_updates if isinstance(settings.max_updates, int) else None
     limits: list[tuple[str, float | None, float]] = [
-        ("trainer.max_updates", settings.max_updates, state.update),
+        ("trainer.max_updates", updates, state.update),
         ("trainer.max_epochs", settings.max_epochs, state.epoch),
-        ("trainer.max_minutes", settings.max_minutes, state.minutes),
+        # The last validation is part of the time, and so is what comes before the first update, which there must be.
+        ("trainer.max_minutes", settings.max_minutes, state.minutes + state.validating if state.update else 0.0),
         ("trainer.patience", settings.patience, state.worse),
     ]
+    if updates is None and settings.max_epochs is None:
+        limits.append(("trainer.max_updates", state.planned, state.update))
     return next((f"{key}={limit}" for key, limit, at in limits if limit is not None and at >= limit), None)

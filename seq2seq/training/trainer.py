@@ -17,7 +17,7 @@ from seq2seq.data.batches import share
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
 from seq2seq.data.shapes import shapes_for
-from seq2seq.data.updates import PairIds, plan_epoch
+from seq2seq.data.updates import PairIds, pair_costs, plan_epoch
 from seq2seq.errors import DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import set_learning_rate
@@ -30,6 +30,7 @@ from seq2seq.training.logbook import Logbook
 from seq2seq.training.memory import forget_peak, keep_few_kernels
 from seq2seq.training.objective import Objective
 from seq2seq.training.passes import Passes, seed_of
+from seq2seq.training.plan import Planner
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
@@ -61,12 +62,12 @@ class Trainer:
     validator: Validator
     strategy: Strategy
     world: World
+    started: float  # by time.monotonic(), when the session began: to prepare counts, too
     state: TrainState = field(default_factory=TrainState)
 
     def __post_init__(self) -> None:
         self._peak_lr = float(self.optimizer.param_groups[0]["lr"])
         self._minutes_before = self.state.minutes
-        self._started = time.monotonic()
         self._saved: int | None = None
         self._stops_after = self.state.update
         self.feed = Feed(self.runtime.device, self.settings.tokens_per_batch)
@@ -106,15 +107,11 @@ class Trainer:
         if self.settings.cuda_graphs:
             self._record()
         settings, state = self.settings, self.state
-        limits = (settings.max_updates, settings.max_minutes)
-        progress = Progress(*limits, state.update, state.minutes, bar=self.world.is_main)
-        self.reporter = Reporter(
-            progress=progress,
-            logbook=self.logbook,
-            log_every=settings.log_every,
-            device=self.runtime.device,
-            world=self.world,
-        )
+        state.minutes = self.world.tell(self._all_minutes())
+        self.planner = Planner(settings, state, self._updates_an_epoch())
+        progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=self.world.is_main)
+        self.reporter = Reporter(progress=progress, logbook=self.logbook, device=self.runtime.device, world=self.world)
+        self._follow_plan()
         keep_few_kernels()
         forget_peak(self.runtime.device)
         with progress, StopSignal(self._announce) as self._stop:
@@ -122,10 +119,13 @@ class Trainer:
             updates = self._updates()
             while self.finished() is None:
                 self._update(*next(updates))
-                signal, done = self._hear(), self.finished()
-                if self._due(settings.validate_every, done):
+                signal = self._hear()
+                if self.planner.updated():
+                    self._follow_plan()
+                done = self.finished() is not None
+                if self.planner.validation_is_due or done:
                     state.due = state.update
-                if self._due(settings.save_every, done) or state.to_validate or signal:
+                if self.planner.save_is_due or state.to_validate or done or signal:
                     self._save()
                 if signal:
                     self._leave(signal)
@@ -163,8 +163,17 @@ class Trainer:
         self.world.meet()  # or the first to leave would cut the others short
         raise Stopped(signal, f"stopped by a signal: saved after update {self.state.update}")
 
-    def _due(self, every: int, done: str | None) -> bool:
-        return self.state.update % every == 0 or done is not None
+    def _updates_an_epoch(self) -> int:
+        corpus, settings = self.data.corpora["train"], self.settings
+        tokens = pair_costs(corpus.source_lengths, corpus.target_lengths, settings.count).sum()
+        return max(1, round(int(tokens) / settings.tokens_per_update))
+
+    def _follow_plan(self) -> None:
+        """The schedule and the bar are laid out for as many updates as are planned, if that is known yet."""
+        if self.state.planned is not None:
+            self.schedule.plan(self.state.planned)
+            limit = self.settings.max_updates
+            self.reporter.progress.plan(limit if isinstance(limit, int) else self.state.planned)
 
     def _updates(self) -> Iterator[tuple[Sequence[PairIds], EncodedCorpus]]:
         """The updates from here on; a plan is a function of seed and epoch, so that to resume is to seek in it."""
@@ -180,12 +189,19 @@ class Trainer:
                 yield plan[position], corpus
 
     def _plan(self, corpus: EncodedCorpus, epoch: int) -> list[list[PairIds]]:
-        lengths, tokens = (corpus.source_lengths, corpus.target_lengths), self.settings.tokens_per_update
-        return plan_epoch(*lengths, seed=self.seed, epoch=epoch, tokens_per_update=tokens)
+        return plan_epoch(
+            corpus.source_lengths,
+            corpus.target_lengths,
+            seed=self.seed,
+            epoch=epoch,
+            tokens_per_update=self.settings.tokens_per_update,
+            count=self.settings.count,
+        )
 
     def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
         """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
         state, stopwatch = self.state, Stopwatch(self.runtime.device)
+        report = self.planner.report_is_due
         torch.manual_seed(seed_of(self.seed, state.update, self.world.rank))
         self.passes.begin(seed_of(self.seed, state.update, rank=0))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
@@ -198,9 +214,11 @@ class Trainer:
         state.update += 1
         state.epoch, state.position = self._next
         self._unassured.append((state.update, figures))
-        if not self.step.defers or state.update % self.settings.log_every == 0:
+        if not self.step.defers or report:
             self._assure_finite()
-        self.reporter.updated(state.update, self._epochs, figures)
+        self.reporter.updated(state.update, self._epochs, figures, report=report)
+        if report:
+            self.planner.reported()
 
     def _add_gradients(self, blocks: Sequence[PairIds], corpus: EncodedCorpus, tokens: int) -> Sums:
         """The gradients of a share of the update, micro-batch by micro-batch, and then of all processes' shares."""
@@ -210,6 +228,7 @@ class Trainer:
         batches = self.feed.cut(own)
         sums = Sums(self.runtime.device)
         for number, (rows, shape) in enumerate(batches, start=1):
+            self.reporter.progress.busy(f"update {self.state.update + 1:,}, micro-batch {number} of {len(batches)}")
             batch = self.feed.batch(rows, shape)
             losses = self.passes(batch, weight, tokens, last=number == len(batches))
             real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)
@@ -218,7 +237,7 @@ class Trainer:
 
     def _all_minutes(self) -> float:
         """Of all sessions, this one's so far included."""
-        return self._minutes_before + (time.monotonic() - self._started) / 60
+        return self._minutes_before + (time.monotonic() - self.started) / 60
 
     def _assure_finite(self) -> None:
         """Raise NonFiniteLossError for the first update since this was last asked whose gradient was no number."""
@@ -239,16 +258,18 @@ class Trainer:
         if not state.to_validate:
             return
         self._stops_after = state.update
+        began = self._all_minutes()
         values = self.validator(self.model, state.update, lambda: self.world.spread(self._stop.number or 0) > 0)
         if values is not None:
-            self._judge(values)
+            self._judge(values, self._all_minutes() - began)
         signal = int(self.world.largest(self._stop.number or 0))
         if signal and self.finished() is None:
             self._leave(signal)
         self._stops_after = state.update + min(2, self.world.size)
 
-    def _judge(self, values: Mapping[str, float]) -> None:
-        """What follows from a validation's scores: the best checkpoint, the patience left, the schedule."""
+    def _judge(self, values: Mapping[str, float], minutes: float) -> None:
+        """What follows from a validation's scores, which took so long: the best checkpoint, the patience left, the
+        schedule."""
         state = self.state
         name = self.settings.best_metric
         score, higher, nll = (
@@ -263,7 +284,9 @@ class Trainer:
         state.worse = 0 if better else state.worse + 1
         if better:
             state.best_score, state.best_nll, state.best_update = score, nll, state.update
-        state.minutes = self.world.tell(self._all_minutes())
+        state.minutes, minutes = self.world.tell((self._all_minutes(), minutes))
+        if self.planner.validated(minutes):
+            self._follow_plan()
         self.reporter.validated(state.update, values, better)
         if self.world.is_main:
             save_validated(self.folder, state.update, self._state())
@@ -274,6 +297,7 @@ class Trainer:
         """Write a checkpoint, unless that of this update is there already; the main process does."""
         state = self.state
         self._assure_finite()
+        self.planner.saved()
         if self._saved == state.update or not self.world.is_main:
             return
         save(
@@ -283,7 +307,11 @@ class Trainer:
             optimizer=optimizer_tensors(self.optimizer, self.model),
             state=self._state(),
         )
-        prune(self.folder, self.settings.keep_last, every=self.settings.save_every)
+        prune(
+            self.folder,
+            self.settings.keep_last,
+            every=self.settings.save_every if isinstance(self.settings.save_every, int) else 1,
+        )
         self._saved = state.update
 
     def _state(self) -> dict[str, Any]:

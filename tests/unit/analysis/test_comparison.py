@@ -107,10 +107,10 @@ def test_no_row_loses_its_whole_name() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("trainer.max_updates=7",), "trainer.max_updates: 3000 in a, 7 in b"),
-        (("trainer.tokens_per_update=100",), "trainer.tokens_per_update: 4096 in a, 100 in b"),
+        (("trainer.max_updates=7",), "trainer.max_updates: auto in a, 7 in b"),
+        (("trainer.tokens_per_update=100",), "trainer.tokens_per_update: 2048 in a, 100 in b"),
         (("data.train=999",), "data.train: 30000 in a, 999 in b"),
-        (("tokenizer.vocab_size=999",), "tokenizer.vocab_size: 8000 in a, 999 in b"),
+        (("tokenizer.vocab_size=999",), "tokenizer.vocab_size: auto in a, 999 in b"),
         (("decoder.hidden_size=256", "encoder.hidden_size=128"), "encoder.hidden_size: 256 in a, 128 in b; decoder"),
         (("embedding.size=128",), "embedding.size: 256 in a, 128 in b"),
     ],
@@ -125,7 +125,7 @@ def test_different_budgets_do_not_share_a_table(words: tuple[str, ...], told: st
 def test_what_is_compared_may_differ_in_size() -> None:
     runs = [settings("a"), settings("b", "encoder=transformer", "encoder.hidden_size=512"), settings("c", "seed=2")]
     budget = check_budgets(runs)
-    assert budget["trainer.max_updates"] == 3000
+    assert budget["trainer.max_updates"] == "auto"
     assert budget["decoder.hidden_size"] == 512
     assert "encoder.hidden_size" not in budget
 
@@ -175,11 +175,11 @@ def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> N
     names, common = row_names(differing_words(runs))
     rows = make_rows(names, found, higher_is_better=True)
     script = CompareSettings(
-        "small-*", "valid", "bleu", None, None, "cpu", None, ".cache/seq2seq", ("runs=small-*", "split=valid")
+        "small-*", "valid", "bleu", None, None, "cpu", None, ".cache/seq2seq", [], ("runs=small-*", "split=valid")
     )
     text = page(script, runs, rows, common, check_budgets(runs))
     assert text.startswith("# Comparison: attention\n\n`valid`, 1,000 sentences. Equal in all rows: `data=cldr`")
-    for told in ("`trainer.max_updates=3000`", "`decoder.hidden_size=512`", "`tokenizer.vocab_size=8000`"):
+    for told in ("`trainer.max_updates=auto`", "`decoder.hidden_size=512`", "`tokenizer.vocab_size=auto`"):
         assert told in text.replace("\n", " ")
     assert (
         "Parameters: 1,000 to 1,020; furthest from the median of the rows is `attention=luong_general`, by +1.0%"
@@ -237,11 +237,11 @@ def test_the_commands_train_just_these_runs(multiruns: list[tuple[str, ...]], li
 
 
 def test_a_metric_that_was_taken_out_and_a_limit_stand_in_the_command() -> None:
-    run = settings("a", "~metrics.chrf", "trainer.max_updates=5000", "schedule=cosine")
+    run = settings("a", "~metrics.chrf", "trainer.max_updates=5000", "schedule=linear")
     (command,) = train_commands(
         [replace(run, plain={**run.plain, "schedule": {**run.plain["schedule"], "horizon": 5000}})]
     )
-    assert command == "python scripts/train.py schedule=cosine '~metrics.chrf' trainer.max_updates=5000 run=a"
+    assert command == "python scripts/train.py schedule=linear '~metrics.chrf' trainer.max_updates=5000 run=a"
 
 
 def test_choices_of_a_folder_of_ones_own_are_named_with_their_values(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_all_mistakes_are_told_at_once_those_of_values_and_files_included(train:
         "+y=1: keys are given without +, and only those that exist",
         "sead=3: no such key; did you mean seed?",
         "tie=x: expected one of none, target, all, got 'x'",
-        "trainer.max_updates=many: expected a whole number or null, got 'many'",
+        "trainer.max_updates=many: expected a whole number or auto or null, got 'many'",
         "configs/encoder/lstm.yaml:5: encoder.bais: no such key; did you mean bias? "
         "encoder=lstm takes: bias, hidden_size, layers, mode",
         "search.beam_size=0: expected 1 or more, got 0",

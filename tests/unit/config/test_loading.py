@@ -10,6 +10,7 @@ from sample_parts import Beam, Greedy, Recurrent
 from seq2seq.config import read_config, write_config
 from seq2seq.config.command_line import Script, check
 from seq2seq.config.composition import compose
+from seq2seq.config.identity import settle
 from seq2seq.config.loading import load_train
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainerSettings, TrainSettings
@@ -78,11 +79,29 @@ def test_values_of_the_right_type_may_still_be_wrong(
         assert settings(override).data.arguments["files"]
 
 
-def test_a_horizon_is_needed_where_no_number_of_updates_is_given(settings: Callable[..., TrainSettings]) -> None:
-    lines = mistakes(lambda: settings("trainer.max_updates=null", "trainer.max_epochs=3"))
-    assert lines == ("configs/schedule/inverse_sqrt.yaml:3: schedule.horizon: "
-                     "must be given where trainer.max_updates is null",)  # fmt: skip
-    assert settings("trainer.max_updates=null", "trainer.max_epochs=3", "schedule.horizon=9").schedule
+@pytest.mark.parametrize(
+    ("words", "horizon"),
+    [
+        ([], 3000),
+        (["trainer.max_updates=null", "trainer.max_epochs=3"], None),
+        (["trainer.max_updates=auto"], None),
+        (["trainer.max_minutes=10"], None),
+        (["trainer.max_minutes=10", "schedule.horizon=9"], 9),
+    ],
+)
+def test_a_horizon_that_depends_on_data_or_time_is_planned_later(
+    settings: Callable[..., TrainSettings], words: list[str], horizon: int | None
+) -> None:
+    assert settle(settings(*words), None).schedule.arguments["horizon"] == horizon
+
+
+@pytest.mark.parametrize(("metrics", "best"), [("", "valid/bleu"), ("{}", "valid/nll")])
+def test_the_best_metric_is_what_the_metrics_suggest(
+    folder: Path, settings: Callable[..., TrainSettings], metrics: str, best: str
+) -> None:
+    if metrics:
+        (folder / "metrics/translation.yaml").write_text(metrics)
+    assert settings().trainer.best_metric == settings().plain["trainer"]["best_metric"] == best
 
 
 def test_an_interpolation_that_leads_nowhere_is_a_mistake(folder: Path, settings: Callable[..., TrainSettings]) -> None:

@@ -171,3 +171,15 @@ def test_multi30k_is_prepared_whole(tmp_path: Path, data_root: Path):
     read = data.read("train")
     decoded = made.tokenizer.target.decode([corpus.target(i) for i in range(1000)])
     assert decoded == [next(read).target for _ in range(1000)]
+
+
+def test_a_sample_of_a_corpus_is_evenly_spaced_and_whole(tmp_path: Path) -> None:
+    corpus = prepared(tmp_path).corpora["train"]
+    few = corpus.sample(5)
+    assert len(few) == 5
+    rows = np.linspace(0, len(corpus) - 1, 5).astype(int).tolist()
+    assert [few.source(i) for i in range(5)] == [corpus.source(row) for row in rows]
+    assert [few.target(i) for i in range(5)] == [corpus.target(row) for row in rows]
+    assert few.pairs[:] == [corpus.pairs[row] for row in rows]
+    assert few.fingerprint != corpus.fingerprint
+    assert corpus.sample(len(corpus)) is corpus

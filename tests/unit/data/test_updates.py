@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.data.batches import SLIVER, by_length, collate, collate_sources, cut, share
-from seq2seq.data.updates import plan_epoch
+from seq2seq.data.updates import Count, pair_costs, plan_epoch
 from seq2seq.types import BOS, EOS, PAD
 
 
@@ -150,3 +150,16 @@ def test_evaluation_batches_go_from_long_to_short(lengths: list[int], tokens: in
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[i] for i in order] == sorted(lengths, reverse=True)
     assert all(len(rows) == 1 or len(rows) * (lengths[rows[0]] + 1) <= tokens for rows in batches)
+
+
+@pytest.mark.parametrize(("count", "sides"), [("target", 1), ("source+target", 2)])
+def test_an_update_holds_about_so_many_tokens_of_the_sides_that_count(count: Count, sides: int) -> None:
+    ids = corpus(20_000)
+    ids.source_lengths = ids.source_lengths * 8  # documents and their summaries
+    costs = pair_costs(ids.source_lengths, ids.target_lengths, count)
+    assert costs.sum() == ids.target_lengths.sum() + 20_000 + (sides - 1) * (ids.source_lengths.sum() + 20_000)
+    lengths = (ids.source_lengths, ids.target_lengths)
+    updates = plan_epoch(*lengths, seed=1, epoch=0, tokens_per_update=3000, count=count)
+    tokens = [sum(int(costs[rows].sum()) for rows in blocks) for blocks in updates]
+    assert np.median(tokens) == pytest.approx(3000, rel=0.05)
+    assert sorted(np.concatenate([rows for blocks in updates for rows in blocks])) == list(range(20_000))

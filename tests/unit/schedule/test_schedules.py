@@ -152,6 +152,22 @@ def test_state_of_another_schedule_is_refused(name: str) -> None:
     SCHEDULES[name].restore(SCHEDULES[name].state())
 
 
+@pytest.mark.parametrize("kind", [Constant, InverseSqrt])
+def test_a_warm_up_below_one_is_a_share_of_the_planned_updates(kind: type) -> None:
+    planned, given = kind(warmup=0.1), kind(warmup=20)
+    planned.plan(200)
+    assert [planned.factor(update) for update in range(1, 300)] == [given.factor(update) for update in range(1, 300)]
+
+
+@pytest.mark.parametrize("kind", [Cosine, Linear])
+def test_a_decay_without_a_horizon_ends_where_the_run_is_planned_to(kind: type) -> None:
+    planned, given = kind(warmup=0.1, floor=0.2, horizon=None), kind(warmup=20, floor=0.2, horizon=200)
+    planned.plan(200)
+    assert [planned.factor(update) for update in range(1, 300)] == [given.factor(update) for update in range(1, 300)]
+    given.plan(5000)  # what is given stays
+    assert given.factor(200) == planned.factor(200)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
@@ -163,8 +179,8 @@ def test_state_of_another_schedule_is_refused(name: str) -> None:
             "schedule.horizon: expected more than schedule.warmup (10 updates), got 10",
         ),
         (
-            lambda: Linear(warmup=0, floor=0.0, horizon=None),
-            "schedule.horizon: must be given where trainer.max_updates is null",
+            lambda: Constant(warmup=2.5),
+            "schedule.warmup: expected a whole number of updates, or a share of the run below 1, got 2.5",
         ),
         (
             lambda: Linear(warmup=0, floor=2.0, horizon=9),

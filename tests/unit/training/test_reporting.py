@@ -30,9 +30,9 @@ def lines(tmp_path: Path) -> list[dict[str, float]]:
     with closing(Logbook(tmp_path, update=0)) as logbook:
         progress = Progress(6, None, 0, 0.0)
         device = torch.device("cpu")
-        reporter = Reporter(progress=progress, logbook=logbook, log_every=3, device=device, world=World())
+        reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
         for number, seconds in enumerate((0.1, 5.0, 0.3, 0.2, 0.2, 0.2), start=1):
-            reporter.updated(number, number / 6, update(seconds, tokens=100 * number))
+            reporter.updated(number, number / 6, update(seconds, tokens=100 * number), report=number % 3 == 0)
     return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
 
 
@@ -69,7 +69,7 @@ def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path)
 
     with closing(Logbook(tmp_path, update=0)) as logbook:
         progress, device = Shown(6, None, 0, 0.0), torch.device("cpu")
-        reporter = Reporter(progress=progress, logbook=logbook, log_every=1, device=device, world=World())
-        reporter.updated(1, 0.1, update(0.1, tokens=100))
+        reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
+        reporter.updated(1, 0.1, update(0.1, tokens=100), report=True)
         reporter.validated(2, {"valid/nll": 2.5}, best=True)
     assert shown == [{"valid/nll": 2.5}]

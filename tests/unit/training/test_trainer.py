@@ -123,7 +123,7 @@ def states(run: str) -> dict[str, dict[str, Any]]:
     """The state of each checkpoint after its validation, without the clock."""
     found = {}
     for file in Path("runs", run, "checkpoints").glob("*/validated.json"):
-        found[file.parent.name] = json.loads(file.read_text()) | {"minutes": 0}
+        found[file.parent.name] = json.loads(file.read_text()) | {"minutes": 0, "validating": 0}
     return found
 
 
@@ -328,11 +328,12 @@ def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: i
         validator=validator,
         reporter=Mock(),
         world=SimpleNamespace(is_main=False, tell=lambda minutes: minutes),
+        planner=SimpleNamespace(validated=lambda minutes: False),
         _all_minutes=lambda: 0.0,
     )
     for number, (bleu, nll) in enumerate(scores, start=1):
         trainer.state.update = number
-        Trainer._judge(trainer, {"valid/bleu": bleu, "valid/nll": nll})  # type: ignore[arg-type]
+        Trainer._judge(trainer, {"valid/bleu": bleu, "valid/nll": nll}, 0.0)  # type: ignore[arg-type]
     assert (trainer.state.best_update, trainer.state.worse) == (best, worse)
     assert [call.args[2] for call in trainer.reporter.validated.mock_calls][best - 1 :] == [True] + [False] * worse
     TrainState(**json.loads(json.dumps(asdict(trainer.state))))

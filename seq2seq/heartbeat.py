@@ -1,0 +1,49 @@
+"""A line after every ten seconds without any other, so that long work is seen to go on where no bar stands."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+SILENCE = 10.0  # seconds
+
+Place = Callable[[str], None]  # takes a text on how far the work is
+
+log = logging.getLogger(__name__)
+
+
+class _Lines(logging.Handler):
+    """Knows when a line was last logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = time.monotonic()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.last = time.monotonic()
+
+
+@contextmanager
+def heartbeat(what: str, *, silence: float = SILENCE) -> Iterator[Place]:
+    """While the block runs, log `what` and the seconds it has taken after each `silence` seconds without another line.
+
+    What is yielded takes a text on how far the work is, which is logged in place of the seconds.
+    """
+    lines, over = _Lines(), threading.Event()
+    package, began, place = logging.getLogger("seq2seq"), time.monotonic(), [""]
+
+    def watch() -> None:
+        while not over.wait(max(lines.last + silence - time.monotonic(), 0.05)):
+            if time.monotonic() - lines.last >= silence:
+                log.info("%s: %s", what, place[0] or f"{time.monotonic() - began:.0f} s")
+
+    package.addHandler(lines)
+    watcher = threading.Thread(target=watch, name=f"heartbeat of {what}", daemon=True)
+    watcher.start()
+    try:
+        yield lambda text: place.__setitem__(0, text)
+    finally:
+        over.set()
+        package.removeHandler(lines)
+        watcher.join()
