@@ -94,8 +94,8 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluateSettings:
-    """What scripts/evaluate.py adds to a run's own settings. `changed` are settings of search and data
-    and the precision, where they are other than the run's own."""
+    """What scripts/evaluate.py adds to a run's own settings. `changed` are settings of search, metrics
+    and data and the precision, where they are other than the run's own."""
 
     run: str
     split: str

@@ -19,11 +19,11 @@ from seq2seq.config import (
     CONFIGS,
     EVALUATE_KEYS,
     TRANSLATE_KEYS,
-    CompareSettings,
     EvaluateSettings,
     Script,
     TranslateSettings,
     compose,
+    load_compare,
     load_run,
     load_train,
 )
@@ -190,7 +190,7 @@ def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[s
 def test_a_comparison_finds_the_metric_or_names_the_words(
     answers: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = CompareSettings("one,two", "test", "rouge1", None, None, "cpu", None, ("runs=one,two",))
+    script = load_compare(compose(CONFIGS, "compare", ["runs=[one,two]", "metric=rouge1", "device=cpu"]))
     for run in ("one", "two"):
         evaluate(*typed(run, "bootstrap=40"))
     with pytest.raises(CheckpointError) as caught:
