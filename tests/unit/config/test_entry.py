@@ -177,7 +177,7 @@ def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: py
     ("words", "said"),
     [
         (["--config-name=other"], "--config-name=other: not here"),
-        (["--config-dir", "elsewhere"], "--config-dir=elsewhere: not here"),
+        (["--config-dir", "elsewhere"], "--config-dir=elsewhere: there is no such folder"),
         (["--cfg", "job", "--run"], "Only one of --run"),
         (["hydra.nothing=1"], "Could not override 'hydra.nothing'"),
     ],
