@@ -45,15 +45,20 @@ def shape_of(corpus: TokenIds, rows: PairIds) -> Shape:
 
 
 def shapes_for(
-    corpus: TokenIds, updates: Iterable[Sequence[PairIds]], tokens_per_batch: int, most: int = SHAPES
+    updates: Iterable[tuple[TokenIds, Sequence[PairIds]]], tokens_per_batch: int, most: int = SHAPES
 ) -> list[Shape]:
-    """At most so many shapes, such that `cut_to` makes as little padding as may be of updates like these.
+    """At most so many shapes, such that `cut_to` makes as little padding as may be of updates like these, each of which
+    comes with the corpus as its epoch sees it.
 
     MEASURED micro-batches of them are looked at. They should be of several epochs where one has fewer: each cuts the
     data elsewhere.
     """
-    batches = (rows for blocks in updates for rows in cut(corpus, blocks, tokens_per_batch, least_real=NOWHERE))
-    return few_shapes(np.array([shape_of(corpus, rows) for rows in islice(batches, MEASURED)]), most)
+    sizes = (
+        shape_of(corpus, rows)
+        for corpus, blocks in updates
+        for rows in cut(corpus, blocks, tokens_per_batch, least_real=NOWHERE)
+    )
+    return few_shapes(np.array([*islice(sizes, MEASURED)]), most)
 
 
 def few_shapes(sizes: np.ndarray, most: int) -> list[Shape]:

@@ -17,8 +17,8 @@ class Muon(torch.optim.Optimizer, Component):
 
     A matrix's step is 0.2 sqrt(its longer side) times as large as its orthogonal direction, which gives it the size of
     an AdamW step: so both share the learning rate, its schedule and the weight decay. `momentum` and `iterations` are
-    Muon's, `betas` and `eps` AdamW's. Where a parameter is several matrices above each other, a hidden group's `rows`
-    are those of each, for each of its parameters, and each matrix is made orthogonal by itself.
+    Muon's, `betas` and `eps` AdamW's. A hidden group's `rows` are, for each of its parameters, those
+    of the matrices that it consists of, one above the other; each is made orthogonal by itself.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"params"})
@@ -75,16 +75,14 @@ class Muon(torch.optim.Optimizer, Component):
         state: Any = {}
         single = [{**group, "params": []} for group in groups]
         for group, views in zip(groups, single, strict=True):
-            for parameter, rows in zip(
-                group["params"], group.get("rows") or [None] * len(group["params"]), strict=True
-            ):
+            for parameter, rows in zip(group["params"], group.get("rows", ()), strict=True):
                 if parameter.grad is None:
                     continue
                 held = self.state[parameter]
                 if "momentum_buffer" not in held:
                     held["momentum_buffer"] = torch.zeros_like(parameter.grad, memory_format=torch.preserve_format)
                 parts = (parameter.detach(), parameter.grad, held["momentum_buffer"])
-                for matrix, gradient, momentum in zip(*(part.split(rows or len(part)) for part in parts), strict=True):
+                for matrix, gradient, momentum in zip(*(part.split(rows) for part in parts), strict=True):
                     matrix.grad = gradient
                     state[matrix] = {"momentum_buffer": momentum}
                     views["params"].append(matrix)

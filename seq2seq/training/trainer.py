@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from itertools import count
 from typing import Any, NoReturn
 
@@ -40,6 +41,8 @@ from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.validation import Validator
 from seq2seq.training.world import World
+
+MEASURED_EPOCHS = 2  # segmentations that the shapes of CUDA graphs are made of
 
 
 @dataclass
@@ -133,10 +136,12 @@ class Trainer:
         return self.finished() or ""
 
     def _record(self) -> None:
-        """From here on replay CUDA graphs, at shapes that are a function of the data and the settings alone."""
-        corpus = self.data.corpora["train"]
-        updates = (blocks for epoch in count() for blocks in self._plan(corpus, epoch))
-        self.feed.shapes = shapes_for(corpus, updates, self.settings.tokens_per_batch)
+        """From here on replay CUDA graphs, at shapes that are a function of the data and the settings alone: of the
+        first epochs as they are segmented. Where these are few micro-batches, they are cut anew as often as needed."""
+        drawn = cache(self.data.train)
+        epochs = ((epoch, drawn(epoch % MEASURED_EPOCHS)) for epoch in count())
+        updates = ((corpus, blocks) for epoch, corpus in epochs for blocks in self._plan(corpus, epoch))
+        self.feed.shapes = shapes_for(updates, self.settings.tokens_per_batch)
         self.passes, self.step = graphed(self.passes, self.step, self.feed.shapes)
 
     def finished(self) -> str | None:

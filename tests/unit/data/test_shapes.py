@@ -112,7 +112,7 @@ def test_an_epoch_has_few_shapes_and_little_padding(tokens_per_update: int, toke
         lengths = (ids.source_lengths, ids.target_lengths)
         return plan_epoch(*lengths, seed=1, epoch=epoch, tokens_per_update=tokens_per_update)
 
-    shapes = shapes_for(ids, (blocks for epoch in count(1) for blocks in plan(epoch)), tokens_per_batch)
+    shapes = shapes_for(((ids, blocks) for epoch in count(1) for blocks in plan(epoch)), tokens_per_batch)
     seen, real, cells = set(), 0, 0
     for blocks in plan(0):
         fitted = cut_to(ids, blocks, tokens_per_batch, shapes)

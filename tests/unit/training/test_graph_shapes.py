@@ -1,0 +1,48 @@
+"""The shapes of CUDA graphs are those of the segmentations that are trained on."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from unit.data.test_shapes import Ids
+
+from seq2seq.data.shapes import cut_to
+from seq2seq.data.updates import plan_epoch
+from seq2seq.training import trainer as module
+from seq2seq.training.trainer import MEASURED_EPOCHS, Trainer
+
+
+def corpus(seed: int, factor: float, pairs: int = 3000) -> Any:
+    """Lengths as of sentences; pieces are shorter under sampling, and so there are more of them."""
+    lengths = np.random.default_rng(0).gamma(6, 2.3, pairs)
+    drawn = lengths * factor * np.random.default_rng(seed).normal(1, 0.1, (2, pairs))
+    source, target = np.maximum(1, drawn).astype(np.int32)
+    return Ids(source, target)
+
+
+def plan(ids: Any, epoch: int) -> list[list[np.ndarray]]:
+    return plan_epoch(ids.source_lengths, ids.target_lengths, seed=1, epoch=epoch, tokens_per_update=4096)
+
+
+def test_they_are_taken_from_sampled_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def train(epoch: int) -> Any:
+        asked.append(epoch)
+        return corpus(epoch + 1, 1.4)
+
+    monkeypatch.setattr(module, "graphed", lambda passes, step, shapes: (passes, step))
+    data = SimpleNamespace(corpora={"train": corpus(0, 1.0)}, train=train)
+    settings = SimpleNamespace(tokens_per_batch=4096)
+    run = SimpleNamespace(data=data, settings=settings, feed=SimpleNamespace(), passes=None, step=None, _plan=plan)
+    Trainer._record(run)  # type: ignore[arg-type]
+    assert asked == list(range(MEASURED_EPOCHS))  # however few micro-batches they are
+    later, real, cells, strange = corpus(9, 1.4), 0, 0, 0
+    for blocks in plan(later, 8):
+        for rows, shape in cut_to(later, blocks, 4096, run.feed.shapes):
+            strange += shape not in run.feed.shapes
+            real += int(later.source_lengths[rows].sum() + later.target_lengths[rows].sum()) + 2 * len(rows)
+            cells += shape.cells
+    assert strange <= 1
+    assert 1 - real / cells < 0.3
