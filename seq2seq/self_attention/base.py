@@ -23,7 +23,7 @@ class Scope:
     positions: Int[Tensor, " T"]
     position: Position | None
     mask: Bool[Tensor, "#B 1 #T P"] | None
-    bias: Float[Tensor, "#B H T P"] | None
+    bias: Float[Tensor, "#B H #T P"] | None
 
     @classmethod
     def of(

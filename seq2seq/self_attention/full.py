@@ -15,6 +15,17 @@ from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
 from seq2seq.types import source_part
 
+APART = 32  # hypotheses: fewer read all of each other's slots, masked, sooner than their own are picked out
+
+
+@dataclass(frozen=True)
+class Apart(Scope):
+    """The scope of one step of many hypotheses, as samples are, each of which is a row of its own that reads the slots
+    of its own past alone: `rows` are those of a cache whose sentences, heads and slots are one axis. Time and memory
+    grow with their number, not with its square."""
+
+    rows: Int[Tensor, "B K G t"]
+
 
 @dataclass(frozen=True)
 class SelfAttentionCache(SlotCache):
@@ -28,6 +39,12 @@ class SelfAttentionCache(SlotCache):
         return SelfAttentionCache(
             torch.cat((self.keys.to(keys.dtype), keys), 2), torch.cat((self.values.to(values.dtype), values), 2)
         )
+
+    def apart(self, rows: Int[Tensor, "B K G t"]) -> list[Float[Tensor, "B*K G t d"]]:
+        """Keys and values of these slots, a row a hypothesis."""
+        _, _, heads, past = rows.shape
+        chosen = (part.flatten(0, 2).index_select(0, rows.flatten()) for part in (self.keys, self.values))
+        return [part.view(-1, heads, past, part.shape[-1]) for part in chosen]
 
     def only(self, slots: Int[Tensor, "B p"]) -> "SelfAttentionCache":
         """These slots of each sentence."""
@@ -86,13 +103,24 @@ class FullSelfAttention(SelfAttention):
         return Scope.of(mask, position, positions, positions)
 
     def latest(self, ancestry: Ancestry, position: Position | None) -> Scope:
-        """The scope of one step: K queries at the same position, and every slot that is left."""
+        """The scope of one step: K queries at the same position, and every slot that is left, or each one's own."""
+        if ancestry.slots.shape[1] >= APART:
+            return self._apart(ancestry, position)
         mask, steps = ancestry.mask(), torch.arange(ancestry.length, device=ancestry.slots.device)
         queries = steps[-1].expand(mask.shape[2])
         reads = self.reads(queries[:1], steps)
         if reads is not None:
             mask = mask & reads[0, ancestry.steps][:, None, None]
         return Scope.of(mask, position, queries, steps, ancestry.steps)
+
+    def _apart(self, ancestry: Ancestry, position: Position | None) -> Apart:
+        slots = ancestry.slots if self.reach is None else ancestry.slots[..., -(self.reach + 1) :]
+        (sentences, beams, past), size = slots.shape, ancestry.steps.shape[1]
+        first = torch.arange(0, sentences * self.kv_heads * size, size, device=slots.device)
+        rows = first.view(sentences, 1, self.kv_heads, 1) + slots.unsqueeze(2)
+        keys = torch.arange(ancestry.length - past, ancestry.length, device=slots.device)
+        bias = None if position is None else position.bias(keys[-1:], keys)
+        return Apart(keys[-1].expand(beams), position, None, None if bias is None else bias.unsqueeze(0), rows)
 
     def forward(self, states: Float[Tensor, "B T D"], scope: Scope) -> Float[Tensor, "B T D"]:
         """All positions at once."""
@@ -122,7 +150,11 @@ class FullSelfAttention(SelfAttention):
         """One step of K hypotheses: write their slots, then read those that the scope shows."""
         query, keys, values = self._project(states, scope)
         cache = cache.written(keys, values)
-        return self.output_map(join_heads(self.attend(query, cache.keys, cache.values, scope))), cache
+        if not isinstance(scope, Apart):
+            return self.output_map(join_heads(self.attend(query, cache.keys, cache.values, scope))), cache
+        alone = query.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+        context = join_heads(self.attend(alone, *cache.apart(scope.rows), scope))
+        return self.output_map(context.view(states.shape[0], states.shape[1], -1)), cache
 
     def _project(self, states: Float[Tensor, "B T D"], scope: Scope) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys, turned by their positions, and values; each split into its heads."""

@@ -14,9 +14,10 @@ from seq2seq.position.base import Position
 from seq2seq.position.learned import LearnedPosition
 from seq2seq.position.relative import RelativePosition
 from seq2seq.position.rotary import RotaryPosition
+from seq2seq.self_attention import full as module
 from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import SelfAttention
-from seq2seq.self_attention.full import FullSelfAttention
+from seq2seq.self_attention.full import Apart, FullSelfAttention
 from seq2seq.self_attention.windowed import Blocks, WindowedSelfAttention
 
 DIM, HEADS = 16, 4
@@ -195,9 +196,14 @@ def test_blocks_never_hold_scores_of_all_pairs() -> None:
     ids=["full", "multi-query", "grouped-query", "windowed", "windowed-grouped"],
 )
 @pytest.mark.parametrize("forgets", [False, True])
+@pytest.mark.parametrize("apart", [False, True])
 @torch.no_grad()
-def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention, name: str, forgets: bool) -> None:
+def test_a_beam_reads_its_own_past_through_shared_slots(
+    attention: SelfAttention, name: str, forgets: bool, apart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hypotheses branch, overtake each other and become fewer: each must see just what it would have seen alone."""
+    if apart:
+        monkeypatch.setattr(module, "APART", 1)
     torch.manual_seed(2)
     position = position_of(name)
     parents = [[0, 0, 0], [1, 0, 1], [1, 1], [0, 1], [1, 0, 1], [2, 2, 0], [0, 1, 2]]  # at steps 1, 2, ...
@@ -218,6 +224,20 @@ def test_a_beam_reads_its_own_past_through_shared_slots(attention: SelfAttention
             alone = attention(torch.stack(history).unsqueeze(0), scope)
             assert (outputs[0, beam] - alone[0, -1]).abs().max() < 1e-10
     assert (ancestry.steps.shape[1] < 1 + sum(map(len, parents))) == forgets
+
+
+@torch.no_grad()
+def test_many_samples_do_not_read_each_other() -> None:
+    """What a step looks at grows with their number, not with its square."""
+    attention, sizes = full(), []
+    for samples in (64, 128):
+        ancestry = Ancestry.empty(1, torch.device("cpu")).advance(torch.zeros(1, samples, dtype=torch.long))
+        for _ in range(5):
+            ancestry = ancestry.extend()
+        scope = attention.latest(ancestry, None)
+        assert isinstance(scope, Apart) and scope.mask is None
+        sizes.append(scope.rows.numel())
+    assert sizes == [64 * 5 * HEADS, 128 * 5 * HEADS]
 
 
 def test_slots_know_the_step_that_wrote_them() -> None:
