@@ -38,6 +38,11 @@ class Column(Sequence[str]):
     def __len__(self) -> int:
         return len(self._offsets) - 1
 
+    @property
+    def size(self) -> int:
+        """Bytes of all texts."""
+        return len(self._bytes)
+
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload

@@ -14,6 +14,7 @@ from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.identity import read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
+from seq2seq.data.inspection import remarks
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.errors import memory_errors
 from seq2seq.model.builder import build_model
@@ -116,6 +117,10 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
     for line in data.report:
         log.info("%s", line)
     if own is None and world.is_main:
+        names = [name for part in settings.metrics.values() for name in part().names]
+        train, valid = (data.corpora[split] for split in ("train", "valid"))
+        for line in remarks(train.pairs.texts, valid.pairs.texts, kept=len(train), metrics=names):
+            log.warning("%s", line)
         with storage_errors(f"write {folder.tokenizer_folder}"):
             data.tokenizer.save(folder.tokenizer_folder)
     return data

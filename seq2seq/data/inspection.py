@@ -1,0 +1,84 @@
+"""What is odd about a run's texts and can be seen before it trains: a line each, with what to type."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from seq2seq.data.stored import CHUNK, Column, StoredTexts
+
+OVERLAP = 0.01  # of the validation pairs that may be training pairs
+DROPPED = 0.05  # of the training pairs that may be left out
+SHORTER = 3  # times as long as their targets: sources of summaries
+SAMPLE = 2000  # pairs a split whose words are compared
+CLEARER = 0.2  # by how much more of the words must be known when the sides are exchanged
+
+
+def remarks(train: StoredTexts, valid: StoredTexts, *, kept: int, metrics: Sequence[str]) -> list[str]:
+    """Lines on these splits; `kept` training pairs are trained on, and the `metrics` score the validations."""
+    found = [_overlap(train, valid), _exchanged(train, valid), _dropped(len(train), kept), _summaries(train, metrics)]
+    return [line for line in found if line]
+
+
+def _overlap(train: StoredTexts, valid: StoredTexts) -> str | None:
+    wanted = set(_pairs(valid))
+    met = {pair for pair in _pairs(train) if pair in wanted}
+    both = sum(pair in met for pair in _pairs(valid))
+    if both < max(1, OVERLAP * len(valid)):
+        return None
+    return (
+        f"{both:,} of {len(valid):,} validation pairs are training pairs, too: their scores say little of new text. "
+        "Give other text as data.valid"
+    )
+
+
+def _pairs(texts: StoredTexts) -> Iterator[tuple[str, str]]:
+    for start in range(0, len(texts), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        yield from zip(texts.source[chunk], texts.target[chunk], strict=True)
+
+
+def _exchanged(train: StoredTexts, valid: StoredTexts) -> str | None:
+    """Whether one split's sources are in the language of the other's targets, by the words that both have."""
+    known = [_words(column) for column in (train.source, train.target)]
+    asked = [_words(column) for column in (valid.source, valid.target)]
+    straight = min(_share(asked[0], known[0]), _share(asked[1], known[1]))
+    crossed = min(_share(asked[0], known[1]), _share(asked[1], known[0]))
+    if crossed < straight + CLEARER:
+        return None
+    return (
+        f"source and target look exchanged in data.train or data.valid: {crossed:.0%} of the validation words occur on "
+        f"the other side of the training text, and {straight:.0%} on their own. Check which file is which"
+    )
+
+
+def _words(column: Column) -> set[str]:
+    """The words of some texts; of text without spaces its characters."""
+    rows = np.unique(np.linspace(0, len(column) - 1, min(SAMPLE, len(column))).astype(int)).tolist()
+    texts = [column[row].lower() for row in rows]
+    spaced = sum(" " in text for text in texts) > len(texts) / 2
+    return {word for text in texts for word in (text.split() if spaced else text)}
+
+
+def _share(words: set[str], known: set[str]) -> float:
+    return len(words & known) / max(len(words), 1)
+
+
+def _dropped(there: int, kept: int) -> str | None:
+    if there - kept <= DROPPED * there:
+        return None
+    return (
+        f"{there - kept:,} of {there:,} training pairs ({(there - kept) / there:.0%}) are left out, as the line on "
+        "train says. Of those that are too long, length.overlong=truncate keeps the beginning; length.max_source and "
+        "length.max_target raise the limits"
+    )
+
+
+def _summaries(train: StoredTexts, metrics: Sequence[str]) -> str | None:
+    longer = train.source.size / max(train.target.size, 1)
+    if longer < SHORTER or any(name.startswith("rouge") for name in metrics):
+        return None
+    return (
+        f"targets are short beside their sources (1 to {longer:.0f}). If they are summaries, type "
+        "metrics=summarization length.overlong=truncate: they are scored by ROUGE, valid/rougeL chooses the best "
+        "checkpoint, and long sources keep their beginning"
+    )

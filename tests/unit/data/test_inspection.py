@@ -1,0 +1,57 @@
+"""What is odd about texts is said before training, and nothing else is."""
+
+from pathlib import Path
+
+import pytest
+
+from seq2seq.data.inspection import remarks
+from seq2seq.data.stored import StoredTexts, TextWriter
+
+GERMAN = [f"der hund {name} sieht das haus {number}" for number, name in enumerate("abcdefghijklmnopqrst")]
+ENGLISH = [f"the dog {name} looks at that house {number}" for number, name in enumerate("abcdefghijklmnopqrst")]
+JAPANESE = ["犬が家を見る", "家は大きい", "犬は小さい", "家を見る犬"] * 5
+CHINESE = ["狗看房子", "房子很大", "狗很小", "看房子的狗"] * 5
+LONG = [f"{line} " * 6 for line in ENGLISH]
+
+
+def stored(folder: Path, name: str, sources: list[str], targets: list[str]) -> StoredTexts:
+    (folder / name).mkdir(parents=True)
+    for column, texts in (("source", sources), ("target", targets), ("references", [""] * len(sources))):
+        with TextWriter(folder / name, column) as writer:
+            writer.add(texts)
+    return StoredTexts(folder / name, name, "")
+
+
+TABLE = [
+    ((GERMAN[:15], ENGLISH[:15]), (GERMAN[15:], ENGLISH[15:]), 15, "bleu", None),
+    ((GERMAN, ENGLISH), (GERMAN[:5], ENGLISH[:5]), 20, "bleu", "5 of 5 validation pairs are training pairs, too"),
+    ((GERMAN, ENGLISH), (GERMAN[:1] * 2 + ["neu"], ENGLISH[:1] * 2 + ["new"]), 20, "bleu", "2 of 3 validation pairs"),
+    ((GERMAN, ENGLISH), (GERMAN[:2], ENGLISH[2:4]), 20, "bleu", None),  # a sentence that occurs, and no pair
+    ((GERMAN[:15], ENGLISH[:15]), (ENGLISH[15:], GERMAN[15:]), 15, "bleu", "source and target look exchanged"),
+    ((JAPANESE, CHINESE), (CHINESE[::-1], JAPANESE[::-1]), 20, "bleu", "source and target look exchanged"),
+    ((GERMAN[:15], GERMAN[:15]), (GERMAN[15:], GERMAN[15:]), 15, "bleu", None),  # the same language on both sides
+    ((GERMAN[:15], ENGLISH[:15]), (GERMAN[15:], ENGLISH[15:]), 14, "bleu", "1 of 15 training pairs (7%) are left out"),
+    (
+        (LONG[:15], ENGLISH[:15]),
+        (LONG[15:], ENGLISH[15:]),
+        15,
+        "bleu",
+        "metrics=summarization length.overlong=truncate",
+    ),
+    ((LONG[:15], ENGLISH[:15]), (LONG[15:], ENGLISH[15:]), 15, "rougeL", None),
+    ((ENGLISH[:15], CHINESE[:15]), (ENGLISH[15:], CHINESE[15:]), 15, "bleu", None),  # few characters say much there
+]
+
+
+@pytest.mark.parametrize(("train", "valid", "kept", "metric", "line"), TABLE)
+def test_remarks(
+    tmp_path: Path,
+    train: tuple[list[str], list[str]],
+    valid: tuple[list[str], list[str]],
+    kept: int,
+    metric: str,
+    line: str | None,
+) -> None:
+    found = remarks(stored(tmp_path, "t", *train), stored(tmp_path, "v", *valid), kept=kept, metrics=[metric])
+    assert len(found) == (line is not None)
+    assert line is None or line in found[0]
