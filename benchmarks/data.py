@@ -65,8 +65,13 @@ def stages(made: Task) -> dict[str, Work]:
 
     def plan() -> list[list[PairIds]]:
         lengths = corpus.source_lengths, corpus.target_lengths
-        tokens = trainer.tokens_per_update
-        return plan_epoch(*lengths, seed=made.settings.seed, epoch=next(epochs), tokens_per_update=tokens)
+        return plan_epoch(
+            *lengths,
+            seed=made.settings.seed,
+            epoch=next(epochs),
+            tokens_per_update=trainer.tokens_per_update,
+            count=trainer.count,
+        )
 
     def cut_all(updates: list[list[PairIds]]) -> list[PairIds]:
         return [rows for blocks in updates for rows in cut(corpus, blocks, trainer.tokens_per_batch)]

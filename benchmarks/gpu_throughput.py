@@ -91,6 +91,7 @@ def pieces(words: Sequence[str]) -> dict[str, float]:
         seed=settings.seed,
         epoch=0,
         tokens_per_update=trainer.tokens_per_update,
+        count=trainer.count,
     )
     least_real = LEAST_REAL if settings.device == "cpu" else LEAST_REAL_ON_GPU
     batches = sum(len(cut(corpus, blocks, trainer.tokens_per_batch, least_real=least_real)) for blocks in plan)

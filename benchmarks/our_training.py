@@ -48,6 +48,7 @@ def planned(settings: TrainSettings, corpus: EncodedCorpus) -> Iterator[Counts]:
             seed=settings.seed,
             epoch=epoch,
             tokens_per_update=settings.trainer.tokens_per_update,
+            count=settings.trainer.count,
         )
         for blocks in plan:
             pairs = np.concatenate(blocks)

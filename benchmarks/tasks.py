@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,10 @@ LSTMS = {
     "luong": ("luong_general", True),
     "luong without feeding": ("luong_general", False),
 }
-COMMON = "tokenizer=bpe tokenizer.vocab_size=8000 tokenizer.joint=true tie=all schedule.warmup=400"
+COMMON = (
+    "tokenizer=bpe tokenizer.vocab_size=8000 tokenizer.joint=true tie=all optimizer.lr=1e-3 schedule=inverse_sqrt "
+    "schedule.warmup=400 trainer.tokens_per_update=4096 trainer.count=target"
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -80,10 +84,15 @@ class Task:
 def task(model: str, options: argparse.Namespace) -> Task:
     """The task of this name, with the options' data and width."""
     shape = transformer(options.width) if model == TRANSFORMER else lstm(options.width, *LSTMS[model])
-    words = (f"data={options.data}", *COMMON.split(), *shape.split(), *options.words.split())
+    words = last_ones([f"data={options.data}", *COMMON.split(), *shape.split(), *options.words.split()])
     settings = load_train(compose(CONFIGS, "train", words))
     data = prepare(data=settings.data(), tokenizer=settings.tokenizer(), length=settings.length, seed=settings.seed)
     return Task(words, settings, data)
+
+
+def last_ones(words: Sequence[str]) -> tuple[str, ...]:
+    """Of several words for one key the last."""
+    return tuple({word.partition("=")[0]: word for word in words}.values())
 
 
 def transformer(width: int, *, inner: int = 4, layers: int = 3) -> str:

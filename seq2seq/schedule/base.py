@@ -38,6 +38,15 @@ class Schedule(Component):
         """Updates of warm-up."""
         return max(1, round(self.warmup * self.end)) if 0 < self.warmup < 1 else int(self.warmup)
 
+    def too_long_a_warmup(self) -> str | None:
+        """A line, if the run is to end before its learning rate has reached the peak."""
+        if self.warmup_updates <= self.planned:
+            return None
+        return (
+            f"schedule.warmup={self.warmup:g} updates are more than the {self.planned:,} that the run is to have: the rate "
+            "does not reach optimizer.lr. Type schedule.warmup=0.1 for a tenth of the run"
+        )
+
     def rise(self, update: int) -> float:
         """The linear rise to 1.0, reached at the end of the warm-up; 1.0 from there on, and always without warm-up."""
         warmup = self.warmup_updates

@@ -65,6 +65,7 @@ class Progress:
         self._task: TaskID = self._bar.add_task("training", total=1.0, place="", values="")
         self._turned: list[logging.StreamHandler] = []
         self._open = ExitStack()
+        self._warned: set[str] = set()
         self.busy: Callable[[str], None] = lambda text: None
 
     def __enter__(self) -> Self:
@@ -109,6 +110,12 @@ class Progress:
             log.info(
                 "validation at update %s: %s%s", f"{update:,}", line_values(scores), " (best so far)" if best else ""
             )
+
+    def warn_once(self, text: str) -> None:
+        """A warning for the reader, the first time."""
+        if text not in self._warned:
+            self._warned.add(text)
+            log.warning("%s", text)
 
     def note(self, text: str) -> None:
         """One line for the reader, above the bar."""

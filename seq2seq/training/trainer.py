@@ -177,6 +177,8 @@ class Trainer:
         """The schedule and the bar are laid out for as many updates as are planned, if that is known yet."""
         if self.state.planned is not None:
             self.schedule.plan(self.state.planned)
+            if line := self.schedule.too_long_a_warmup():
+                self.reporter.progress.warn_once(line)
             limit = self.settings.max_updates
             self.reporter.progress.plan(limit if isinstance(limit, int) else self.state.planned)
 
@@ -263,6 +265,7 @@ class Trainer:
         if not state.to_validate:
             return
         self._stops_after = state.update
+        self.reporter.progress.busy(f"validation at update {state.update:,}")
         began = self._all_minutes()
         values = self.validator(self.model, state.update, lambda: self.world.spread(self._stop.number or 0) > 0)
         if values is not None:

@@ -111,7 +111,7 @@ def test_no_row_loses_its_whole_name() -> None:
         (("trainer.tokens_per_update=100",), "trainer.tokens_per_update: 2048 in a, 100 in b"),
         (("data.train=999",), "data.train: 30000 in a, 999 in b"),
         (("tokenizer.vocab_size=999",), "tokenizer.vocab_size: auto in a, 999 in b"),
-        (("decoder.hidden_size=256", "encoder.hidden_size=128"), "encoder.hidden_size: 256 in a, 128 in b; decoder"),
+        (("decoder.hidden_size=512", "encoder.hidden_size=128"), "encoder.hidden_size: 256 in a, 128 in b; decoder"),
         (("embedding.size=128",), "embedding.size: 256 in a, 128 in b"),
     ],
 )
@@ -126,7 +126,7 @@ def test_what_is_compared_may_differ_in_size() -> None:
     runs = [settings("a"), settings("b", "encoder=transformer", "encoder.hidden_size=512"), settings("c", "seed=2")]
     budget = check_budgets(runs)
     assert budget["trainer.max_updates"] == "auto"
-    assert budget["decoder.hidden_size"] == 512
+    assert budget["decoder.hidden_size"] == 256
     assert "encoder.hidden_size" not in budget
 
 
@@ -179,7 +179,7 @@ def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> N
     )
     text = page(script, runs, rows, common, check_budgets(runs))
     assert text.startswith("# Comparison: attention\n\n`valid`, 1,000 sentences. Equal in all rows: `data=cldr`")
-    for told in ("`trainer.max_updates=auto`", "`decoder.hidden_size=512`", "`tokenizer.vocab_size=auto`"):
+    for told in ("`trainer.max_updates=auto`", "`decoder.hidden_size=256`", "`tokenizer.vocab_size=auto`"):
         assert told in text.replace("\n", " ")
     assert (
         "Parameters: 1,000 to 1,020; furthest from the median of the rows is `attention=luong_general`, by +1.0%"

@@ -159,6 +159,15 @@ def test_a_warm_up_below_one_is_a_share_of_the_planned_updates(kind: type) -> No
     assert [planned.factor(update) for update in range(1, 300)] == [given.factor(update) for update in range(1, 300)]
 
 
+@pytest.mark.parametrize(("warmup", "planned", "warned"), [(100, 99, True), (100, 100, False), (0.5, 3, False)])
+def test_a_warm_up_that_the_run_does_not_end_is_warned_of(warmup: float, planned: int, warned: bool) -> None:
+    schedule = InverseSqrt(warmup=warmup)
+    schedule.plan(planned)
+    line = schedule.too_long_a_warmup()
+    assert (line is not None) == warned
+    assert line is None or line.startswith("schedule.warmup=100 updates are more than the 99")
+
+
 @pytest.mark.parametrize("kind", [Cosine, Linear])
 def test_a_decay_without_a_horizon_ends_where_the_run_is_planned_to(kind: type) -> None:
     planned, given = kind(warmup=0.1, floor=0.2, horizon=None), kind(warmup=20, floor=0.2, horizon=200)
