@@ -1,13 +1,40 @@
 """A script's standard streams: what fails behind them becomes one of our errors, and every character can be written."""
 
 import io
+import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from seq2seq.errors import DataError, Seq2SeqError, storage_failure
+
+# Beside line breaks and tabs: what a terminal obeys instead of showing it, changes the direction of writing, or breaks
+# a line in its own way.
+_UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """The text as a terminal may be given it: control characters, those of the direction of writing and halves of
+    surrogates as the escapes that Python would write; a byte of a file's name that is not UTF-8 as \\xe9."""
+    return _UNSEEN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class VisibleFormatter(logging.Formatter):
+    """Of log records: their message, all of it visible."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text."""
+        return visible(super().format(record))
 
 
 class _Input(io.FileIO):

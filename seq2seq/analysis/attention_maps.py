@@ -20,6 +20,7 @@ from seq2seq.config.schema import AttentionMapSettings, TrainSettings
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.search.decode import decode
+from seq2seq.streams import visible
 from seq2seq.training.probe import force
 from seq2seq.training.progress import counting
 from seq2seq.types import Capability
@@ -179,7 +180,7 @@ def _write(
     replace_file(folder / PAGE, shown)
     write_texts(folder, seen)
     write_numbers(folder, seen, error, origin)
-    print(table(seen, error, origin))
+    print(visible(table(seen, error, origin)))
     log.info("wrote %s", folder / PAGE)
 
 

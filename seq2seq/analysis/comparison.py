@@ -15,6 +15,7 @@ from seq2seq.config.loading import load_stored
 from seq2seq.config.program import program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.streams import visible
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def compare_runs(script: CompareSettings) -> None:
             write_text(script.json, as_json(rows, common, budget))
     finally:
         if script.output is None:
-            print(text, end="")
+            print(visible(text), end="")
 
 
 def find_runs(given: str | list[str]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seq2seq.config.identity import matters
+from seq2seq.config.overrides import literal
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 
@@ -68,6 +69,7 @@ def check_budgets(runs: Sequence[TrainSettings]) -> dict[str, Any]:
 
 def as_text(value: Any) -> str:
     """A value as it is typed behind its key."""
+    value = literal(value)
     return value if isinstance(value, str) else json.dumps(value)
 
 

@@ -24,6 +24,7 @@ from seq2seq.metrics.extracts import extract
 from seq2seq.search.base import Search
 from seq2seq.search.limits import count_limits, limits_reached, outputs_line
 from seq2seq.search.shortlists import Shortlists
+from seq2seq.streams import visible
 from seq2seq.training.outputs import alike, empty_references
 from seq2seq.training.progress import counting
 from seq2seq.training.validation import Decoding, corpus_references, decode_corpus
@@ -40,6 +41,7 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
         raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
     check_shortlist(settings, script.shortlist)
     trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
+    trained.folder.refuse_links()
     corpus = prepare_split(
         data=settings.data(),
         split=script.split,
@@ -76,7 +78,7 @@ def keep_and_show(keep: Callable[[], Path], table: str) -> None:
     try:
         log.info("wrote %s", keep())
     finally:
-        print(table)
+        print(visible(table))
 
 
 def _decode(

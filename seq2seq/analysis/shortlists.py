@@ -37,6 +37,8 @@ def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None
         _learn(trained, settings)
     try:
         lexicon = Lexicon.load(file)
+        if not lexicon.fits(trained.tokenizer.source.size, trained.tokenizer.target.size):
+            raise ValueError("it is of other vocabularies")
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:

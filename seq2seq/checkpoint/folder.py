@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq.checkpoint.storage import storage_errors
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, StorageError
+from seq2seq.files import no_link
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 LONGEST_NAME = 100  # bytes of a file that names a checkpoint
 STATE, VALIDATED = "state.json", "validated.json"  # the second: the state after the checkpoint's validation
 
@@ -97,15 +99,24 @@ class RunFolder:
         found = (re.fullmatch(r"step-(\d+)", entry.name) for entry in self.checkpoints.iterdir() if entry.is_dir())
         return sorted(int(match[1]) for match in found if match)
 
+    def refuse_links(self) -> None:
+        """Raise StorageError where a link stands in the place of what a run writes: it would be written elsewhere."""
+        for path in (self.checkpoints, self.tokenizer_folder, self.eval_folder, self.metrics_file, self.path / LOCK):
+            if path.is_symlink():
+                advice = "put what it points to in its place (the run folder as a whole may be a link)"
+                raise StorageError(f"{path} is a link, and what a run writes stays in its folder: {advice}")
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the run for this process alone; the system lets go of it even if the process is killed.
 
         Raises CheckpointError if another trainer holds it, StorageError if the folder cannot be written.
         """
+        self.refuse_links()
         with storage_errors(f"write in the run folder {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".lock").open("ab+", buffering=0)  # nothing is left to be written when it is closed
+            # Without a buffer nothing is left to be written when it is closed.
+            file = open(self.path / LOCK, "ab+", buffering=0, opener=no_link)  # noqa: SIM115 - Path has no opener
         with file:
             self._take(file)
             yield

@@ -26,6 +26,8 @@ from seq2seq.errors import CheckpointError
 TRIES, PAUSE = 40, 0.05  # how often a checkpoint is looked for that another process takes away; seconds in between
 MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
 
+LARGEST_JSON = 16_000_000  # bytes; a state.json has a thousand
+
 log = logging.getLogger(__name__)
 
 
@@ -122,12 +124,12 @@ def latest_intact(folder: RunFolder) -> Checkpoint | None:
 
 def _load_path(path: Path, optimizer: bool) -> Checkpoint:
     step, state = _verify(path, [MODEL, OPTIMIZER] if optimizer else [MODEL])
-    return Checkpoint(
-        step=step,
-        model=load_file(path / MODEL),
-        optimizer=load_file(path / OPTIMIZER) if optimizer else {},
-        state=json.loads(state.read_bytes()),
-    )
+    try:
+        model = load_file(path / MODEL)
+        moments = load_file(path / OPTIMIZER) if optimizer else {}
+    except (SafetensorError, KeyError, ValueError) as error:  # it is what the manifest says, and no file of ours
+        raise CheckpointError(f"{path} holds no tensors that can be read: {error}") from error
+    return Checkpoint(step=step, model=model, optimizer=moments, state=_read_json(state))
 
 
 def evenly_spaced(steps: Sequence[int], wanted: int) -> list[int]:
@@ -155,7 +157,7 @@ def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Check
     log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
     paths = [folder.checkpoint(step) for step in steps]
     states = [_verify(path, [MODEL])[1] for path in paths]
-    state = json.loads(states[-1].read_bytes())
+    state = _read_json(states[-1])
     return Checkpoint(step=steps[-1], model=_mean([path / MODEL for path in paths]), optimizer={}, state=state)
 
 
@@ -211,15 +213,27 @@ def _verify(path: Path, names: Sequence[str]) -> tuple[int, Path]:
 
 def _manifest(file: Path) -> tuple[int, dict[str, dict[str, Any]]]:
     """The step and the files that a manifest vouches for."""
-    try:
-        manifest = json.loads(file.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{file} is broken: {error}") from error
-    if isinstance(manifest, dict) and manifest.get("format", FORMAT) != FORMAT:
+    manifest = _read_json(file)
+    if manifest.get("format", FORMAT) != FORMAT:
         raise CheckpointError(f"{file} is of format {manifest['format']}; this version of seq2seq reads {FORMAT}")
     match manifest:
         case {"step": int(step), "files": dict(files)} if all(isinstance(entry, dict) for entry in files.values()):
             return step, files
     raise CheckpointError(f"{file} is broken: it does not hold a step and its files")
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """The object in a small JSON file, read no further than it can be sound."""
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(LARGEST_JSON + 1)
+        if len(raw) > LARGEST_JSON:
+            raise ValueError(f"it holds more than {LARGEST_JSON:,} bytes")
+        content = json.loads(raw)
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} is broken: {error}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{file} is broken: it does not hold keys and values")
+    return content

@@ -1,6 +1,5 @@
 """Writing that survives a full disk and a killed process: files are flushed to the disk and swapped in by renaming."""
 
-import errno
 import hashlib
 import os
 import secrets
@@ -12,6 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from seq2seq.errors import storage_failure
+from seq2seq.files import flush_folder, write_flushed
 
 
 @contextmanager
@@ -42,28 +42,13 @@ def replace_file(path: Path, text: str) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Write `text` as UTF-8 and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(text.encode("utf-8", errors="backslashreplace"))  # a file's name may hold what UTF-8 cannot
-        file.flush()
-        os.fsync(file.fileno())
+    write_flushed(path, text.encode("utf-8", errors="backslashreplace"))  # a file's name may hold what UTF-8 cannot
 
 
 def flush_file(path: Path) -> None:
     """Wait until a file that another library wrote is on the disk."""
     with path.open("rb+") as file:
         os.fsync(file.fileno())
-
-
-def flush_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot flush a folder
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def sha256(path: Path) -> str:

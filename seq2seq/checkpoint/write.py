@@ -12,15 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from seq2seq.checkpoint.folder import MANIFEST, STATE, VALIDATED, RunFolder
-from seq2seq.checkpoint.storage import (
-    discard,
-    flush_file,
-    flush_folder,
-    replace_file,
-    sha256,
-    storage_errors,
-    write_file,
-)
+from seq2seq.checkpoint.storage import discard, flush_file, replace_file, sha256, storage_errors, write_file
+from seq2seq.files import flush_folder
 
 FORMAT = 1
 OLD_BEST = ".old-best"

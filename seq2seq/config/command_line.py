@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -16,9 +15,11 @@ from seq2seq.config.extensions import allow, extension_problems, others_line
 from seq2seq.config.identity import stored_config
 from seq2seq.config.known_keys import KnownKeys
 from seq2seq.config.overrides import Word, as_text, for_shell, parse, pieces, take_apart, wants_text
+from seq2seq.config.paths import expanded
 from seq2seq.config.problems import Mistakes, did_you_mean, listed
 from seq2seq.config.reading import describe
 from seq2seq.config.targets import Targets
+from seq2seq.config.yaml_reading import NotYaml, parse_yaml
 from seq2seq.errors import CheckpointError
 
 
@@ -57,6 +58,9 @@ def check(script: Script, typed: Sequence[str]) -> list[str]:
         overlay = str(groups.pop("experiment").value)
         refused |= {"experiment", *library.groups_of_experiment(overlay)}
         lines += mistakes
+    picked = {group: str(word.value) for group, word in groups.items()}
+    if unreadable := library.mistakes_in_choices(picked):
+        raise Mistakes([*lines, *unreadable])
     # What Hydra is given; null is the default wherever it may be.
     chosen = [word.typed for word in groups.values() if word.value != "null"]
     composed = _compose(library, chosen, lines)
@@ -83,10 +87,8 @@ def check_words(library: Library, words: Sequence[Word]) -> list[str]:
     chosen: dict[str, str] = {}
     for word in words:
         problem = _form_problem(library, word) or _choice_problem(library, word)
-        if word.key in library.groups and word.value is not None:
-            if chosen.get(word.key, word.value) != word.value:
-                problem = problem or f"{word.key} was chosen before ({word.key}={chosen[word.key]}); give it once"
-            chosen[word.key] = word.value
+        if word.value is not None and chosen.setdefault(word.key, word.value) != word.value:
+            problem = problem or f"{word.key} was given before ({word.key}={chosen[word.key]}); give it once"
         if problem:
             lines.append(f"{word.typed}: {problem}")
     return lines
@@ -155,7 +157,7 @@ def _known_keys(script: Script, composed: Composition, words: list[Word], lines:
             return None
         override = parse(f"run={as_text(run[-1])}")
         try:
-            stored = stored_config(str(override.value() if override else run[-1]))
+            stored = stored_config(expanded(str(override.value() if override else run[-1])))
         except CheckpointError as error:
             if not lines:
                 raise
@@ -199,8 +201,10 @@ def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None,
     if override.is_sweep_override():
         text = f"As one text: {for_shell(key, value)}; as a list: {shlex.quote(f'{key}=[{value}]')}"
         return None, f"several values need --multirun (-m). {text}"
-    # Hydra changes what it composed and no more: an argument left to its default, or a run's own key, is added.
-    return f"{'' if known.composed(key) else '++'}{key}={value}", None
+    # Hydra changes what it composed and no more: an argument left to its default, a run's own key, and what stands in
+    # a whole dictionary are added.
+    there = known.composed(key) and not isinstance(override.value(), dict)
+    return f"{'' if there else '++'}{key}={value}", None
 
 
 def _mistakes_when_loaded(
@@ -220,11 +224,12 @@ def _mistakes_when_loaded(
 
 def _overlaid(composed: Composition, path: Path) -> Composition:
     try:
-        content = OmegaConf.load(path)
-        assert isinstance(content, DictConfig)
+        content = parse_yaml(path.read_bytes())
+        if not isinstance(content, dict):
+            return composed
         content.pop("defaults", None)
         OmegaConf.set_struct(composed.config, False)
-        config = OmegaConf.merge(composed.config, content)
-    except (AssertionError, OSError, yaml.YAMLError, OmegaConfBaseException):
+        config = OmegaConf.merge(composed.config, OmegaConf.create(content))
+    except (OSError, NotYaml, OmegaConfBaseException):
         return composed
     return replace(composed, config=cast(DictConfig, config), layers=(*composed.layers, Layer(path, "")))

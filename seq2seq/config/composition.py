@@ -16,8 +16,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.overrides import as_typed
+from seq2seq.config.paths import expand_paths
 from seq2seq.config.problems import Mistakes, Problem
-from seq2seq.config.yaml_files import describe_yaml_error, line_of
+from seq2seq.config.yaml_files import line_of
+from seq2seq.config.yaml_reading import describe_yaml_error
 
 logger = logging.getLogger(__name__)
 
@@ -84,26 +86,38 @@ def shorten(path: Path) -> Path:
 
 @contextmanager
 def composing(config_dir: Path) -> Iterator[None]:
-    """Hydra composing from `config_dir`; what it was doing before, a script's job say, is put back afterwards."""
+    """Hydra composing from `config_dir`; what it was doing before, a script's job say, is put back afterwards.
+
+    Raises Mistakes where Hydra cannot: whatever it stumbles over stands in the files or words that it was given.
+    """
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None  # it refuses to be initialised twice
     try:
         with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir.resolve()), job_name="seq2seq"):
             yield
+    except yaml.YAMLError as error:
+        raise Mistakes([_yaml_line(error)]) from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise Mistakes([one_line(error)]) from error
+    except (
+        ArithmeticError,
+        AssertionError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
+        raise Mistakes([f"Hydra cannot compose this: {one_line(error)}"]) from error
     finally:
         GlobalHydra.instance().hydra = running
 
 
 def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Composition:
     """Compose `<config_dir>/<name>.yaml` with these overrides; raises Mistakes where Hydra cannot."""
-    try:
-        with composing(config_dir):
-            config = hydra.compose(name, list(overrides), return_hydra_config=True)
-            return _composition(config, name, config.hydra)
-    except yaml.YAMLError as error:
-        raise Mistakes([_yaml_line(error)]) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise Mistakes([one_line(error)]) from error
+    with composing(config_dir):
+        config = hydra.compose(name, list(overrides), return_hydra_config=True)
+        return _composition(config, name, config.hydra)
 
 
 def of_job(config: DictConfig, *, suffix: str = "") -> Composition:
@@ -117,6 +131,7 @@ def _composition(config: DictConfig, name: str, hydra_config: Any) -> Compositio
     overrides = [str(item) for item in hydra_config.overrides.task]
     chosen = {str(group): choice for group, choice in hydra_config.runtime.choices.items()}
     content = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    expand_paths(content)
     return Composition(
         config=content,
         choices={group: str(chosen[group]) for group in sorted(chosen) if chosen[group] and "hydra/" not in group},

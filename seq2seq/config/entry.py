@@ -39,7 +39,7 @@ from seq2seq.errors import (
     is_out_of_memory,
     memory_failure,
 )
-from seq2seq.streams import finish_output, standard_streams
+from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 
 _FIXED = "not here; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml is laid over all others"
 DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises
@@ -82,9 +82,9 @@ def launch(main: Callable[[], Any], script: Script) -> NoReturn:
 
 def _launched(main: Callable[[], Any], script: Script) -> int:
     main_process = place().rank == 0  # of several, it alone reports
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING if main_process else logging.ERROR, format="%(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VisibleFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING if main_process else logging.ERROR)
     logging.getLogger("seq2seq").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of ending the process with exit 1
     return _guarded(lambda: _launch(main, script, sys.argv[1:]))
@@ -98,7 +98,7 @@ def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -
     if options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
         return _call(main, [*flags, *words])
     if options.help:
-        print(help_text(script.library, words))
+        print(visible(help_text(script.library, words)))
         return 0
     unknown = [f"{word}: no such option (--help lists them)" for word in words if word.startswith("-")]
     unknown += [f"{flag}: {_FIXED}" for flag in flags if flag.startswith(("--config-", "--experimental"))]
@@ -147,6 +147,7 @@ def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
     for action in parser._actions:
         if isinstance(action, argparse._VersionAction):
             action.version = f"seq2seq {__version__}"
+    parser.error = _refuse  # type: ignore[method-assign]
     options, unknown = parser.parse_known_intermixed_args(list(arguments))
     words = [word for word in arguments if word in unknown or word in options.overrides]
     flags = []
@@ -155,6 +156,10 @@ def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
         if action.option_strings and value not in (None, action.default):
             flags += [action.option_strings[0] if value is True else f"{action.option_strings[0]}={value}"]
     return options, ["--multirun" if flag == "-m" else flag for flag in flags], words
+
+
+def _refuse(message: str) -> NoReturn:
+    raise Mistakes([message])
 
 
 def _call(main: Callable[[], Any], arguments: Sequence[str], *, suffix: str = "") -> int:
@@ -245,8 +250,8 @@ def _tell(error: Seq2SeqError) -> None:
     if isinstance(error, ClosedPipe):
         return
     if rank == 0:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
     elif isinstance(error, ConfigError):
         time.sleep(LINGER)
     elif not error.told:
-        print(f"process {rank}: {error}", file=sys.stderr)
+        print(visible(f"process {rank}: {error}"), file=sys.stderr)

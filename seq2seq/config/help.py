@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from string import Template
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.choices import Library
-from seq2seq.config.composition import composing, one_line, shorten
-from seq2seq.config.problems import Mistakes
+from seq2seq.config.composition import composing, shorten
 from seq2seq.config.program import program
 
 OPTIONS = """\
@@ -26,14 +23,11 @@ OPTIONS = """\
 
 def help_text(library: Library, words: Sequence[str]) -> str:
     """The help of a script with these words; raises Mistakes where they cannot be composed."""
-    try:
-        with composing(library.folder):
-            config = hydra.compose(library.name, [*library.search_path, *words], return_hydra_config=True)
-            template = Template(config.hydra.help.template)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise Mistakes([one_line(error)]) from error
+    with composing(library.folder):
+        config = hydra.compose(library.name, [*library.search_path, *words], return_hydra_config=True)
+        template = Template(str(config.hydra.help.template))
     keys = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return template.substitute(
+    return template.safe_substitute(
         COMMAND=program(library.name),
         EVALUATE=program("evaluate"),
         CHOICES=_choices(library),

@@ -2,11 +2,15 @@
 
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seq2seq.config.overrides import pieces, take_apart
+from seq2seq.config.problems import Mistakes
+
+MOST_JOBS = 1000
 
 
 @dataclass(frozen=True)
@@ -19,8 +23,10 @@ class Job:
 
 
 def split_jobs(words: Sequence[str]) -> list[Job]:
-    """The jobs of a multirun, the last word's values changing fastest."""
+    """The jobs of a multirun, the last word's values changing fastest; raises Mistakes where they are too many."""
     choices = [_values(word) for word in words]
+    if (count := math.prod(map(len, choices))) > MOST_JOBS:
+        raise Mistakes([f"--multirun (-m): at least {count:,} jobs; one command starts {MOST_JOBS:,} at most"])
     swept = [index for index, values in enumerate(choices) if len(values) > 1]
     combinations = list(itertools.product(*choices))
     suffixes = [job_suffix([combination[index] for index in swept]) for combination in combinations]

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from seq2seq.config.identity import first_horizon, run_path
-from seq2seq.config.problems import Problem, show
-from seq2seq.config.schema import TRANSLATIONS, TrainSettings
+from seq2seq.config.problems import Problem, did_you_mean, show
+from seq2seq.config.schema import ELSEWHERE, TRANSLATIONS, TrainSettings
 from seq2seq.errors import ConfigError
 from seq2seq.types import Component, Part
 
@@ -44,11 +44,12 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
         if value < 0
     ]
     problems += _argument_problems(settings)
-    if settings.run in ("", ".", ".."):
+    problems += device_problems(settings.device)
+    if not _is_name(settings.run):
         problems.append(Problem("run", f"expected a name (runs/NAME) or a path with a slash, got {show(settings.run)}"))
     if not settings.cache_dir:
         problems.append(Problem("cache_dir", "expected a folder (SEQ2SEQ_CACHE is empty, or what was given)"))
-    if settings.init_from in ("", ".", ".."):
+    if settings.init_from is not None and not _is_name(settings.init_from):
         problems.append(
             Problem("init_from", f"expected a run's name or a path with a slash, got {show(settings.init_from)}")
         )
@@ -59,6 +60,20 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
             Problem("trainer.max_updates", "the run has no end: give max_updates, max_epochs or max_minutes")
         )
     return problems
+
+
+def device_problems(device: str) -> list[Problem]:
+    """What is wrong with the name of a device."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", device):
+        return []
+    known = ELSEWHERE["device"].get(device.lower())
+    advice = f"; {known}" if known else did_you_mean(device, ["auto", "cpu", "cuda"])
+    return [Problem("device", f"expected auto, cpu, cuda or one of several (cuda:1), got {show(device)}{advice}")]
+
+
+def _is_name(run: str) -> bool:
+    """Whether a run can be called so, or lie there: no control characters, nothing that is no text."""
+    return run not in ("", ".", "..") and not re.search("[\0-\x1f\x7f-\x9f\ud800-\udfff]", run)
 
 
 def _argument_problems(settings: TrainSettings) -> list[Problem]:
@@ -98,7 +113,7 @@ def _checkpoint_problems(key: str, name: str) -> list[Problem]:
 
 
 def _ensemble_problems(run: str, others: list[str]) -> list[Problem]:
-    if wrong := [name for name in others if name in ("", ".", "..")]:
+    if wrong := [name for name in (run, *others) if not _is_name(name)]:
         return [Problem("ensemble", f"expected names of runs (runs/NAME) or paths with a slash, got {show(wrong[0])}")]
     paths = [run_path(name).resolve() for name in (run, *others)]
     twice = [name for place, name in enumerate(others, start=1) if paths[place] in paths[:place]]

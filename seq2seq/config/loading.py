@@ -1,6 +1,7 @@
 """The one loader: a composition becomes settings, or every mistake in it becomes one error."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
@@ -10,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from seq2seq.config.composition import Composition, Layer
 from seq2seq.config.extensions import allow, extension_problems, others_line
 from seq2seq.config.identity import flatten, move_root, run_name, run_path, stored_config
-from seq2seq.config.limits import check_limits, check_script, hear_parts
-from seq2seq.config.overrides import as_typed
+from seq2seq.config.limits import check_limits, check_script, device_problems, hear_parts
+from seq2seq.config.overrides import as_typed, literal
 from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
 from seq2seq.config.reading import MISSING, Reader, stand_in
 from seq2seq.config.schema import (
@@ -118,7 +119,7 @@ def read_settings(
     plain = _with_learning_rate(plain, targets)
     for key, annotation in {**TRAIN_KEYS, "run": str | None}.items():
         read[key] = reader.value(key, annotation, plain.get(key, MISSING))
-        if any(problem.key == key for problem in reader.problems):
+        if any(re.match(rf"{key}($|[.\[])", problem.key) for problem in reader.problems):
             read[key] = stand_in(annotation)
     for group in GROUPS:
         read[group] = _read_group(reader, group, plain, choices)
@@ -168,7 +169,9 @@ def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> 
         raise Mistakes([line])
     if data_root is not None:
         stored |= {"data": move_root(stored["data"], stored["data_root"], data_root), "data_root": data_root}
-    config = OmegaConf.create({key: value for key, value in {**stored, "run": run}.items() if key != "choices"})
+    config = OmegaConf.create(
+        {key: literal(value) for key, value in {**stored, "run": run}.items() if key != "choices"}
+    )
     layer = Layer(run_path(run) / "config.yaml", "")
     composed = Composition(config=config, choices=stored["choices"], layers=(layer,))
     plain, problems = composed.plain()
@@ -183,8 +186,10 @@ def load_compare(composed: Composition) -> CompareSettings:
     typed = [as_typed(word) for word in composed.overrides]
     script = reader.section("", CompareSettings, {**plain, "typed": typed})
     allow(plain.get("extensions"))
-    if problems := [*problems, *reader.problems, *extension_problems(plain.get("extensions"))]:
-        raise Mistakes([composed.line(problem) for problem in problems])
+    wrong_device = device_problems(script.device) if script and not reader.problems else []
+    wrong = [*problems, *reader.problems, *wrong_device, *extension_problems(plain.get("extensions"))]
+    if wrong:
+        raise Mistakes([composed.line(problem) for problem in wrong])
     return cast(CompareSettings, script)
 
 
@@ -197,12 +202,13 @@ def _apart(composed: Composition, kind: type) -> tuple[dict[str, Any], DictConfi
 
 
 def _over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Composition:
-    """The run's stored configuration with what was typed over it: a group chosen anew replaces the run's."""
+    """The run's stored configuration, letter for letter, with what was typed over it: a group chosen anew replaces the
+    run's."""
     base = {key: value for key, value in stored.items() if key != "choices"}
     if "data_root" in typed:
         base["data"] = move_root(base["data"], base["data_root"], typed["data_root"])
     chosen = dict(composed.choices)
-    config = OmegaConf.create({key: value for key, value in base.items() if key not in chosen})
+    config = OmegaConf.create({key: literal(value) for key, value in base.items() if key not in chosen})
     return Composition(
         config=cast(DictConfig, OmegaConf.merge(config, typed)),
         choices={**stored["choices"], **chosen},

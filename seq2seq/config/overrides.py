@@ -2,8 +2,10 @@
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any, Literal, get_args, get_origin
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -12,6 +14,7 @@ from hydra.errors import HydraException
 
 _KEY = re.compile(r"[A-Za-z_][\w$-]*(?:[./@][\w$-]+)*\Z")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'\Z|"(?:[^"\\]|\\.)*"\Z""", re.DOTALL)
+MOST_PIECES = 10_000
 _SWEEP_CALL = re.compile(r"(?:choice|range|interval|glob|shuffle|sort|tag|extend_list)\s*\(.*\)\Z", re.DOTALL)
 
 
@@ -45,7 +48,7 @@ def parse(text: str) -> Override | None:
     """The override as Hydra's grammar reads it, or None where it refuses."""
     try:
         return _parser().parse_override(text)
-    except HydraException:
+    except (HydraException, ValueError, RecursionError):  # a number of 5,000 digits; a thousand brackets
         return None
 
 
@@ -68,6 +71,17 @@ def as_text(value: str) -> str:
     if _QUOTED.match(value) or "${" in value:
         return value
     return quoted(value)
+
+
+def literal(value: Any) -> Any:
+    """Plain data such that Hydra reads every text in it letter for letter: nothing in it is resolved."""
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [literal(item) for item in value]
+    if isinstance(value, str) and "${" in value:
+        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", value)
+    return value
 
 
 def as_typed(given: str) -> str:
@@ -95,7 +109,8 @@ def pieces(value: str) -> list[str]:
     if _SWEEP_CALL.match(value):
         override = parse(f"key={value}")
         if override is not None and override.is_sweep_override() and override.is_discrete_sweep():
-            return [str(item) for item in override.sweep_string_iterator()]
+            with suppress(HydraException):  # glob(*) asks for the files that there are
+                return [str(item) for item in islice(override.sweep_string_iterator(), MOST_PIECES)]
         return [value]
     found, depth, quote, start = [], 0, "", 0
     for i, letter in enumerate(value):

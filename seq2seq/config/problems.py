@@ -20,7 +20,7 @@ class Mistakes(ConfigError):
     """Every mistake found in a configuration; `lines` are the message's lines, one a mistake."""
 
     def __init__(self, lines: Sequence[str]) -> None:
-        self.lines = tuple(dict.fromkeys(lines))
+        self.lines = tuple(dict.fromkeys(line.replace("\n", "\\n") for line in lines))  # a word may hold one
         count = "1 mistake" if len(self.lines) == 1 else f"{len(self.lines)} mistakes"
         super().__init__("\n  ".join([f"{count} in the configuration:", *self.lines]))
 
@@ -46,5 +46,8 @@ def show(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of more than 4,300 digits
+        return "a value too long to show"
     return text if len(text) <= 60 else text[:57] + "..."

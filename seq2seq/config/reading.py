@@ -1,6 +1,8 @@
 """From plain YAML values to what annotations ask for: settings, parts and their arguments, every mistake noted."""
 
 import dataclasses
+import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +11,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 from torch import Tensor
 
 from seq2seq.config.problems import Problem, did_you_mean, listed, show
+from seq2seq.config.schema import ELSEWHERE
 from seq2seq.config.targets import Targets, signature_of
 from seq2seq.types import Part
 
 MISSING = "???"
+LARGEST = 2**63 - 1  # what a 64-bit number can say
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
 
 
@@ -34,6 +38,7 @@ class Reader:
             return value
         origin = get_origin(annotation)
         if annotation is Any:
+            self._check_all(key, value)
             return value
         if origin in (Union, types.UnionType):
             return self._one_of(key, annotation, value)
@@ -50,24 +55,43 @@ class Reader:
         return self._plain(key, annotation, value)
 
     def _plain(self, key: str, annotation: Any, value: Any) -> Any:
-        if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        if annotation is float and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST:
             return float(value)
+        if annotation is int and isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST:
+            return int(value)  # 1e4
         right = isinstance(value, annotation) if isinstance(annotation, type) else True
         if not right or (isinstance(value, bool) and annotation in (int, float)):
             hint = "; put it in quotes" if annotation is str and isinstance(value, int | float) else ""
             self.note(key, f"expected {describe(annotation)}, got {show(value)}{hint}")
+        elif odd := _oddity(value):
+            self.note(key, odd)
         return value
+
+    def _check_all(self, key: str, value: Any) -> None:
+        """Note what no key can hold, in a value that may be anything else."""
+        if isinstance(value, dict):
+            for name, item in value.items():
+                self._check_all(f"{key}.{name}", item)
+        elif isinstance(value, list | tuple):
+            for index, item in enumerate(value):
+                self._check_all(f"{key}[{index}]", item)
+        elif odd := _oddity(value):
+            self.note(key, odd)
 
     def _literal(self, key: str, annotation: Any, value: Any) -> Any:
         allowed = get_args(annotation)
         if not any(value == item and type(value) is type(item) for item in allowed):
-            close = did_you_mean(str(value), [str(item) for item in allowed])
+            known = ELSEWHERE.get(key, {}).get(str(value).lower() if isinstance(value, str | int) else "")
+            close = f"; {known}" if known else did_you_mean(show(value).strip("'"), [str(item) for item in allowed])
             self.note(key, f"expected {describe(annotation)}, got {show(value)}{close}")
         return value
 
     def _one_of(self, key: str, annotation: Any, value: Any) -> Any:
         attempts = []
-        for member in get_args(annotation):
+        members = get_args(annotation)
+        if isinstance(value, float):  # only where there is no other way is 2.0 a whole number
+            members = tuple(sorted(members, key=lambda member: member is int))
+        for member in members:
             attempt = Reader(self.targets)
             read = attempt.value(key, member, value)
             if not attempt.problems:
@@ -76,6 +100,8 @@ class Reader:
         inside = [problems for problems in attempts if any(problem.key != key for problem in problems)]
         if len(inside) == 1:
             self.problems += inside[0]
+        elif odd := _oddity(value):
+            self.note(key, odd)
         else:
             self.note(key, f"expected {describe(annotation)}, got {show(value)}")
         return value
@@ -100,6 +126,10 @@ class Reader:
             self.note(key, f"expected {describe(annotation)}, got {show(value)}")
             return value
         names, inner = get_args(annotation) or (Any, Any)
+        for name in value:
+            if isinstance(name, str) and not name.isprintable():
+                self.note(key, f"{show(name)} cannot be a name: expected printable text")
+                return {}
         if takes_part(inner):
             return {name: self.part(f"{key}.{name}", item, name=str(name)) for name, item in value.items()}
         for name in value:
@@ -131,7 +161,7 @@ class Reader:
             self.note(key, f"expected a part (keys with a _target_), got {show(value)}")
             return None
         try:
-            target = self.targets.resolve(value["_target_"])
+            target = self.targets.resolve(value["_target_"], _part_of(key))
         except ValueError as error:
             self.note(f"{key}._target_", str(error))
             return None
@@ -163,6 +193,28 @@ class Reader:
             for name, item in given.items()
             if name in annotations
         }
+
+
+def _oddity(value: Any) -> str | None:
+    """What is wrong with a number or a text of the right type that no key can mean; None if nothing is."""
+    if not isinstance(value, str | int | float | None):
+        return f"expected text, a number, true, false or null, got {show(value)}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"expected a finite number, got {show(value)}"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"expected a whole number of at most 64 bits, got {show(value)}"
+    if isinstance(value, str) and "\0" in value:
+        return f"a text cannot hold the character NUL, got {show(value)}"
+    # The other halves of surrogates stand for the bytes of a file's name that are not UTF-8 (PEP 383).
+    if isinstance(value, str) and re.search("[\ud800-\udc7f\udd00-\udfff]", value):
+        return f"a text cannot hold half a surrogate, got {show(value)}"
+    return None
+
+
+def _part_of(key: str) -> str:
+    """The part whose class stands at this key: encoder, metrics for metrics.bleu, an argument's own name."""
+    first, *inner = key.split(".")
+    return first if len(inner) == (first == "metrics") else key.rpartition(".")[2]
 
 
 def stand_in(annotation: Any) -> Any:

@@ -7,6 +7,18 @@ from seq2seq.plain_types import Part
 
 Auto = Literal["auto"]  # for what the data or the machine decide
 TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that a shortlist can have
+# What other tools call a value, by key: what to say of it.
+ELSEWHERE = {
+    "device": {"gpu": "did you mean cuda?", "mps": "there is no support for it; use cpu"},
+    "precision": {
+        **dict.fromkeys(
+            ["fp16", "float16", "half", "16"],
+            "it overflows beyond 65,504 and would need its loss scaled; bf16 is as fast and does not",
+        ),
+        **dict.fromkeys(["bfloat16", "mixed"], "did you mean bf16?"),
+        **dict.fromkeys(["float32", "32", "full"], "did you mean fp32?"),
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ class TrainSettings:
 
     run: str
     seed: int
-    device: Literal["auto", "cpu", "cuda"]
+    device: str  # auto, cpu, cuda or one of several: cuda:1
     precision: Literal["auto", "fp32", "bf16", "int8"]  # int8: of a trained model
     data_root: str
     cache_dir: str  # the folder of derived files: texts, tokenizers, ids
@@ -146,7 +158,7 @@ class CompareSettings:
     metric: str
     output: str | None  # a Markdown file; None for stdout
     json: str | None  # a file for the same figures as JSON
-    device: Literal["auto", "cpu", "cuda"]
+    device: str  # auto, cpu, cuda or one of several: cuda:1
     data_root: str | None  # where the runs' corpora lie now; None: where they were
     cache_dir: str  # the folder of derived files
     extensions: list[str]  # packages of the user's own that the runs' parts may come from

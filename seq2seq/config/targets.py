@@ -2,28 +2,51 @@
 
 import importlib
 import inspect
+import re
 import traceback
 import typing
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from seq2seq.config.extensions import allowed, covers
 from seq2seq.config.problems import did_you_mean, show
 from seq2seq.types import Component
 
+# What the class of each part derives: what a group's other classes are is no part of it.
+KINDS: Mapping[str, str] = {
+    "data": "seq2seq.data.text.TextData",
+    "tokenizer": "seq2seq.tokenizer.sentencepiece.SentencePiece",
+    "position": "seq2seq.position.base.Position",
+    "normalizer": "seq2seq.normalizer.base.Normalizer",
+    "attention": "seq2seq.attention.base.Attention",
+    "self_attention": "seq2seq.self_attention.base.SelfAttention",
+    "encoder": "seq2seq.encoder.base.Encoder",
+    "pooling": "seq2seq.pooling.base.Pooling",
+    "decoder": "seq2seq.decoder.base.Decoder",
+    "generator": "seq2seq.generator.base.Generator",
+    "objective": "seq2seq.training.objective.Objective",
+    "optimizer": "torch.optim.optimizer.Optimizer",
+    "schedule": "seq2seq.schedule.base.Schedule",
+    "search": "seq2seq.search.base.Search",
+    "metrics": "seq2seq.metrics.base.Metric",
+}
+
 
 @dataclass(frozen=True)
 class Targets:
-    """What `_target_` may name: components below these packages, and these classes by name."""
+    """What `_target_` may name: components below these packages, and these classes by name; in the part `kinds` names,
+    only what derives the class given there."""
 
     packages: tuple[str, ...] = ("seq2seq",)
     names: frozenset[str] = frozenset(
         f"torch.optim.{name}" for name in ("AdamW", "Adam", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "SGD")
     )
+    kinds: Mapping[str, str] = field(default_factory=lambda: KINDS, compare=False)
 
-    def resolve(self, name: object) -> type:
-        """The class called `name`; raises ValueError saying why there is none. Nothing else is ever imported."""
+    def resolve(self, name: object, part: str | None = None) -> type:
+        """The class called `name`, for the part of that name; raises ValueError saying why there is none. Nothing else
+        is ever imported."""
         if not isinstance(name, str):
             raise ValueError(f"expected the dotted name of a class, got {show(name)}")
         packages = (*self.packages, *allowed())
@@ -33,6 +56,8 @@ class Targets:
                 f"Allowed: components of {', '.join(packages)} (of your own package: extensions=[PACKAGE]), and "
                 f"{', '.join(sorted(self.names))}"
             )
+        if not re.fullmatch(r"\w+(\.\w+)+", name):
+            raise ValueError(f"{show(name)} is no dotted name of a class")
         module_name, _, class_name = name.rpartition(".")
         found = getattr(_module(module_name), class_name, None)
         if found is None:
@@ -42,6 +67,12 @@ class Targets:
             raise ValueError(f"{name} is not a component (a class that derives seq2seq.types.Component)")
         if any(covers(package, name) for package in allowed()):
             _check_own(name, found, packages)
+        if base := self.kinds.get(part or ""):
+            bases = [f"{each.__module__}.{each.__qualname__}" for each in found.__mro__]
+            if base not in bases:
+                raise ValueError(f"{name} cannot serve as {part} (a class that derives {base})")
+            if bases[0] == base and inspect.isabstract(found):
+                raise ValueError(f"{name} is what every {part} derives; name one of them")
         return found
 
 

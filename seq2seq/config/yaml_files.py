@@ -1,23 +1,19 @@
 """YAML files as text: reading a run's config.yaml, writing it, and finding the line on which a key stands."""
 
+import hashlib
 import re
+import secrets
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from seq2seq.config.yaml_reading import FLOAT, Loader, NotYaml, parse_yaml
 from seq2seq.errors import CheckpointError, storage_failure
+from seq2seq.files import flush_folder, write_flushed
 
-# YAML 1.1 reads 1e-4 as text and Hydra as a number; we read as Hydra does and quote what would be taken for a number.
-_FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML whose numbers are those of Hydra's."""
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+SEAL = "# SHA-256 of the lines below: "
 
 
 class _Dumper(yaml.SafeDumper):
@@ -26,7 +22,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
     # PyYAML folds these line breaks unless they are escaped, which needs double quotes.
-    style = '"' if re.search("[\x85\u2028\u2029]", text) else "'" if _FLOAT.match(text) else None
+    style = '"' if re.search("[\x85\u2028\u2029]", text) else "'" if FLOAT.match(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
@@ -34,41 +30,44 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def write_yaml(content: dict[str, Any], path: Path) -> None:
-    """Write plain lists and dicts as YAML, keys in their own order; the file is there whole or not at all.
+    """Write plain lists and dicts as YAML, keys in their own order, below a line with the SHA-256 of the rest; the file
+    is on the disk whole or not at all.
 
     Raises StorageError.
     """
-    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
-    beside = path.with_name(f".tmp-{path.name}")
+    raw = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120).encode()
+    beside = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(text.encode())
+        write_flushed(beside, SEAL.encode() + hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw)
         beside.replace(path)
+        flush_folder(path.parent)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise storage_failure(f"write {path}", error) from error
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A run's own YAML file as plain lists and dicts; raises CheckpointError if it is missing or broken."""
+    """A run's own YAML file as plain lists and dicts; raises CheckpointError if it is missing, broken or changed."""
     try:
-        content = yaml.load(path.read_bytes().decode(), Loader=_Loader)
+        raw = path.read_bytes()
+        if raw.startswith(SEAL.encode()):  # older runs have none
+            seal, _, rest = raw.partition(b"\n")
+            if seal.decode(errors="replace") != SEAL + hashlib.sha256(rest).hexdigest():
+                advice = "restore it from a copy, or remove that line if the change is yours"
+                raise CheckpointError(
+                    f"{path} is not as it was written: the SHA-256 in its first line says so; {advice}"
+                )
+        content = parse_yaml(raw)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise CheckpointError(f"{path}: {describe_yaml_error(error)}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except NotYaml as error:
+        raise CheckpointError(f"{path}: {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds no configuration (keys and values expected)")
     return content
-
-
-def describe_yaml_error(error: yaml.YAMLError) -> str:
-    """A YAML error in one line, with its line number."""
-    mark = getattr(error, "problem_mark", None)
-    text = getattr(error, "problem", None) or str(error).replace("\n", " ")
-    return f"line {mark.line + 1}, column {mark.column + 1}: {text}" if mark else text
 
 
 def line_of(path: Path, key: str) -> int | None:
@@ -91,7 +90,7 @@ def key_parts(key: str) -> list[str]:
 @cache
 def _tree(path: Path, _modified: int) -> yaml.Node | None:
     try:
-        return yaml.compose(path.read_bytes().decode(), Loader=_Loader)
+        return yaml.compose(path.read_bytes().decode(), Loader=Loader)
     except (yaml.YAMLError, UnicodeDecodeError):
         return None
 

@@ -39,10 +39,19 @@ class Columns:
         return Columns(other.source or self.source, other.target or self.target, references)
 
     def pairs(self, rows: Iterable[Row]) -> Iterator[Pair]:
-        """The pairs of rows. Raises DataError where a text is missing."""
+        """The pairs of rows. Raises DataError where a text is missing, naming every column that is not there."""
         for row in rows:
-            references = [text for column in self.references for text in _texts(row, column)]
-            yield Pair(text_of(row, self.source), text_of(row, self.target), tuple(references))
+            try:
+                references = [text for column in self.references for text in _texts(row, column)]
+                yield Pair(text_of(row, self.source), text_of(row, self.target), tuple(references))
+            except DataError as error:
+                missing = [_no_column(row, column) for column in self.names() if not _has(row, column)]
+                raise DataError("\n".join(missing) + row.hint) if len(missing) > 1 else error from None
+
+    def names(self) -> list[str]:
+        """Every column that is read, those in templates included."""
+        sides = [_named_in(text) if is_template(text) else [text] for text in (self.source, self.target)]
+        return list(dict.fromkeys([*sides[0], *sides[1], *self.references]))
 
     def problems(self, key: str) -> list[str]:
         """What is wrong with the templates, each under its key: 'data.source: ...'."""
@@ -119,10 +128,25 @@ def _value(row: Row, column: str) -> Any:
     value: Any = row.values
     for name in [column] if column in row.values else column.split("."):
         if not isinstance(value, Mapping) or name not in value:
-            near = suggestion(column, _field_names(row.values))
-            raise DataError(f"{row.place}: there is no column '{column}'{near}{row.hint}")
+            raise DataError(_no_column(row, column) + row.hint)
         value = value[name]
     return value
+
+
+def _has(row: Row, column: str) -> bool:
+    try:
+        _value(row, column)
+    except DataError:
+        return False
+    return True
+
+
+def _no_column(row: Row, column: str) -> str:
+    return f"{row.place}: there is no column '{column}'{suggestion(column, _field_names(row.values))}"
+
+
+def _named_in(template: str) -> list[str]:
+    return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
 
 
 def _field_names(row: Mapping[str, Any]) -> list[str]:

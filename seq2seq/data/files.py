@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import ClassVar
 
 from seq2seq.data.rows import format_of
 from seq2seq.data.text import TextData, hash_file, read_lines
@@ -41,6 +42,8 @@ class ParallelFiles(TextData):
     Relative names are looked for in `root` (the working directory where it is None). The languages are names to be
     used within file names and reports; nothing else depends on them. Raises ConfigError for half a split.
     """
+
+    split_words: ClassVar[str] = "data.{split}.source=FILE data.{split}.target=FILE"
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seq2seq.data.columns import Columns, ColumnsOf, split_columns
 from seq2seq.data.rows import SUFFIXES, format_of, read_rows
@@ -22,6 +22,8 @@ class Hub(TextData):
     `subset` is what the hub calls a configuration. train, valid, test and those of `extra` are the dataset's own
     names of its splits. Downloads stay in the hub's cache, which is all that is used under HF_HUB_OFFLINE=1.
     """
+
+    split_words: ClassVar[str] = "data.{split}=SPLIT"
 
     def __init__(
         self,

@@ -29,6 +29,15 @@ class Lexicon:
         with file.open("wb") as out:
             np.savez_compressed(out, translations=self.translations, frequent=self.frequent)
 
+    def fits(self, source_size: int, target_size: int) -> bool:
+        """Whether it is of vocabularies of these sizes, whatever a file held."""
+        rows = self.translations.ndim == 2 and len(self.translations) == source_size and self.frequent.ndim == 1
+        tokens = (self.translations, self.frequent)
+        return rows and all(
+            part.dtype == np.int32 and (part.size == 0 or 0 <= part.min() <= part.max() < target_size)
+            for part in tokens
+        )
+
     @classmethod
     def load(cls, file: Path) -> "Lexicon":
         """What `save` wrote."""

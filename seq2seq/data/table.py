@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from seq2seq.data.columns import Columns, ColumnsOf, split_columns
 from seq2seq.data.rows import SUFFIXES, format_of, read_rows
@@ -21,6 +21,8 @@ class Table(TextData):
     they are not those of the others; `delimiter` stands between those of a csv file (None: found out). Raises
     ConfigError for a suffix that `format` does not settle.
     """
+
+    split_words: ClassVar[str] = "data.{split}=FILE"
 
     def __init__(
         self,

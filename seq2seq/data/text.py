@@ -7,12 +7,16 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from seq2seq.data.opening import keep, open_bytes, reported, unpack
 from seq2seq.errors import DataError
 from seq2seq.plain_types import Component, Pair
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+# What others call our splits.
+USUAL = {**dict.fromkeys(["dev", "val", "validation", "development", "devel"], "valid"), "testing": "test"}
 
 
 class TextData(Component, ABC):
@@ -24,6 +28,7 @@ class TextData(Component, ABC):
     """
 
     source_prefix: str = ""
+    split_words: ClassVar[str] = ""  # that name the texts of a {split}
 
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
@@ -45,9 +50,15 @@ class TextData(Component, ABC):
         return digest.hexdigest()
 
     def check_split(self, split: str) -> None:
-        """Raise DataError, with the nearest name, for a split that is not there."""
-        if split not in self.splits():
-            raise DataError(f"there is no split '{split}'{suggestion(split, self.splits())}")
+        """Raise DataError, with the name that may be meant and the words that add it, for a split that is not there."""
+        names = self.splits()
+        if split not in names:
+            usual = USUAL.get(split.lower(), "")
+            near = f": did you mean '{usual}'? There are: {', '.join(names)}" if usual in names else ""
+            added = (
+                f"\nTo add it: {self.split_words.format(split=split)}" if split == "test" and self.split_words else ""
+            )
+            raise DataError(f"there is no split '{split}'{near or suggestion(split, names)}{added}")
 
 
 def with_prefix(prefix: str, text: str) -> str:

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from seq2seq.errors import CheckpointError
 
+SCALARS = ("step", "mu_product")  # what torch's optimizers keep as one number a parameter
+
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
     """The state as tensors, e.g. 'exp_avg/encoder.layers.0.weight'; the optimizer's own tensors, not copies.
@@ -34,10 +36,12 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
         field, _, name = key.partition("/")
         if name not in numbers:
             problems.append(f"{key}: the model has no such parameter to train")
-        elif value.dim() > 0 and value.shape != parameters[name].shape:
+        elif value.shape != parameters[name].shape and (value.dim() > 0 or field not in SCALARS):
             problems.append(
                 f"{key}: {list(value.shape)} in the checkpoint, {list(parameters[name].shape)} in the model"
             )
+        elif not value.is_floating_point():
+            problems.append(f"{key}: {str(value.dtype).removeprefix('torch.')}, and it must be a floating type")
         else:
             state.setdefault(numbers[name], {})[field] = value.clone()
     for group in optimizer.state_dict()["param_groups"]:  # Muon's groups differ from one another

@@ -1,6 +1,7 @@
 """A trained vocabulary, and the pair of them that a run keeps: encode, decode, save, load."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,10 @@ from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[att
 
 from seq2seq.cores import usable_cores
 from seq2seq.errors import CheckpointError
+from seq2seq.files import flush_folder, write_flushed
 from seq2seq.plain_types import BOS, EOS, PAD, UNK
+
+SUMS = "sha256.json"  # beside the models
 
 
 class Vocabulary:
@@ -74,24 +78,46 @@ class Tokenizer:
         return hashlib.sha256(f"{self.source.fingerprint} {self.target.fingerprint}".encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write joint.model, or source.model and target.model."""
+        """Write joint.model, or source.model and target.model, and last the SHA-256 of each; all of it is on the disk
+        then."""
         folder.mkdir(parents=True, exist_ok=True)
         sides = {"joint": self.source} if self.joint else {"source": self.source, "target": self.target}
         for name, vocabulary in sides.items():
-            (folder / f"{name}.model").write_bytes(vocabulary.model)
+            write_flushed(folder / f"{name}.model", vocabulary.model)
+        sums = {f"{name}.model": vocabulary.fingerprint for name, vocabulary in sides.items()}
+        write_flushed(folder / SUMS, (json.dumps(sums, indent=2) + "\n").encode())
+        flush_folder(folder)
 
     @classmethod
     def load(cls, folder: Path) -> "Tokenizer":
-        """What `save` wrote. Raises CheckpointError naming the file that is missing or damaged."""
-        if (folder / "joint.model").exists():
-            joint = _load(folder / "joint.model")
-            return cls(joint, joint)
-        return cls(_load(folder / "source.model"), _load(folder / "target.model"))
+        """What `save` wrote. Raises CheckpointError naming the file that is missing, damaged or not the one written."""
+        sums = _sums(folder / SUMS)
+        names = sums or (["joint.model"] if (folder / "joint.model").exists() else ["source.model", "target.model"])
+        first, *second = (_load(folder / name, sums.get(name)) for name in names)
+        return cls(first, second[0] if second else first)
 
 
-def _load(path: Path) -> Vocabulary:
+def _sums(path: Path) -> dict[str, str]:
+    """The SHA-256 of each model; none where an older version wrote them."""
     try:
-        return Vocabulary(path.read_bytes())
+        sums = json.loads(path.read_bytes()[:10_000])
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is damaged: {error}. Restore it from a copy.") from error
+    if not isinstance(sums, dict) or [*sums] not in (["joint.model"], ["source.model", "target.model"]):
+        raise CheckpointError(f"{path} is damaged: it does not list the models. Restore it from a copy.")
+    return sums
+
+
+def _load(path: Path, expected: str | None) -> Vocabulary:
+    try:
+        model = path.read_bytes()
+        if expected is not None and hashlib.sha256(model).hexdigest() != expected:
+            raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {SUMS}. Restore it from a copy.")
+        return Vocabulary(model)
     except OSError as error:
         raise CheckpointError(
             f"{path} cannot be read: {error.strerror or error}. A run keeps its tokenizer there."

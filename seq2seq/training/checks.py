@@ -1,5 +1,7 @@
 """What can be known to be wrong before any data is read, beyond what each key may hold."""
 
+from seq2seq.config import CONFIGS
+from seq2seq.config.measuring import choices_that_measure
 from seq2seq.config.schema import TrainSettings
 from seq2seq.model.legality import problems
 from seq2seq.optimizer.build import optimizer_problems
@@ -25,7 +27,10 @@ def _trainer_problems(settings: TrainSettings) -> list[str]:
         lines.append("precision=int8 is for evaluating and translating; train in auto, fp32 or bf16")
     measured = ["valid/nll", *(f"valid/{name}" for part in settings.metrics.values() for name in part().names)]
     if trainer.best_metric not in measured:
-        lines.append(f"trainer.best_metric={trainer.best_metric} is not measured; there are {', '.join(measured)}")
+        choices = choices_that_measure(trainer.best_metric.removeprefix("valid/"), CONFIGS)
+        advice = "".join(f". metrics={choice} has it" for choice in choices[:1])
+        listed = ", ".join(measured)
+        lines.append(f"trainer.best_metric={trainer.best_metric} is not measured; there are {listed}{advice}")
     if trainer.average > trainer.keep_last:
         lines.append(f"trainer.average={trainer.average} is more than trainer.keep_last={trainer.keep_last}")
     return lines

@@ -41,32 +41,40 @@ class Runtime:
         return "fp32" if self.dtype is torch.float32 else "bf16"
 
 
-def choose_runtime(
-    device: Literal["auto", "cpu", "cuda"], precision: Literal["auto", "fp32", "bf16", "int8"]
-) -> Runtime:
+def choose_runtime(device: str, precision: Literal["auto", "fp32", "bf16", "int8"]) -> Runtime:
     """auto: the GPU if there is one; bf16 where the hardware multiplies it fast. int8 is for the CPU alone.
 
-    Of several processes on a machine each has a GPU of its own. Raises ConfigError where there are too few.
+    Of several processes on a machine each has a GPU of its own; cuda:1 names one for a single process. Raises
+    ConfigError where there are too few.
     """
     if precision == "int8":
-        if device == "cuda":
+        if device.startswith("cuda"):
             raise ConfigError("precision=int8 is for CPUs: use device=cpu, or another precision")
         return Runtime(torch.device("cpu"), torch.float32, int8=True)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda: no CUDA device is available here; use device=cpu or device=auto")
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"device={device}: no CUDA device is available here; use device=cpu or device=auto")
+    name, _, number = device.partition(":")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "auto":
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if name == "cuda" else cpu_multiplies_bf16()
         precision = "bf16" if fast else "fp32"
     if name == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)  # makes a plan for every new shape: 60 ms each on an H100
-    where = _own_gpu() if name == "cuda" else torch.device(name)
+    where = _own_gpu(int(number) if number else None) if name == "cuda" else torch.device(name)
     return Runtime(where, torch.bfloat16 if precision == "bf16" else torch.float32)
 
 
-def _own_gpu() -> torch.device:
-    """The GPU of this process."""
+def _own_gpu(number: int | None) -> torch.device:
+    """The GPU of this process: that `number`, where one was asked for."""
     here, gpus = place(), torch.cuda.device_count()
+    if number is not None:
+        if here.size > 1:
+            raise ConfigError(f"device=cuda:{number}: each of several processes has a GPU of its own; use device=cuda")
+        if number >= gpus:
+            raise ConfigError(f"device=cuda:{number}: there is no such GPU here; the last one is cuda:{gpus - 1}")
+        torch.cuda.set_device(number)  # kernels of our own run on the current one
+        return torch.device("cuda", number)
     if here.size == 1:
         return torch.device("cuda")
     if here.local_size > gpus:

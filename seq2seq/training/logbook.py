@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from seq2seq.errors import storage_failure
+from seq2seq.files import no_link, write_flushed
 from seq2seq.training.events import EventFile
 
 METRICS_FILE = "metrics.jsonl"
@@ -37,7 +37,7 @@ class Logbook:
             folder.mkdir(parents=True, exist_ok=True)
             cut_metrics(folder / METRICS_FILE, after=update, to_validate=to_validate)
             await_later_second(folder)
-            self._metrics = (folder / METRICS_FILE).open("ab")
+            self._metrics = open(folder / METRICS_FILE, "ab", opener=no_link)  # noqa: SIM115
             self._board = EventFile(folder, purge_step=update + 1 if update > 0 else 0)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
@@ -144,10 +144,7 @@ def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
     if kept == content:
         return
     beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(kept)
-        file.flush()
-        os.fsync(file.fileno())
+    write_flushed(beside, kept)
     beside.replace(path)
 
 
@@ -171,7 +168,7 @@ def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]
             entry = json.loads(line)
             if not isinstance(entry["update"], int):
                 raise TypeError("update is not a number")
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("%s, line %d: left out, for it is not a line of metrics", path, number)
             continue
         yield line + b"\n", entry

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seq2seq.heartbeat import heartbeat
+from seq2seq.streams import visible
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Progress:
     def note(self, text: str) -> None:
         """One line for the reader, above the bar."""
         if self._live:
-            self._console.print(Text(text))
+            self._console.print(Text(visible(text)))
         else:
             log.info("%s", text)
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seq2seq.checkpoint.read import Checkpoint
+from seq2seq.config.reading import Reader
 from seq2seq.config.schema import TrainerSettings
+from seq2seq.config.targets import Targets
 from seq2seq.errors import CheckpointError
 
 
@@ -46,10 +48,21 @@ def ranked(score: float, higher_is_better: bool, nll: float) -> tuple[float, flo
 
 def saved_state(checkpoint: Checkpoint) -> TrainState:
     """The state that a checkpoint holds; raises CheckpointError if it is none of ours."""
-    try:
-        return TrainState(**checkpoint.state)
-    except TypeError as error:
-        raise CheckpointError(f"step {checkpoint.step}: its state.json is of another version: {error}") from error
+    reader = Reader(Targets())
+    reader.section("", TrainState, _as_numbers(checkpoint.state))
+    if reader.problems:
+        first = reader.problems[0]
+        raise CheckpointError(
+            f"step {checkpoint.step}: its state.json is broken or of another version: {first.key}: {first.text}"
+        )
+    return TrainState(**checkpoint.state)
+
+
+def _as_numbers(value: Any) -> Any:
+    """The same with 0 for what is no finite number: a score may be none."""
+    if isinstance(value, dict):
+        return {key: _as_numbers(item) for key, item in value.items()}
+    return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:

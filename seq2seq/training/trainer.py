@@ -19,7 +19,7 @@ from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import Prepared
 from seq2seq.data.shapes import shapes_for
 from seq2seq.data.updates import PairIds, pair_costs, plan_epoch
-from seq2seq.errors import DataError, NonFiniteLossError, Stopped
+from seq2seq.errors import CheckpointError, DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
@@ -86,7 +86,10 @@ class Trainer:
         load_model(self.model, checkpoint.model)
         restore_optimizer(self.optimizer, self.model, checkpoint.optimizer)
         self.state = saved_state(checkpoint)
-        self.schedule.restore(self.state.schedule)
+        try:
+            self.schedule.restore(self.state.schedule)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"step {checkpoint.step}: its state.json is not of this schedule: {error}") from error
         self._minutes_before = self.state.minutes
         if self.state.data != self._fingerprint:
             raise DataError(

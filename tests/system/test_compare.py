@@ -123,7 +123,7 @@ def copied(folder: Path, name: str, config: tuple[str, str] = ("", "")) -> Path:
     """A copy of the first run under another name, with one text of its config.yaml replaced."""
     run = folder / "runs" / name
     shutil.copytree(folder / "runs" / RUNS[0], run, symlinks=True)
-    text = (run / "config.yaml").read_text()
+    text = (run / "config.yaml").read_text().partition("\n")[2]  # without its SHA-256
     assert config[0] in text
     (run / "config.yaml").write_text(text.replace(*config))
     return run

@@ -9,7 +9,7 @@ import pytest
 from seq2seq.commands import COMMANDS
 
 LAYERS = [
-    ["plain_types", "cores", "heartbeat"],
+    ["plain_types", "cores", "files", "heartbeat"],
     ["types", "errors", "kernels"],
     ["streams"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],

@@ -1,5 +1,6 @@
 """Whatever fails behind stdin, stdout and stderr: an error of ours for results and input, nothing for messages."""
 
+import logging
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ import pytest
 from seq2seq import commands
 from seq2seq.config.entry import _guarded
 from seq2seq.errors import ClosedPipe, DataError, Seq2SeqError, StorageError
-from seq2seq.streams import finish_output, standard_streams
+from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 
 
 def pipe_without_reader(encoding: str = "utf-8") -> IO[str]:
@@ -148,3 +149,20 @@ def test_the_command_itself_prints_likewise(
         commands.main()
     assert ended.value.code == code
     assert capfd.readouterr().err.count("\n") == (1 if code == 5 else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("über 日本 \N{GRINNING FACE}\n\tab", "über 日本 \N{GRINNING FACE}\n\tab"),
+        ("\x1b[31mred\x07\r\x7f\x9b", "\\x1b[31mred\\x07\\x0d\\x7f\\x9b"),
+        ("a\u202eb\u2066c\u200f\u2028", "a\\u202eb\\u2066c\\u200f\\u2028"),
+        ("lat\udce9in.src", "lat\\xe9in.src"),
+        ("\ud800", "\\ud800"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_escaped(text: str, seen: str) -> None:
+    assert visible(text) == seen
+    record = logging.makeLogRecord({"msg": "%s read", "args": (text,)})
+    assert VisibleFormatter("%(message)s").format(record) == f"{seen} read"

@@ -1,5 +1,6 @@
 """Damaged checkpoints are noticed and passed over."""
 
+import hashlib
 import json
 import logging
 import random
@@ -84,3 +85,37 @@ def test_nothing_whole_is_an_error_and_not_a_fresh_start(run: RunFolder) -> None
         (run.checkpoint(step) / "state.json").unlink()
     with pytest.raises(CheckpointError, match=r"(?s)no checkpoint of run demo is whole:.*step-2/state.*step-1/state"):
         latest_intact(run)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("state.json", b"[" * 5000 + b"]" * 5000, "state.json is broken: maximum recursion depth"),
+        ("state.json", b"[1]", "state.json is broken: it does not hold keys and values"),
+        ("state.json", b'{"step": ' + b"9" * 5000 + b"}", "state.json is broken: Exceeds the limit"),
+        ("state.json", b" " * 16_000_001, "state.json is broken: it holds more than 16,000,000 bytes"),
+        ("model.safetensors", b"no tensors", "step-5 holds no tensors that can be read"),
+        ("optimizer.safetensors", b"\xff" * 64, "step-5 holds no tensors that can be read"),
+    ],
+)
+def test_a_file_that_is_what_the_manifest_says_and_none_of_ours_is_refused(
+    run: RunFolder, name: str, content: bytes, said: str
+) -> None:
+    put(run, 5)
+    file, manifest = run.checkpoint(5) / name, run.checkpoint(5) / "manifest.json"
+    file.write_bytes(content)
+    forged = json.loads(manifest.read_bytes())
+    forged["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    manifest.write_text(json.dumps(forged))
+    for read in (lambda: load(run, "last"), lambda: latest_intact(run)):
+        with pytest.raises(CheckpointError) as caught:
+            read()
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"[" * 5000, b"{" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"null"])
+def test_a_manifest_without_end_or_sense_is_refused(run: RunFolder, content: bytes) -> None:
+    put(run, 5)
+    (run.checkpoint(5) / "manifest.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"manifest\.json is broken"):
+        load(run, "last")

@@ -79,3 +79,21 @@ def test_a_lock_in_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         RunFolder(tmp_path / "file" / "run").lock(),
     ):
         pass
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "tokenizer", "eval", "metrics.jsonl", ".lock"])
+def test_a_run_is_not_written_through_links_in_its_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "one" / name).symlink_to(tmp_path / "kept")
+    said = f"one/{name} is a link, and what a run writes stays in its folder"
+    with pytest.raises(StorageError, match=said), RunFolder(tmp_path / "one").lock():
+        pass
+    assert (tmp_path / "kept").read_text() == "kept"
+
+
+def test_the_run_folder_itself_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").symlink_to("one")
+    with RunFolder(tmp_path / "two").lock():
+        assert (tmp_path / "one" / ".lock").is_file()

@@ -11,7 +11,7 @@ from seq2seq.config.loading import EVALUATE_KEYS, TRAIN_KEYS, TRANSLATE_KEYS, lo
 from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
 from seq2seq.config.targets import Targets
 
-TARGETS = Targets(packages=("sample_parts",))
+TARGETS = Targets(packages=("sample_parts",), kinds={})
 CHOICES = {
     "data/cldr": "Source\nfiles: {train: {source: a, target: b}, test: {source: c, target: d}}\nlocale: null",
     "data/corpus": "Source\nfiles: {train: {source: '${data_root}/a'}, test: {source: '${data_root}/c'}}\nlocale: de",
@@ -84,7 +84,7 @@ def experiment(folder: Path) -> Callable[[str], None]:
 
 
 def load(composed: Composition) -> TrainSettings:
-    return load_train(composed, targets=Targets(packages=TARGETS.packages))
+    return load_train(composed, targets=TARGETS)
 
 
 @pytest.fixture

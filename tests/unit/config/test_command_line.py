@@ -121,7 +121,7 @@ def test_a_key_left_over_from_another_choice_is_a_mistake(train: Script) -> None
 
 def test_a_group_is_chosen_once(train: Script) -> None:
     assert lines(train, "encoder=gru", "encoder=lstm") == [
-        "encoder=lstm: encoder was chosen before (encoder=gru); give it once"
+        "encoder=lstm: encoder was given before (encoder=gru); give it once"
     ]
     assert check(train, ["encoder=gru", "encoder=gru"]) == ["encoder=gru"]
 

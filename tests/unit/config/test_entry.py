@@ -146,6 +146,20 @@ def test_several_processes_train_one_run(start: Start, task: Task) -> None:
     assert task.seen == []
 
 
+def test_nothing_typed_reaches_the_terminal_as_it_is(
+    start: Start, task: Task, capfd: pytest.CaptureFixture[str]
+) -> None:
+    task.errors[1] = DataError("\x1b[2Jfile\u202e: wrong")
+    assert start() == 3
+    assert capfd.readouterr().err == "\\x1b[2Jfile\\u202e: wrong\n"
+    assert start("a\nb\x1b]0;title\x07=1", "--nope\x1b", "encoder=\u202e") == 2
+    assert capfd.readouterr().err.isascii()
+    assert start("--package", "x\x1b", "--info=\x1b") == 2
+    err = capfd.readouterr().err
+    assert err.startswith("1 mistake in the configuration:\n  argument --info/-i: invalid choice: ")
+    assert "\x1b" not in err
+
+
 def test_an_error_of_ours_is_a_traceback(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     task.errors[1] = ValueError("ours")
     assert start() == 1

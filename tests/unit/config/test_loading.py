@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sample_parts import Beam, Greedy, Recurrent
@@ -11,13 +12,14 @@ from seq2seq.config import read_config, write_config
 from seq2seq.config.command_line import Script, check
 from seq2seq.config.composition import compose
 from seq2seq.config.identity import settle
-from seq2seq.config.loading import load_train
+from seq2seq.config.loading import TRAIN_KEYS, load_train
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainerSettings, TrainSettings
 from seq2seq.config.targets import Targets
+from seq2seq.config.yaml_files import write_yaml
 from seq2seq.errors import CheckpointError
 
-TARGETS = Targets(packages=("sample_parts",))
+TARGETS = Targets(packages=("sample_parts",), kinds={})
 
 
 def mistakes(make: Callable[[], object]) -> tuple[str, ...]:
@@ -210,7 +212,7 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
         (["run=one", "spilt=test"], ["spilt=test: no such key; did you mean split?"]),
         (["run=one", "device=gpu", "bootstrap=-1"], [
             "bootstrap=-1: expected 0 or more, got -1",
-            "device=gpu: expected one of auto, cpu, cuda, got 'gpu'; did you mean cpu?",
+            "device=gpu: expected auto, cpu, cuda or one of several (cuda:1), got 'gpu'; did you mean cuda?",
         ]),
         (["run=one", "checkpoint=step5"], ["checkpoint=step5: expected best, last, average or step-N, got 'step5'"]),
         (["run=one", "baselines=lead3"], ["baselines=lead3: expected auto, none, or names such as lead-3 and "
@@ -243,7 +245,8 @@ def test_a_missing_or_broken_run_is_no_matter_of_configuration(evaluate: Script,
 
 def test_a_stored_configuration_is_data_and_checked_like_any(evaluate: Script, run: TrainSettings) -> None:
     path = Path("runs/one/config.yaml")
-    path.write_text(path.read_text().replace("sample_parts.Plain", "os.system", 1).replace("layers: 1", "layers: x", 1))
+    written = path.read_text().partition("\n")[2]  # without its SHA-256
+    path.write_text(written.replace("sample_parts.Plain", "os.system", 1).replace("layers: 1", "layers: x", 1))
     lines = mistakes(lambda: load(evaluate, "run=one"))
     assert [line.split(":")[0] for line in lines] == ["runs/one/config.yaml"] * 2
     assert "tokenizer._target_: 'os.system' is not allowed" in lines[0]
@@ -261,3 +264,100 @@ def test_a_stored_configuration_reads_back_as_it_was(run: TrainSettings) -> None
     stored = read_config(Path("runs/one/config.yaml"))
     assert stored.pop("choices") == run.choices
     assert stored == run.plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${seed} ", "${oc.env:HOME}", "\\${seed}", "\\\\${a}\\", "${", "${${seed}}", "$ {x}", "a'b\"${nope}", "\\"],
+)
+def test_what_is_stored_is_data_and_never_resolved(evaluate: Script, run: TrainSettings, text: str) -> None:
+    stored = read_config(Path("runs/one/config.yaml"))
+    stored["data"]["files"]["test"]["source"] = stored["init_from"] = text
+    write_yaml(stored, Path("runs/one/config.yaml"))
+    _, found = load(evaluate, "run=one", "search.beam_size=3")
+    assert (found.init_from, found.data.arguments["files"]["test"]["source"]) == (text, text)
+    assert found.search.arguments["beam_size"] == 3
+
+
+def test_what_is_typed_may_name_what_is_stored(evaluate: Script, run: TrainSettings) -> None:
+    assert load(evaluate, "run=one", "search.beam_size=${seed}")[1].search.arguments["beam_size"] == run.seed
+
+
+def test_paths_expand_as_a_shell_would(
+    evaluate: Script, folder: Path, run: TrainSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CORPORA", "/there")
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+
+    def read(*words: str) -> TrainSettings:
+        return load_train(
+            compose(folder, "train", check(Script("train", folder, TRAIN_KEYS, id), words)), targets=TARGETS
+        )
+
+    found = read("data=corpus", "data_root=~/corpora", "run=$HOME/runs/x", "embedding.source_vectors=$CORPORA/v.gz")
+    assert found.data.arguments["files"]["train"]["source"] == f"{tmp_path}/corpora/a"
+    assert (found.run, found.embedding.source_vectors) == (f"{tmp_path}/runs/x", "/there/v.gz")
+    assert read("freeze=[$HOME]").freeze == ["$HOME"]  # which is no path
+    assert read("data_root=$NOTHING/x").data_root == "$NOTHING/x"
+    own, settings = load(evaluate, "run=~/elsewhere/one", "baseline=$HOME/elsewhere/two")
+    assert (own.run, own.baseline) == (f"{tmp_path}/elsewhere/one", f"{tmp_path}/elsewhere/two")
+    assert settings.run == f"{tmp_path}/elsewhere/one"
+
+
+@pytest.mark.parametrize(
+    ("words", "key", "value"),
+    [
+        (["trainer.max_updates=1e4"], "trainer.max_updates", 10000),
+        (["trainer.max_updates=1_000"], "trainer.max_updates", 1000),
+        (["device=cuda:1"], "device", "cuda:1"),
+        (["seed=5", "seed=5"], "seed", 5),
+        (["data.files={train: {source: x}, extra: {source: [y]}}"], "data.files.extra", {"source": ["y"]}),
+        (["trainer={max_updates: 7}"], "trainer.max_updates", 7),
+    ],
+)
+def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: object) -> None:
+    script = Script("train", folder, TRAIN_KEYS, id, targets=TARGETS)
+    found: Any = load_train(compose(folder, "train", check(script, words)), targets=TARGETS).plain
+    for name in key.split("."):
+        found = found[name]
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("device=gpu", "expected auto, cpu, cuda or one of several (cuda:1), got 'gpu'; did you mean cuda?"),
+        ("device=cuda:x", "expected auto, cpu, cuda or one of several (cuda:1), got 'cuda:x'; did you mean cuda?"),
+        ("precision=fp16", "expected one of auto, fp32, bf16, int8, got 'fp16'; it overflows beyond 65,504 and would "
+         "need its loss scaled; bf16 is as fast and does not"),
+        ("trainer.max_minutes=nan", "expected a finite number, got nan"),
+        ("trainer.clip_norm=inf", "expected a finite number, got inf"),
+        ("seed=9223372036854775808", "expected a whole number of at most 64 bits, got 9223372036854775808"),
+        ("seed=-1", "expected 0 or more, got -1"),
+        ("run=a\x1bb", "expected a name (runs/NAME) or a path with a slash, got 'a\\x1bb'"),
+        ("run=a\0b", "a text cannot hold the character NUL, got 'a\\x00b'"),
+        ("run=\udce9", "expected a name (runs/NAME) or a path with a slash, got '\\udce9'"),
+        ("init_from=a\nb", "expected a run's name or a path with a slash, got 'a\\nb'"),
+        ("encoder=glob(*)", "there is no encoder 'glob(*)'. Choices: gru, lstm"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_said_in_one_line(train: Script, word: str, line: str) -> None:
+    def read() -> None:
+        train.load(compose(train.folder, "train", check(train, [word])))
+
+    (found,) = mistakes(read)
+    assert found == f"{word}: {line}".replace("\n", "\\n")
+
+
+def test_a_key_given_twice_is_refused_unless_it_says_the_same(train: Script) -> None:
+    with pytest.raises(Mistakes) as caught:
+        check(train, ["seed=1", "run=a", "seed=2", "run=a"])
+    assert caught.value.lines == ("seed=2: seed was given before (seed=1); give it once",)
+
+
+@pytest.mark.parametrize("encoder", ["${decoder}", "{_target_: seq2seq.decoder.rnn.RnnDecoder}"])
+def test_a_part_of_another_kind_is_refused(repository: Path, encoder: str) -> None:
+    with pytest.raises(Mistakes) as caught:
+        load_train(compose(repository / "configs", "train", [f"++encoder={encoder}"]))
+    assert "seq2seq.decoder.rnn.RnnDecoder cannot serve as encoder (a class that derives" in str(caught.value)

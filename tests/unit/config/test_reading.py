@@ -1,5 +1,6 @@
 """Values against annotations: what is accepted, what it becomes, and what is said of the rest."""
 
+import math
 from typing import Any, Literal
 
 import pytest
@@ -9,7 +10,7 @@ from seq2seq.config.reading import MISSING, Reader
 from seq2seq.config.targets import Targets
 from seq2seq.types import Part
 
-TARGETS = Targets(packages=("sample_parts",))
+TARGETS = Targets(packages=("sample_parts",), kinds={})
 SMALL = {"_target_": "sample_parts.Small", "_partial_": True, "dropout": 0.5}
 
 
@@ -24,6 +25,10 @@ def read(annotation: Any, value: Any) -> tuple[Any, list[str]]:
         (int, 3, 3),
         (float, 3, 3.0),
         (float, 0.5, 0.5),
+        (int, 1e4, 10000),
+        (int | float, 1.0, 1.0),
+        (int | None, 1e4, 10000),
+        (str, "lat\udce9in", "lat\udce9in"),
         (bool, True, True),
         (str, "3", "3"),
         (int | None, None, None),
@@ -55,7 +60,18 @@ def test_right_values_are_read(annotation: Any, value: Any, expected: Any) -> No
     ("annotation", "value", "line"),
     [
         (int, True, "key: expected a whole number, got true"),
-        (int, 2.0, "key: expected a whole number, got 2.0"),
+        (int, 2.5, "key: expected a whole number, got 2.5"),
+        (int, 2.0**63, "key: expected a whole number, got 9.223372036854776e+18"),
+        (int, 2**63, "key: expected a whole number of at most 64 bits, got 9223372036854775808"),
+        (float, 10**400, f"key: expected a number, got {str(10**400)[:57]}..."),
+        (float, math.nan, "key: expected a finite number, got nan"),
+        (float | None, math.inf, "key: expected a finite number, got inf"),
+        (list[float], [1.0, -math.inf], "key[1]: expected a finite number, got -inf"),
+        (Any, {"a": [math.nan]}, "key.a[0]: expected a finite number, got nan"),
+        (Any, b"bytes", "key: expected text, a number, true, false or null, got b'bytes'"),
+        (str, "a\0b", "key: a text cannot hold the character NUL, got 'a\\x00b'"),
+        (str | None, "\ud800", "key: a text cannot hold half a surrogate, got '\\ud800'"),
+        (dict[str, int], {"a\x1b": 1}, "key: 'a\\x1b' cannot be a name: expected printable text"),
         (int, None, "key: expected a whole number, got null"),
         (float, "1e-3", "key: expected a number, got '1e-3'"),
         (float, False, "key: expected a number, got false"),

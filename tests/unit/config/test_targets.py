@@ -8,7 +8,7 @@ from sample_parts import Recurrent
 
 from seq2seq.config.targets import Targets, signature_of
 
-SAMPLES = Targets(packages=("sample_parts",))
+SAMPLES = Targets(packages=("sample_parts",), kinds={})
 
 
 def test_components_and_listed_optimizers_are_found() -> None:

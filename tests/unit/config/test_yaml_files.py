@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq2seq.config.yaml_files import line_of, read_yaml, write_yaml
+from seq2seq.config.yaml_files import SEAL, line_of, read_yaml, write_yaml
+from seq2seq.config.yaml_reading import parse_yaml
 from seq2seq.errors import CheckpointError
 
 TEXTS = [
@@ -52,6 +53,44 @@ def test_any_plain_content_is_read_again(tmp_path_factory: pytest.TempPathFactor
     assert read_yaml(path) == content
 
 
+# Nine lists of nine of the one before: a billion values in 400 bytes. And each inside the next.
+BOMB = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9)).encode()
+TOWER = "\n".join(f"a{n}: &a{n} [{f'*a{n - 1}' if n else 'x'}]" for n in range(60)).encode()
+
+
+def test_aliases_are_counted_and_fine_within_the_limits() -> None:
+    assert parse_yaml(b"a: &x [1, 2]\nb: [*x, *x]\nc: {<<: {d: 1}}\n") == {
+        "a": [1, 2],
+        "b": [[1, 2], [1, 2]],
+        "c": {"d": 1},
+    }
+
+
+def test_what_was_changed_since_it_was_written_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    write_yaml({"a": 1, "b": {"c": "text"}}, path)
+    whole = path.read_bytes()
+    for place in range(len(SEAL), len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 2]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError):
+            read_yaml(path)
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError):
+            read_yaml(path)
+    path.write_bytes(whole.partition(b"\n")[2])  # as older versions wrote it
+    assert read_yaml(path) == {"a": 1, "b": {"c": "text"}}
+
+
+def test_it_is_written_to_the_place_itself_and_not_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("kept")
+    (tmp_path / "config.yaml").symlink_to("elsewhere")
+    write_yaml({"a": 1}, tmp_path / "config.yaml")
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+    assert read_yaml(tmp_path / "config.yaml") == {"a": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "elsewhere"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -59,7 +98,18 @@ def test_any_plain_content_is_read_again(tmp_path_factory: pytest.TempPathFactor
         (b"a: [1\nb: 2\n", "line 2, column 2: expected ',' or ']'"),
         (b"- 1\n", "holds no configuration"),
         (b"", "holds no configuration"),
-        (b"a: \xff\n", "cannot be read"),
+        (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
+        (b"a: 1\na: 2\n", "line 2, column 1: 'a' stands twice"),
+        (b"a: 1\non: 5\n", "line 2, column 1: a key must be text: 'on' is not read as text; put it in quotes"),
+        (b"1: 5\n", "line 1, column 1: a key must be text: '1'"),
+        (b"a:\n  [1]: 2\n", "line 2, column 3: a key must be a word"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "line 1, column 43: lists and keys are nested more than 40 deep"),
+        (b"a: &x [1, *x]\n", "line 1, column 11: *x stands inside of itself"),
+        (BOMB, "the file holds more than 100,000 values"),
+        (TOWER, "nested more than 40 deep"),
+        (b"a: " + b"9" * 5000, "a value cannot be read: Exceeds the limit"),
+        (b"a: 2020-06-31", "a value cannot be read: day is out of range"),
+        (b"a: " + b"x" * 2_000_000, "holds 2,000,003 bytes; a configuration may have 1,000,000"),
         (b"a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
     ],
 )

@@ -110,3 +110,20 @@ def test_the_named_corpora_have_the_pairs_they_should(
     given = {"train": FilePair("train.de.gz", "train.en.gz"), "valid": FilePair(f"{valid}.de.gz", f"{valid}.en.gz")}
     data = files(data_root / folder, **given)
     assert tuple(sum(1 for _ in data.read(split)) for split in data.splits()) == counts
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ("dev", "there is no split 'dev': did you mean 'valid'? There are: train, valid"),
+        ("Validation", "there is no split 'Validation': did you mean 'valid'? There are: train, valid"),
+        (
+            "test",
+            "there is no split 'test'; there are: train, valid\nTo add it: data.test.source=FILE data.test.target=FILE",
+        ),
+    ],
+)
+def test_a_split_by_another_name_or_none_is_told_with_the_words_for_it(tmp_path: Path, split: str, said: str):
+    with pytest.raises(DataError) as caught:
+        files(tmp_path).check_split(split)
+    assert str(caught.value) == said

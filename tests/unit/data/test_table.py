@@ -276,3 +276,15 @@ def test_dialogsum_has_three_references_and_keeps_line_breaks(data_root: Path):
     assert [sum(1 for _ in data.read(split)) for split in data.splits()] == [12460, 500, 500]
     first = next(data.read("test"))
     assert len(first.references) == 3 and "\n#Person2#" in first.source
+
+
+def test_all_columns_that_are_not_there_are_named_at_once(tmp_path: Path):
+    (tmp_path / "f.jsonl").write_text('{"question": "a", "t": "b", "c": {"d": "e"}}\n')
+    data = table(tmp_path, train="f.jsonl", source="{questoin} {t}", target="answer", references=["c.f"])
+    with pytest.raises(DataError) as caught:
+        next(data.read("train"))
+    assert [line.split("; there")[0].split("? There")[0] for line in str(caught.value).split("\n")] == [
+        f"{tmp_path / 'f.jsonl'}, line 1: there is no column 'questoin': did you mean 'question'",
+        f"{tmp_path / 'f.jsonl'}, line 1: there is no column 'answer'",
+        f"{tmp_path / 'f.jsonl'}, line 1: there is no column 'c.f': did you mean 'c.d'",
+    ]

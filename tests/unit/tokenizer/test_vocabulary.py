@@ -55,11 +55,13 @@ def test_what_is_saved_is_loaded(tmp_path: Path, joint: bool):
     saved = settings(joint=joint).train(TEXT, sentences(300, seed=1))
     saved.save(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == (
-        ["joint.model"] if joint else ["source.model", "target.model"]
+        ["joint.model", "sha256.json"] if joint else ["sha256.json", "source.model", "target.model"]
     )
     loaded = Tokenizer.load(tmp_path)
     assert loaded.joint == joint and loaded.fingerprint == saved.fingerprint
     assert loaded.target.encode(TEXT) == saved.target.encode(TEXT)
+    (tmp_path / "sha256.json").unlink()  # as older versions saved it
+    assert Tokenizer.load(tmp_path).fingerprint == saved.fingerprint
 
 
 def test_a_missing_or_damaged_model_is_named(tmp_path: Path):
@@ -68,6 +70,26 @@ def test_a_missing_or_damaged_model_is_named(tmp_path: Path):
     (tmp_path / "joint.model").write_bytes(TOKENIZERS["bpe"].source.model[:1000])
     with pytest.raises(CheckpointError, match=r"joint\.model is damaged or no tokenizer of ours"):
         Tokenizer.load(tmp_path)
+
+
+def test_a_model_that_is_not_the_one_saved_is_named(tmp_path: Path):
+    saved, other = TOKENIZERS["bpe"], TOKENIZERS["unigram"]
+    saved.save(tmp_path)
+    (tmp_path / "joint.model").write_bytes(other.source.model)
+    with pytest.raises(CheckpointError, match=r"joint\.model is damaged: its SHA-256 is not the one in sha256\.json"):
+        Tokenizer.load(tmp_path)
+    for broken in (b"[" * 5000, b"{}", b"\xff", b'{"../x.model": "1"}', b"null"):
+        (tmp_path / "sha256.json").write_bytes(broken)
+        with pytest.raises(CheckpointError, match=r"sha256\.json is damaged"):
+            Tokenizer.load(tmp_path)
+
+
+def test_models_are_not_written_through_links(tmp_path: Path):
+    (tmp_path / "kept").write_text("kept")
+    (tmp_path / "joint.model").symlink_to("kept")
+    with pytest.raises(OSError, match="it is a link"):
+        TOKENIZERS["bpe"].save(tmp_path)
+    assert (tmp_path / "kept").read_text() == "kept"
 
 
 def test_a_foreign_model_is_refused():

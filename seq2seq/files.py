@@ -1,0 +1,37 @@
+"""Writing files: flushed to the disk, and to the file that is named, never to one that a link there points to."""
+
+import errno
+import os
+from pathlib import Path
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def no_link(path: str, flags: int) -> int:
+    """An `opener` for `open`: raises OSError where the path is a symbolic link."""
+    try:
+        return os.open(path, flags | _NO_LINK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link, and what a run writes stays in its folder", path) from error
+        raise
+
+
+def write_flushed(path: Path, raw: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with open(path, "wb", opener=no_link) as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot flush a folder
+            raise
+    finally:
+        os.close(descriptor)
