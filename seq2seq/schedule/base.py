@@ -43,8 +43,8 @@ class Schedule(Component):
         if self.warmup_updates <= self.planned:
             return None
         return (
-            f"schedule.warmup={self.warmup:g} updates are more than the {self.planned:,} that the run is to have: the rate "
-            "does not reach optimizer.lr. Type schedule.warmup=0.1 for a tenth of the run"
+            f"schedule.warmup={self.warmup:g} updates are more than the {self.planned:,} that the run is to have: the "
+            "rate does not reach optimizer.lr. Type schedule.warmup=0.1 for a tenth of the run"
         )
 
     def rise(self, update: int) -> float:
