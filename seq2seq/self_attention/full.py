@@ -153,7 +153,8 @@ class FullSelfAttention(SelfAttention):
         if not isinstance(scope, Apart):
             return self.output_map(join_heads(self.attend(query, cache.keys, cache.values, scope))), cache
         alone = query.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-        context = join_heads(self.attend(alone, *cache.apart(scope.rows), scope))
+        own_keys, own_values = cache.apart(scope.rows)
+        context = join_heads(self.attend(alone, own_keys, own_values, scope))
         return self.output_map(context.view(states.shape[0], states.shape[1], -1)), cache
 
     def _project(self, states: Float[Tensor, "B T D"], scope: Scope) -> tuple[Tensor, Tensor, Tensor]:

@@ -42,7 +42,7 @@ def muon(**changes: object) -> Part:
     arguments = yaml.safe_load(Path(CONFIGS, "optimizer", "muon.yaml").read_text(encoding="utf-8"))
     for key in ("_target_", "_partial_"):
         del arguments[key]
-    return Part("muon", Muon, arguments | changes)
+    return Part("muon", Muon, arguments | {"lr": 1e-3} | changes)
 
 
 def made(**changes: object) -> tuple[Model, torch.optim.Optimizer]:
