@@ -42,7 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     several += [f"{part}.{key}" for part in ("encoder", "decoder") for key in ("layers=2", "heads=2", "inner_size=32")]
     several += ["embedding.size=32", "encoder.hidden_size=32"]
     for run, updates, more in (("single", 60, ["attention.attn_dim=16"]), ("several", 2, several)):
-        done = run_script("train", f"run={run}", *SETTINGS, *files, *more, f"trainer.max_updates={updates}", cwd=folder)
+        given = {word.split("=")[0] for word in more}
+        kept = [word for word in SETTINGS if word.split("=")[0] not in given]
+        done = run_script("train", f"run={run}", *kept, *files, *more, f"trainer.max_updates={updates}", cwd=folder)
         assert done.rc == 0, done.stderr
     return folder
 

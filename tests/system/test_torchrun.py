@@ -15,9 +15,9 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 
 
 def test_stopped_together_and_continued_alone(tmp_path: Path) -> None:
-    words = [word for word in SMALL if not word.startswith("trainer.max_updates")]
+    words = [word for word in SMALL if not word.startswith(("trainer.max_updates", "trainer.log_every"))]
     process = subprocess.Popen(
-        [*TORCHRUN, str(SCRIPTS / "train.py"), *words, "run=two", "trainer.max_updates=9999"],
+        [*TORCHRUN, str(SCRIPTS / "train.py"), *words, "run=two", "trainer.log_every=2", "trainer.max_updates=9999"],
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
