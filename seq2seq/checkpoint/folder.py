@@ -5,13 +5,13 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.checkpoint.storage import discard, storage_errors
 from seq2seq.errors import CheckpointError, StorageError
 from seq2seq.files import no_link
 
@@ -110,16 +110,31 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Hold the run for this process alone; the system lets go of it even if the process is killed.
 
-        Raises CheckpointError if another trainer holds it, StorageError if the folder cannot be written.
+        Where no run has begun by the end, what was made meanwhile is removed. Raises CheckpointError if another trainer
+        holds it, StorageError if the folder cannot be written.
         """
         self.refuse_links()
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         with storage_errors(f"write in the run folder {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
+            before = set(self.path.iterdir())
             # Without a buffer nothing is left to be written when it is closed.
             file = open(self.path / LOCK, "ab+", buffering=0, opener=no_link)  # noqa: SIM115 - Path has no opener
         with file:
             self._take(file)
-            yield
+            try:
+                yield
+            finally:
+                if not self.exists():
+                    self._clear(before, made)
+
+    def _clear(self, before: Collection[Path], made: Sequence[Path]) -> None:
+        """Remove what was not there `before`, and the folders that were `made` for it, as far as the disk allows."""
+        with suppress(OSError):
+            for entry in set(self.path.iterdir()) - set(before):
+                discard(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            for folder in made:
+                folder.rmdir()
 
     def _take(self, file: IO[bytes]) -> None:
         try:
@@ -134,6 +149,8 @@ class RunFolder:
             log.warning(
                 "%s cannot be locked (%s): make sure that no other process trains it", self.path, error.strerror
             )
+        if not (self.path / ".lock").exists():
+            raise CheckpointError(f"run {self.name} was being trained by another process just now; try again")
         with storage_errors(f"write in the run folder {self.path}"):
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())

@@ -6,6 +6,7 @@ import functools
 import gc
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
@@ -39,6 +40,7 @@ from seq2seq.errors import (
     is_out_of_memory,
     memory_failure,
 )
+from seq2seq.interrupts import Interrupted, end, interruptible
 from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 
 _FIXED = "not here; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml is laid over all others"
@@ -75,9 +77,9 @@ def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
 def launch(main: Callable[[], Any], script: Script) -> NoReturn:
     """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
     gc.freeze()  # what is imported stays: the collector need not go through it again and again
-    with standard_streams():
+    with standard_streams(), interruptible():
         code = _launched(main, script)
-    sys.exit(code)
+    end(code)
 
 
 def _launched(main: Callable[[], Any], script: Script) -> int:
@@ -222,10 +224,10 @@ def _guarded(task: Callable[[], int]) -> int:
     except Seq2SeqError as error:
         _tell(error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if place().rank == 0:
             print("interrupted", file=sys.stderr)
-        return 130
+        return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
     except Exception as error:
         failure = _failure(error)
         if failure is not None:

@@ -13,6 +13,7 @@ from seq2seq.data.resampled import Resampler
 from seq2seq.data.stored import FORMAT, StoredTexts, store_texts
 from seq2seq.data.text import TextData
 from seq2seq.errors import memory_errors
+from seq2seq.interrupts import in_background
 from seq2seq.tokenizer import SentencePiece, Tokenizer
 
 log = logging.getLogger(__name__)
@@ -88,5 +89,8 @@ def prepare_split(
 def train_tokenizer(settings: SentencePiece, texts: StoredTexts, cache: Path) -> Tokenizer:
     """The tokenizer of these settings for this text, from the cache where it was trained before. Raises DataError."""
     key = key_of(FORMAT, texts.fingerprint, settings.identity())
-    build = lambda folder: settings.train(texts.prefixed, texts.target).save(folder)  # noqa: E731
+
+    def build(folder: Path) -> None:
+        in_background(lambda: settings.train(texts.prefixed, texts.target)).save(folder)
+
     return Tokenizer.load(cached(cache, "tokenizer", key, build))

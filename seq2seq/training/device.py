@@ -11,7 +11,9 @@ from typing import Literal
 import torch
 
 from seq2seq.config.processes import place
+from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
+from seq2seq.training.state import TrainState
 
 MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8  # glibc's malloc.h
 
@@ -63,6 +65,21 @@ def choose_runtime(device: str, precision: Literal["auto", "fp32", "bf16", "int8
         torch.backends.cuda.enable_cudnn_sdp(False)  # makes a plan for every new shape: 60 ms each on an H100
     where = _own_gpu(int(number) if number else None) if name == "cuda" else torch.device(name)
     return Runtime(where, torch.bfloat16 if precision == "bf16" else torch.float32)
+
+
+def kept_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
+    """Where and in what precision a run goes on: auto is what it was when the run began.
+
+    Raises ConfigError where there is no such device any more, with the word that moves the run.
+    """
+    device = state.device if settings.device == "auto" and state.device else settings.device
+    precision = state.precision if settings.precision == "auto" and state.precision else settings.precision
+    if device != settings.device and device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"run={settings.run} was begun on a GPU (device=auto), and no CUDA device is available here; device=cpu "
+            "goes on without one, with other random numbers and another rounding"
+        )
+    return choose_runtime(device, precision)  # type: ignore[arg-type]
 
 
 def _own_gpu(number: int | None) -> torch.device:

@@ -22,11 +22,11 @@ from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
 from seq2seq.search.limits import target_lines
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.device import Runtime, be_deterministic, choose_runtime, keep_freed_memory
+from seq2seq.training.device import Runtime, be_deterministic, keep_freed_memory, kept_runtime
 from seq2seq.training.frozen import freeze
 from seq2seq.training.logbook import Logbook, NoLogbook
 from seq2seq.training.origin import read_origin
-from seq2seq.training.state import TrainState, limit_reached, saved_state
+from seq2seq.training.state import TrainState, how_to_go_on, limit_reached, refuse_rate_zero, saved_state
 from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
@@ -51,9 +51,11 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
         state = saved_state(checkpoint) if checkpoint else TrainState()
         limit = limit_reached(settings.trainer, state) if checkpoint else None
         if limit is not None:
-            log.info("run %s is finished: it has reached %s; raise that to go on", folder.path, limit)
+            log.info("run %s is finished: it has reached %s%s", folder.path, limit, how_to_go_on(settings, state))
             return
-        runtime = choose_runtime(settings.device, settings.precision)
+        if checkpoint is not None and not state.to_validate:
+            refuse_rate_zero(settings, state)
+        runtime = kept_runtime(settings, state)
         keep_freed_memory()
         if settings.trainer.deterministic:
             be_deterministic()

@@ -6,9 +6,9 @@ from typing import Any
 
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.config.reading import Reader
-from seq2seq.config.schema import TrainerSettings
+from seq2seq.config.schema import TrainerSettings, TrainSettings
 from seq2seq.config.targets import Targets
-from seq2seq.errors import CheckpointError
+from seq2seq.errors import CheckpointError, ConfigError
 
 
 @dataclass
@@ -27,6 +27,8 @@ class TrainState:
     validated: int | None = None  # the last update that was validated
     schedule: dict[str, Any] = field(default_factory=dict)
     data: str | None = None  # fingerprint of the training pairs
+    device: str | None = None  # what auto stands for in this run, once it has begun: cpu or cuda
+    precision: str | None = None  # likewise: fp32 or bf16
     valid: str | None = None  # and of the validation pairs; older versions did not keep it
     planned: int | None = None  # updates that the run is laid out for; None: not known yet
     validate_every: int | None = None  # updates, where the settings leave it to the plan
@@ -63,6 +65,37 @@ def _as_numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _as_numbers(item) for key, item in value.items()}
     return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def how_to_go_on(settings: TrainSettings, state: TrainState) -> str:
+    """What a finished run can do: raise its limit or, where its learning rate has come to an end, something else."""
+    end = _end_of_decay(settings, state)
+    if end is None:
+        return "; raise that to go on"
+    return (
+        f", and its learning rate the end of schedule={settings.schedule.name}, which is laid out for {end:,} updates: "
+        f"a higher limit would train at {_floor(settings):g} times optimizer.lr.\n"
+        f"run=NAME init_from={settings.run} trains its model further, on a new schedule; run=NAME "
+        f"trainer.max_updates={2 * end} trains anew, on one of twice the length"
+    )
+
+
+def refuse_rate_zero(settings: TrainSettings, state: TrainState) -> None:
+    """Raise ConfigError if the limit of a finished run was raised, and its learning rate would be 0 from here on."""
+    if settings.schedule.arguments.get("horizon") and _floor(settings) == 0 and _end_of_decay(settings, state):
+        raise ConfigError(f"run={settings.run} has reached update {state.update:,}{how_to_go_on(settings, state)}")
+
+
+def _end_of_decay(settings: TrainSettings, state: TrainState) -> int | None:
+    """The update at which the run's learning rate has come to its end, if it has."""
+    if "horizon" not in settings.schedule.arguments:
+        return None
+    end = settings.schedule.arguments["horizon"] or getattr(state, "planned", None)
+    return end if end is not None and state.update >= end else None
+
+
+def _floor(settings: TrainSettings) -> float:
+    return float(settings.schedule.arguments.get("floor", 0))
 
 
 def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:

@@ -81,6 +81,8 @@ class Trainer:
         self._fingerprint, self._valid = (self.data.corpora[split].fingerprint for split in ("train", "valid"))
         self.state.data, self.state.valid = self._fingerprint, self._valid
 
+        self._remember_runtime()
+
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue exactly where `checkpoint` was saved."""
         load_model(self.model, checkpoint.model)
@@ -90,6 +92,7 @@ class Trainer:
             self.schedule.restore(self.state.schedule)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"step {checkpoint.step}: its state.json is not of this schedule: {error}") from error
+        self._remember_runtime()
         self._minutes_before = self.state.minutes
         if self.state.data != self._fingerprint:
             raise DataError(
@@ -106,6 +109,9 @@ class Trainer:
         self._saved = checkpoint.step
         if self.world.is_main and self.state.best_update in self.folder.steps():
             mark_best(self.folder, self.state.best_update)  # a process may have been killed before it could say so
+
+    def _remember_runtime(self) -> None:
+        self.state.device, self.state.precision = self.runtime.device.type, self.runtime.precision
 
     def fit(self) -> str:
         """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""

@@ -11,7 +11,7 @@ from seq2seq.commands import COMMANDS
 LAYERS = [
     ["plain_types", "cores", "files", "heartbeat"],
     ["types", "errors", "kernels"],
-    ["streams"],
+    ["streams", "interrupts"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
     ["data", "layers"],
     ["attention", "self_attention", "pooling"],

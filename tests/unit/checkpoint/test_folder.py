@@ -97,3 +97,24 @@ def test_the_run_folder_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "two").symlink_to("one")
     with RunFolder(tmp_path / "two").lock():
         assert (tmp_path / "one" / ".lock").is_file()
+
+
+def test_a_run_that_has_not_begun_leaves_nothing_behind(tmp_path: Path) -> None:
+    def fail(folder: RunFolder) -> None:
+        with folder.lock():
+            (folder.path / "tokenizer").mkdir()
+            (folder.path / "tokenizer" / "joint.model").write_text("")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail(RunFolder(tmp_path / "runs" / "new"))
+    assert not list(tmp_path.iterdir())
+    own = tmp_path / "runs" / "own"
+    own.mkdir(parents=True)
+    (own / "notes.txt").write_text("mine")
+    with pytest.raises(KeyError):
+        fail(RunFolder(own))
+    assert [path.name for path in own.iterdir()] == ["notes.txt"]
+    with RunFolder(own).lock():
+        (own / "config.yaml").write_text("")
+    assert {path.name for path in own.iterdir()} == {"notes.txt", "config.yaml", ".lock"}

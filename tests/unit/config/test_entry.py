@@ -2,8 +2,10 @@
 
 import gc
 import logging
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from seq2seq.config.command_line import Script
 from seq2seq.config.composition import Composition
 from seq2seq.config.entry import job, launch
 from seq2seq.config.schema import TrainSettings
+from seq2seq.data.cache import cached
 from seq2seq.errors import (
     CheckpointError,
     ConfigError,
@@ -173,6 +176,22 @@ def test_an_interrupt_is_130(start: Start, task: Task, capfd: pytest.CaptureFixt
     task.errors[1] = KeyboardInterrupt()
     assert start() == 130
     assert capfd.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_is_128_and_its_number_and_what_was_begun_is_tidied_up(
+    start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, tmp_path: Path
+) -> None:
+    def build(folder: Path) -> None:
+        (folder / "half").write_text("made")
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    monkeypatch.setattr(Task, "__call__", lambda self, settings: cached(tmp_path / "cache", "kind", "key", build))
+    assert start() == 128 + number
+    assert capfd.readouterr().err == "interrupted\n"
+    assert not [entry for entry in (tmp_path / "cache").rglob("*") if "half" in entry.name or "key" in entry.name]
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:

@@ -22,9 +22,9 @@ from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped, StorageError
 from seq2seq.schedule.constant import Constant
+from seq2seq.training import device, validation
 from seq2seq.training import run as training_run
 from seq2seq.training import trainer as trainer_module
-from seq2seq.training import validation
 from seq2seq.training.objective import CrossEntropy, Losses
 from seq2seq.training.run import train
 from seq2seq.training.state import TrainState
@@ -231,6 +231,36 @@ def test_a_finished_run_says_which_limit_to_raise(caplog: pytest.LogCaptureFixtu
     train(settings("done", "trainer.max_updates=2"))
     assert "finished: it has reached trainer.max_updates=2; raise that" in caplog.text
     assert before == {path: path.stat().st_mtime_ns for path in Path("runs/done").rglob("*") if path.name != ".lock"}
+
+
+def test_a_finished_decay_offers_what_works(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    words = ("schedule=cosine", "schedule.warmup=1", "trainer.probes=0")
+    train(settings("decayed", *words, "trainer.max_updates=2"))
+    train(settings("decayed", *words, "trainer.max_updates=2"))
+    assert "raise that" not in caplog.text
+    for told in ("laid out for 2 updates", "run=NAME init_from=decayed", "run=NAME trainer.max_updates=4"):
+        assert told in caplog.text
+    with pytest.raises(ConfigError, match=r"update 2, and its learning rate the end of schedule=cosine.* 0 times"):
+        train(settings("decayed", *words, "trainer.max_updates=4"))
+
+
+def test_what_auto_stands_for_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """On another machine, whose processor or GPU would have it chosen otherwise."""
+    caplog.set_level("INFO")
+    words = ("precision=auto", "device=auto", "trainer.probes=0")
+    monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "cpu_multiplies_bf16", lambda: False)
+    train(settings("moved", *words, "trainer.max_updates=1"))
+    monkeypatch.setattr(device, "cpu_multiplies_bf16", lambda: True)
+    caplog.clear()
+    train(settings("moved", *words, "trainer.max_updates=2"))
+    assert "on cpu in fp32" in caplog.text
+    state = TrainState(device="cuda", precision="bf16")
+    with pytest.raises(ConfigError, match=r"run=moved was begun on a GPU .* device=cpu goes on without one"):
+        device.kept_runtime(settings("moved", *words), state)
+    typed = settings("moved", "precision=auto", "device=cpu")
+    assert device.kept_runtime(typed, state).precision == "bf16"
 
 
 def _own(words: list[str], updates: int) -> TrainSettings:

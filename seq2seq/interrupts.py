@@ -1,0 +1,81 @@
+"""Signals that end a command outside of its training loop: as exceptions, so that what was begun is tidied up."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn, TypeVar
+
+T = TypeVar("T")
+IN_BACKGROUND = "in background"  # the name of the thread
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGTERM or SIGHUP has come; `number` says which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+class _Work:
+    """Whether a thread is left behind in an operation that nobody waits for any more."""
+
+    abandoned = False
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise Interrupted, as SIGINT raises KeyboardInterrupt. What is ignored stays so."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    usual = []
+    if threading.current_thread() is threading.main_thread():
+        usual = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+    for number in usual:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in usual:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def in_background(work: Callable[[], T]) -> T:
+    """work(), in a thread of its own: a signal is heard at once, though the work is one long operation of a library.
+
+    Interrupted, nobody waits for it any more: end such a process by `end`.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+        done.set()
+
+    done = threading.Event()
+    try:
+        threading.Thread(target=run, daemon=True, name=IN_BACKGROUND).start()
+        done.wait()
+    except BaseException:
+        _Work.abandoned = not done.is_set()
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def end(code: int) -> NoReturn:
+    """End the process, whatever a thread that was left behind is doing."""
+    if _Work.abandoned:
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
