@@ -48,11 +48,13 @@ class Resampler:
         self.seed = seed
         self.cache = cache
         self._epoch: tuple[int, EncodedCorpus] | None = None
+        self._asked = 0
         self._lead(name)
 
     def encode(self, epoch: int) -> EncodedCorpus:
         """The corpus as this epoch sees it; the next one is begun. Raises StorageError, PeerError, DataError."""
         if self._epoch is None or self._epoch[0] != epoch:
+            self._asked += 1
             with self._storage_errors():
                 if not self.folder.is_mine and not self._appears(epoch):
                     self._lead(f"{self.folder.path.name}-{time.time_ns()}")
@@ -93,7 +95,8 @@ class Resampler:
 
     def _led(self, epoch: int) -> EncodedCorpus:
         """The epoch, drawn if it has not been; epochs before it are removed and the next one is ordered."""
-        (self.folder.path / "begun").write_text(str(epoch))
+        with (self.folder.path / "begun").open("a") as begun:
+            begun.write(f"{epoch}\n")
         for old in self.folder.path.glob("epoch-*"):
             shutil.rmtree(old, ignore_errors=True)
         self.processes.wait(epoch)
@@ -133,12 +136,17 @@ class Resampler:
 
     def _appears(self, epoch: int) -> bool:
         """Wait for an epoch that another process draws; False if that one has gone past it, or has ended."""
-        begun = self.folder.path / "begun"
         while not self._place(epoch).exists():
-            if self.folder.is_free() or (begun.exists() and int(begun.read_text() or 0) > epoch):
+            if self.folder.is_free() or self._gone_past(epoch):
                 return False
             time.sleep(LOOK_AGAIN)
         return True
+
+    def _gone_past(self, epoch: int) -> bool:
+        """Whether the process that draws has been asked for more epochs than this one; all are asked for the same."""
+        begun = self.folder.path / "begun"
+        asked = begun.read_text().split("\n")[:-1] if begun.exists() else []
+        return len(asked) > self._asked or (len(asked) == self._asked and asked[-1] != str(epoch))
 
     def _place(self, epoch: int) -> Path:
         return self.folder.path / f"epoch-{epoch}"

@@ -98,6 +98,13 @@ def test_processes_of_a_run_share_the_files_and_one_that_is_behind_draws_for_its
     assert same(late, prepared(tmp_path, tokenizer=SAMPLED).train(4))
 
 
+def test_a_process_that_is_behind_does_not_wait_for_an_epoch_that_has_been_removed(tmp_path: Path):
+    """The first epochs are looked at, for the shapes of batches, before training begins at one of them."""
+    main, other = (prepared(tmp_path, tokenizer=SAMPLED, run=tmp_path / "run") for _ in range(2))
+    drawn = [main.train(epoch) for epoch in (0, 1, 0)]
+    assert all(same(other.train(epoch), corpus) for epoch, corpus in zip((0, 1, 0), drawn, strict=True))
+
+
 def test_another_run_has_files_of_its_own(tmp_path: Path):
     one, other = (prepared(tmp_path, tokenizer=SAMPLED, run=tmp_path / name) for name in "ab")
     assert one.train(0).folder != other.train(0).folder
