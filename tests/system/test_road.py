@@ -19,7 +19,6 @@ SIZES = [
     "embedding.size=16",
     "encoder.hidden_size=16",
     "decoder.hidden_size=32",
-    "attention.attn_dim=16",
     "encoder.dropout=0.1",
     "schedule=constant",
     "optimizer.lr=0.01",
