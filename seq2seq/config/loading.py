@@ -119,7 +119,7 @@ def read_settings(
     plain = _with_learning_rate(plain, targets)
     for key, annotation in {**TRAIN_KEYS, "run": str | None}.items():
         read[key] = reader.value(key, annotation, plain.get(key, MISSING))
-        if any(re.match(rf"{key}($|[.\[])", problem.key) for problem in reader.problems):
+        if any(re.match(rf"{key}($|\[)", problem.key) for problem in reader.problems):
             read[key] = stand_in(annotation)
     for group in GROUPS:
         read[group] = _read_group(reader, group, plain, choices)

@@ -56,8 +56,8 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
         ("encodr=lstm", "encodr=lstm: no such key; did you mean encoder?"),
         ("zzz=1", "zzz=1: no such key. Keys: attention, cache_dir, data, data_root, decoder, device, embedding, "
          "encoder, experiment, extensions, freeze, generator, init_checkpoint, init_fresh, init_from, length, metrics, "
-         "normalizer, objective, optimizer, pooling, position, precision, run, schedule, search, seed, self_attention, tie, "
-         "tokenizer, trainer"),
+         "normalizer, objective, optimizer, pooling, position, precision, run, schedule, search, seed, self_attention, "
+         "tie, tokenizer, trainer"),
         ("attention=bahdnau", "attention=bahdnau: there is no attention 'bahdnau'; did you mean bahdanau? "
          "Choices: bahdanau, luong_dot"),
         ("attention=null", "attention=null: there is no attention 'null'. Choices: bahdanau, luong_dot"),
