@@ -13,10 +13,11 @@ SAMPLE = 2000  # pairs a split whose words are compared
 CLEARER = 0.2  # by how much more of the words must be known when the sides are exchanged
 
 
-def remarks(train: StoredTexts, valid: StoredTexts, *, kept: int, metrics: Sequence[str]) -> list[str]:
-    """Lines on these splits; `kept` training pairs are trained on, and the `metrics` score the validations."""
-    found = [_overlap(train, valid), _exchanged(train, valid), _dropped(len(train), kept), _summaries(train, metrics)]
-    return [line for line in found if line]
+def remarks(train: StoredTexts, valid: StoredTexts, *, kept: int, for_summaries: Sequence[str]) -> list[str]:
+    """Lines on these splits; `kept` training pairs are trained on, and `for_summaries` are the words that the run lacks
+    of those that suit summaries."""
+    found = [_overlap(train, valid), _exchanged(train, valid), _dropped(len(train), kept)]
+    return [line for line in [*found, _summaries(train, for_summaries)] if line]
 
 
 def _overlap(train: StoredTexts, valid: StoredTexts) -> str | None:
@@ -73,12 +74,11 @@ def _dropped(there: int, kept: int) -> str | None:
     )
 
 
-def _summaries(train: StoredTexts, metrics: Sequence[str]) -> str | None:
+def _summaries(train: StoredTexts, words: Sequence[str]) -> str | None:
     longer = train.source.size / max(train.target.size, 1)
-    if longer < SHORTER or any(name.startswith("rouge") for name in metrics):
+    if longer < SHORTER or not words:
         return None
     return (
-        f"targets are short beside their sources (1 to {longer:.0f}). If they are summaries, type "
-        "metrics=summarization length.overlong=truncate: they are scored by ROUGE, valid/rougeL chooses the best "
-        "checkpoint, and long sources keep their beginning"
+        f"sources are {longer:.0f} times as long as their targets. If these are summaries, this suits them: "
+        f"{' '.join(words)}"
     )

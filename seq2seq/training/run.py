@@ -17,6 +17,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.data.inspection import remarks
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.errors import memory_errors
+from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
@@ -119,13 +120,26 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
     for line in data.report:
         log.info("%s", line)
     if own is None and world.is_main:
-        names = [name for part in settings.metrics.values() for name in part().names]
         train, valid = (data.corpora[split] for split in ("train", "valid"))
-        for line in remarks(train.pairs.texts, valid.pairs.texts, kept=len(train), metrics=names):
+        for line in remarks(
+            train.pairs.texts, valid.pairs.texts, kept=len(train), for_summaries=_for_summaries(settings)
+        ):
             log.warning("%s", line)
         with storage_errors(f"write {folder.tokenizer_folder}"):
             data.tokenizer.save(folder.tokenizer_folder)
     return data
+
+
+def _for_summaries(settings: TrainSettings) -> list[str]:
+    """The words for what suits summaries and these settings lack."""
+    names = [name for part in settings.metrics.values() for name in part().names]
+    joint = settings.tokenizer.arguments["joint"]
+    lacking = {
+        "metrics=summarization": not any(name.startswith("rouge") for name in names),
+        "length.overlong=truncate": settings.length.overlong == "drop",
+        "generator=pointer": joint and settings.generator.target is SoftmaxGenerator,
+    }
+    return [word for word, lacks in lacking.items() if lacks]
 
 
 @memory_errors("building the model")

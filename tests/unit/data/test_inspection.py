@@ -22,15 +22,58 @@ def stored(folder: Path, name: str, sources: list[str], targets: list[str]) -> S
     return StoredTexts(folder / name, name, "")
 
 
+WORD = "metrics=summarization"
 TABLE = [
-    ((GERMAN[:15], ENGLISH[:15]), (GERMAN[15:], ENGLISH[15:]), 15, "bleu", None),
-    ((GERMAN, ENGLISH), (GERMAN[:5], ENGLISH[:5]), 20, "bleu", "5 of 5 validation pairs are training pairs, too"),
-    ((GERMAN, ENGLISH), (GERMAN[:1] * 2 + ["neu"], ENGLISH[:1] * 2 + ["new"]), 20, "bleu", "2 of 3 validation pairs"),
-    ((GERMAN, ENGLISH), (GERMAN[:2], ENGLISH[2:4]), 20, "bleu", None),  # a sentence that occurs, and no pair
-    ((GERMAN[:15], ENGLISH[:15]), (ENGLISH[15:], GERMAN[15:]), 15, "bleu", "source and target look exchanged"),
-    ((JAPANESE, CHINESE), (CHINESE[::-1], JAPANESE[::-1]), 20, "bleu", "source and target look exchanged"),
-    ((GERMAN[:15], GERMAN[:15]), (GERMAN[15:], GERMAN[15:]), 15, "bleu", None),  # the same language on both sides
-    ((GERMAN[:15], ENGLISH[:15]), (GERMAN[15:], ENGLISH[15:]), 14, "bleu", "1 of 15 training pairs (7%) are left out"),
+    ((GERMAN[:15], ENGLISH[:15]), (GERMAN[15:], ENGLISH[15:]), 15, WORD, None),
+    (
+        (GERMAN, ENGLISH),
+        (GERMAN[:5], ENGLISH[:5]),
+        20,
+        "metrics=summarization",
+        "5 of 5 validation pairs are training pairs, too",
+    ),
+    (
+        (GERMAN, ENGLISH),
+        (GERMAN[:1] * 2 + ["neu"], ENGLISH[:1] * 2 + ["new"]),
+        20,
+        "metrics=summarization",
+        "2 of 3 validation pairs",
+    ),
+    (
+        (GERMAN, ENGLISH),
+        (GERMAN[:2], ENGLISH[2:4]),
+        20,
+        "metrics=summarization",
+        None,
+    ),  # a sentence that occurs, and no pair
+    (
+        (GERMAN[:15], ENGLISH[:15]),
+        (ENGLISH[15:], GERMAN[15:]),
+        15,
+        "metrics=summarization",
+        "source and target look exchanged",
+    ),
+    (
+        (JAPANESE, CHINESE),
+        (CHINESE[::-1], JAPANESE[::-1]),
+        20,
+        "metrics=summarization",
+        "source and target look exchanged",
+    ),
+    (
+        (GERMAN[:15], GERMAN[:15]),
+        (GERMAN[15:], GERMAN[15:]),
+        15,
+        "metrics=summarization",
+        None,
+    ),  # the same language on both sides
+    (
+        (GERMAN[:15], ENGLISH[:15]),
+        (GERMAN[15:], ENGLISH[15:]),
+        14,
+        "metrics=summarization",
+        "1 of 15 training pairs (7%) are left out",
+    ),
     (
         (LONG[:15], ENGLISH[:15]),
         (LONG[15:], ENGLISH[15:]),
@@ -38,20 +81,28 @@ TABLE = [
         "bleu",
         "metrics=summarization length.overlong=truncate",
     ),
-    ((LONG[:15], ENGLISH[:15]), (LONG[15:], ENGLISH[15:]), 15, "rougeL", None),
-    ((ENGLISH[:15], CHINESE[:15]), (ENGLISH[15:], CHINESE[15:]), 15, "bleu", None),  # few characters say much there
+    ((LONG[:15], ENGLISH[:15]), (LONG[15:], ENGLISH[15:]), 15, "", None),
+    (
+        (ENGLISH[:15], CHINESE[:15]),
+        (ENGLISH[15:], CHINESE[15:]),
+        15,
+        "metrics=summarization",
+        None,
+    ),  # few characters say much there
 ]
 
 
-@pytest.mark.parametrize(("train", "valid", "kept", "metric", "line"), TABLE)
+@pytest.mark.parametrize(("train", "valid", "kept", "word", "line"), TABLE)
 def test_remarks(
     tmp_path: Path,
     train: tuple[list[str], list[str]],
     valid: tuple[list[str], list[str]],
     kept: int,
-    metric: str,
+    word: str,
     line: str | None,
 ) -> None:
-    found = remarks(stored(tmp_path, "t", *train), stored(tmp_path, "v", *valid), kept=kept, metrics=[metric])
+    found = remarks(
+        stored(tmp_path, "t", *train), stored(tmp_path, "v", *valid), kept=kept, for_summaries=[word] if word else []
+    )
     assert len(found) == (line is not None)
     assert line is None or line in found[0]
