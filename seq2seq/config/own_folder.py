@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from seq2seq.config.composition import shorten
+from seq2seq.config.paths import expanded
 from seq2seq.config.problems import Mistakes, did_you_mean, listed
 
 SHOWN = 3  # of many names, in a message
@@ -14,7 +15,7 @@ def own_folder(typed: str, ours: Path) -> Path:
     Raises Mistakes where there is none, where it holds no choices, and where it holds one that seq2seq has too: a name
     means one thing, on the command line and in the config.yaml of a run.
     """
-    folder = Path(typed).expanduser().absolute()
+    folder = Path(expanded(typed).replace("\0", "\ufffd")).absolute()  # no name holds NUL
     if not folder.is_dir():
         near = [path.name for path in folder.parent.glob("*/")] if folder.parent.is_dir() else []
         raise Mistakes([f"--config-dir={typed}: there is no such folder{did_you_mean(folder.name, near)}"])
