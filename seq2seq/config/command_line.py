@@ -1,5 +1,6 @@
 """The command line, checked as a whole before Hydra sees it, which stops at the first mistake and lets some pass."""
 
+import logging
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.choices import Library
+from seq2seq.config.companions import companions
 from seq2seq.config.composition import Composition, Layer, compose
 from seq2seq.config.extensions import allow, extension_problems, others_line
 from seq2seq.config.identity import stored_config
@@ -21,6 +23,8 @@ from seq2seq.config.reading import describe
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_reading import NotYaml, parse_yaml
 from seq2seq.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ class Script:
 def check(script: Script, typed: Sequence[str]) -> list[str]:
     """The words as Hydra is to be given them; raises Mistakes with a line for everything wrong, values included."""
     library = script.library
+    if script.name == "train" and (more := companions(typed)):
+        logger.info("with metrics=summarization: %s (type others for others)", " ".join(more))
+        typed = [*typed, *more]
     words = [take_apart(word) for word in typed]
     lines = check_words(library, words)
     lines += [f"{word.typed}: several choices need --multirun (-m)" for word in words if _is_sweep(library, word)]

@@ -1,0 +1,22 @@
+"""What a choice brings along where the command line leaves it open: summaries want other parts than translations."""
+
+from collections.abc import Mapping, Sequence
+
+COMPANIONS: Mapping[str, Sequence[str]] = {
+    "metrics=summarization": ("generator=pointer", "length.overlong=truncate"),
+}
+# Once one of these keys or words is typed, it decides on a companion: its own key, and what it cannot go with.
+GIVES_WAY_TO: Mapping[str, Sequence[str]] = {
+    "generator=pointer": ("generator", "pooling", "attention=none", "tokenizer.joint=false"),
+    "length.overlong=truncate": ("length.overlong",),
+}
+
+
+def companions(typed: Sequence[str]) -> list[str]:
+    """The words that join those typed for a training; an experiment is complete as it is, and so is another run's
+    beginning."""
+    known = {*typed, *(word.partition("=")[0] for word in typed)}
+    if known & {"experiment", "init_from"}:
+        return []
+    brought = [word for choice, words in COMPANIONS.items() if choice in known for word in words]
+    return [word for word in brought if not known.intersection(GIVES_WAY_TO[word])]

@@ -1,0 +1,43 @@
+"""What metrics=summarization brings along, and what it leaves alone."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from seq2seq.config import CONFIGS, TRAIN_KEYS, Script, compose, load_train
+from seq2seq.config.command_line import check
+from seq2seq.config.companions import companions
+
+SUMMARIES = "metrics=summarization"
+
+
+@pytest.mark.parametrize(
+    ("typed", "brought"),
+    [
+        ([], []),
+        (["metrics=translation"], []),
+        ([SUMMARIES], ["generator=pointer", "length.overlong=truncate"]),
+        ([SUMMARIES, "attention=bahdanau", "encoder=gru"], ["generator=pointer", "length.overlong=truncate"]),
+        ([SUMMARIES, "generator=softmax"], ["length.overlong=truncate"]),
+        ([SUMMARIES, "length.overlong=drop"], ["generator=pointer"]),
+        ([SUMMARIES, "attention=none"], ["length.overlong=truncate"]),
+        ([SUMMARIES, "tokenizer.joint=false"], ["length.overlong=truncate"]),
+        ([SUMMARIES, "pooling=strided"], ["length.overlong=truncate"]),
+        ([SUMMARIES, "experiment=dialogsum/lstm_pointer"], []),
+        ([SUMMARIES, "init_from=first"], []),
+    ],
+)
+def test_companions(typed: list[str], brought: list[str]) -> None:
+    assert companions(typed) == brought
+
+
+def test_a_training_for_summaries_has_them_and_says_so(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    caplog.set_level(logging.INFO, "seq2seq")
+    words = check(Script("train", CONFIGS, TRAIN_KEYS, load_train), [SUMMARIES])
+    assert caplog.messages == [
+        "with metrics=summarization: generator=pointer length.overlong=truncate (type others for others)"
+    ]
+    settings = load_train(compose(CONFIGS, "train", words))
+    assert (settings.choices["generator"], settings.length.overlong) == ("pointer", "truncate")
+    assert settings.trainer.best_metric == "valid/rougeL"
