@@ -53,11 +53,12 @@ def _exchanged(train: StoredTexts, valid: StoredTexts) -> str | None:
 
 
 def _words(column: Column) -> set[str]:
-    """The words of some texts; of text without spaces its characters."""
+    """The words of some texts, numbers left out, which are of no language; of text without spaces its characters."""
     rows = np.unique(np.linspace(0, len(column) - 1, min(SAMPLE, len(column))).astype(int)).tolist()
     texts = [column[row].lower() for row in rows]
     spaced = sum(" " in text for text in texts) > len(texts) / 2
-    return {word for text in texts for word in (text.split() if spaced else text)}
+    words = {word for text in texts for word in (text.split() if spaced else text)}
+    return {word for word in words if any(map(str.isalpha, word))}
 
 
 def _share(words: set[str], known: set[str]) -> float:

@@ -11,6 +11,8 @@ GERMAN = [f"der hund {name} sieht das haus {number}" for number, name in enumera
 ENGLISH = [f"the dog {name} looks at that house {number}" for number, name in enumerate("abcdefghijklmnopqrst")]
 JAPANESE = ["犬が家を見る", "家は大きい", "犬は小さい", "家を見る犬"] * 5
 CHINESE = ["狗看房子", "房子很大", "狗很小", "看房子的狗"] * 5
+NUMBERS = [f"{number} {number + 7}" for number in range(100, 199)]
+BACKWARDS = [line[::-1] for line in NUMBERS]
 LONG = [f"{line} " * 6 for line in ENGLISH]
 
 
@@ -53,6 +55,7 @@ TABLE = [
         "metrics=summarization",
         "source and target look exchanged",
     ),
+    ((NUMBERS[::2], BACKWARDS[::2]), (BACKWARDS[1::2], NUMBERS[1::2]), 50, WORD, None),  # are of no language
     (
         (JAPANESE, CHINESE),
         (CHINESE[::-1], JAPANESE[::-1]),
