@@ -33,8 +33,8 @@ class Choice:
         return self.attention if self.normalizer == "softmax" else f"{self.attention}, {self.normalizer}"
 
     def settings(self, *words: str, parts: str = "lstm") -> TrainSettings:
-        """Of an encoder and decoder in their usual sizes, with these two between them; a recurrent decoder is as wide as
-        its memory, as luong_dot asks."""
+        """Of an encoder and decoder in their usual sizes, with these two between them; a recurrent decoder is as wide
+        as its memory, as luong_dot asks."""
         between = [f"attention={self.attention}", f"normalizer={self.normalizer}"]
         between += [] if parts == "transformer" else ["decoder.hidden_size=512"]
         return load_train(compose(CONFIGS, "train", [f"encoder={parts}", f"decoder={parts}", *between, *words]))
