@@ -7,6 +7,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.targets import Targets
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.optimizer import (
@@ -41,7 +42,8 @@ def choice(name: str, **changes: object) -> Part:
     arguments = yaml.safe_load((CHOICES / f"{name}.yaml").read_text())
     target = Targets().resolve(arguments.pop("_target_"))
     assert arguments.pop("_partial_") is True
-    return Part(name, target, arguments | changes)
+    assert arguments["lr"] == "auto"  # a number once the configuration is read, as the decoder suggests
+    return Part(name, target, arguments | {"lr": 1e-3} | changes)
 
 
 def train(model: nn.Module, optimizer: torch.optim.Optimizer, updates: range) -> None:
@@ -177,3 +179,18 @@ def test_bitwise_on_a_gpu_through_cpu_tensors(fused: bool) -> None:
     restore_optimizer(second, model, kept)
     found, expected = optimizer_tensors(second, model), optimizer_tensors(optimizer, model)
     assert all(found[key].device == value.device and torch.equal(found[key], value) for key, value in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "rate"),
+    [
+        ([], 4e-3),
+        (["decoder=gru"], 4e-3),
+        (["decoder=transformer", "encoder=transformer", "attention=multihead"], 1e-3),
+        (["optimizer=muon"], 4e-3),
+        (["optimizer.lr=0.5"], 0.5),
+    ],
+)
+def test_the_decoder_suggests_the_learning_rate(words: list[str], rate: float) -> None:
+    found = load_train(compose(CONFIGS, "train", words))
+    assert found.optimizer.arguments["lr"] == found.plain["optimizer"]["lr"] == rate
