@@ -1,6 +1,7 @@
 """Fixtures and rules for the whole suite: shapes are checked, corpora and the GPU are optional."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
         from contract.capabilities import Capabilities
 
         config.pluginmanager.register(Capabilities(page))
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:  # as nohup and a shell's & leave them; tests send them
+            signal.signal(number, usual)
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     settings.register_profile("seq2seq", deadline=None)  # a busy machine is no mistake

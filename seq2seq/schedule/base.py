@@ -18,7 +18,7 @@ class Schedule(Component):
 
     warmup: float = 0
     horizon: int | None = None
-    planned: int = UNPLANNED
+    planned: int | None = None
 
     @abstractmethod
     def factor(self, update: int) -> float:
@@ -31,16 +31,20 @@ class Schedule(Component):
     @property
     def end(self) -> int:
         """The update that the schedule is laid out for: its horizon, or the last one planned."""
-        return self.planned if self.horizon is None else self.horizon
+        return self.horizon or self.planned or UNPLANNED
 
     @property
     def warmup_updates(self) -> int:
         """Updates of warm-up."""
         return max(1, round(self.warmup * self.end)) if 0 < self.warmup < 1 else int(self.warmup)
 
+    def over(self, update: int) -> bool:
+        """Whether the plan ends with `update`, and the rate would be 0 from there on."""
+        return self.horizon is None and self.planned is not None and self.factor(update + 1) == 0.0
+
     def too_long_a_warmup(self) -> str | None:
         """A line, if the run is to end before its learning rate has reached the peak."""
-        if self.warmup_updates <= self.planned:
+        if self.planned is None or self.warmup_updates <= self.planned:
             return None
         return (
             f"schedule.warmup={self.warmup:g} updates are more than the {self.planned:,} that the run is to have: the "
@@ -53,8 +57,11 @@ class Schedule(Component):
         return min(update / warmup, 1.0) if warmup else 1.0
 
     def decayed(self, update: int) -> float:
-        """How much of a decay is done: 0 at the end of the warm-up, 1 once `end` is past. The update at the end, often
-        a run's last, is the last step before that: with a floor of 0 it would else change nothing."""
+        """How much of a decay is done: 0 until the warm-up is over and the end is known, 1 once `end` is past. The
+        update at the end, often a run's last, is the last step before that: with a floor of 0 it would else change
+        nothing."""
+        if self.horizon is None and self.planned is None:
+            return 0.0
         warmup = self.warmup_updates
         return min(max(update - warmup, 0) / max(self.end + 1 - warmup, 1), 1.0)
 

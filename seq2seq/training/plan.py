@@ -11,7 +11,7 @@ VALIDATIONS = 10  # of a run
 FIRST = 6  # the share of a run limited by time after which it validates first: a young model's outputs are long
 VALIDATING = 0.12  # of a run's minutes at most that validations take, where time is limited
 SPARE = 0.03  # of the minutes left unplanned: no pace is steady
-MEASURED = 0.02  # of the minutes that the pace is first taken from
+MEASURED, LONGEST = 0.02, 1.0  # of the minutes that the pace is first taken from, and at most so many minutes
 REPORT, SAVE = 8 / 60, 10.0  # minutes between reports and between saves, where they go by the clock
 WARMING = 3  # first updates of a session, which are slower
 
@@ -37,7 +37,7 @@ class Planner:
         """An update is over; returns whether the plan is another now."""
         minutes, pace = self.settings.max_minutes, self.pace
         pace.updated(self.state.minutes)
-        if minutes is None or self.state.planned is not None or pace.minutes < MEASURED * minutes:
+        if minutes is None or self.state.planned is not None or pace.minutes < min(MEASURED * minutes, LONGEST):
             return False
         self._plan(self._updates_in((1 - VALIDATING) * self._minutes_left()), FIRST)
         return True

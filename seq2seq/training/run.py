@@ -27,7 +27,14 @@ from seq2seq.training.device import Runtime, be_deterministic, keep_freed_memory
 from seq2seq.training.frozen import freeze
 from seq2seq.training.logbook import Logbook, NoLogbook
 from seq2seq.training.origin import read_origin
-from seq2seq.training.state import TrainState, how_to_go_on, limit_reached, refuse_rate_zero, saved_state
+from seq2seq.training.state import (
+    TrainState,
+    how_to_go_on,
+    limit_reached,
+    refuse_rate_zero,
+    saved_state,
+    schedule_ended,
+)
 from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
@@ -50,7 +57,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
         settings = settle(settings, world.tell(read_config(folder.config_file) if begun else None))
         checkpoint = _newest(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
-        limit = limit_reached(settings.trainer, state) if checkpoint else None
+        limit = (limit_reached(settings.trainer, state) or schedule_ended(settings, state)) if checkpoint else None
         if limit is not None:
             log.info("run %s is finished: it has reached %s%s", folder.path, limit, how_to_go_on(settings, state))
             return

@@ -10,6 +10,8 @@ from seq2seq.config.schema import TrainerSettings, TrainSettings
 from seq2seq.config.targets import Targets
 from seq2seq.errors import CheckpointError, ConfigError
 
+END_OF_SCHEDULE = "the end of its schedule at update {:,}"
+
 
 @dataclass
 class TrainState:
@@ -90,12 +92,19 @@ def _end_of_decay(settings: TrainSettings, state: TrainState) -> int | None:
     """The update at which the run's learning rate has come to its end, if it has."""
     if "horizon" not in settings.schedule.arguments:
         return None
-    end = settings.schedule.arguments["horizon"] or getattr(state, "planned", None)
+    end = settings.schedule.arguments["horizon"] or state.planned
     return end if end is not None and state.update >= end else None
 
 
 def _floor(settings: TrainSettings) -> float:
     return float(settings.schedule.arguments.get("floor", 0))
+
+
+def schedule_ended(settings: TrainSettings, state: TrainState) -> str | None:
+    """The end of a planned schedule that leaves no learning rate, if the run has reached it."""
+    planned = settings.schedule.arguments.get("horizon", 0) is None
+    end = _end_of_decay(settings, state) if planned and _floor(settings) == 0 and not state.to_validate else None
+    return None if end is None else END_OF_SCHEDULE.format(end)
 
 
 def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:

@@ -35,7 +35,7 @@ from seq2seq.training.plan import Planner
 from seq2seq.training.progress import Progress
 from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
-from seq2seq.training.state import TrainState, limit_reached, ranked, saved_state
+from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
 from seq2seq.training.step import Step, holds_back, non_finite
 from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
@@ -155,7 +155,9 @@ class Trainer:
 
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""
-        return limit_reached(self.settings, self.state)
+        state = self.state
+        ended = not state.to_validate and self.schedule.over(state.update)
+        return limit_reached(self.settings, state) or (END_OF_SCHEDULE.format(state.update) if ended else None)
 
     def _hear(self) -> int:
         """The signal to stop that a process has received, or 0, and into the state the longest time on its clock.

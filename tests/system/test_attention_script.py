@@ -10,6 +10,7 @@ from system.scripts import Finished, run_script
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five", "sechs": "six"}
 SETTINGS = [
     "data=files",
+    "tokenizer=unigram",
     "tokenizer.vocab_size=285",
     "embedding.size=16",
     "encoder.hidden_size=16",
@@ -17,6 +18,7 @@ SETTINGS = [
     "schedule=constant",
     "optimizer.lr=0.01",
     "trainer.tokens_per_update=400",
+    "trainer.count=target",
     "trainer.validate_every=1000",
     "device=cpu",
 ]
@@ -41,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     several = ["encoder=transformer", "decoder=transformer", "attention=multihead", "attention.heads=2"]
     several += [f"{part}.{key}" for part in ("encoder", "decoder") for key in ("layers=2", "heads=2", "inner_size=32")]
     several += ["embedding.size=32", "encoder.hidden_size=32"]
-    for run, updates, more in (("single", 60, ["attention.attn_dim=16"]), ("several", 2, several)):
+    for run, updates, more in (("single", 60, ["attention=bahdanau", "attention.attn_dim=16", "decoder.attend=before"]), ("several", 2, several)):
         given = {word.split("=")[0] for word in more}
         kept = [word for word in SETTINGS if word.split("=")[0] not in given]
         done = run_script("train", f"run={run}", *kept, *files, *more, f"trainer.max_updates={updates}", cwd=folder)

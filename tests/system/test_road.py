@@ -15,7 +15,11 @@ from system.scripts import SCRIPTS, run_script
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five", "sechs": "six"}
 SIZES = [
     "data=files",
+    "tokenizer=unigram",
     "tokenizer.vocab_size=285",
+    "attention=bahdanau",
+    "attention.attn_dim=16",
+    "decoder.attend=before",
     "embedding.size=16",
     "encoder.hidden_size=16",
     "decoder.hidden_size=32",
@@ -23,6 +27,7 @@ SIZES = [
     "schedule=constant",
     "optimizer.lr=0.01",
     "trainer.tokens_per_update=400",
+    "trainer.count=target",
     "trainer.log_every=5",
     "trainer.validate_every=20",
     "trainer.save_every=10",
@@ -98,6 +103,7 @@ def test_interrupted_it_saves_and_says_so(folder: Path) -> None:
 def test_told_to_stop_in_its_first_validation_it_has_saved(folder: Path) -> None:
     """And the command given again begins with that validation."""
     own = ["data.valid.source=train.de", "data.valid.target=train.en", "trainer.validate_every=2"]
+    own += ["trainer.tokens_per_batch=20", "search.max_length=30"]  # a hundred batches, each a moment to stop at
     keys = {word.split("=")[0] for word in own}
     kept = [word for word in arguments(folder) if word.split("=")[0] not in keys]
     words = ["run=validating", *kept, *own, "trainer.max_updates=2"]

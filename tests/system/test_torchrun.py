@@ -31,7 +31,7 @@ def test_stopped_together_and_continued_alone(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     out, said = process.communicate(timeout=120)
     assert out == ""
-    assert said.count("told to stop: saved after update") == 1, said
+    assert said.count("stopped by a signal: saved after update") == 1, said
     assert said.count("run runs/two begins: ") == 1
     assert "on 2 x cpu in fp32" in said
     update = int(said.partition("saved after update ")[2].split()[0])

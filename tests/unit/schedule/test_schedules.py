@@ -204,3 +204,14 @@ def test_a_decay_without_a_horizon_ends_where_the_run_is_planned_to(kind: type) 
 def test_impossible_arguments(build: object, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("kind", [Cosine, Linear])
+def test_a_decay_waits_for_its_plan_and_is_over_with_its_last_update(kind: type) -> None:
+    schedule = kind(warmup=0.1, floor=0.0, horizon=None)
+    assert schedule.factor(100_000) == 1.0  # the pace is still being measured
+    schedule.plan(200)
+    assert [schedule.over(update) for update in (1, 199, 200, 201)] == [False, False, True, True]
+    for other in (kind(warmup=0, floor=0.1, horizon=None), kind(warmup=0, floor=0.0, horizon=200), Constant(warmup=0)):
+        other.plan(200)
+        assert not other.over(200)  # a rate is left, or the end is the user's own

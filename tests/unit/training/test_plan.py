@@ -11,7 +11,7 @@ from small_runs import settings
 
 from seq2seq.config.schema import TrainerSettings
 from seq2seq.training.plan import FEWEST, MOST, VALIDATIONS, Planner
-from seq2seq.training.state import TrainState, limit_reached
+from seq2seq.training.state import TrainState, limit_reached, schedule_ended
 
 
 def trainer(**limits: Any) -> TrainerSettings:
@@ -119,3 +119,21 @@ def test_time_ends_a_run_whose_pace_falls(faster: float) -> None:
 def test_other_limits_hold_beside_the_time() -> None:
     clock = Clock(trainer(max_minutes=10.0, max_updates=120), pace=0.01, validation=0.1).run()
     assert clock.state.planned == clock.state.update == 120
+
+
+@pytest.mark.parametrize(
+    ("words", "update", "ended"),
+    [
+        (("schedule=cosine",), 300, True),
+        (("schedule=cosine",), 299, False),
+        (("schedule=linear", "schedule.floor=0.1"), 300, False),
+        (("schedule=cosine", "schedule.horizon=300"), 300, False),  # the user's own: raising a limit is then refused
+        (("schedule=constant",), 300, False),
+    ],
+)
+def test_a_run_ends_with_a_planned_schedule_that_leaves_no_rate(
+    words: tuple[str, ...], update: int, ended: bool
+) -> None:
+    given = settings("ended", *words, "trainer.max_updates=400", "trainer.max_minutes=10")
+    state = TrainState(update=update, planned=300)
+    assert schedule_ended(given, state) == ("the end of its schedule at update 300" if ended else None)
