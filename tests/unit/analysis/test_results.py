@@ -105,7 +105,8 @@ def settings(run: str) -> TrainSettings:
 
 def typed(run: str, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
     """As evaluate.py reads its command line."""
-    given = check(SCRIPT, [f"run={run}", "bootstrap=0", *words])
+    quickly = [] if any(word.startswith("bootstrap=") for word in words) else ["bootstrap=0"]
+    given = check(SCRIPT, [f"run={run}", *quickly, *words])
     return load_run(compose(CONFIGS, "evaluate", given), EvaluateSettings)
 
 
