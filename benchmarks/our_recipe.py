@@ -123,7 +123,8 @@ def fitting(settings: TrainSettings, pace: Pace, seconds: float) -> list[str]:
     updates = min(own, max(2, fit))
     warmup = settings.schedule.arguments["warmup"] * updates // own
     minutes = max(seconds - pace.validation, REHEARSAL * seconds) / 60
-    return [f"trainer.max_updates={updates}", f"schedule.warmup={warmup}", f"trainer.max_minutes={minutes}"]
+    words = [f"trainer.max_updates={updates}", f"schedule.warmup={warmup}", f"trainer.max_minutes={minutes}"]
+    return [*words, f"schedule.horizon={updates}"] if "horizon" in settings.schedule.arguments else words
 
 
 def progress(entries: Sequence[tuple[float, int, Mapping[str, float]]], settings: TrainSettings) -> dict[str, Any]:
