@@ -6,7 +6,9 @@ from typing import Any
 
 from seq2seq.types import Component
 
-UNPLANNED = 4000  # updates that a run is taken to have until its plan is known
+# Updates of a warm-up that is a share of the run, at least: before, Adam's running square is no mean of many gradients
+# (2 / (1 - 0.98): Ma & Yarats 2021, arXiv:1910.04209). It is also the warm-up until a plan is known.
+LEAST_WARMUP = 100
 
 
 class Schedule(Component):
@@ -31,12 +33,15 @@ class Schedule(Component):
     @property
     def end(self) -> int:
         """The update that the schedule is laid out for: its horizon, or the last one planned."""
-        return self.horizon or self.planned or UNPLANNED
+        return self.horizon or self.planned or 0
 
     @property
     def warmup_updates(self) -> int:
-        """Updates of warm-up."""
-        return max(1, round(self.warmup * self.end)) if 0 < self.warmup < 1 else int(self.warmup)
+        """Updates of warm-up; as a share of a short run at least 100, but at most half of the run."""
+        if not 0 < self.warmup < 1:
+            return int(self.warmup)
+        least = LEAST_WARMUP if self.end == 0 else min(LEAST_WARMUP, self.end // 2)
+        return max(1, round(self.warmup * self.end), least)
 
     def over(self, update: int) -> bool:
         """Whether the plan ends with `update`, and the rate would be 0 from there on."""

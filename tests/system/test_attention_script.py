@@ -43,7 +43,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     several = ["encoder=transformer", "decoder=transformer", "attention=multihead", "attention.heads=2"]
     several += [f"{part}.{key}" for part in ("encoder", "decoder") for key in ("layers=2", "heads=2", "inner_size=32")]
     several += ["embedding.size=32", "encoder.hidden_size=32"]
-    for run, updates, more in (("single", 60, ["attention=bahdanau", "attention.attn_dim=16", "decoder.attend=before"]), ("several", 2, several)):
+    for run, updates, more in (
+        ("single", 60, ["attention=bahdanau", "attention.attn_dim=16", "decoder.attend=before"]),
+        ("several", 2, several),
+    ):
         given = {word.split("=")[0] for word in more}
         kept = [word for word in SETTINGS if word.split("=")[0] not in given]
         done = run_script("train", f"run={run}", *kept, *files, *more, f"trainer.max_updates={updates}", cwd=folder)

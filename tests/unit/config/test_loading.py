@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 from sample_parts import Beam, Greedy, Recurrent
 
 from seq2seq.config import read_config, write_config
@@ -313,7 +314,6 @@ def test_paths_expand_as_a_shell_would(
         (["device=cuda:1"], "device", "cuda:1"),
         (["seed=5", "seed=5"], "seed", 5),
         (["data.files={train: {source: x}, extra: {source: [y]}}"], "data.files.extra", {"source": ["y"]}),
-        (["trainer={max_updates: 7}"], "trainer.max_updates", 7),
     ],
 )
 def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: object) -> None:
@@ -358,6 +358,9 @@ def test_a_key_given_twice_is_refused_unless_it_says_the_same(train: Script) -> 
 
 @pytest.mark.parametrize("encoder", ["${decoder}", "{_target_: seq2seq.decoder.rnn.RnnDecoder}"])
 def test_a_part_of_another_kind_is_refused(repository: Path, encoder: str) -> None:
+    composed = compose(repository / "configs", "train", [])
+    given = f"encoder: {encoder}" if encoder.startswith("{") else f"encoder: '{encoder}'"
+    whole = cast(DictConfig, OmegaConf.merge(composed.config, {"encoder": None}, OmegaConf.create(given)))
     with pytest.raises(Mistakes) as caught:
-        load_train(compose(repository / "configs", "train", [f"++encoder={encoder}"]))
+        load_train(replace(composed, config=whole))
     assert "seq2seq.decoder.rnn.RnnDecoder cannot serve as encoder (a class that derives" in str(caught.value)

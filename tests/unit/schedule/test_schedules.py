@@ -154,9 +154,20 @@ def test_state_of_another_schedule_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("kind", [Constant, InverseSqrt])
 def test_a_warm_up_below_one_is_a_share_of_the_planned_updates(kind: type) -> None:
-    planned, given = kind(warmup=0.1), kind(warmup=20)
-    planned.plan(200)
+    planned, given = kind(warmup=0.1), kind(warmup=200)
+    planned.plan(2000)
     assert [planned.factor(update) for update in range(1, 300)] == [given.factor(update) for update in range(1, 300)]
+
+
+@pytest.mark.parametrize("kind", [Constant, InverseSqrt])
+def test_a_share_of_a_short_run_is_long_enough_and_a_plan_makes_the_rate_jump_no_higher(kind: type) -> None:
+    schedule = kind(warmup=0.05)
+    before = [schedule.factor(update) for update in range(1, 100)]  # the pace is still being measured
+    for planned, warmup in ((600, 100), (2000, 100), (10_000, 500), (120, 60), (4, 2)):
+        schedule.plan(planned)
+        assert schedule.warmup_updates == warmup
+        if planned > 200:
+            assert all(schedule.factor(update) <= rate for update, rate in enumerate(before, start=1))
 
 
 @pytest.mark.parametrize(("warmup", "planned", "warned"), [(100, 99, True), (100, 100, False), (0.5, 3, False)])
@@ -170,7 +181,7 @@ def test_a_warm_up_that_the_run_does_not_end_is_warned_of(warmup: float, planned
 
 @pytest.mark.parametrize("kind", [Cosine, Linear])
 def test_a_decay_without_a_horizon_ends_where_the_run_is_planned_to(kind: type) -> None:
-    planned, given = kind(warmup=0.1, floor=0.2, horizon=None), kind(warmup=20, floor=0.2, horizon=200)
+    planned, given = kind(warmup=0.5, floor=0.2, horizon=None), kind(warmup=100, floor=0.2, horizon=200)
     planned.plan(200)
     assert [planned.factor(update) for update in range(1, 300)] == [given.factor(update) for update in range(1, 300)]
     given.plan(5000)  # what is given stays
