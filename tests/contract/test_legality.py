@@ -1,6 +1,6 @@
 """What cannot work together is refused before anything is built, with the reason."""
 
-import runpy
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,12 +104,12 @@ def test_one_embedding_for_both_sides_needs_one_vocabulary() -> None:
 
 @pytest.mark.parametrize("script", ["evaluate", "translate"])
 def test_a_search_typed_for_a_run_must_go_with_the_runs_parts(
-    script: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("runs/one").mkdir(parents=True)
     write_config(composed("attention=none", "run=one"), Path("runs/one/config.yaml"))
-    settings = runpy.run_path(str(repository / "scripts" / f"{script}.py"))["settings"]
+    settings = importlib.import_module(f"seq2seq.commands.{script}").settings
     assert settings(compose(CONFIGS, script, ["run=one", "search=beam"]))
     with pytest.raises(Mistakes, match=r"search\.coverage_penalty=0\.2 does not go with attention=none"):
         settings(compose(CONFIGS, script, ["run=one", "++search.coverage_penalty=0.2"]))
