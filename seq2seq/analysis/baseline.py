@@ -1,4 +1,4 @@
-"""What another run made of the same texts, to be compared with: found among its evaluations, or asked for."""
+"""What another run made of the same texts, to be compared with: found among its evaluations, or refused with advice."""
 
 from seq2seq.analysis.command_lines import command
 from seq2seq.analysis.differences import as_text
