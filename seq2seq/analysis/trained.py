@@ -1,5 +1,6 @@
 """A trained run, ready to answer: its tokenizer and its model, with the weights of one checkpoint."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from seq2seq.model.model import Model
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.device import Runtime, choose_runtime, keep_freed_memory
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,29 +52,37 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
     runtime = choose_runtime(settings.device, settings.precision)
     keep_freed_memory()
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
-    model, step = _load_model(folder, settings, which, tokenizer, runtime)
+    model, step, precision = _load_model(folder, settings, which, tokenizer, runtime)
+    if settings.precision == "auto" and precision not in (runtime.precision, None):
+        log.info(
+            "%s was trained in %s and is in %s here (precision=auto); precision=%s computes as its training did",
+            folder.path,
+            precision,
+            runtime.precision,
+            precision,
+        )
     beside = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
-    answering = Ensemble([model, *(other for other, _ in beside.values())]).eval() if beside else model
-    steps = {name: step for name, (_, step) in beside.items()}
+    answering = Ensemble([model, *(other for other, *_ in beside.values())]).eval() if beside else model
+    steps = {name: step for name, (_, step, _) in beside.items()}
     return Trained(folder, tokenizer, model, runtime, step, answering, steps)
 
 
 def _load_model(
     folder: RunFolder, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
-) -> tuple[Model, int]:
-    """A run's model with the weights of one checkpoint, and the update that these are of."""
+) -> tuple[Model, int, str | None]:
+    """A run's model with the weights of one checkpoint, the update that these are of, and the precision it trained in."""
     checkpoint = load(folder, which, average=settings.trainer.average, optimizer=False)
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, checkpoint.model)
     if runtime.int8:
         to_int8(model)
-    return model.to(runtime.device).eval(), checkpoint.step
+    return model.to(runtime.device).eval(), checkpoint.step, checkpoint.state.get("precision")
 
 
 def _load_other(
     name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
-) -> tuple[Model, int]:
+) -> tuple[Model, int, str | None]:
     """Likewise of a run that answers with the one these settings are of."""
     own, folder = load_stored(name, key="ensemble"), RunFolder(run_path(name))
     if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:

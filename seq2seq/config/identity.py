@@ -114,16 +114,21 @@ def diff(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [f"{key}: {told(old, key)} -> {told(now, key)}" for key in changed]
 
 
-def settle(settings: TrainSettings, stored: Mapping[str, Any] | None) -> TrainSettings:
+def settle(
+    settings: TrainSettings, stored: Mapping[str, Any] | None, precision: str | None = None
+) -> TrainSettings:
     """The settings with which the run starts, or continues if `stored` (its config.yaml) is given.
 
     `schedule.horizon: null` becomes the run's first `trainer.max_updates`, and stays that when the limit is raised.
     Where it depends on the data or the time, too, it stays null: the run's state keeps what was planned.
+    `precision` is what precision=auto has been in this run so far: to type it changes nothing.
     Raises ConfigError with a diff if a setting that matters to training has changed.
     """
     if "horizon" in settings.schedule.arguments and settings.schedule.arguments["horizon"] is None:
         first = first_horizon(settings) if stored is None else stored.get("schedule", {}).get("horizon")
         settings = _with_horizon(settings, first)
+    if stored is not None and stored.get("precision") == "auto" and settings.precision == precision:
+        settings = replace(settings, precision="auto", plain={**settings.plain, "precision": "auto"})
     changed = diff(stored, settings.plain) if stored is not None else []
     if changed:
         head = f"run={settings.run} was started with other settings (then -> now):"

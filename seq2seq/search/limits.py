@@ -10,7 +10,7 @@ import torch
 from seq2seq.search.base import EXTRA, Hypothesis, Search
 
 LENGTH, RATIO = "search.max_length", "search.max_length_ratio"
-NEARLY_ALL = 0.999  # of the training pairs have targets that the advised limits allow
+NEARLY_ALL = 0.999  # of the training pairs have targets that the advised limits allow; fewer are not worth a warning
 
 
 def limits_reached(
@@ -52,7 +52,7 @@ def outputs_line(search: Search, counts: dict[str, int], outputs: int) -> str | 
 
 
 def target_lines(search: Search, max_target: int, source_lengths: np.ndarray, target_lengths: np.ndarray) -> list[str]:
-    """A line for each limit that targets of training exceed, so that no output could be like them.
+    """A line for each limit that more than a thousandth of the targets of training exceed: no output could be like them.
 
     `max_target` is length.max_target; lengths are in tokens, the end symbol not counted.
     """
@@ -60,23 +60,22 @@ def target_lines(search: Search, max_target: int, source_lengths: np.ndarray, ta
     long = target_lengths > search.max_length
     limits = search.limits(torch.from_numpy(source_lengths.astype(np.int64)) + 1).numpy()
     beyond = (target_lengths + 1 > limits) & ~long
-    if long.any():
+    if long.mean() > 1 - NEARLY_ALL:
         wanted = int(np.quantile(target_lengths + 1, NEARLY_ALL, method="higher"))
-        lines.append(_line(int(long.sum()), pairs, f"{LENGTH}={search.max_length}", LENGTH, wanted, search.max_length))
+        lines.append(_line(int(long.sum()), pairs, f"{LENGTH}={search.max_length}", LENGTH, wanted))
     elif max_target > search.max_length:
         lines.append(
             f"length.max_target={max_target} lets targets be longer than {LENGTH}={search.max_length} lets outputs be: "
             f"type {LENGTH}={max_target + 1}"
         )
-    if beyond.any():
+    if beyond.mean() > 1 - NEARLY_ALL:
         needed = np.quantile((target_lengths + 1 - EXTRA) / (source_lengths + 1), NEARLY_ALL, method="higher")
         wanted_ratio = math.ceil(10 * needed) / 10
         limit = f"{RATIO}={search.max_length_ratio} (times the source's tokens, plus {EXTRA})"
-        lines.append(_line(int(beyond.sum()), pairs, limit, RATIO, wanted_ratio, search.max_length_ratio))
+        lines.append(_line(int(beyond.sum()), pairs, limit, RATIO, wanted_ratio))
     return lines
 
 
-def _line(count: int, pairs: int, limit: str, key: str, wanted: float, given: float) -> str:
+def _line(count: int, pairs: int, limit: str, key: str, wanted: float) -> str:
     share = f"{count:,} of {pairs:,} training pairs ({count / pairs:.2%})"
-    head = f"{share} have targets longer than {limit} allows outputs"
-    return f"{head}: type {key}={wanted}" if wanted > given else head
+    return f"{share} have targets longer than {limit} allows outputs: type {key}={wanted}"

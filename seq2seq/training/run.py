@@ -54,9 +54,10 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
     folder = RunFolder(run_path(settings.run))
     with joined() as world, folder.lock() if world.is_main else nullcontext():
         begun = world.is_main and folder.exists()
-        settings = settle(settings, world.tell(read_config(folder.config_file) if begun else None))
+        stored = world.tell(read_config(folder.config_file) if begun else None)
         checkpoint = _newest(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
+        settings = settle(settings, stored, state.precision)
         limit = (limit_reached(settings.trainer, state) or schedule_ended(settings, state)) if checkpoint else None
         if limit is not None:
             log.info("run %s is finished: it has reached %s%s", folder.path, limit, how_to_go_on(settings, state))

@@ -1,6 +1,7 @@
 """What a run is called, what continues it, and what does not."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,16 @@ def test_limits_may_be_raised_and_the_horizon_stays(settings: Make) -> None:
     assert again.trainer.max_updates == 6000
     third = settle(settings("run=x", "schedule.horizon=3000"), again.plain)
     assert third.schedule == again.schedule
+
+
+@pytest.mark.parametrize(("stored", "now", "same"), [
+    ("auto", "auto", True), ("auto", "bf16", True), ("auto", "fp32", False), ("fp32", "fp32", True),
+    ("fp32", "bf16", False), ("fp32", "auto", False),
+])  # fmt: skip
+def test_the_precision_that_auto_has_been_may_be_typed(settings: Make, stored: str, now: str, same: bool) -> None:
+    first = settle(settings("run=x", f"precision={stored}"), None)
+    with nullcontext() if same else pytest.raises(ConfigError, match=f"precision: '{stored}' -> '{now}'"):
+        assert settle(settings("run=x", f"precision={now}"), first.plain, "bf16") == first
 
 
 def test_the_stored_configuration_is_continued(settings: Make, tmp_path: Path) -> None:
