@@ -6,7 +6,7 @@ setup(
     packages=[*find_packages(include=["seq2seq*"]), "seq2seq.configs"],
     package_dir={"seq2seq.configs": "configs"},
     package_data={
-        "seq2seq": ["py.typed", "analysis/*.html", "analysis/*.css", "analysis/*.js"],
+        "seq2seq": ["py.typed", *(f"analysis/attention/*.{kind}" for kind in ("html", "css", "js"))],
         "seq2seq.configs": ["**/*.yaml"],
     },
 )

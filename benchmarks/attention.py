@@ -16,8 +16,8 @@ from cases import REFERENCE, Choice, alone, choices, poolings, update
 from measuring import Times, Work, measure_memory, measure_times
 from report import table
 
-from seq2seq.analysis.comparison_page import machine
-from seq2seq.training.device import Runtime, choose_runtime, keep_freed_memory
+from seq2seq.analysis.comparison.page import machine
+from seq2seq.runtime.device import Runtime, choose_runtime, keep_freed_memory
 
 WAYS = ("at once", "stepped", "naive")
 ATTEND = ("after", "before")

@@ -15,7 +15,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
 from seq2seq.model.builder import build_model
 from seq2seq.model.legality import problems
 from seq2seq.model.model import Model
-from seq2seq.training.device import Runtime
+from seq2seq.runtime.device import Runtime
 from seq2seq.types import BOS, EOS, Attended, Batch, Memory
 
 REFERENCE = "luong_dot"  # what the others are measured against, and what the normalizers are tried with

@@ -20,15 +20,15 @@ from peers.exchange import write_pairs
 from report import opening, rates, record, spread_text, surroundings, table, write_json
 from tasks import TRANSFORMER, WORK, Task, add_options, add_peers, chosen_precisions, task
 
-from seq2seq.analysis.trained import load_trained
 from seq2seq.checkpoint.weights import model_tensors
 from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_train
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
+from seq2seq.inference.corpus_decoding import score_texts
+from seq2seq.inference.trained_model import load_trained
+from seq2seq.runtime.device import choose_runtime
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.device import choose_runtime
 from seq2seq.training.run import train
-from seq2seq.training.validation import score_texts
 
 SHORTLIST = 30  # translations of each source token
 HEADS = ["program, model, precision", "sentences/s", "target tokens/s", "source tokens/s", "tokens a sentence", "BLEU"]

@@ -31,7 +31,7 @@ from gpu_throughput import ROUNDS, TURN, WARM_UP, train_lstms, train_transformer
 from report import opening, surroundings, table, write_json
 from tasks import usual_data
 
-from seq2seq.cores import usable_cores
+from seq2seq.runtime.cores import usable_cores
 
 TURNS = WARM_UP + ROUNDS * TURN  # seconds of one training
 IN_A_MINUTE, IN_THREE = REHEARSED * MULTI30K_SECONDS, REHEARSED * TATOEBA_SECONDS

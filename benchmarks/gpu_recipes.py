@@ -10,8 +10,8 @@ from report import rates, record
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.config import load_stored
 from seq2seq.data.prepare import prepare_split
+from seq2seq.inference.corpus_decoding import score_texts
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.validation import score_texts
 
 MULTI30K_SECONDS, TATOEBA_SECONDS = 60.0, 180.0
 REHEARSED = 1.2  # times as long, with the rehearsal

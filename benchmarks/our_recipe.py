@@ -22,12 +22,12 @@ from peers.exchange import write_pairs
 from peers.turns import Turns, peak_mib
 from report import PACKAGES
 
-from seq2seq.analysis.trained import load_trained
 from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_train
 from seq2seq.data.prepare import prepare_split
-from seq2seq.training.logbook import Logbook
+from seq2seq.inference.corpus_decoding import decode_corpus
+from seq2seq.inference.trained_model import load_trained
+from seq2seq.reporting.recorder import Logbook
 from seq2seq.training.run import train
-from seq2seq.training.validation import decode_corpus
 
 REHEARSAL, REHEARSED_UPDATES = 0.2, 200  # of the seconds at most, or so many updates
 FITTED = 0.9  # of the seconds are planned for, since logs take some and no pace is steady

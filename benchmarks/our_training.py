@@ -20,7 +20,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare
 from seq2seq.data.updates import plan_epoch
-from seq2seq.training.logbook import Logbook
+from seq2seq.reporting.recorder import Logbook
 from seq2seq.training.run import train
 
 

@@ -15,7 +15,7 @@ from contestants import Contestant, Figures
 from measuring import Sample
 
 import seq2seq
-from seq2seq.analysis.comparison_page import machine
+from seq2seq.analysis.comparison.page import machine
 
 PACKAGES = ("torch", "numpy", "sentencepiece", "safetensors")
 WIDTH = 120

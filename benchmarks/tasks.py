@@ -10,9 +10,9 @@ from typing import Any
 from peers.exchange import write_pairs, write_task
 
 from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
-from seq2seq.cores import usable_cores
 from seq2seq.data.prepare import Prepared, prepare
-from seq2seq.training.device import choose_runtime
+from seq2seq.runtime.cores import usable_cores
+from seq2seq.runtime.device import choose_runtime
 
 WORK = Path(".cache/benchmarks")
 TRANSFORMER = "transformer"

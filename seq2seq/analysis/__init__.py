@@ -1,1 +1,1 @@
-"""Looking at a trained model: scores, translations, comparisons."""
+"""Looking at trained runs: evaluation, comparison, attention."""

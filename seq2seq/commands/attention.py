@@ -27,7 +27,7 @@ def settings(composed: Composition) -> tuple[AttentionMapSettings, TrainSettings
 def main(composed: Composition) -> None:
     """Force translations through the model; write maps, a page, alignments and entropies."""
     checked = settings(composed)
-    from seq2seq.analysis.attention_maps import show_attention
+    from seq2seq.analysis.attention.maps import show_attention
 
     show_attention(*checked)
 

@@ -12,7 +12,7 @@ from seq2seq.config import COMPARE_KEYS, CONFIGS, Composition, Script, job, laun
 def main(composed: Composition) -> None:
     """Read the runs, measure what they did not log, write the table."""
     checked = load_compare(composed)
-    from seq2seq.analysis.comparison import compare_runs
+    from seq2seq.analysis.comparison.comparison import compare_runs
 
     compare_runs(checked)
 

@@ -29,7 +29,7 @@ def settings(composed: Composition) -> tuple[EvaluateSettings, TrainSettings]:
 def main(composed: Composition) -> None:
     """Decode the split, print the table, write eval/."""
     checked = settings(composed)
-    from seq2seq.analysis.evaluation import evaluate
+    from seq2seq.analysis.evaluation.evaluation import evaluate
 
     evaluate(*checked)
 

@@ -27,7 +27,7 @@ def settings(composed: Composition) -> tuple[ScoreSettings, TrainSettings]:
 def main(composed: Composition) -> None:
     """Force the targets through the model; a line for every pair."""
     checked = settings(composed)
-    from seq2seq.analysis.scoring import score
+    from seq2seq.inference.scoring import score
 
     score(*checked)
 

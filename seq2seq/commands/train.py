@@ -9,7 +9,7 @@ from seq2seq.config import CONFIGS, TRAIN_KEYS, Composition, Script, TrainSettin
 
 def settings(composed: Composition) -> TrainSettings:
     """The run's settings, its combination of parts found to be legal."""
-    from seq2seq.training.checks import check
+    from seq2seq.training.preflight import check
 
     return load_train(composed, checks=[check])
 

@@ -29,7 +29,7 @@ def settings(composed: Composition) -> tuple[TranslateSettings, TrainSettings]:
 def main(composed: Composition) -> None:
     """Answer every line with a line."""
     checked = settings(composed)
-    from seq2seq.analysis.translation import translate
+    from seq2seq.inference.translation import translate
 
     translate(*checked)
 

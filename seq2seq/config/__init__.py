@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from seq2seq.config.command_line import Script
+from seq2seq.config.command_line.check import Script
+from seq2seq.config.command_line.launch import job, launch
 from seq2seq.config.composition import Composition, compose
-from seq2seq.config.entry import job, launch
-from seq2seq.config.identity import read_config, run_name, run_path, settle, stored_config, write_config
 from seq2seq.config.loading import (
     ATTENTION_KEYS,
     COMPARE_KEYS,
@@ -26,6 +25,7 @@ from seq2seq.config.schema import (
     TrainSettings,
     TranslateSettings,
 )
+from seq2seq.config.stored_run import read_config, run_name, run_path, settle, stored_config, write_config
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Installed, the choices lie inside the package; in a checkout, beside it.

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seq2seq.config.overrides import as_typed
+from seq2seq.config.command_line.overrides import as_typed
 from seq2seq.config.paths import expand_paths
 from seq2seq.config.problems import Mistakes, Problem
 from seq2seq.config.yaml_files import line_of

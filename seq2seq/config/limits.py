@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from seq2seq.config.identity import first_horizon, run_path
 from seq2seq.config.problems import Problem, did_you_mean, show
 from seq2seq.config.schema import ELSEWHERE, TRANSLATIONS, TrainSettings
+from seq2seq.config.stored_run import first_horizon, run_path
 from seq2seq.errors import ConfigError
 from seq2seq.types import Component, Part
 

@@ -8,11 +8,10 @@ from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from seq2seq.config.command_line.overrides import as_typed, literal
 from seq2seq.config.composition import Composition, Layer
 from seq2seq.config.extensions import allow, extension_problems, others_line
-from seq2seq.config.identity import flatten, move_root, run_name, run_path, stored_config
 from seq2seq.config.limits import check_limits, check_script, device_problems, hear_parts
-from seq2seq.config.overrides import as_typed, literal
 from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
 from seq2seq.config.reading import MISSING, Reader, stand_in
 from seq2seq.config.schema import (
@@ -24,6 +23,7 @@ from seq2seq.config.schema import (
     TrainSettings,
     TranslateSettings,
 )
+from seq2seq.config.stored_run import flatten, move_root, run_name, run_path, stored_config
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_files import read_yaml
 from seq2seq.errors import ConfigError

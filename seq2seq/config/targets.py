@@ -25,7 +25,7 @@ KINDS: Mapping[str, str] = {
     "pooling": "seq2seq.pooling.base.Pooling",
     "decoder": "seq2seq.decoder.base.Decoder",
     "generator": "seq2seq.generator.base.Generator",
-    "objective": "seq2seq.training.objective.Objective",
+    "objective": "seq2seq.objective.cross_entropy.Objective",
     "optimizer": "torch.optim.optimizer.Optimizer",
     "schedule": "seq2seq.schedule.base.Schedule",
     "search": "seq2seq.search.base.Search",

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from seq2seq.cores import usable_cores
 from seq2seq.data.segmenting import CHUNK, Segmenter, Task
 from seq2seq.errors import DataError, PeerError
+from seq2seq.runtime.cores import usable_cores
 
 PAIRS_A_PROCESS = 3 * CHUNK  # at least: fewer are drawn sooner than it has started
 # Modules are looked for where this program finds them; -P: and not in the working directory.

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from seq2seq.generator.shortlist import Rows
 from seq2seq.generator.softmax import SoftmaxGenerator
-from seq2seq.layers.real import real, real_sum
+from seq2seq.layers.unpad import real, real_sum
 from seq2seq.types import Capability, Decoded, Weights
 
 NEVER = float("-inf")

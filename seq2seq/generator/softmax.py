@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Rows, Shortlist
-from seq2seq.layers.real import real, real_mask
+from seq2seq.layers.unpad import real, real_mask
 from seq2seq.loss.cross_entropy import cross_entropy
 from seq2seq.types import Decoded
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from seq2seq.kernels import kernels
+from seq2seq.runtime.triton import kernels
 
 
 def additive_score(

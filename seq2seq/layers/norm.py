@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seq2seq.kernels import kernels
+from seq2seq.runtime.triton import kernels
 
 
 class LayerNorm(nn.LayerNorm):

@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from seq2seq.kernels import kernels
 from seq2seq.layers.dropout import dropout as drop
 from seq2seq.normalizer.base import Normalizer
 from seq2seq.normalizer.softmax import Softmax
+from seq2seq.runtime.triton import kernels
 
 
 def scaled_dot_product(

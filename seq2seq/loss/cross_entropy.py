@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from seq2seq.kernels import kernels
+from seq2seq.runtime.triton import kernels
 
 CHUNK = 2**20  # logits widened at a time on a CPU: 4 MiB in fp32
 GPU_CHUNK = 2**24  # and elsewhere, where few large pieces are better: 64 MiB; with Triton one kernel does it all

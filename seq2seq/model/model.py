@@ -10,7 +10,7 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Shortlist
-from seq2seq.layers.real import real, real_sum
+from seq2seq.layers.unpad import real, real_sum
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part

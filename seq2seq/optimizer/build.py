@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
-from seq2seq.optimizer.light import lighten
 from seq2seq.optimizer.muon import Muon, is_hidden, stacked_rows
+from seq2seq.optimizer.step_without_dynamo import lighten
 from seq2seq.types import Part
 
 

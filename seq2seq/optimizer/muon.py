@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from seq2seq.optimizer import light
+from seq2seq.optimizer import step_without_dynamo as light
 from seq2seq.types import Component
 
 

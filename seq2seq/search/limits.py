@@ -52,7 +52,7 @@ def outputs_line(search: Search, counts: dict[str, int], outputs: int) -> str | 
 
 
 def target_lines(search: Search, max_target: int, source_lengths: np.ndarray, target_lengths: np.ndarray) -> list[str]:
-    """A line for each limit that more than a thousandth of the targets of training exceed: no output could be like them.
+    """A line for each limit that more than a thousandth of training's targets exceed: no output could be like them.
 
     `max_target` is length.max_target; lengths are in tokens, the end symbol not counted.
     """

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from seq2seq.metrics.words import Remembered, UnicodeWords
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.agreement import Rows, agreement
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
+from seq2seq.search.pairwise_rouge import Rows, agreement
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import PAD

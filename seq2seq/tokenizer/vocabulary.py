@@ -9,10 +9,10 @@ from pathlib import Path
 from sentencepiece import SentencePieceProcessor
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
-from seq2seq.cores import usable_cores
 from seq2seq.errors import CheckpointError
 from seq2seq.files import flush_folder, write_flushed
 from seq2seq.plain_types import BOS, EOS, PAD, UNK
+from seq2seq.runtime.cores import usable_cores
 
 SUMS = "sha256.json"  # beside the models
 

@@ -1,1 +1,1 @@
-"""Training: the loop, its objectives, validation and what a person sees of them."""
+"""Training: the loop, its plan, validation and checkpoints."""

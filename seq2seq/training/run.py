@@ -12,8 +12,8 @@ import torch
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import storage_errors
-from seq2seq.config.identity import read_config, run_path, settle, write_config
 from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import read_config, run_path, settle, write_config
 from seq2seq.data.inspection import remarks
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.errors import memory_errors
@@ -21,15 +21,17 @@ from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
+from seq2seq.reporting.recorder import Logbook, NoLogbook
+from seq2seq.runtime.device import Runtime, be_deterministic, keep_freed_memory
+from seq2seq.runtime.distributed import World, joined
 from seq2seq.search.limits import target_lines
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.device import Runtime, be_deterministic, keep_freed_memory, kept_runtime
-from seq2seq.training.frozen import freeze
-from seq2seq.training.logbook import Logbook, NoLogbook
-from seq2seq.training.origin import read_origin
+from seq2seq.training.freezing import freeze
+from seq2seq.training.init_from import read_origin
 from seq2seq.training.state import (
     TrainState,
     how_to_go_on,
+    kept_runtime,
     limit_reached,
     refuse_rate_zero,
     saved_state,
@@ -38,8 +40,7 @@ from seq2seq.training.state import (
 from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
-from seq2seq.training.vectors import check_vectors, fill_embeddings
-from seq2seq.training.world import World, joined
+from seq2seq.training.word_vectors import check_vectors, fill_embeddings
 
 log = logging.getLogger(__name__)
 

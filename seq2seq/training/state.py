@@ -4,11 +4,14 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.config.reading import Reader
 from seq2seq.config.schema import TrainerSettings, TrainSettings
 from seq2seq.config.targets import Targets
 from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.runtime.device import Runtime, choose_runtime
 
 END_OF_SCHEDULE = "the end of its schedule at update {:,}"
 
@@ -123,3 +126,18 @@ def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
     if updates is None and settings.max_epochs is None:
         limits.append(("trainer.max_updates", state.planned, state.update))
     return next((f"{key}={limit}" for key, limit, at in limits if limit is not None and at >= limit), None)
+
+
+def kept_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
+    """Where and in what precision a run goes on: auto is what it was when the run began.
+
+    Raises ConfigError where there is no such device any more, with the word that moves the run.
+    """
+    device = state.device if settings.device == "auto" and state.device else settings.device
+    precision = state.precision if settings.precision == "auto" and state.precision else settings.precision
+    if device != settings.device and device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"run={settings.run} was begun on a GPU (device=auto), and no CUDA device is available here; device=cpu "
+            "goes on without one, with other random numbers and another rounding"
+        )
+    return choose_runtime(device, precision)  # type: ignore[arg-type]

@@ -7,10 +7,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from seq2seq.config.processes import place
-from seq2seq.config.program import program, under_torchrun
+from seq2seq.config.command_line.program import program, under_torchrun
 from seq2seq.model.model import Model
-from seq2seq.training.world import LONGEST_WAIT, World
+from seq2seq.runtime.distributed import LONGEST_WAIT, World
+from seq2seq.runtime.torchrun import place
 
 
 class Strategy:

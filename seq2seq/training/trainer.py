@@ -21,26 +21,26 @@ from seq2seq.data.shapes import shapes_for
 from seq2seq.data.updates import PairIds, pair_costs, plan_epoch
 from seq2seq.errors import CheckpointError, DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
+from seq2seq.objective.cross_entropy import Objective
 from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
+from seq2seq.reporting.progress import Progress
+from seq2seq.reporting.recorder import Logbook
+from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
+from seq2seq.runtime.memory import forget_peak, keep_few_kernels
+from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.schedule.base import Schedule
-from seq2seq.training.device import Runtime
-from seq2seq.training.feed import Feed
-from seq2seq.training.graphs import graphed
-from seq2seq.training.logbook import Logbook
-from seq2seq.training.memory import forget_peak, keep_few_kernels
-from seq2seq.training.objective import Objective
-from seq2seq.training.passes import Passes, seed_of
+from seq2seq.training.cuda_graphs import graphed
+from seq2seq.training.forward_backward import Passes, seed_of
+from seq2seq.training.micro_batches import Feed
+from seq2seq.training.optimizer_step import Step, holds_back, non_finite
 from seq2seq.training.plan import Planner
-from seq2seq.training.progress import Progress
-from seq2seq.training.reporting import Reporter, Sums, UpdateFigures
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
-from seq2seq.training.step import Step, holds_back, non_finite
-from seq2seq.training.stopwatch import Stopwatch
 from seq2seq.training.strategy import Strategy
+from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
 from seq2seq.training.validation import Validator
-from seq2seq.training.world import World
 
 MEASURED_EPOCHS = 2  # segmentations that the shapes of CUDA graphs are made of
 

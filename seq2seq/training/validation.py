@@ -1,49 +1,32 @@
 """Validation: the loss of given targets, and the scores of decoded ones, by the same search as evaluation."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping
 
-import torch
-from jaxtyping import Float64
-from torch import Tensor
-
-from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
-from seq2seq.metrics.base import Metric, Score
+from seq2seq.inference.corpus_decoding import (
+    Decoding,
+    Left,
+    best_hypotheses,
+    corpus_references,
+    nll_per_token,
+    scored,
+)
+from seq2seq.inference.forced_attention import END, Forced, force
+from seq2seq.inference.output_checks import OutputWatch, empty_references
+from seq2seq.metrics.base import Metric
 from seq2seq.model.model import Model
-from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis, Search
-from seq2seq.search.decode import decode, evaluating
+from seq2seq.reporting.attention_figures import attention_figure, attention_grid
+from seq2seq.reporting.figures import render
+from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.samples import samples_page
+from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
+from seq2seq.search.base import Search
 from seq2seq.search.limits import count_limits, limits_reached, outputs_line
-from seq2seq.search.shortlists import Shortlists
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.attention_figures import attention_figure, attention_grid
-from seq2seq.training.device import Runtime
-from seq2seq.training.figures import render
-from seq2seq.training.logbook import Logbook
-from seq2seq.training.outputs import OutputWatch, empty_references
-from seq2seq.training.probe import END, Forced, force
-from seq2seq.training.samples import samples_page
-from seq2seq.training.world import World
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-class Left(Exception):
-    """What `on_batch` raises to leave a corpus before its end; of several processes, all leave it."""
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """What a model made of a corpus: a hypothesis a pair, in the corpus' order, as ids and as text."""
-
-    hypotheses: list[Hypothesis]
-    texts: list[str]
-    scores: dict[str, Score]
 
 
 class Validator:
@@ -152,116 +135,3 @@ class Validator:
         self.logbook.image(update, tag, render(attention_figure(layers[-1].mean(0), source, target, title)))
         if forced.maps > 1:
             self.logbook.image(update, f"{tag}_heads", render(attention_grid(layers, source, target, title)))
-
-
-def nll_per_token(
-    model: Model,
-    corpus: EncodedCorpus,
-    runtime: Runtime,
-    tokens_per_batch: int,
-    *,
-    world: World,
-    on_batch: Callable[[int], None] | None = None,
-) -> float:
-    """Unsmoothed negative log-likelihood of the corpus' targets, in nats a token, end symbols counted."""
-    batches = list(by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch))
-
-    def own_share() -> Float64[Tensor, "2"]:
-        nll, count = sums = torch.zeros(2, dtype=torch.float64)
-        with evaluating(model), runtime.autocast():
-            for rows in batches[world.rank :: world.size]:
-                batch = collate(corpus, rows)
-                count += batch.target_mask.sum()
-                nll += model(batch.to(runtime.device)).nll.to(nll)
-                if on_batch is not None:
-                    on_batch(len(rows))
-        return sums
-
-    nll, count = world.sum(_by_all(world, own_share))
-    return float(nll / count)
-
-
-def _by_all(world: World, share: Callable[[], T]) -> T:
-    """What `share` comes to in this process; raises Left in all of them where it does in one."""
-    found, left = None, False
-    try:
-        found = share()
-    except Left:
-        left = True
-    if world.largest(left):
-        raise Left
-    return cast(T, found)
-
-
-def decode_corpus(
-    model: Stepwise,
-    corpus: EncodedCorpus,
-    tokenizer: Tokenizer,
-    search: Search,
-    metrics: Mapping[str, Metric],
-    runtime: Runtime,
-    tokens_per_batch: int,
-    on_batch: Callable[[int], None] | None = None,
-    shortlists: Shortlists | None = None,
-) -> Decoding:
-    """Decode every source of the corpus and score the best hypotheses against its references."""
-    found = best_hypotheses(
-        model, corpus, search, runtime, tokens_per_batch, world=World(), on_batch=on_batch, shortlists=shortlists
-    )
-    return scored(found, corpus, tokenizer, metrics)
-
-
-def best_hypotheses(
-    model: Stepwise,
-    corpus: EncodedCorpus,
-    search: Search,
-    runtime: Runtime,
-    tokens_per_batch: int,
-    *,
-    world: World,
-    on_batch: Callable[[int], None] | None = None,
-    shortlists: Shortlists | None = None,
-) -> list[Hypothesis]:
-    """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main one has
-    them all."""
-    own = range(world.rank, len(corpus), world.size)
-    sources = [corpus.source(i) for i in own]
-
-    def own_share() -> list[list[Hypothesis]]:
-        with runtime.autocast():
-            return decode(
-                model,
-                search,
-                sources,
-                numbers=own,
-                device=runtime.device,
-                tokens_per_batch=tokens_per_batch,
-                shortlists=shortlists,
-                on_batch=on_batch,
-            )
-
-    shares = world.gather([hypotheses[0] for hypotheses in _by_all(world, own_share)])
-    return [shares[i % world.size][i // world.size] for i in range(len(corpus))] if world.is_main else []
-
-
-def scored(
-    hypotheses: list[Hypothesis], corpus: EncodedCorpus, tokenizer: Tokenizer, metrics: Mapping[str, Metric]
-) -> Decoding:
-    """Hypotheses for the whole corpus as texts, with their scores."""
-    texts = tokenizer.target.decode([hypothesis.tokens for hypothesis in hypotheses])
-    return Decoding(hypotheses, texts, score_texts(texts, corpus, metrics))
-
-
-def score_texts(texts: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]) -> dict[str, Score]:
-    """All metrics' scores of these texts against the corpus' references."""
-    references = corpus_references(corpus)
-    scores: dict[str, Score] = {}
-    for metric in metrics.values():
-        scores |= metric.score(texts, references)
-    return scores
-
-
-def corpus_references(corpus: EncodedCorpus) -> list[tuple[str, ...]]:
-    """The texts each hypothesis is scored against: the pair's references, or its target where it has none."""
-    pairs = (corpus.pairs[i] for i in range(len(corpus)))
-    return [pair.references or (pair.target,) for pair in pairs]

@@ -7,11 +7,11 @@ import torch
 from contract.combinations import Triple, some_batch
 
 from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.reporting.recorder import read_metrics
+from seq2seq.runtime.device import choose_runtime
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.sampling import SamplingSearch
-from seq2seq.training.device import choose_runtime
-from seq2seq.training.logbook import read_metrics
 from seq2seq.training.run import train
 
 pytestmark = pytest.mark.gpu

@@ -18,14 +18,14 @@ from seq2seq.data.shapes import SHAPES as MOST_SHAPES
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import NonFiniteLossError
 from seq2seq.layers.dropout import Dropout
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
-from seq2seq.training.device import Runtime
-from seq2seq.training.graphs import Recorder, graphed
-from seq2seq.training.logbook import read_metrics
-from seq2seq.training.objective import CrossEntropy
-from seq2seq.training.passes import Passes, seed_of
+from seq2seq.reporting.recorder import read_metrics
+from seq2seq.runtime.device import Runtime
+from seq2seq.training.cuda_graphs import Recorder, graphed
+from seq2seq.training.forward_backward import Passes, seed_of
+from seq2seq.training.optimizer_step import Step
 from seq2seq.training.run import train
-from seq2seq.training.step import Step
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.trainer import Trainer
 

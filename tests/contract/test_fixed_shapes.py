@@ -6,8 +6,8 @@ from contract.combinations import Triple, further_choices, some_batch
 from torch import Tensor
 
 from seq2seq.data.shapes import Shape, padded
-from seq2seq.layers import real
-from seq2seq.training.objective import CrossEntropy
+from seq2seq.layers import unpad as real
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.types import Batch
 
 FEEDING = (("attend", "before"), ("input_feeding", True))

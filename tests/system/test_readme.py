@@ -13,9 +13,9 @@ from system.documents import blocks, first_column, links, trainings
 from system.scripts import Finished
 
 from seq2seq.config import CONFIGS, TRAIN_KEYS, Script, compose, load_train
-from seq2seq.config.command_line import check
+from seq2seq.config.command_line.check import check
 from seq2seq.config.problems import Mistakes
-from seq2seq.training.checks import check as check_parts
+from seq2seq.training.preflight import check as check_parts
 
 FLAGS = ("--help", "--cfg", "job")  # Hydra's own
 train = Script("train", CONFIGS, TRAIN_KEYS, partial(load_train, checks=[check_parts]))

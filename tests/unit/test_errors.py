@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from seq2seq import commands
-from seq2seq.config.entry import _guarded
+from seq2seq.config.command_line.launch import _guarded
 from seq2seq.errors import (
     ADVICE,
     ClosedPipe,

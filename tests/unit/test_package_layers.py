@@ -9,15 +9,16 @@ import pytest
 from seq2seq.commands import COMMANDS
 
 LAYERS = [
-    ["plain_types", "cores", "files", "heartbeat"],
-    ["types", "errors", "kernels"],
-    ["streams", "interrupts"],
+    ["plain_types", "files", "heartbeat"],
+    ["types", "errors"],
+    ["runtime", "streams", "interrupts"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
     ["data", "layers"],
     ["attention", "self_attention", "pooling"],
     ["encoder", "decoder", "generator"],
     ["model"],
-    ["search", "checkpoint"],
+    ["search", "checkpoint", "reporting"],
+    ["objective", "inference"],
     ["training"],
     ["analysis", "export", "serving"],
     ["commands"],

@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from seq2seq import commands
-from seq2seq.config.entry import _guarded
+from seq2seq.config.command_line.launch import _guarded
 from seq2seq.errors import ClosedPipe, DataError, Seq2SeqError, StorageError
 from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from seq2seq.training.device import choose_runtime
+from seq2seq.runtime.device import choose_runtime
 
 RUNTIME = choose_runtime("cpu", "fp32")
 

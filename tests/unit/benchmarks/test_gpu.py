@@ -200,7 +200,7 @@ def test_recipes_are_legal_as_they_are_and_narrowed(experiment: str, width: int 
     from gpu_recipes import narrowed
 
     from seq2seq.config import CONFIGS, compose, load_train
-    from seq2seq.training.checks import check
+    from seq2seq.training.preflight import check
 
     words = [f"experiment={experiment}", "device=cpu", "trainer.cuda_graphs=false", *narrowed(width)]
     settings = load_train(compose(CONFIGS, "train", words), checks=[check])

@@ -7,7 +7,7 @@ import pytest
 
 import seq2seq
 from seq2seq.commands import COMMANDS, main
-from seq2seq.config.program import called_as, program, under_torchrun
+from seq2seq.config.command_line.program import called_as, program, under_torchrun
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.command_line import Script
+from seq2seq.config.command_line.check import Script
 from seq2seq.config.composition import Composition, compose
 from seq2seq.config.loading import EVALUATE_KEYS, TRAIN_KEYS, TRANSLATE_KEYS, load_run, load_train
 from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import CONFIGS, TRAIN_KEYS, Script, compose, load_train
-from seq2seq.config.command_line import check
+from seq2seq.config.command_line.check import check
 from seq2seq.config.companions import companions
 
 SUMMARIES = "metrics=summarization"

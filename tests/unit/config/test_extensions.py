@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import extensions, targets
-from seq2seq.config.command_line import Script, check
+from seq2seq.config.command_line.check import Script, check
 from seq2seq.config.composition import compose
-from seq2seq.config.identity import diff, read_config, settle, write_config
 from seq2seq.config.loading import load_compare, load_stored
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import diff, read_config, settle, write_config
 
 MODULE = """
 import os

@@ -16,10 +16,10 @@ from typing import Any
 import hydra
 import pytest
 
-from seq2seq.config import entry
-from seq2seq.config.command_line import Script
+from seq2seq.config.command_line import launch as entry
+from seq2seq.config.command_line.check import Script
+from seq2seq.config.command_line.launch import job
 from seq2seq.config.composition import Composition
-from seq2seq.config.entry import job
 
 FULL = bool(os.environ.get("SEQ2SEQ_FUZZ"))
 SEED = int(os.environ.get("SEQ2SEQ_FUZZ_SEED", "1"))

@@ -10,12 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from sample_parts import Beam, Greedy, Recurrent
 
 from seq2seq.config import read_config, write_config
-from seq2seq.config.command_line import Script, check
+from seq2seq.config.command_line.check import Script, check
 from seq2seq.config.composition import compose
-from seq2seq.config.identity import settle
 from seq2seq.config.loading import TRAIN_KEYS, load_train
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainerSettings, TrainSettings
+from seq2seq.config.stored_run import settle
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_files import write_yaml
 from seq2seq.errors import CheckpointError

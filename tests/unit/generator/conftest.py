@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq.layers import real
+from seq2seq.layers import unpad as real
 
 
 @pytest.fixture(params=["padding left out", "padding masked"], autouse=True)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from contract.combinations import Triple, choices, some_batch
 
-from seq2seq.layers.real import real
+from seq2seq.layers.unpad import real
 
 
 @pytest.mark.parametrize("name", choices("generator"))

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from unit.kernels.programs import needs_triton, printed
 from unit.layers.kernel_checks import (
     CASES,
     DOUBLE,
@@ -18,6 +17,7 @@ from unit.layers.kernel_checks import (
     inputs,
     tolerance,
 )
+from unit.runtime.kernels.programs import needs_triton, printed
 
 from seq2seq.layers import additive_score as module
 from seq2seq.layers.additive_score import additive_score, plain_additive_score

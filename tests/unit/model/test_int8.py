@@ -10,9 +10,9 @@ from torch import nn
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.errors import ConfigError
 from seq2seq.model.int8 import to_int8
+from seq2seq.runtime.device import choose_runtime
 from seq2seq.search.beam import BeamSearch
-from seq2seq.training.checks import check
-from seq2seq.training.device import choose_runtime
+from seq2seq.training.preflight import check
 
 TRIPLES = [
     Triple("transformer", "multihead", "transformer"),

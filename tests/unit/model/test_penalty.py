@@ -4,7 +4,7 @@ import pytest
 import torch
 from contract.combinations import Triple, some_batch
 
-from seq2seq.training.objective import CrossEntropy
+from seq2seq.objective.cross_entropy import CrossEntropy
 
 BATCH = some_batch([5, 2], [4, 1])
 

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from unit.search.markov import Markov, random_chain
 
 from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.inference.corpus_decoding import best_hypotheses
 from seq2seq.model.model import Model
+from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
 from seq2seq.search import workers
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
 from seq2seq.search.draws import GOLDEN, streams, uniforms
 from seq2seq.search.minimum_risk import MinimumRiskSearch
 from seq2seq.search.sampling import SamplingSearch
-from seq2seq.training.device import Runtime
-from seq2seq.training.validation import best_hypotheses
-from seq2seq.training.world import World
 from seq2seq.types import BOS, EOS
 
 CPU = torch.device("cpu")

@@ -13,10 +13,10 @@ from sentencepiece import SentencePieceTrainer
 from unit.search.markov import found, log_prob, random_chain
 
 from seq2seq.metrics.words import UnicodeWords
-from seq2seq.search.agreement import agreement
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.minimum_risk import MinimumRiskSearch, Type, Unit
+from seq2seq.search.pairwise_rouge import agreement
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import BOS, EOS, PAD, UNK

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from seq2seq.config.processes import Place, place
 from seq2seq.errors import ConfigError
-from seq2seq.training.device import choose_runtime
+from seq2seq.runtime.device import choose_runtime
+from seq2seq.runtime.distributed import World, joined
+from seq2seq.runtime.torchrun import Place, place
 from seq2seq.training.strategy import strategy_problems
-from seq2seq.training.world import World, joined
 
 
 @pytest.fixture

@@ -21,14 +21,15 @@ from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped, StorageError
+from seq2seq.objective.cross_entropy import CrossEntropy, Losses
+from seq2seq.runtime import device
 from seq2seq.schedule.constant import Constant
-from seq2seq.training import device, validation
 from seq2seq.training import run as training_run
 from seq2seq.training import trainer as trainer_module
-from seq2seq.training.objective import CrossEntropy, Losses
+from seq2seq.training import validation
+from seq2seq.training.optimizer_step import Step
 from seq2seq.training.run import train
 from seq2seq.training.state import TrainState
-from seq2seq.training.step import Step
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
 
@@ -425,7 +426,7 @@ def test_a_run_folder_holds_all_it_needs() -> None:
 
 
 def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> None:
-    from seq2seq.analysis.evaluation import evaluate
+    from seq2seq.analysis.evaluation.evaluation import evaluate
     from seq2seq.config.schema import EvaluateSettings
 
     run = settings("whole")

@@ -1,0 +1,1 @@
+"""Where a trained run looks: maps, alignments, entropies, error rates."""

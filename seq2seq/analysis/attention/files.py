@@ -1,0 +1,100 @@
+"""What scripts/attention.py leaves in its folder: pictures, the page, texts, alignments, entropies, error rates."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from seq2seq.analysis.attention.alignment import chosen_map, pharaoh
+from seq2seq.analysis.attention.alignment_error import AlignmentError
+from seq2seq.analysis.attention.views import Seen, View
+from seq2seq.checkpoint.storage import replace_file, storage_errors
+from seq2seq.config.schema import AlignmentSettings
+from seq2seq.reporting.attention_figures import attention_figure, attention_grid
+from seq2seq.reporting.figures import save
+from seq2seq.tokenizer import Tokenizer
+
+PAGE, ERROR_RATE, ALIGNMENTS = "attention.html", "aer.json", "alignments.txt"
+PICTURE = re.compile(r"s\d+(-heads)?\.png")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where all that is shown comes from. `search` holds its settings, None where the targets were given; `alignment`
+    is the method in words, None where there can be none."""
+
+    run: str
+    checkpoint: str
+    source: str
+    target: str
+    search: dict[str, Any] | None
+    alignment: str | None
+
+    @property
+    def title(self) -> str:
+        """What stands above the page."""
+        return f"Attention of {self.run}"
+
+    def facts(self, seen: Seen) -> str:
+        """The rest, on a line."""
+        told = f"{self.checkpoint}; {len(seen.views):,} sentences of {self.source}; targets from {self.target}."
+        return told if self.alignment is None else f"{told} Alignments: {self.alignment}."
+
+
+def clear(folder: Path) -> None:
+    """Make the folder, without what an earlier call left there and this one may not write anew."""
+    with storage_errors(f"write {folder}"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.iterdir():
+            if PICTURE.fullmatch(path.name) or path.name in (ERROR_RATE, ALIGNMENTS):
+                path.unlink()
+
+
+def draw(folder: Path, number: int, view: View, tokenizer: Tokenizer, settings: AlignmentSettings) -> None:
+    """s<number>.png, the map that alignments are read from, and s<number>-heads.png, all maps where there are more."""
+    if view.forced is None:
+        return
+    layers = [layer.numpy() for layer in view.forced.layers]
+    named = view.columns(tokenizer.source), view.rows(tokenizer.target), view.source.text
+    with storage_errors(f"write {folder}"):
+        save(attention_figure(chosen_map(layers, settings), *named), folder / f"s{number}.png")
+        if view.forced.maps > 1:
+            save(attention_grid(layers, *named), folder / f"s{number}-heads.png")
+
+
+def write_texts(folder: Path, seen: Seen) -> None:
+    """source.txt and target.txt, a pair a line, and their alignments in the Pharaoh format, if there are any."""
+    _write_lines(folder / "source.txt", (view.source.text for view in seen.views))
+    _write_lines(folder / "target.txt", (view.target.text for view in seen.views))
+    if not seen.pooled:
+        _write_lines(folder / ALIGNMENTS, (pharaoh(view.links) for view in seen.views))
+
+
+def write_numbers(folder: Path, seen: Seen, error: AlignmentError | None, origin: Origin) -> None:
+    """entropy.json and, where there are gold links, aer.json."""
+    _write_json(folder / "entropy.json", {"entropy": seen.entropy, "target_tokens": seen.tokens, **asdict(origin)})
+    if error is not None:
+        _write_json(folder / ERROR_RATE, {**asdict(error), **asdict(origin)})
+
+
+def table(seen: Seen, error: AlignmentError | None, origin: Origin) -> str:
+    """The figures for a person: entropies, a row a layer, then the alignment's errors."""
+    lines = [f"{origin.run}, {origin.checkpoint}; {len(seen.views):,} sentences of {origin.source}"]
+    lines += ["entropy, from 0 (one position) to 1 (all alike), a row a layer, a column a head:"]
+    lines += [f"{layer:>9}  " + "  ".join(f"{value:.3f}" for value in row) for layer, row in enumerate(seen.entropy, 1)]
+    if error is not None:
+        lines.append(f"alignment: {origin.alignment}")
+        lines += [f"{name:>9}  {getattr(error, name):.3f}" for name in ("precision", "recall", "aer")]
+        lines.append(f"{error.found:,} links, of gold {error.sure:,} sure and {error.possible:,} possible")
+    return "\n".join(lines)
+
+
+def _write_lines(path: Path, texts: Iterable[str]) -> None:
+    """Line breaks inside a text become spaces; words keep their numbers."""
+    replace_file(path, "".join(" ".join(text.split("\n")) + "\n" for text in texts))
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    replace_file(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,192 @@
+"""See where a run looks while it writes: heat maps, a page to explore, word alignments, entropies, error rates."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seq2seq.analysis.attention.alignment import described
+from seq2seq.analysis.attention.alignment_error import AlignmentError, Gold, alignment_error, read_gold
+from seq2seq.analysis.attention.alignment_words import Segmented, segment, segment_written
+from seq2seq.analysis.attention.files import PAGE, Origin, clear, draw, table, write_numbers, write_texts
+from seq2seq.analysis.attention.page import page
+from seq2seq.analysis.attention.views import Seen, look
+from seq2seq.analysis.evaluation.result_names import file_name
+from seq2seq.checkpoint.storage import replace_file
+from seq2seq.config.schema import AttentionMapSettings, TrainSettings
+from seq2seq.data.prepare import prepare_split
+from seq2seq.errors import ConfigError, DataError, memory_errors
+from seq2seq.inference.forced_attention import force
+from seq2seq.inference.line_input import read_texts
+from seq2seq.inference.trained_model import Trained, as_read, load_trained
+from seq2seq.reporting.progress import counting
+from seq2seq.search.decode import decode
+from seq2seq.streams import visible
+from seq2seq.types import Capability
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The texts that files gave: None where they come from the run's data, or from its search."""
+
+    sources: list[str] | None
+    targets: list[str] | None
+    gold: list[Gold] | None
+
+
+def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> None:
+    """Find or take targets, force them through the model; the table goes to stdout, the rest into the folder."""
+    _check(script, settings)
+    given = _read(script, settings)
+    trained = load_trained(script.run, settings, script.checkpoint)
+    sources = _sources(script, settings, trained, given)
+    targets = _targets(settings, trained, given, sources)
+    seen = _look(script, settings, trained, sources, targets)
+    error = None if given.gold is None else alignment_error([view.links for view in seen.views], given.gold)
+    _write(script, settings, trained, seen, given.gold, error)
+
+
+def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
+    """What can be refused before anything is read."""
+    for key, least in (("sentences", 1), ("pictures", 0), ("page", 0)):
+        if getattr(script, key) < least:
+            raise ConfigError(f"{key}={getattr(script, key)}: expected {least} or more")
+    attention: Any = settings.attention.target
+    if Capability.WEIGHTS not in attention.gives(**settings.attention.arguments):
+        raise ConfigError(f"run {script.run} has attention={settings.attention.name}: it has no weights to show")
+    if script.target is not None and script.input is None:
+        raise ConfigError(f"target={script.target}: give the sources it belongs to, line for line, with input=FILE")
+    if script.gold is not None and script.target is None:
+        raise ConfigError(f"gold={script.gold}: gold links belong to given targets; give them with target=FILE")
+    if script.gold is not None and settings.data.arguments.get("source_prefix"):
+        raise ConfigError(f"gold={script.gold}: gold links count no words of data.source_prefix, which the run reads")
+    given = [Path(path).resolve().parent for path in (script.input, script.target, script.gold) if path is not None]
+    if script.output is not None and Path(script.output).resolve() in given:
+        raise ConfigError(
+            f"output={script.output} holds the texts themselves, which might be overwritten: name another"
+        )
+
+
+def _read(script: AttentionMapSettings, settings: TrainSettings) -> Given:
+    """The files, line for line; of tables the run's columns. Raises DataError."""
+    if script.input is None:
+        return Given(None, None, None)
+    sources = read_texts(script.input, settings, "source")
+    if not sources:
+        raise DataError(f"{script.input} is empty; give a file with one sentence a line")
+    if script.target is None:
+        return Given(sources, None, None)
+    targets = read_texts(script.target, settings, "target")
+    if len(targets) != len(sources):
+        raise DataError(f"{script.input} has {len(sources):,} lines but {script.target} has {len(targets):,}")
+    if script.gold is None:
+        return Given(sources, targets, None)
+    lengths = [(len(source.split()), len(target.split())) for source, target in zip(sources, targets, strict=True)]
+    return Given(sources, targets, read_gold(Path(script.gold), lengths))
+
+
+def _sources(script: AttentionMapSettings, settings: TrainSettings, trained: Trained, given: Given) -> list[Segmented]:
+    texts = given.sources
+    if texts is None:
+        corpus = prepare_split(
+            data=settings.data(),
+            split=script.split,
+            tokenizer=trained.tokenizer,
+            length=settings.length,
+            cache=Path(settings.cache_dir),
+        )
+        texts = [corpus.pairs[number].source for number in range(min(script.sentences, len(corpus)))]
+    found = segment(trained.tokenizer.source, as_read(settings, texts), settings.length.max_source)
+    _warn_of_cuts(found, "length.max_source", settings.length.max_source)
+    return found
+
+
+def _targets(settings: TrainSettings, trained: Trained, given: Given, sources: Sequence[Segmented]) -> list[Segmented]:
+    """The given targets, or the best hypotheses."""
+    if given.targets is not None:
+        found = segment(trained.tokenizer.target, given.targets, settings.length.max_target)
+        _warn_of_cuts(found, "length.max_target", settings.length.max_target)
+        return found
+    with (
+        counting("decoding", len(sources), "sentences") as count,
+        memory_errors("decoding"),
+        trained.runtime.autocast(),
+    ):
+        hypotheses = decode(
+            trained.model,
+            settings.search().reading(trained.tokenizer.target),
+            [source.ids for source in sources],
+            device=trained.runtime.device,
+            tokens_per_batch=settings.trainer.tokens_per_batch,
+            on_batch=count,
+        )
+    return segment_written(trained.tokenizer.target, [found[0].tokens for found in hypotheses])
+
+
+def _warn_of_cuts(found: Sequence[Segmented], key: str, longest: int) -> None:
+    """Words behind the cut have no pieces."""
+    cut = sum(len(each.ids) == longest and not all(each.pieces) for each in found)
+    if cut:
+        log.warning("%s lines were longer than %s=%s tokens and were cut", f"{cut:,}", key, longest)
+
+
+def _look(
+    script: AttentionMapSettings,
+    settings: TrainSettings,
+    trained: Trained,
+    sources: Sequence[Segmented],
+    targets: Sequence[Segmented],
+) -> Seen:
+    with counting("looking", len(sources), "sentences") as count, memory_errors("looking"):
+        ids = [source.ids for source in sources], [target.ids for target in targets]
+        found = force(trained.model, *ids, trained.runtime, settings.trainer.tokens_per_batch, count)
+        seen = look(found, sources, targets, script.alignment, kept=max(script.pictures, script.page))
+    if seen.pooled:
+        reason = "the run's pooling shortens the memory, whose slots are no words"
+        if script.gold is not None:
+            raise ConfigError(f"gold={script.gold}: there are no alignments, for {reason}")
+        log.warning("no alignments: %s", reason)
+    return seen
+
+
+def _write(
+    script: AttentionMapSettings,
+    settings: TrainSettings,
+    trained: Trained,
+    seen: Seen,
+    gold: Sequence[Gold] | None,
+    error: AlignmentError | None,
+) -> None:
+    folder = Path(script.output) if script.output else trained.folder.path / "attention" / result_name(script)
+    origin = Origin(
+        run=str(trained.folder.path),
+        checkpoint="average" if script.checkpoint == "average" else f"step-{trained.step}",
+        source=script.input or script.split,
+        target=script.target or f"search={settings.search.name}",
+        search=None if script.target else settings.plain["search"],
+        alignment=None if seen.pooled else described(script.alignment, seen.heads[-1] if seen.heads else 1),
+    )
+    clear(folder)
+    with counting("drawing", min(script.pictures, len(seen.views)), "sentences") as count:
+        for number, view in enumerate(seen.views[: script.pictures]):
+            draw(folder, number, view, trained.tokenizer, script.alignment)
+            count(1)
+    shown = page(
+        seen, script.page, trained.tokenizer, script.alignment, gold, title=origin.title, facts=origin.facts(seen)
+    )
+    replace_file(folder / PAGE, shown)
+    write_texts(folder, seen)
+    write_numbers(folder, seen, error, origin)
+    print(visible(table(seen, error, origin)))
+    log.info("wrote %s", folder / PAGE)
+
+
+def result_name(script: AttentionMapSettings) -> str:
+    """The input's or split's name, and whatever is not the run's own: forced targets, checkpoint, changed keys."""
+    parts = [Path(script.input).name if script.input else script.split]
+    parts += ["forced"] if script.target else []
+    parts += [script.checkpoint] if script.checkpoint != "best" else []
+    return file_name(parts, script.changed)

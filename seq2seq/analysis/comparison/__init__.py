@@ -1,0 +1,1 @@
+"""Runs of one budget side by side, as a page."""

@@ -1,0 +1,87 @@
+"""What several runs do not have in common, in the words that one would type for it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from seq2seq.config.command_line.overrides import literal
+from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import matters
+from seq2seq.errors import ConfigError
+
+SIZES = ("hidden_size", "layers", "inner_size")
+LIMITS = ("max_updates", "max_epochs", "max_minutes", "patience")
+
+
+def differing_words(runs: Sequence[TrainSettings]) -> list[dict[str, str]]:
+    """For each run, by its key, a word (attention=luong_dot, seed=2) for all that is not the same in all of them.
+
+    A part that was chosen differently is told by its choice; a key of its own is told as well where it differs between
+    runs with the same choice.
+    """
+    leaves = [matters(settings.plain) for settings in runs]
+    chosen = differently_chosen(runs)
+    told: list[dict[str, str]] = []
+    for settings, own in zip(runs, leaves, strict=True):
+        words = {group: f"{group}={_choice(settings, group)}" for group in chosen}
+        for key, value in own.items():
+            group = key.split(".")[0]
+            peers = [
+                other.get(key)
+                for run, other in zip(runs, leaves, strict=True)
+                if group not in chosen or _choice(run, group) == _choice(settings, group)
+            ]
+            if any(peer != value for peer in peers):
+                words[key] = f"{key}={as_text(value)}"
+        told.append(words)
+    return told
+
+
+def differently_chosen(runs: Sequence[TrainSettings]) -> list[str]:
+    """The groups in which these runs chose different files, with different content; the one with most choices first."""
+    chosen: dict[str, int] = {}
+    for group, content in runs[0].plain.items():
+        choices = {_choice(settings, group) for settings in runs}
+        if len(choices) > 1 and any(settings.plain[group] != content for settings in runs):
+            chosen[group] = len(choices)
+    return sorted(chosen, key=lambda group: -chosen[group])
+
+
+def check_budgets(runs: Sequence[TrainSettings]) -> dict[str, Any]:
+    """What the runs were given, by key: limits, data, tokenizer and the sizes of the parts that are not compared.
+
+    Raises ConfigError, in one line, where it is not the same for all.
+    """
+    compared = differently_chosen(runs)
+    budgets = [_budget(settings, compared) for settings in runs]
+    keys = dict.fromkeys(key for budget in budgets for key in budget)
+    mixed = []
+    for key in keys:
+        with_value: dict[str, list[str]] = {}
+        for settings, budget in zip(runs, budgets, strict=True):
+            with_value.setdefault(as_text(budget.get(key)), []).append(settings.run)
+        if len(with_value) > 1:
+            mixed.append(f"{key}: " + ", ".join(f"{value} in {' '.join(names)}" for value, names in with_value.items()))
+    if mixed:
+        raise ConfigError(f"runs of different budgets do not share a table; {'; '.join(mixed)}")
+    return budgets[0]
+
+
+def as_text(value: Any) -> str:
+    """A value as it is typed behind its key."""
+    value = literal(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _budget(settings: TrainSettings, compared: Sequence[str]) -> dict[str, Any]:
+    budget: dict[str, Any] = {f"trainer.{limit}": getattr(settings.trainer, limit) for limit in LIMITS}
+    for key, value in matters(settings.plain).items():
+        group, _, last = key.rpartition(".")
+        given = key in ("trainer.tokens_per_update", "embedding.size", "tie")
+        if given or key.split(".")[0] in ("data", "tokenizer", "length") or (last in SIZES and group not in compared):
+            budget[key] = value
+    return budget
+
+
+def _choice(settings: TrainSettings, group: str) -> str:
+    return settings.choices.get(group, "custom")

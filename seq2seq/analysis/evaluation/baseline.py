@@ -1,0 +1,42 @@
+"""What another run made of the same texts, to be compared with: found among its evaluations, or refused with advice."""
+
+from seq2seq.analysis.comparison.command_lines import command
+from seq2seq.analysis.comparison.differences import as_text
+from seq2seq.analysis.evaluation.results import TEXTS, Result, split_results
+from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.config.schema import EvaluateSettings, TrainSettings
+from seq2seq.config.stored_run import flatten, run_path, stored_config
+from seq2seq.errors import CheckpointError
+
+
+def baseline_texts(script: EvaluateSettings, settings: TrainSettings, texts: str) -> list[str]:
+    """The hypotheses of the run `script.baseline`, with its own settings, for the sources and references whose hash is
+    `texts`. Raises CheckpointError, with the command to type, where it was not evaluated on them."""
+    stored_config(str(script.baseline), "baseline")  # or there is no such run
+    folder = RunFolder(run_path(str(script.baseline))).eval_folder
+    found = [result for result in split_results(folder, script.split) if result.changes_only("data", "metrics")]
+    for result in found:
+        if result.content.get(TEXTS) == texts:
+            hypotheses = result.hypotheses()
+            if hypotheses is not None:
+                return hypotheses
+    raise CheckpointError(f"{_why_not(script, found, texts)}: first run {_evaluation(script, settings)}")
+
+
+def _why_not(script: EvaluateSettings, found: list[Result], texts: str) -> str:
+    path = RunFolder(run_path(str(script.baseline))).eval_folder / f"{script.split}.json"
+    if any(result.content.get(TEXTS) == texts for result in found):
+        return f"baseline={script.baseline}: its hypotheses beside {path} are no longer those that were scored"
+    if found:
+        return f"baseline={script.baseline} was evaluated on other texts than these, {path} is not of them"
+    if path.is_file():
+        return f"baseline={script.baseline}: {path} does not say which texts it is of (an older version wrote it)"
+    return f"baseline={script.baseline} has no {path}"
+
+
+def _evaluation(script: EvaluateSettings, settings: TrainSettings) -> str:
+    """The command that evaluates the baseline on the texts of this evaluation."""
+    data = flatten({"data": settings.plain["data"]})
+    words = [f"data={settings.choices['data']}"] if "data" in script.changed else []
+    words += [f"{key}={as_text(data[key])}" for key in script.changed if key in data and "._" not in key]
+    return command("evaluate", [f"run={script.baseline}", f"split={script.split}", *words])

@@ -1,0 +1,178 @@
+"""Score a run on one of its splits: a table, eval/<split>.json and the hypotheses that were scored."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from seq2seq.analysis.evaluation.baseline import baseline_texts
+from seq2seq.analysis.evaluation.result_names import file_name
+from seq2seq.analysis.evaluation.results import CHANGED, SPLIT, TEXTS, digest_texts, write_result
+from seq2seq.analysis.evaluation.score_table import score_table, statistics_table
+from seq2seq.analysis.evaluation.systems import Scored, chosen_extracts, score_systems
+from seq2seq.analysis.evaluation.text_statistics import Statistics, compare_texts
+from seq2seq.config.schema import EvaluateSettings, TrainSettings
+from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.data.prepare import prepare_split
+from seq2seq.errors import ConfigError, memory_errors
+from seq2seq.inference.corpus_decoding import Decoding, corpus_references, decode_corpus
+from seq2seq.inference.output_checks import alike, empty_references
+from seq2seq.inference.shortlists import check_shortlist, open_shortlists
+from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.metrics.base import Metric, References
+from seq2seq.metrics.extracts import extract
+from seq2seq.reporting.progress import counting
+from seq2seq.search.base import Search
+from seq2seq.search.limits import count_limits, limits_reached, outputs_line
+from seq2seq.search.shortlists import Shortlists
+from seq2seq.streams import visible
+
+log = logging.getLogger(__name__)
+
+LEAST_SAMPLES = 40  # a 95% interval needs as many
+BASELINE = "baseline"  # the row of the run that the key `baseline` names
+
+
+def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
+    """Decode, score, compare with baselines; the table goes to stdout, the files into the run's eval folder."""
+    if 0 < script.bootstrap < LEAST_SAMPLES:
+        raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
+    check_shortlist(settings, script.shortlist)
+    trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
+    trained.folder.refuse_links()
+    corpus = prepare_split(
+        data=settings.data(),
+        split=script.split,
+        tokenizer=trained.tokenizer,
+        length=settings.length,
+        cache=Path(settings.cache_dir),
+    )
+    log.info("%s", corpus.report)
+    metrics = {name: part() for name, part in settings.metrics.items()}
+    sources, references = [corpus.pairs[i].source for i in range(len(corpus))], corpus_references(corpus)
+    made_with = _made_with(script, settings, trained) | {TEXTS: digest_texts(sources, references)}
+    others: dict[str, Sequence[str]] = {
+        name: extract(name, sources) for name in chosen_extracts(script.baselines, metrics)
+    }
+    if script.baseline is not None:
+        others[BASELINE] = baseline_texts(script, settings, made_with[TEXTS])
+    shortlists = open_shortlists(trained, settings, script.shortlist)
+    decoding, seconds = _decode(trained, corpus, settings, shortlists)
+    run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
+    statistics = _statistics(decoding.texts, sources, corpus, metrics)
+    ended = _note_outputs(decoding, corpus, settings.search(), references)
+    made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3), "ended_at_limit": ended}
+    scores = {name: score.plain() for name, score in run.scores.items()}
+    content = {**scores, **made_with, **_beside(script, scored, statistics)}
+    table = f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts\n"
+    table += score_table(run, scored)
+    if statistics:
+        table += "\n\n" + statistics_table(statistics)
+    keep_and_show(lambda: write_result(trained.folder.eval_folder, result_name(script), decoding.texts, content), table)
+
+
+def keep_and_show(keep: Callable[[], Path], table: str) -> None:
+    """`keep` writes the files, first: a terminal that has gone loses no decoding, and a full disk loses no table."""
+    try:
+        log.info("wrote %s", keep())
+    finally:
+        print(visible(table))
+
+
+def _decode(
+    trained: Trained, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None
+) -> tuple[Decoding, float]:
+    """What the model makes of the corpus, not scored yet, and the seconds it took."""
+    began = time.monotonic()
+    with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
+        decoding = decode_corpus(
+            trained.answering,
+            corpus,
+            trained.tokenizer,
+            settings.search().reading(trained.tokenizer.target),
+            {},
+            trained.runtime,
+            settings.trainer.tokens_per_batch,
+            count,
+            shortlists,
+        )
+    return decoding, time.monotonic() - began
+
+
+def _note_outputs(decoding: Decoding, corpus: EncodedCorpus, search: Search, references: References) -> dict[str, int]:
+    """Warn of what makes these scores say little; how many outputs ended at a length limit, by its key."""
+    counts = count_limits(limits_reached(search, decoding.hypotheses, corpus.source_lengths.tolist()))
+    lines = [empty_references(references), alike(decoding.texts, references)]
+    for line in [*lines, outputs_line(search, counts, len(corpus))]:
+        if line is not None:
+            log.warning("%s", line)
+    return counts
+
+
+def _statistics(
+    texts: Sequence[str], sources: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]
+) -> dict[str, Statistics]:
+    """Of summaries alone: how their texts and the references look, and the shares of both sides that were cut."""
+    if not any(metric.of_summaries for metric in metrics.values()):
+        return {}
+    return {**compare_texts(texts, sources, corpus_references(corpus)), "truncated": asdict(corpus.truncated)}
+
+
+def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Trained) -> dict[str, Any]:
+    return {
+        "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
+        SPLIT: script.split,
+        CHANGED: changed_settings(script),
+        "search": settings.plain["search"],
+        "shortlist": script.shortlist,
+        "ensemble": {name: f"step-{step}" for name, step in trained.others.items()},
+        "device": str(trained.runtime.device),
+        "precision": trained.runtime.precision,
+    }
+
+
+def _beside(
+    script: EvaluateSettings, others: Mapping[str, Scored], statistics: Mapping[str, Statistics]
+) -> dict[str, Any]:
+    """What eval/<name>.json holds beside the run's scores: the baselines, and how the texts look."""
+    content: dict[str, Any] = {}
+    extracts = {name: scored for name, scored in others.items() if name != BASELINE}
+    if extracts:
+        content["baselines"] = {name: _with_lead(scored) for name, scored in extracts.items()}
+    if BASELINE in others:
+        lead = {name: found.plain() for name, found in others[BASELINE].lead.items()}
+        content["baseline"] = {"run": script.baseline} | lead
+    if statistics:
+        content["statistics"] = statistics
+    return content
+
+
+def _with_lead(baseline: Scored) -> dict[str, Any]:
+    """A baseline's scores, with what the run has more (`difference`) and how probable that is by chance."""
+    return {
+        name: {
+            **score.plain(),
+            "difference": baseline.lead[name].difference,
+            "p_value": baseline.lead[name].p_value,
+        }
+        for name, score in baseline.scores.items()
+    }
+
+
+def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
+    """What is not the run's own, by its keys: checkpoint unless best, shortlist, other runs, changed settings."""
+    typed: dict[str, Any] = {"checkpoint": script.checkpoint} if script.checkpoint != "best" else {}
+    if script.shortlist is not None:
+        typed |= {"shortlist": script.shortlist}
+    if script.ensemble:
+        typed |= {"ensemble": script.ensemble}
+    return {**typed, **script.changed}
+
+
+def result_name(script: EvaluateSettings) -> str:
+    """The split's name, and what is not the run's own."""
+    changed = changed_settings(script)
+    checkpoint = changed.pop("checkpoint", None)
+    return file_name([script.split, checkpoint] if checkpoint else [script.split], changed)

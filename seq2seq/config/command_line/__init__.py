@@ -1,0 +1,1 @@
+"""The command line: checked as a whole, composed, launched."""

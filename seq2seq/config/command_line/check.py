@@ -1,0 +1,242 @@
+"""The command line, checked as a whole before Hydra sees it, which stops at the first mistake and lets some pass."""
+
+import logging
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seq2seq.config.command_line.choice_files import Library
+from seq2seq.config.command_line.known_keys import KnownKeys
+from seq2seq.config.command_line.overrides import Word, as_text, for_shell, parse, pieces, take_apart, wants_text
+from seq2seq.config.companions import companions
+from seq2seq.config.composition import Composition, Layer, compose
+from seq2seq.config.extensions import allow, extension_problems, others_line
+from seq2seq.config.paths import expanded
+from seq2seq.config.problems import Mistakes, did_you_mean, listed
+from seq2seq.config.reading import describe
+from seq2seq.config.stored_run import stored_config
+from seq2seq.config.targets import Targets
+from seq2seq.config.yaml_reading import NotYaml, parse_yaml
+from seq2seq.errors import CheckpointError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Script:
+    """What the entry must know of a script: its YAML (`<folder>/<name>.yaml`), its plain keys, how it is loaded.
+
+    `of_run`: it works on an existing run, whose own configuration is changed by what is typed. `own`: a folder of
+    choices that the user adds.
+    """
+
+    name: str
+    folder: Path
+    keys: Mapping[str, Any]
+    load: Callable[[Composition], Any]
+    of_run: bool = False
+    own: Path | None = None
+    targets: Targets = field(default_factory=Targets)
+
+    @property
+    def library(self) -> Library:
+        """The choice files."""
+        return Library(self.folder, self.name, self.own)
+
+
+def check(script: Script, typed: Sequence[str]) -> list[str]:
+    """The words as Hydra is to be given them; raises Mistakes with a line for everything wrong, values included."""
+    library = script.library
+    if script.name == "train" and (more := companions(typed)):
+        logger.info("with metrics=summarization: %s (type others for others)", " ".join(more))
+        typed = [*typed, *more]
+    words = [take_apart(word) for word in typed]
+    lines = check_words(library, words)
+    lines += [f"{word.typed}: several choices need --multirun (-m)" for word in words if _is_sweep(library, word)]
+    groups = {word.key: word for word in words if _is_choice(library, word)}
+    refused = {word.key for word in words if word.key in library.groups} - groups.keys()
+    overlay = None
+    if mistakes := _mistakes_in_experiment(library, groups):
+        overlay = str(groups.pop("experiment").value)
+        refused |= {"experiment", *library.groups_of_experiment(overlay)}
+        lines += mistakes
+    picked = {group: str(word.value) for group, word in groups.items()}
+    if unreadable := library.mistakes_in_choices(picked):
+        raise Mistakes([*lines, *unreadable])
+    # What Hydra is given; null is the default wherever it may be.
+    chosen = [word.typed for word in groups.values() if word.value != "null"]
+    composed = _compose(library, chosen, lines)
+    groups_only = len(chosen)
+    known = _known_keys(script, composed, words, lines)
+    for word in words:
+        if _form_problem(library, word) or word.key in (*library.groups, *library.all_groups):
+            continue
+        if word.key.startswith(("hydra.", "hydra/")):
+            chosen.append(word.typed)
+        elif known:
+            ready, problem = _ready(word, known, refused)
+            chosen += [ready] if ready else []
+            lines += [f"{word.typed}: {problem}"] if problem else []
+    if lines:
+        whole = composed if len(chosen) == groups_only else _compose(library, chosen, lines)
+        raise Mistakes([*lines, *_mistakes_when_loaded(script, whole, refused, overlay)])
+    return [*library.search_path, *chosen]
+
+
+def check_words(library: Library, words: Sequence[Word]) -> list[str]:
+    """Lines on what can be seen from the words alone: their form, and choices that do not exist, sweeps included."""
+    lines = []
+    chosen: dict[str, str] = {}
+    for word in words:
+        problem = _form_problem(library, word) or _choice_problem(library, word)
+        if word.value is not None and chosen.setdefault(word.key, word.value) != word.value:
+            problem = problem or f"{word.key} was given before ({word.key}={chosen[word.key]}); give it once"
+        if problem:
+            lines.append(f"{word.typed}: {problem}")
+    return lines
+
+
+def _form_problem(library: Library, word: Word) -> str | None:
+    if word.prefix == "~":
+        if word.value is None and word.key.startswith("metrics."):
+            return None
+        return "keys cannot be taken out (only a metric can: ~metrics.NAME)"
+    if not word.holds_a_key() or word.value is None:
+        close = "" if word.key in library.groups else did_you_mean(word.key, library.groups)
+        return f"expected KEY=VALUE{close}"
+    if word.key.startswith("hydra.searchpath"):
+        return "not here; --config-dir DIR adds a folder of choices"
+    if word.key.startswith(("hydra.", "hydra/")):
+        return None if parse(word.typed) else "Hydra cannot read it"
+    if word.prefix:
+        return f"keys are given without {word.prefix}, and only those that exist"
+    if word.key in library.all_groups and word.key not in library.groups:
+        return f"{library.name} does not choose its {word.key}; it chooses: {listed(library.groups)}"
+    return None
+
+
+def _choice_problem(library: Library, word: Word) -> str | None:
+    if word.key not in library.groups or word.value is None:
+        return None
+    for choice in pieces(word.value):
+        may_be_none = choice == "null" and library.groups[word.key] is None
+        if not may_be_none and (problem := library.unknown_choice(word.key, choice)):
+            return problem
+    return None
+
+
+def _mistakes_in_experiment(library: Library, groups: Mapping[str, Word]) -> list[str]:
+    name = groups["experiment"].value if "experiment" in groups else None
+    return [] if name in (None, "null") else library.mistakes_in_experiment(str(name))
+
+
+def _is_choice(library: Library, word: Word) -> bool:
+    """Whether the word chooses a part, and rightly."""
+    sound = not _form_problem(library, word) and not _choice_problem(library, word)
+    return word.key in library.groups and sound and not _is_sweep(library, word)
+
+
+def _is_sweep(library: Library, word: Word) -> bool:
+    return word.key in library.groups and word.value is not None and len(pieces(word.value)) > 1
+
+
+def _compose(library: Library, words: list[str], lines: list[str]) -> Composition:
+    try:
+        return compose(library.folder, library.name, [*library.search_path, *words])
+    except Mistakes as mistakes:
+        raise Mistakes([*lines, *mistakes.lines]) from mistakes
+
+
+def _known_keys(script: Script, composed: Composition, words: list[Word], lines: list[str]) -> KnownKeys | None:
+    """The keys that may be typed; None where they are those of a run that is not there."""
+    tree: dict[str, Any] = OmegaConf.to_container(composed.config, resolve=False)  # type: ignore[assignment]
+    wrong = _allow(tree, words)
+    choices, borrowed, elsewhere = composed.choices, {}, []
+    if script.of_run:
+        run = [word.value for word in words if word.key == "run" and word.value]
+        if not run:
+            lines.append("run=NAME: must be given (NAME means runs/NAME, anything with a slash is a path)")
+            return None
+        override = parse(f"run={as_text(run[-1])}")
+        try:
+            stored = stored_config(expanded(str(override.value() if override else run[-1])))
+        except CheckpointError as error:
+            if not lines:
+                raise
+            lines.append(str(error))
+            return None
+        if line := others_line(stored, script.targets.packages, key="run", run=run[-1]):
+            lines += [*wrong, line]
+            return None
+        choices, elsewhere = {**stored["choices"], **choices}, [key for key in stored if key not in tree]
+        borrowed = {group: stored.get(group) for group in script.library.groups if group not in composed.choices}
+    return KnownKeys(tree, script.keys, script.targets, script.library.groups, choices, borrowed, elsewhere)
+
+
+def _allow(tree: Mapping[str, Any], words: list[Word]) -> list[str]:
+    """Allow the packages of the key `extensions`, as composed and as typed; returns what is wrong with those typed."""
+    allow(tree.get("extensions"))
+    lines = []
+    for word in words:
+        if word.key == "extensions" and not word.prefix and (override := parse(word.typed)):
+            allow(override.value())
+            lines += [f"{word.typed}: {found.key}: {found.text}" for found in extension_problems(override.value())]
+    return lines
+
+
+def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None, str | None]:
+    """A word for Hydra, or what is wrong with it. Below a refused choice nothing can be said of a key."""
+    key, value = word.key, word.value or ""
+    if key.split(".")[0] in refused:
+        return None, None
+    if not (known.present(key) if word.prefix else known.known(key)):
+        return None, known.unknown(key)
+    if word.prefix:
+        return word.typed, None
+    annotation = known.annotation(key)
+    value = as_text(value) if wants_text(annotation, value) else value
+    override = parse(f"{key}={value}")
+    if override is None:
+        inside = value[:1] in ("[", "{")
+        advice = "Texts in it need quotes: 'a=b'" if inside else f"As text: {for_shell(key, value)}"
+        return None, f"cannot be read; {key} takes {describe(annotation)}. {advice}"
+    if override.is_sweep_override():
+        text = f"As one text: {for_shell(key, value)}; as a list: {shlex.quote(f'{key}=[{value}]')}"
+        return None, f"several values need --multirun (-m). {text}"
+    # Hydra changes what it composed and no more: an argument left to its default, a run's own key, and what stands in
+    # a whole dictionary are added.
+    there = known.composed(key) and not isinstance(override.value(), dict)
+    return f"{'' if there else '++'}{key}={value}", None
+
+
+def _mistakes_when_loaded(
+    script: Script, composed: Composition, refused: set[str], overlay: str | None
+) -> Sequence[str]:
+    """What else is wrong, told with the words' mistakes; a broken experiment's values are laid over by hand."""
+    if overlay:
+        composed = _overlaid(composed, script.library.path("experiment", overlay))
+    try:
+        script.load(replace(composed, refused=frozenset(refused)))
+    except Mistakes as mistakes:
+        return mistakes.lines
+    except CheckpointError:
+        pass
+    return ()
+
+
+def _overlaid(composed: Composition, path: Path) -> Composition:
+    try:
+        content = parse_yaml(path.read_bytes())
+        if not isinstance(content, dict):
+            return composed
+        content.pop("defaults", None)
+        OmegaConf.set_struct(composed.config, False)
+        config = OmegaConf.merge(composed.config, OmegaConf.create(content))
+    except (OSError, NotYaml, OmegaConfBaseException):
+        return composed
+    return replace(composed, config=cast(DictConfig, config), layers=(*composed.layers, Layer(path, "")))

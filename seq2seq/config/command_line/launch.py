@@ -1,0 +1,259 @@
+"""What surrounds each script's Hydra main: the command line checked first, errors to exit codes, a multirun's jobs."""
+
+import argparse
+import errno
+import functools
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from seq2seq import __version__
+from seq2seq.config.command_line.check import Script, check, check_words
+from seq2seq.config.command_line.help import help_text
+from seq2seq.config.command_line.multirun import Job, split_jobs
+from seq2seq.config.command_line.overrides import take_apart
+from seq2seq.config.command_line.own_folder import own_folder
+from seq2seq.config.command_line.program import program, under_torchrun
+from seq2seq.config.composition import Composition, compose, of_job, one_line
+from seq2seq.config.problems import Mistakes
+from seq2seq.errors import (
+    NO_ACCESS,
+    NO_ROOM,
+    ClosedPipe,
+    ConfigError,
+    Seq2SeqError,
+    StorageError,
+    is_out_of_memory,
+    memory_failure,
+)
+from seq2seq.interrupts import Interrupted, end, interruptible
+from seq2seq.runtime.torchrun import place
+from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
+
+_FIXED = "not here; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml is laid over all others"
+DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises
+LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that must be the one that tells why
+logger = logging.getLogger(__name__)
+
+
+class _Now:
+    """The job now running: what it adds to its run's name, and the error it ended with."""
+
+    launched = False
+    suffix = ""
+    error: Exception | None = None
+
+
+def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
+    """Between Hydra and a script's task: hands it the Composition, and keeps its error for `launch` to report."""
+
+    @functools.wraps(task)
+    def run(config: DictConfig) -> None:
+        composed = of_job(config, suffix=_Now.suffix)
+        if not _Now.launched:
+            return task(composed)
+        try:
+            task(composed)
+        except Exception as error:  # Hydra would print half of it and go on: it is raised again outside of Hydra
+            _Now.error = error
+        return None
+
+    return run
+
+
+def launch(main: Callable[[], Any], script: Script) -> NoReturn:
+    """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
+    gc.freeze()  # what is imported stays: the collector need not go through it again and again
+    with standard_streams(), interruptible():
+        code = _launched(main, script)
+    end(code)
+
+
+def _launched(main: Callable[[], Any], script: Script) -> int:
+    main_process = place().rank == 0  # of several, it alone reports
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(VisibleFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING if main_process else logging.ERROR)
+    logging.getLogger("seq2seq").setLevel(logging.INFO if main_process else logging.ERROR)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of ending the process with exit 1
+    return _guarded(lambda: _launch(main, script, sys.argv[1:]))
+
+
+def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -> int:
+    options, flags, words = _split(arguments)
+    if options.config_dir is not None:
+        script = replace(script, own=_own_folder(options.config_dir, arguments, script))
+        flags = [flag for flag in flags if not flag.startswith("--config-dir")]
+    if options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
+        return _call(main, [*flags, *words])
+    if options.help:
+        print(visible(help_text(script.library, words)))
+        return 0
+    unknown = [f"{word}: no such option (--help lists them)" for word in words if word.startswith("-")]
+    unknown += [f"{flag}: {_FIXED}" for flag in flags if flag.startswith(("--config-", "--experimental"))]
+    _check_processes(script, options.multirun)
+    words = [word for word in words if not word.startswith("-")]
+    if not options.multirun:
+        return _call(main, [*flags, *_checked(script, words, unknown)])
+    if mistakes := [*unknown, *check_words(script.library, [take_apart(word) for word in words])]:
+        raise Mistakes(mistakes)
+    # Other sweepers and launchers (hydra/launcher=submitit_slurm) are Hydra's own affair.
+    if any(word.startswith(("hydra/launcher=", "hydra/sweeper=")) for word in words):
+        return _call(main, [*flags, *script.library.search_path, *words])
+    return _multirun(main, script, [flag for flag in flags if flag != "--multirun"], words)
+
+
+def _own_folder(typed: str, arguments: Sequence[str], script: Script) -> Path:
+    """The folder that --config-dir adds; raises Mistakes."""
+    if sum(word.partition("=")[0] in ("--config-dir", "-cd") for word in arguments) > 1:
+        raise Mistakes(["--config-dir (-cd): one folder can be added; give it once"])
+    return own_folder(typed, script.folder)
+
+
+def _check_processes(script: Script, multirun: bool) -> None:
+    """Raise Mistakes for what several processes cannot do."""
+    if place().size > 1 and script.name != "train":
+        alone = program(script.name)
+        raise Mistakes([f"torchrun is for training ({under_torchrun('train')}); start this as {alone} ..."])
+    if place().size > 1 and multirun:
+        raise Mistakes(["--multirun (-m): torchrun starts one run; give each run a torchrun of its own"])
+
+
+def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list[str]:
+    """The words for Hydra; raises Mistakes if there are `lines` already, or more of them."""
+    try:
+        ready = check(script, words)
+    except Mistakes as mistakes:
+        raise Mistakes([*lines, *mistakes.lines]) from mistakes
+    if lines:
+        raise Mistakes(lines)
+    return ready
+
+
+def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
+    """Hydra's options parsed, the same as words again, and all other words."""
+    parser = get_args_parser()
+    for action in parser._actions:
+        if isinstance(action, argparse._VersionAction):
+            action.version = f"seq2seq {__version__}"
+    parser.error = _refuse  # type: ignore[method-assign]
+    options, unknown = parser.parse_known_intermixed_args(list(arguments))
+    words = [word for word in arguments if word in unknown or word in options.overrides]
+    flags = []
+    for action in parser._actions:
+        value = getattr(options, action.dest, None)
+        if action.option_strings and value not in (None, action.default):
+            flags += [action.option_strings[0] if value is True else f"{action.option_strings[0]}={value}"]
+    return options, ["--multirun" if flag == "-m" else flag for flag in flags], words
+
+
+def _refuse(message: str) -> NoReturn:
+    raise Mistakes([message])
+
+
+def _call(main: Callable[[], Any], arguments: Sequence[str], *, suffix: str = "") -> int:
+    """One Hydra run of `main` with these arguments; raises the error its task ended with."""
+    typed, sys.argv = sys.argv, [sys.argv[0], *arguments]
+    _Now.launched, _Now.suffix, _Now.error = True, suffix, None
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own: the task's are kept aside
+        raise Mistakes([one_line(error)]) from error
+    finally:
+        sys.argv = typed
+    if _Now.error is not None:
+        raise _Now.error
+    return 0
+
+
+def _multirun(main: Callable[[], Any], script: Script, flags: list[str], words: list[str]) -> int:
+    """Every combination of the words' values, one after the other; a job that fails is reported and the rest run."""
+    jobs = split_jobs(words)
+    ready = [_checked_job(script, this) for this in jobs]
+    if all(isinstance(found, Mistakes) for found in ready):
+        raise Mistakes([line for found in ready for line in getattr(found, "lines", ())])
+    names = [f"job {number} of {len(jobs)} ({this.told or 'as typed'})" for number, this in enumerate(jobs, start=1)]
+    codes = [0] * len(jobs)
+    # What cannot run is told at once, not when its turn comes hours later; then the others run.
+    for index in sorted(range(len(jobs)), key=lambda index: not isinstance(ready[index], Exception)):
+        logger.info("%s", names[index])
+        codes[index] = _guarded(functools.partial(_run_job, main, flags, jobs[index], ready[index]))
+        if codes[index] > 128:
+            return codes[index]
+    for name, code in zip(names, codes, strict=True):
+        if code:
+            logger.error("%s failed with exit code %d", name, code)
+    return next((code for code in codes if code), 0)
+
+
+def _checked_job(script: Script, this: Job) -> list[str] | Seq2SeqError:
+    """The job's words for Hydra, or what is wrong with them or with the settings they make."""
+    try:
+        ready = check(script, this.words)
+        script.load(compose(script.folder, script.name, ready))
+        return ready
+    except Seq2SeqError as error:
+        return error
+
+
+def _run_job(main: Callable[[], Any], flags: list[str], this: Job, ready: list[str] | Seq2SeqError) -> int:
+    if isinstance(ready, Seq2SeqError):
+        raise ready
+    return _call(main, [*flags, *ready], suffix=this.suffix)
+
+
+def _guarded(task: Callable[[], int]) -> int:
+    """The task's exit code, or its error's: a line on stderr for what a user can cause, a traceback for a bug."""
+    try:
+        code = task()
+        finish_output()
+        return code
+    except Seq2SeqError as error:
+        _tell(error)
+        return error.exit_code
+    except KeyboardInterrupt as error:
+        if place().rank == 0:
+            print("interrupted", file=sys.stderr)
+        return 128 + (error.number if isinstance(error, Interrupted) else signal.SIGINT)
+    except Exception as error:
+        failure = _failure(error)
+        if failure is not None:
+            _tell(failure)
+            return failure.exit_code
+        traceback.print_exc()
+        return 1
+
+
+def _failure(error: Exception) -> Seq2SeqError | None:
+    """What nobody has reported so far and is no bug all the same: a machine without memory, a failing disk."""
+    if is_out_of_memory(error):
+        return memory_failure()
+    if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+        return StorageError(f"cannot read or write {error.filename or 'a file'}: {error.strerror or error}")
+    return None
+
+
+def _tell(error: Seq2SeqError) -> None:
+    """One of several processes tells what all of them meet, as they meet every mistake in the configuration."""
+    rank = place().rank
+    if isinstance(error, ClosedPipe):
+        return
+    if rank == 0:
+        print(visible(str(error)), file=sys.stderr)
+    elif isinstance(error, ConfigError):
+        time.sleep(LINGER)
+    elif not error.told:
+        print(visible(f"process {rank}: {error}"), file=sys.stderr)

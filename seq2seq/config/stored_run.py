@@ -1,0 +1,177 @@
+"""A run's name, where it lies, and whether a command continues it: what matters to training, hashed and compared."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seq2seq.config.problems import did_you_mean, listed, show
+from seq2seq.config.schema import TrainSettings
+from seq2seq.config.yaml_files import read_yaml, write_yaml
+from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.types import Part
+
+# Keys that leave training as it is, but for rounding. Limits may be raised: a longer training continues the shorter.
+# Where memory ran out, a run is continued with smaller micro-batches: an update stays the same set of pairs.
+# validate_every matters: early stopping, the plateau schedule and the choice of the best checkpoint hear validations.
+FREE = frozenset(
+    ["run", "device", "data_root", "cache_dir", "extensions"]
+    + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
+    + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
+    + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy", "cuda_graphs")]
+)
+# Keys that came later: a run whose config.yaml lacks one did what these values say.
+LATER: dict[str, Any] = {
+    "cache_dir": ".cache/seq2seq",  # of this machine, now: it is never stored
+    "extensions": [],
+    "init_from": None,
+    "init_checkpoint": "best",
+    "init_fresh": [],
+    "freeze": [],
+    "embedding": {"source_vectors": None, "target_vectors": None},
+    "trainer": {"strategy": "auto", "cuda_graphs": False, "count": "target", "validate_pairs": None},
+}
+# Likewise, of parts by their class.
+LATER_OF: dict[str, dict[str, Any]] = {
+    "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
+    "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
+    "seq2seq.data.table.Table": {"delimiter": None},
+    "seq2seq.data.files.ParallelFiles": {
+        **{split: {"references": []} for split in ("train", "valid", "test")},
+        "extra": {"*": {"references": []}},
+    },
+}
+
+
+def run_path(run: str) -> Path:
+    """Where the run called `run` lies: NAME is runs/NAME, anything with a slash is a path."""
+    return Path(run) if "/" in run else Path("runs") / run
+
+
+def stored_config(run: str, key: str = "run") -> dict[str, Any]:
+    """The config.yaml of the existing run that `key` names; raises CheckpointError, with the runs there are, if there
+    is none."""
+    path = run_path(run) / "config.yaml"
+    if path.is_file():
+        return read_config(path)
+    runs = path.parent.parent
+    there = sorted(found.parent.name for found in runs.glob("*/config.yaml"))
+    close = did_you_mean(path.parent.name, there)
+    raise CheckpointError(f"{key}={run}: there is no {path}{close or '.'} Runs in {runs}: {listed(there)}")
+
+
+def flatten(tree: Any, key: str = "") -> dict[str, Any]:
+    """Every leaf of nested dicts by its dotted key; lists and empty dicts are leaves."""
+    if not isinstance(tree, dict) or (not tree and key):
+        return {key: tree}
+    return {
+        k: v for name, item in tree.items() for k, v in flatten(item, f"{key}.{name}" if key else str(name)).items()
+    }
+
+
+def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that matter to training, by dotted key; paths below data_root are told relative to it."""
+    root = plain.get("data_root")
+    tree = {key: value for key, value in plain.items() if key != "choices"}
+    leaves = {key: value for key, value in flatten(tree).items() if key not in FREE}
+    with_paths = ("data.", "embedding.")
+    return {key: move_root(value, root, "") if key.startswith(with_paths) else value for key, value in leaves.items()}
+
+
+def move_root(value: Any, old: str | None, new: str) -> Any:
+    """`value` with every path below the folder `old` put below `new` (relative, if `new` is empty)."""
+    if isinstance(value, dict):
+        return {key: move_root(item, old, new) for key, item in value.items()}
+    if isinstance(value, list):
+        return [move_root(item, old, new) for item in value]
+    # A bare word (data_root=data) may be the name of anything; only what has a slash is surely a path.
+    if isinstance(value, str) and old and "/" in value and f"{value}/".startswith(f"{old.rstrip('/')}/"):
+        inner = value[len(old.rstrip("/")) :].lstrip("/")
+        return f"{new.rstrip('/')}/{inner}" if new else inner
+    return value
+
+
+def run_name(plain: Mapping[str, Any], choices: Mapping[str, str]) -> str:
+    """A name for these settings: the experiment's or the parts' names, and a hash of what matters to training."""
+    parts = [choices.get(group, "custom") for group in ("data", "encoder", "attention", "decoder")]
+    words = choices.get("experiment") or "-".join(parts)
+    digest = hashlib.sha256(json.dumps(matters(plain), sort_keys=True).encode()).hexdigest()
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', words)}-{digest[:8]}"
+
+
+def diff(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs in what matters to training, one line a key: 'seed: 1 -> 2'."""
+    old, now = matters(stored), matters(new)
+
+    def told(leaves: dict[str, Any], key: str) -> str:
+        return show(leaves[key]) if key in leaves else "(absent)"
+
+    keys = [*old, *(key for key in now if key not in old)]
+    changed = [key for key in keys if key not in old or key not in now or old[key] != now[key]]
+    return [f"{key}: {told(old, key)} -> {told(now, key)}" for key in changed]
+
+
+def settle(settings: TrainSettings, stored: Mapping[str, Any] | None, precision: str | None = None) -> TrainSettings:
+    """The settings with which the run starts, or continues if `stored` (its config.yaml) is given.
+
+    `schedule.horizon: null` becomes the run's first `trainer.max_updates`, and stays that when the limit is raised.
+    Where it depends on the data or the time, too, it stays null: the run's state keeps what was planned.
+    `precision` is what precision=auto has been in this run so far: to type it changes nothing.
+    Raises ConfigError with a diff if a setting that matters to training has changed.
+    """
+    if "horizon" in settings.schedule.arguments and settings.schedule.arguments["horizon"] is None:
+        first = first_horizon(settings) if stored is None else stored.get("schedule", {}).get("horizon")
+        settings = _with_horizon(settings, first)
+    if stored is not None and stored.get("precision") == "auto" and settings.precision == precision:
+        settings = replace(settings, precision="auto", plain={**settings.plain, "precision": "auto"})
+    changed = diff(stored, settings.plain) if stored is not None else []
+    if changed:
+        head = f"run={settings.run} was started with other settings (then -> now):"
+        advice = "Give it its own settings to continue it, or start another run: run=NAME."
+        raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")
+    return settings
+
+
+def first_horizon(settings: TrainSettings) -> int | None:
+    """How many updates a new run is to have, where the settings alone say so: its limit, if it has no other."""
+    trainer = settings.trainer
+    alone = trainer.max_epochs is None and trainer.max_minutes is None
+    return trainer.max_updates if isinstance(trainer.max_updates, int) and alone else None
+
+
+def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings:
+    part = settings.schedule
+    schedule = Part(part.name, part.target, {**part.arguments, "horizon": horizon})
+    plain = {**settings.plain, "schedule": {**settings.plain["schedule"], "horizon": horizon}}
+    return replace(settings, schedule=schedule, plain=plain)
+
+
+def write_config(settings: TrainSettings, path: Path) -> None:
+    """Write the resolved settings, and the choices they came from, as a run's config.yaml."""
+    plain = {key: value for key, value in settings.plain.items() if key != "cache_dir"}
+    write_yaml({**plain, "run": settings.run, "choices": settings.choices}, path)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run's config.yaml as plain lists and dicts; raises CheckpointError naming the file if it is broken."""
+    stored = read_yaml(path)
+    for key in ("choices", "encoder", "decoder", "tokenizer"):
+        if not isinstance(stored.get(key), dict):
+            raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")
+    sections = {key: value for key, value in stored.items() if isinstance(value, dict)}
+    parts = {key: LATER_OF.get(value.get("_target_", ""), {}) for key, value in sections.items()}
+    return _completed(_completed(stored, LATER), parts)
+
+
+def _completed(stored: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    """`stored` with the keys it lacks of `later`, section by section; `*` is any section."""
+    later = dict.fromkeys(stored, later["*"]) if "*" in later else later
+    sections = {
+        key: _completed(stored[key], value)
+        for key, value in later.items()
+        if isinstance(value, dict) and isinstance(stored.get(key), dict)
+    }
+    return {**later, **stored, **sections}

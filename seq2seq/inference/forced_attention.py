@@ -1,0 +1,94 @@
+"""Look into a model: the attention weights behind given targets."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seq2seq.data.batches import by_length, collate_sources
+from seq2seq.model.model import Model
+from seq2seq.runtime.device import Runtime
+from seq2seq.types import BOS, PAD, Attended, Weights
+
+END = "</s>"  # how figures show the end symbol
+
+
+@dataclass(frozen=True)
+class Forced:
+    """Where a model looked while one target was forced through it: weights [H T S] for each layer that has any.
+
+    Row t is the step that writes target token t, the end symbol last. Column s is a source token, the end symbol last,
+    or a slot of the memory where that was `pooled`.
+    """
+
+    layers: tuple[Float[Tensor, "H T S"], ...]
+    pooled: bool
+
+    @property
+    def maps(self) -> int:
+        """Heads of all layers."""
+        return sum(len(heads) for heads in self.layers)
+
+    def columns(self, pieces: Sequence[str]) -> list[str]:
+        """The names of the columns: the source's pieces and the end symbol, or the numbers of the slots, from 1."""
+        if self.pooled:
+            return [str(slot + 1) for slot in range(self.layers[-1].shape[-1])]
+        return [*pieces, END]
+
+
+def force(
+    model: Model,
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    runtime: Runtime,
+    tokens_per_batch: int,
+    on_batch: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, Forced]]:
+    """Each sentence's number and its weights, batched by length, the longest first (ids without end symbols).
+
+    Search need not keep weights: forcing its result gives the same ones. A sentence without source tokens is passed
+    over. A batch holds at most `tokens_per_batch` positions of the longer side. `on_batch` hears how many sentences
+    each batch held. The model is in eval mode for the time being.
+    """
+    full = np.array([i for i, source in enumerate(sources) if len(source)], dtype=np.int64)
+    lengths = np.array([max(len(sources[i]), len(targets[i])) for i in full], dtype=np.int64)
+    for rows in by_length(lengths, tokens_per_batch):
+        chosen = full[rows].tolist()
+        yield from zip(
+            chosen, _force([sources[i] for i in chosen], [targets[i] for i in chosen], model, runtime), strict=True
+        )
+        if on_batch is not None:
+            on_batch(len(rows))
+
+
+def _force(
+    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], model: Model, runtime: Runtime
+) -> list[Forced]:
+    """One batch."""
+    source, source_mask = (part.to(runtime.device) for part in collate_sources(sources))
+    target_out, target_mask = (part.to(runtime.device) for part in collate_sources(targets))
+    target_in = target_out.roll(1, 1)
+    target_in[:, 0] = BOS
+    target_in[~target_mask] = PAD
+    training = model.training
+    model.eval()
+    with torch.inference_mode(), runtime.autocast():
+        memory = model.encode(source, source_mask)
+        decoded = model.decode(target_in, memory, Weights.ALL)
+    model.train(training)
+    slots, steps = memory.mask.sum(1).tolist(), target_mask.sum(1).tolist()
+    layers = [weights.float().cpu() for weights in _weights(decoded.attended)]
+    return [
+        Forced(tuple(heads[row, :, : steps[row], : slots[row]].clone() for heads in layers), memory.tokens is None)
+        for row in range(len(sources))
+    ]
+
+
+def _weights(attended: Sequence[Attended]) -> Iterator[Float[Tensor, "B H T S"]]:
+    """Of each layer that has weights."""
+    for answer in attended:
+        if answer.weights is not None:
+            yield answer.weights

@@ -1,0 +1,65 @@
+"""A run's lexicon: learned from its training pairs when it is first asked for, kept in its folder from then on."""
+
+import logging
+import os
+import zlib
+from pathlib import Path
+from zipfile import BadZipFile
+
+from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.loading import load_stored
+from seq2seq.config.schema import TrainSettings
+from seq2seq.data.lexicon import Lexicon, learn_lexicon
+from seq2seq.data.prepare import prepare_split
+from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.inference.trained_model import Trained
+from seq2seq.search.shortlists import Shortlists
+
+log = logging.getLogger(__name__)
+
+
+def check_shortlist(settings: TrainSettings, count: int | None) -> None:
+    """Raises ConfigError for a search that compares texts: in the place of tokens a shortlist has columns."""
+    if count is not None and settings.search().compares_texts:
+        both = f"search.unit={settings.search.arguments['unit']} and shortlist={count} do not go together"
+        raise ConfigError(f"{both}: leave shortlist out, or give search.unit=tokens")
+
+
+def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
+    """Of `count` translations a source token; None where none are asked for.
+
+    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read.
+    """
+    if count is None:
+        return None
+    file = trained.folder.lexicon_file
+    if not file.exists():
+        _learn(trained, settings)
+    try:
+        lexicon = Lexicon.load(file)
+        if not lexicon.fits(trained.tokenizer.source.size, trained.tokenizer.target.size):
+            raise ValueError("it is of other vocabularies")
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
+    except (EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+        raise CheckpointError(f"{file} is damaged: delete it, and it is learned anew from the training data") from error
+    return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
+
+
+def _learn(trained: Trained, settings: TrainSettings) -> None:
+    """From the pairs that the run was trained on, whatever data were asked for now, and wherever they lie now."""
+    own = load_stored(str(trained.folder.path), data_root=settings.data_root)
+    tokenizer, file = trained.tokenizer, trained.folder.lexicon_file
+    cache = Path(settings.cache_dir)
+    corpus = prepare_split(
+        data=own.data(), split="train", tokenizer=tokenizer, length=own.length, cache=cache, drop=True
+    )
+    log.info("learning which tokens translate which, from the training data")
+    lexicon = learn_lexicon(corpus, tokenizer.source.size, tokenizer.target.size)
+    beside = file.with_name(f".tmp-{os.getpid()}-{file.name}")
+    with storage_errors(f"write {file}"):
+        try:
+            lexicon.save(beside)
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)

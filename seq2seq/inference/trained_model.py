@@ -1,0 +1,106 @@
+"""A trained run, ready to answer: its tokenizer and its model, with the weights of one checkpoint."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.read import load
+from seq2seq.checkpoint.weights import load_model
+from seq2seq.config.loading import load_stored
+from seq2seq.config.problems import show
+from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import run_path
+from seq2seq.data.text import with_prefix
+from seq2seq.errors import CheckpointError, memory_errors
+from seq2seq.model.builder import build_model
+from seq2seq.model.ensemble import Ensemble
+from seq2seq.model.int8 import to_int8
+from seq2seq.model.model import Model
+from seq2seq.model.stepwise import Stepwise
+from seq2seq.runtime.device import Runtime, choose_runtime, keep_freed_memory
+from seq2seq.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What evaluation and translation work with; `step` is the update the weights are of.
+
+    `answering` is what is searched: the model, or an ensemble of it and the models of `others`, runs and their steps.
+    """
+
+    folder: RunFolder
+    tokenizer: Tokenizer
+    model: Model
+    runtime: Runtime
+    step: int
+    answering: Stepwise
+    others: dict[str, int]
+
+
+@memory_errors("loading the checkpoint")
+def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> Trained:
+    """The run's model with the weights of checkpoint `which`, in eval mode, and those of the `others` likewise.
+
+    Raises CheckpointError, also where others have another vocabulary or read their sources with another prefix.
+    """
+    folder = RunFolder(run_path(run))
+    runtime = choose_runtime(settings.device, settings.precision)
+    keep_freed_memory()
+    tokenizer = Tokenizer.load(folder.tokenizer_folder)
+    model, step, precision = _load_model(folder, settings, which, tokenizer, runtime)
+    if settings.precision == "auto" and precision not in (runtime.precision, None):
+        log.info(
+            "%s was trained in %s and is in %s here (precision=auto); precision=%s computes as its training did",
+            folder.path,
+            precision,
+            runtime.precision,
+            precision,
+        )
+    beside = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
+    answering = Ensemble([model, *(other for other, *_ in beside.values())]).eval() if beside else model
+    steps = {name: step for name, (_, step, _) in beside.items()}
+    return Trained(folder, tokenizer, model, runtime, step, answering, steps)
+
+
+def _load_model(
+    folder: RunFolder, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
+) -> tuple[Model, int, str | None]:
+    """A run's model with the weights of one checkpoint, the update they are of, and the precision it trained in."""
+    checkpoint = load(folder, which, average=settings.trainer.average, optimizer=False)
+    torch.manual_seed(settings.seed)
+    model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
+    load_model(model, checkpoint.model)
+    if runtime.int8:
+        to_int8(model)
+    return model.to(runtime.device).eval(), checkpoint.step, checkpoint.state.get("precision")
+
+
+def _load_other(
+    name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
+) -> tuple[Model, int, str | None]:
+    """Likewise of a run that answers with the one these settings are of."""
+    own, folder = load_stored(name, key="ensemble"), RunFolder(run_path(name))
+    if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:
+        head = f"ensemble={name} has another vocabulary than run={settings.run}"
+        raise CheckpointError(f"{head}: train both with the same data and tokenizer")
+    prefixes = _source_prefix(own), _source_prefix(settings)
+    if prefixes[0] != prefixes[1]:
+        theirs, ours = map(show, prefixes)
+        head = f"ensemble={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
+        raise CheckpointError(f"{head}: they would not read the same")
+    return _load_model(folder, own, which, tokenizer, runtime)
+
+
+def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:
+    """Sources as the run's model reads them: with its `data.source_prefix` before each."""
+    prefix = _source_prefix(settings)
+    return [with_prefix(prefix, source) for source in sources]
+
+
+def _source_prefix(settings: TrainSettings) -> str:
+    return settings.data.arguments.get("source_prefix") or ""

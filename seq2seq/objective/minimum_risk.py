@@ -1,0 +1,111 @@
+"""Minimum risk training: what a sample lacks of the reference is what it costs, and the expected cost is to fall.
+
+Shen et al. (2016), arXiv:1512.02433, with the gradient of REINFORCE (Williams 1992) and, as in self-critical training
+(Rennie et al. 2017, arXiv:1612.00563), a baseline that the model's own writing gives: the mean cost of a source's other
+samples (Kool et al. 2019). The likelihood has a say, too, as in Paulus et al. (2018), arXiv:1705.04304, equation 16.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from seq2seq.model.model import Candidates, Model
+from seq2seq.objective.cross_entropy import CrossEntropy, Losses, Objective
+from seq2seq.search.base import Hypothesis
+from seq2seq.search.decode import evaluating
+from seq2seq.search.forced import collate_targets
+from seq2seq.search.pairwise_rouge import agreement
+from seq2seq.search.sampling import SamplingSearch
+from seq2seq.types import EOS, Batch
+
+
+class MinimumRisk(Objective):
+    """E[1 - F1(y, target)] over targets y that the model would draw, plus `cross_entropy` times the cross-entropy.
+
+    F1 is that of their longest common subsequence, ROUGE-L over token ids (Lin 2004). `samples` are drawn a source,
+    from the whole distribution and without dropout. It is for a model that is trained already: begin with `init_from`.
+    """
+
+    def __init__(
+        self,
+        *,
+        samples: int,
+        cross_entropy: float,
+        label_smoothing: float,
+        attention_penalty: float,
+        max_length: int,
+        max_length_ratio: float,
+    ) -> None:
+        if samples < 2:
+            raise ValueError(f"objective.samples: a sample is judged beside others, so 2 or more, not {samples}")
+        if cross_entropy < 0:
+            raise ValueError(f"objective.cross_entropy must be at least 0, not {cross_entropy}")
+        if max_length < 1:
+            raise ValueError(f"objective.max_length: expected 1 or more, got {max_length}")
+        if max_length_ratio < 0:
+            raise ValueError(f"objective.max_length_ratio: expected 0 or more, got {max_length_ratio}")
+        self.samples = samples
+        self.cross_entropy = cross_entropy
+        self.likelihood = CrossEntropy(label_smoothing=label_smoothing, attention_penalty=attention_penalty)
+        self.max_length = max_length
+        self.max_length_ratio = max_length_ratio
+        self.seed = 0
+
+    def begin(self, seed: int) -> None:
+        """The update's samples are a function of `seed` and the pair, whatever micro-batches it is cut into."""
+        self.seed = seed
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+        """Draw, judge, and pass over the batch with what was drawn. The total is the risk and the gradient is its
+        estimate."""
+        drawn, limits = self._draw(model.module if isinstance(model, DistributedDataParallel) else model, batch)
+        costs = _costs(drawn, batch)
+        losses = model(batch, self.likelihood.label_smoothing, _candidates(drawn, limits, costs))
+        likelihood, risk = self.likelihood.of(losses), costs.mean(1).sum()
+        total = self.cross_entropy * likelihood.total + (losses.candidates - losses.candidates.detach() + risk)
+        terms = likelihood.terms or {"cross_entropy": likelihood.total}
+        weighted = {name: self.cross_entropy * term for name, term in terms.items()}
+        return Losses(total, likelihood.nll, weighted | {"risk": risk})
+
+    def _draw(self, model: nn.Module, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
+        """The samples of each source, and their limits with the end symbol counted."""
+        assert isinstance(model, Model)
+        search = SamplingSearch(
+            samples=self.samples,
+            temperature=1.0,
+            top_k=None,
+            top_p=None,
+            seed=self.seed,
+            max_length=self.max_length,
+            max_length_ratio=self.max_length_ratio,
+        )
+        with evaluating(model):
+            drawn = search(model, batch.source, batch.source_mask, numbers=batch.pair_ids)
+        torch.clear_autocast_cache()  # weights that were rounded here know no gradient
+        return drawn, search.constraints(batch.source_mask, None).limits
+
+
+def _candidates(
+    drawn: Sequence[Sequence[Hypothesis]], limits: Int[Tensor, " B"], costs: Float[Tensor, "B n"]
+) -> Candidates:
+    """The samples, with weights of -log p such that what costs more than the others becomes rarer."""
+    samples = costs.shape[1]
+    weights = (costs.mean(1, keepdim=True) - costs) / (samples - 1)
+    parts = collate_targets([one.tokens for each in drawn for one in each])
+    target_in, target_out, mask = (part.to(costs.device) for part in parts)
+    # The end symbol of a sample that reached the limit was not drawn.
+    place = torch.arange(1, mask.shape[1] + 1, device=costs.device)
+    mask = mask & (place < limits.repeat_interleave(samples).unsqueeze(1))
+    return Candidates(target_in, target_out, mask, weights.flatten())
+
+
+def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch) -> Float[Tensor, "B n"]:
+    """1 - F1 of each sample with its source's own target."""
+    costs = []
+    for samples, target, mask in zip(drawn, batch.target_out.cpu(), batch.target_mask.cpu(), strict=True):
+        reference = [token for token in target[mask].tolist() if token != EOS]
+        costs.append(1 - agreement([one.tokens for one in samples], [reference]).squeeze(1))
+    return torch.stack(costs).to(batch.source.device)

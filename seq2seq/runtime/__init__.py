@@ -1,0 +1,1 @@
+"""Where code runs: devices, memory, cores, and the processes that torchrun starts."""

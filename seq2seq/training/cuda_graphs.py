@@ -1,0 +1,167 @@
+"""CUDA graphs: what an update launches is recorded once and replayed as a whole: a GPU need not wait for Python.
+
+For each shape of micro-batch a forward and backward pass, and the update's end with its optimizer step. What a graph
+reads and writes stays where it was when it was recorded: batches are copied into tensors of its own, gradients are
+added to tensors that stay and are set to zero in place, and the learning rate is a tensor.
+
+Random numbers stay a function of the seed: a replay reads the default generator's seed and offset, so that
+torch.manual_seed before an update does to graphs what it does to the plain operations.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from seq2seq.config.schema import TrainSettings
+from seq2seq.data.shapes import Shape, padded
+from seq2seq.errors import ConfigError
+from seq2seq.objective.cross_entropy import Losses
+from seq2seq.runtime.torchrun import place
+from seq2seq.training.forward_backward import Passes, refusable
+from seq2seq.training.optimizer_step import Step
+from seq2seq.types import Batch
+
+T = TypeVar("T")
+
+WARM_UP = 3  # runs before a recording, in which libraries choose their algorithms and reserve memory
+
+
+class Recorder:
+    """Records what `work` launches. All recordings share one memory pool: they are replayed one after the other, and
+    nothing that one leaves is read after the next has begun."""
+
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+        self._aside = torch.cuda.Stream()
+
+    def __call__(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
+        """What replays the work, and its result, which every replay writes anew."""
+        self._aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._aside), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*capturable=True.*")  # a warm-up is no capture
+            for _ in range(WARM_UP):
+                work()
+        torch.cuda.current_stream().wait_stream(self._aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            result = work()
+        return graph.replay, result
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recorded pass: what it reads, how to replay it, and what it writes."""
+
+    batch: Batch
+    factor: Tensor
+    replay: Callable[[], None]
+    losses: Losses
+
+
+class GraphedPasses(Passes):
+    """Passes that are recorded for each of `shapes`; a batch of another shape takes the plain road."""
+
+    def __init__(self, passes: Passes, shapes: Sequence[Shape], recorder: Callable) -> None:
+        super().__init__(passes.strategy, passes.objective, passes.runtime)
+        largest_first = sorted(shapes, key=lambda shape: shape.cells, reverse=True)  # the others fit into its memory
+        self._recorded = {shape: self._record(shape, recorder) for shape in largest_first}
+
+    def __call__(self, batch: Batch, weight: int, tokens: int, *, last: bool) -> Losses:
+        """Replay the pass of this shape over this batch."""
+        recorded = self._recorded.get(Shape(len(batch.source), batch.source.shape[1], batch.target_in.shape[1]))
+        if recorded is None:
+            return super().__call__(batch, weight, tokens, last=last)
+        for field in fields(Batch):
+            getattr(recorded.batch, field.name).copy_(getattr(batch, field.name))
+        recorded.factor.fill_(weight / tokens)
+        recorded.replay()
+        return recorded.losses
+
+    def _record(self, shape: Shape, recorder: Callable) -> Recorded:
+        device = self.runtime.device
+        batch, factor = blank_batch(shape).to(device), torch.zeros((), dtype=torch.float64, device=device)
+
+        def work() -> Losses:
+            with self.runtime.autocast():
+                losses = self.objective(self.strategy.module, batch)
+            self.strategy.backward(refusable(losses.total * factor))
+            terms = {name: term.detach() for name, term in losses.terms.items()}
+            return Losses(losses.total.detach(), losses.nll.detach(), terms)
+
+        replay, losses = recorder(work)
+        return Recorded(batch, factor, replay, losses)
+
+
+class GraphedStep(Step):
+    """The end of an update, recorded; gradients are set to zero where they lie."""
+
+    def __init__(self, step: Step, recorder: Callable) -> None:
+        super().__init__(step.model, step.optimizer, step.clip_norm, defers=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = torch.tensor(float(group["lr"]), device=self._refuses.device)
+            group["capturable"] = True
+        self._refuses.fill_(1)  # the steps of the warm-up make the optimizer's state, and change nothing
+        self._replay, self._norm = recorder(self._work)
+        self._refuses.zero_()
+        self._taken.zero_()
+
+    def __call__(self) -> Tensor:
+        """Replay the update's end."""
+        self._replay()
+        return self._norm.clone()
+
+    def _work(self) -> Tensor:
+        norm = self._finish()
+        assert isinstance(norm, Tensor)
+        self.optimizer.zero_grad(set_to_none=False)
+        return norm
+
+
+def graphed(
+    passes: Passes, step: Step, shapes: Sequence[Shape], recorder: Callable | None = None
+) -> tuple[Passes, Step]:
+    """Both, recorded. Raises ConfigError where something in them cannot be."""
+    learning = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.grad = torch.zeros_like(parameter)
+    recorder = recorder or Recorder()
+    passes.begin(0)  # what is drawn once an update lies from now on where the graphs read it
+    try:
+        both = GraphedPasses(passes, shapes, recorder), GraphedStep(step, recorder)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[0]
+        told = f"trainer.cuda_graphs=true: this training cannot be recorded ({reason}); use false"
+        raise ConfigError(told) from error
+    for parameter in learning:
+        assert parameter.grad is not None
+        parameter.grad.zero_()
+    return both
+
+
+def blank_batch(shape: Shape) -> Batch:
+    """A batch of blank rows alone."""
+    ids, mask, numbers = torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1, dtype=torch.bool), torch.zeros(0).long()
+    return padded(Batch(ids, mask, ids, ids, mask, numbers, numbers), shape)
+
+
+def graph_problems(settings: TrainSettings) -> list[str]:
+    """A line for each reason why these settings cannot have trainer.cuda_graphs=true, where they ask for it."""
+    if not settings.trainer.cuda_graphs:
+        return []
+    optimizer, objective = settings.optimizer, settings.objective
+    lines = []
+    if settings.device == "cpu" or not torch.cuda.is_available():
+        lines.append("a GPU" + ("" if settings.device == "cpu" else ", and no CUDA device is available here"))
+    if place().size > 1:
+        lines.append(f"one process, and torchrun has started {place().size}")
+    if optimizer.target not in (torch.optim.Adam, torch.optim.AdamW) or not optimizer.arguments.get("fused"):
+        lines.append("optimizer=adam or optimizer=adamw, with optimizer.fused=true")
+    if not getattr(objective.target, "recordable", False):
+        lines.append(f"an objective that can be recorded, which objective={objective.name} cannot")
+    return [f"trainer.cuda_graphs=true needs {line}" for line in lines]

@@ -1,0 +1,98 @@
+"""What training says of itself: sums over a window of updates, to the progress bar and the logbook."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import SupportsFloat
+
+import torch
+from torch import Tensor
+
+from seq2seq.objective.cross_entropy import Losses
+from seq2seq.reporting.progress import Progress
+from seq2seq.reporting.recorder import Logbook
+from seq2seq.runtime.distributed import World
+from seq2seq.runtime.memory import peak_memory
+
+
+class Sums:
+    """What one process adds up over its micro-batches of an update: the losses, on their device, and positions."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.total, self.nll = torch.zeros(2, dtype=torch.float64, device=device)
+        self.terms: dict[str, Tensor] = defaultdict(lambda: torch.zeros_like(self.total))
+        self.real = 0  # real tokens of both sides
+        self.cells = 0  # positions of both sides, padding counted
+
+    def add(self, losses: Losses, weight: int, *, real: int, cells: int) -> None:
+        """Add a micro-batch of so many real tokens and positions `weight` times."""
+        self.total += weight * losses.total.detach()
+        self.nll += weight * losses.nll
+        for name, term in losses.terms.items():
+            self.terms[name] += weight * term.detach()
+        self.real += weight * real
+        self.cells += weight * cells
+
+
+@dataclass(frozen=True)
+class UpdateFigures:
+    """One update: this process's sums, the target tokens of all, and how it went. What is not a number yet is still
+    being computed on a GPU: `float` waits for it."""
+
+    sums: Sums
+    tokens: int  # real target tokens of the whole update
+    norm: SupportsFloat
+    lr: float
+    seconds: SupportsFloat
+
+
+class Reporter:
+    """Collects updates, and reports on them when it is asked to.
+
+    In between nothing is read from `device`, and nothing asked of the other processes of the world.
+    """
+
+    def __init__(self, *, progress: Progress, logbook: Logbook, device: torch.device, world: World) -> None:
+        self.progress = progress
+        self.logbook = logbook
+        self.device = device
+        self.world = world
+        self._window: list[UpdateFigures] = []
+
+    def updated(self, update: int, epochs: float, figures: UpdateFigures, *, report: bool) -> None:
+        """Count an update in; `report` on all since the last report."""
+        self._window.append(figures)
+        if not report:
+            self.progress.update(update, {})
+            return
+        peak = self.world.largest(peak_memory(self.device))
+        values = _summary(self._window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
+        self._window = []
+        self.logbook.scalars(update, values)
+        self.progress.update(update, values)
+
+    def validated(self, update: int, values: Mapping[str, float], best: bool) -> None:
+        """Hear of a validation's scores."""
+        self.logbook.scalars(update, values)
+        self.progress.validated(update, values, best)
+
+
+def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:
+    """The window's figures a token, a second and an update, by their tags, over the whole world."""
+    tokens = sum(figures.tokens for figures in window)
+    sums = [figures.sums for figures in window]
+    by_name = {"loss": [each.total for each in sums], "nll": [each.nll for each in sums]}
+    by_name |= {name: [each.terms[name] for each in sums] for name in sums[-1].terms}
+    losses = world.sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
+    positions = torch.tensor([[each.real, each.cells] for each in sums], dtype=torch.float64)
+    real, cells = world.sum(positions.sum(0)).tolist()
+    seconds = [float(figures.seconds) for figures in window]
+    return {
+        **{f"train/{name}": loss / tokens for name, loss in zip(by_name, losses, strict=True)},
+        "train/lr": window[-1].lr,
+        "train/grad_norm": sum(float(figures.norm) for figures in window) / len(window),
+        "train/tokens_per_second": tokens / sum(seconds),
+        "train/seconds_per_update": median(seconds),
+        "train/padding": 1 - real / cells,
+    }

@@ -1,0 +1,257 @@
+"""What an evaluation keeps: texts as they were scored, of which texts, and under which name; what another run may take
+for its baseline, and what a comparison reads."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_runs
+
+from seq2seq.analysis.comparison.comparison import compare_runs
+from seq2seq.analysis.evaluation import evaluation
+from seq2seq.analysis.evaluation.evaluation import evaluate, result_name
+from seq2seq.analysis.evaluation.results import digest_texts, read_result, split_results, write_result
+from seq2seq.config import (
+    CONFIGS,
+    EVALUATE_KEYS,
+    TRANSLATE_KEYS,
+    EvaluateSettings,
+    Script,
+    TranslateSettings,
+    compose,
+    load_compare,
+    load_run,
+    load_train,
+)
+from seq2seq.config.command_line.check import check
+from seq2seq.config.metric_choices import choices_that_measure
+from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.inference.corpus_decoding import Decoding
+from seq2seq.inference.trained_model import Trained
+from seq2seq.inference.translation import translate
+from seq2seq.search.base import Hypothesis
+from seq2seq.training.run import train
+
+TEXTS = ["one.\ntwo.", "", "a\u2028b\r", '"\\n"', "三"]
+ENDS = {"source": "src", "target": "tgt"}
+SEEDS = {"one": 1, "two": 2}
+SCRIPT = Script("evaluate", CONFIGS, EVALUATE_KEYS, lambda composed: load_run(composed, EvaluateSettings), of_run=True)
+TRANSLATE = Script(
+    "translate", CONFIGS, TRANSLATE_KEYS, lambda composed: load_run(composed, TranslateSettings), of_run=True
+)
+OWN = EvaluateSettings("one", "test", "best", None, "none", 0, None, [], {})
+
+
+def test_hypotheses_come_back_as_they_were_scored(tmp_path: Path) -> None:
+    path = write_result(tmp_path, "test", TEXTS, {"split": "test"})
+    assert read_result(path).hypotheses() == TEXTS
+    assert (tmp_path / "test.hyp.txt").read_bytes().decode().split("\n") == ["one. two.", *TEXTS[1:], ""]
+    (tmp_path / "test.hyp.jsonl").unlink()
+    assert read_result(path).hypotheses() is None  # the line break is lost
+    path = write_result(tmp_path, "test", TEXTS[1:], {"split": "test"})
+    (tmp_path / "test.hyp.jsonl").unlink()
+    assert read_result(path).hypotheses() == TEXTS[1:]
+    (tmp_path / "test.hyp.txt").write_text("edited\n" * 4)
+    assert read_result(path).hypotheses() is None
+
+
+def test_what_is_no_result_is_told_of_or_passed_over(tmp_path: Path) -> None:
+    for name, content in [("a", "{"), ("b", "[1]"), ("c", '{"changed": 7}')]:
+        (tmp_path / f"{name}.json").write_text(content)
+        with pytest.raises(CheckpointError, match=rf"{name}\.json is broken"):
+            read_result(tmp_path / f"{name}.json")
+    write_result(tmp_path, "test-last", TEXTS, {"split": "test", "changed": {"checkpoint": "last"}})
+    write_result(tmp_path, "valid", TEXTS, {"split": "valid", "changed": {}})
+    write_result(tmp_path, "test", TEXTS, {"split": "test", "changed": {}})
+    assert [found.path.stem for found in split_results(tmp_path, "test")] == ["test", "test-last"]
+
+
+def test_the_hash_of_texts_changes_with_each_of_them() -> None:
+    sources, references = ["a", "b"], [("x",), ("y", "z")]
+    others = [
+        (["a", "c"], references),
+        (sources, [("x",), ("y", "w")]),
+        (sources, [("x", "y"), ("z",)]),
+        (["b", "a"], references),
+        (["a"], [("x",)]),
+    ]
+    assert len({digest_texts(*texts) for texts in [(sources, references), *others]}) == 1 + len(others)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs over files, which differ in their seed."""
+    made = tmp_path_factory.mktemp("results")
+    for split in ("train", "valid", "test", "other"):
+        lines = [f"{split} {number} " + " ".join("abc"[number % 3 :]) for number in range(24)]
+        (made / f"{split}.src").write_text("".join(f"{line}\n" for line in lines))
+        (made / f"{split}.tgt").write_text("".join(f"{line[::-1]}\n" for line in lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        for name in ("one", "two"):
+            train(settings(name))
+    return made
+
+
+def settings(run: str) -> TrainSettings:
+    files = [f"data.{split}.{side}={split}.{end}" for split in ("train", "valid", "test") for side, end in ENDS.items()]
+    words = ["data=files", "tokenizer=char", f"seed={SEEDS[run]}", "trainer.max_updates=1", *files]
+    kept = [word for word in small_runs.SMALL if not word.startswith(("data.", "tokenizer."))]
+    return load_train(compose(CONFIGS, "train", [*kept, *words, f"run={run}"]))
+
+
+def typed(run: str, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
+    """As evaluate.py reads its command line."""
+    quickly = [] if any(word.startswith("bootstrap=") for word in words) else ["bootstrap=0"]
+    given = check(SCRIPT, [f"run={run}", *quickly, *words])
+    return load_run(compose(CONFIGS, "evaluate", given), EvaluateSettings)
+
+
+@pytest.fixture
+def answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What the runs are made to answer, by their names, so that nothing is decoded."""
+    monkeypatch.chdir(folder)
+    for result in folder.glob("runs/*/eval/*"):
+        result.unlink()
+    texts = {"one": [f"a\nb {number}." for number in range(24)], "two": [f"c\nd {number}." for number in range(24)]}
+
+    def decoded(trained: Trained, *_: Any) -> tuple[Decoding, float]:
+        found = texts[trained.folder.name]
+        return Decoding([Hypothesis([], 0.0, 0.0)] * len(found), found, {}), 1.0
+
+    monkeypatch.setattr(evaluation, "_decode", decoded)
+    return texts
+
+
+def content(run: str, name: str = "test") -> dict[str, Any]:
+    return json.loads(Path(f"runs/{run}/eval/{name}.json").read_text())
+
+
+def test_a_baseline_is_scored_with_its_line_breaks(answers: dict[str, list[str]]) -> None:
+    words = ["metrics=summarization", "baselines=none"]
+    evaluate(*typed("two", *words))
+    evaluate(*typed("one", *words, "baseline=two"))
+    name = "test-metrics=summarization"
+    for score in ("rouge1", "rougeLsum"):
+        assert content("one", name)["baseline"][score]["baseline"] == content("two", name)[score]["score"]
+
+
+def test_equal_texts_are_no_better_than_each_other(answers: dict[str, list[str]]) -> None:
+    answers["two"] = answers["one"]
+    evaluate(*typed("two"))
+    evaluate(*typed("one", "baseline=two", "bootstrap=100"))
+    assert {found["p_value"] for found in content("one")["baseline"].values() if isinstance(found, dict)} == {1.0}
+
+
+def test_a_baseline_of_other_texts_is_refused_with_the_words_and_found_once_it_is_there(
+    answers: dict[str, list[str]],
+) -> None:
+    evaluate(*typed("two"))
+    other = ["data.test.source=other.src", "data.test.target=other.tgt"]
+    advice = f"run=two split=test {' '.join(other)}"
+    with pytest.raises(CheckpointError, match=rf"evaluated on other texts than these.*: first run .* {advice}$"):
+        evaluate(*typed("one", "baseline=two", *other))
+    with pytest.raises(CheckpointError, match="evaluated on other texts"):  # the same sources, other references
+        evaluate(*typed("one", "baseline=two", "data.test.target=other.tgt"))
+    evaluate(*typed("two", *other))
+    evaluate(*typed("one", "baseline=two", *other))
+    evaluate(*typed("one", "baseline=two"))
+    assert len(list(Path("runs/one/eval").glob("*.json"))) == len(list(Path("runs/two/eval").glob("*.json"))) == 2
+
+
+def test_results_of_older_versions_are_refused_with_the_words(answers: dict[str, list[str]]) -> None:
+    folder = Path("runs/two/eval")
+    with pytest.raises(CheckpointError, match=r"has no runs/two/eval/test.json: first run .*run=two split=test$"):
+        evaluate(*typed("one", "baseline=two"))
+    folder.mkdir(exist_ok=True)
+    (folder / "test.json").write_text('{"bleu": {"score": 1.0}, "checkpoint": "step-1", "sentences": 24}')
+    (folder / "test.hyp.txt").write_text("a\n" * 24)
+    with pytest.raises(CheckpointError, match=r"does not say which texts it is of .*: first run .*run=two split=test$"):
+        evaluate(*typed("one", "baseline=two"))
+    evaluate(*typed("two"))
+    (folder / "test.hyp.jsonl").write_text("edited")
+    with pytest.raises(CheckpointError, match=r"no longer those that were scored: first run "):
+        evaluate(*typed("one", "baseline=two"))
+
+
+def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[str]]) -> None:
+    evaluate(*typed("one"))
+    before = content("one")
+    evaluate(*typed("one", "metrics=summarization"))
+    evaluate(*typed("one", "metrics.bleu.tokenize=char"))
+    assert content("one") == before
+    names = {path.name.removesuffix(".json") for path in Path("runs/one/eval").glob("*.json")}
+    assert names == {"test", "test-metrics=summarization", "test-metrics.bleu.tokenize=char"}
+    assert "rouge1" in content("one", "test-metrics=summarization")
+
+
+def test_a_comparison_finds_the_metric_or_names_the_words(
+    answers: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = load_compare(compose(CONFIGS, "compare", ["runs=[one,two]", "metric=rouge1", "device=cpu"]))
+    for run in ("one", "two"):
+        evaluate(*typed(run, "bootstrap=40"))
+    with pytest.raises(CheckpointError) as caught:
+        compare_runs(script)
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 2
+    assert lines[0].startswith("runs/one/eval/test.json has no score metric=rouge1; it has: bleu, chrf; ")
+    assert lines[0].endswith(" run=one metrics=summarization")
+    for run in ("one", "two"):
+        evaluate(*typed(run, "metrics=summarization", "bootstrap=40"))
+    compare_runs(script)
+    assert "| rouge1 |" in capsys.readouterr().out
+    name = "runs/two/eval/test-metrics=summarization.json"
+    Path(name).write_text(json.dumps({**content("two", "test-metrics=summarization"), "texts": "of others"}))
+    Path("runs/two/eval/test.json").write_text(json.dumps({**content("two"), "texts": "of others"}))
+    with pytest.raises(ConfigError, match="one and two were evaluated on different sources or references"):
+        compare_runs(script)
+
+
+def test_outputs_that_come_to_a_limit_are_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(folder)
+    words = ["search.min_length=11", "search.max_length_ratio=0.0"]  # every output comes to it
+    evaluate(*typed("one", *words))
+    ended = content("one", "test-search.max_length_ratio=0.0-search.min_length=11")["ended_at_limit"]
+    assert ended == {"search.max_length": 0, "search.max_length_ratio": 24}
+    line = "outputs ended at search.max_length_ratio=0.0 (times the source's tokens, plus 10)"
+    assert f"24 of 24 {line}" in caplog.text
+    given = ["run=one", "input=test.src", "output=out.txt", *words]
+    translate(*load_run(compose(CONFIGS, "translate", check(TRANSLATE, given)), TranslateSettings))
+    assert caplog.text.count(line) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("rougeLsum", ["summarization"]),
+        ("ter", ["translation_ter"]),
+        ("chrf", ["translation", "translation_ter"]),
+        ("x", []),
+    ],
+)
+def test_which_choices_measure_a_score(name: str, choices: list[str]) -> None:
+    assert choices_that_measure(name, CONFIGS) == choices
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({}, "test"),
+        ({"checkpoint": "last", "changed": {"search": "greedy"}}, "test-last-search=greedy"),
+        (
+            {"changed": {"data.test.source": "b/a", "search.beam_size": 1}},
+            "test-search.beam_size=1-data.test.source=a-",
+        ),
+        ({"ensemble": ["two", "x/three"]}, "test-ensemble=two+three-"),
+        ({"split": "valid", "shortlist": 30, "changed": {"precision": "int8"}}, "valid-precision=int8-shortlist=30"),
+    ],
+)
+def test_names_say_what_is_not_the_runs_own(given: dict[str, Any], name: str) -> None:
+    found = result_name(replace(OWN, **given))
+    assert found == name if not name.endswith("-") else found.startswith(name)

@@ -1,0 +1,102 @@
+"""Single words of the command line: taken apart, kept as text, quoted for Hydra and for the shell."""
+
+import shlex
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq2seq.config.command_line.overrides import as_text, for_shell, parse, pieces, quoted, take_apart, wants_text
+
+PRINTABLE = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30).filter(lambda text: "${" not in text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts"),
+    [
+        ("a.b=1", ("", "a.b", "1")),
+        ("a=b=c", ("", "a", "b=c")),
+        ("+a=1", ("+", "a", "1")),
+        ("++a=1", ("++", "a", "1")),
+        ("~a", ("~", "a", None)),
+        ("a=", ("", "a", "")),
+        ("word", ("", "word", None)),
+    ],
+)
+def test_words_are_taken_apart(typed: str, parts: tuple[str, str, str | None]) -> None:
+    word = take_apart(typed)
+    assert (word.prefix, word.key, word.value) == parts
+
+
+@given(PRINTABLE)
+def test_quoted_text_reaches_hydra_unchanged(text: str) -> None:
+    override = parse(f"key={quoted(text)}")
+    assert override is not None
+    assert str(override.value()) == text
+    assert not override.is_sweep_override()
+
+
+@given(PRINTABLE)
+def test_what_is_shown_for_the_shell_is_what_hydra_then_reads(text: str) -> None:
+    [word] = shlex.split(for_shell("key", text))
+    override = parse(word)
+    assert override is not None
+    assert str(override.value()) == text
+
+
+@pytest.mark.parametrize(
+    "typed", ["7", "1e3", "007", "null", "true", "a=b", "a b", "#1", "~/x", "f(x)", "[a", "a,b", "", " x ", "x\\"]
+)
+def test_text_is_kept_letter_for_letter(typed: str) -> None:
+    override = parse(f"run={as_text(typed)}")
+    assert override is not None
+    assert override.value() == typed
+
+
+def test_text_already_quoted_for_hydra_is_left_so() -> None:
+    assert as_text("'a=b'") == "'a=b'"
+    assert as_text('"a b"') == '"a b"'
+    assert as_text("${seed}") == "${seed}"
+    assert as_text("'a' b 'c'") == r"'\'a\' b \'c\''"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "expected"),
+    [
+        (str, "7", True),
+        (str, "null", True),
+        (str | None, "null", False),
+        (str | None, "7", True),
+        (str | list[str], "[a,b]", False),
+        (str | list[str], "a,b", True),
+        (int, "7", False),
+        (int | None, "x", False),
+        (Literal["a"], "a", False),
+        (Literal["a"] | None, "a", False),
+        (dict[str, str], "{a: b}", False),
+        (list[str], "a", False),
+        (Any, "7", False),
+    ],
+)
+def test_which_keys_take_text(annotation: Any, value: str, expected: bool) -> None:
+    assert wants_text(annotation, value) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a", ["a"]),
+        ("a,b", ["a", "b"]),
+        ("007, 1e3", ["007", "1e3"]),
+        ("[1,2],[3]", ["[1,2]", "[3]"]),
+        ("'a,b',c", ["'a,b'", "c"]),
+        ("it's,b", ["it's", "b"]),
+        ("x=1,y", ["x=1", "y"]),
+        ("range(1,4)", ["1", "2", "3"]),
+        ("choice(a,b)", ["a", "b"]),
+        ("", [""]),
+    ],
+)
+def test_a_sweep_is_split_into_its_values(value: str, expected: list[str]) -> None:
+    assert pieces(value) == expected

@@ -1,0 +1,168 @@
+"""What a run is called, what continues it, and what does not."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import diff, read_config, run_path, settle, write_config
+from seq2seq.config.yaml_files import read_yaml, write_yaml
+from seq2seq.errors import ConfigError
+
+Make = Callable[..., TrainSettings]
+
+
+def test_a_name_lies_in_runs_and_a_path_where_it_says() -> None:
+    assert run_path("a") == Path("runs/a")
+    assert run_path("./a") == Path("a")
+    assert run_path("/tmp/a b") == Path("/tmp/a b")
+
+
+def test_a_run_is_named_by_its_parts_and_a_hash(settings: Make) -> None:
+    name = settings().run
+    assert name.startswith("cldr-lstm-bahdanau-lstm-")
+    assert len(name.rpartition("-")[2]) == 8
+    assert settings().run == name
+
+
+def test_an_experiment_names_its_run(settings: Make, experiment: Callable[[str], None]) -> None:
+    experiment("# @package _global_\nseed: 7\n")
+    assert settings("experiment=tiny/mine").run.startswith("tiny-mine-")
+
+
+SAME = [
+    *(f"trainer.{limit}=9" for limit in ("max_updates", "max_epochs", "max_minutes")),
+    *(f"trainer.{key}=9" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")),
+    "trainer.probes=9",
+    "trainer.patience=8",
+    "trainer.deterministic=true",
+    "trainer.strategy=single",
+    "device=cpu",
+    "optimizer.betas=[0.9,0.98]",
+    "encoder.hidden_size=256",
+]
+OTHER = [
+    "seed=2",
+    "precision=bf16",
+    "encoder=gru",
+    "encoder.layers=2",
+    "tie=none",
+    "init_from=a",
+    "init_checkpoint=last",
+    "init_fresh=[a]",
+    "freeze=[a]",
+    "embedding.size=8",
+    "embedding.source_vectors=a",
+    "length.max_source=8",
+    "trainer.tokens_per_update=8",
+    "trainer.validate_every=8",
+    "trainer.clip_norm=null",
+    "trainer.best_metric=valid/nll",
+    "search.beam_size=1",
+    "schedule.horizon=9000",
+    "data.locale=de",
+    "optimizer.lr=0.1",
+]
+
+
+def test_what_leaves_the_training_as_it_is_leaves_the_name(settings: Make) -> None:
+    name = settings().run
+    assert [override for override in SAME if settings(override).run != name] == []
+
+
+def test_whatever_else_changes_changes_the_name(settings: Make) -> None:
+    names = {override: settings(override).run for override in OTHER}
+    assert settings().run not in names.values()
+    assert len(set(names.values())) == len(OTHER)
+
+
+def test_corpora_may_lie_elsewhere(settings: Make) -> None:
+    vectors = "embedding.source_vectors='${data_root}/vec.gz'"
+    names = {settings("data=corpus", vectors, f"data_root={root}").run for root in ("/a", "b/c", "/a/")}
+    assert len(names) == 1
+    assert settings("data=corpus", vectors, "data.files.train.source=/a/b").run not in names
+
+
+def test_a_diff_has_a_line_for_each_key(settings: Make) -> None:
+    stored = settings("run=x").plain
+    now = settings("run=y", "seed=2", "attention=luong_dot", "trainer.max_updates=9", "encoder.mode=after").plain
+    assert diff(stored, now) == [
+        "seed: 1 -> 2",
+        "attention._target_: 'sample_parts.Wide' -> 'sample_parts.Small'",
+        "attention.attn_dim: 256 -> (absent)",
+        "encoder.mode: 'before' -> 'after'",
+    ]
+
+
+def test_limits_may_be_raised_and_the_horizon_stays(settings: Make) -> None:
+    first = settle(settings("run=x"), None)
+    assert first.schedule.arguments["horizon"] == first.plain["schedule"]["horizon"] == 3000
+    again = settle(settings("run=x", "trainer.max_updates=6000", "device=cpu"), first.plain)
+    assert again.schedule.arguments["horizon"] == again.plain["schedule"]["horizon"] == 3000
+    assert again.trainer.max_updates == 6000
+    third = settle(settings("run=x", "schedule.horizon=3000"), again.plain)
+    assert third.schedule == again.schedule
+
+
+@pytest.mark.parametrize(("stored", "now", "same"), [
+    ("auto", "auto", True), ("auto", "bf16", True), ("auto", "fp32", False), ("fp32", "fp32", True),
+    ("fp32", "bf16", False), ("fp32", "auto", False),
+])  # fmt: skip
+def test_the_precision_that_auto_has_been_may_be_typed(settings: Make, stored: str, now: str, same: bool) -> None:
+    first = settle(settings("run=x", f"precision={stored}"), None)
+    with nullcontext() if same else pytest.raises(ConfigError, match=f"precision: '{stored}' -> '{now}'"):
+        assert settle(settings("run=x", f"precision={now}"), first.plain, "bf16") == first
+
+
+def test_the_stored_configuration_is_continued(settings: Make, tmp_path: Path) -> None:
+    first = settle(settings("run=x"), None)
+    write_config(first, tmp_path / "config.yaml")
+    assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
+
+
+def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_path: Path) -> None:
+    stored = settle(settings("run=x"), None).plain
+    stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
+    stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
+    write_yaml(stored, tmp_path / "config.yaml")
+    read = read_config(tmp_path / "config.yaml")
+    assert read["freeze"] == []
+    assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
+    assert read["encoder"] == stored["encoder"]
+
+
+def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) -> None:
+    stored = settle(settings("run=x"), None).plain | {"choices": {}}
+    pair, target = {"source": "a", "target": "b"}, "seq2seq.data.files.ParallelFiles"
+    stored["data"] = {"_target_": target, "train": pair, "test": {**pair, "references": ["c"]}, "extra": {"news": pair}}
+    write_yaml(stored, tmp_path / "config.yaml")
+    read = read_config(tmp_path / "config.yaml")["data"]
+    assert read["train"] == read["extra"]["news"] == {**pair, "references": []}
+    assert read["test"]["references"] == ["c"]
+
+
+def test_the_cache_is_of_the_machine_not_of_the_run(
+    settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEQ2SEQ_CACHE", raising=False)
+    usual, typed = settings(), settings("cache_dir=/typed")
+    monkeypatch.setenv("SEQ2SEQ_CACHE", "/set")
+    assert [each.cache_dir for each in (usual, typed, settings())] == [".cache/seq2seq", "/typed", "/set"]
+    assert usual.run == typed.run == settings().run and not diff(usual.plain, typed.plain)
+    write_config(settle(typed, None), tmp_path / "config.yaml")
+    assert "cache_dir" not in read_yaml(tmp_path / "config.yaml")
+    assert settle(usual, read_config(tmp_path / "config.yaml")).cache_dir == ".cache/seq2seq"
+
+
+def test_changed_settings_are_refused_with_a_diff(settings: Make) -> None:
+    first = settle(settings("run=x"), None)
+    with pytest.raises(ConfigError) as caught:
+        settle(settings("run=x", "schedule.horizon=6000", "seed=2"), first.plain)
+    assert str(caught.value).split("\n") == [
+        "run=x was started with other settings (then -> now):",
+        "  seed: 1 -> 2",
+        "  schedule.horizon: 3000 -> 6000",
+        "Give it its own settings to continue it, or start another run: run=NAME.",
+    ]

@@ -1,0 +1,99 @@
+"""Runs that answer together, from the command line's words to the files of an evaluation."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small_runs
+
+from seq2seq.analysis.evaluation.evaluation import evaluate
+from seq2seq.config import CONFIGS, EvaluateSettings, TranslateSettings, compose, load_run
+from seq2seq.config.problems import Mistakes
+from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import CheckpointError
+from seq2seq.inference.trained_model import load_trained
+from seq2seq.inference.translation import answer
+from seq2seq.training.run import train
+
+RUNS = {
+    "one": ["trainer.max_updates=4"],
+    "two": ["trainer.max_updates=4", "seed=2", "encoder=gru"],
+    "foreign": ["trainer.max_updates=1", "tokenizer.vocab_size=470"],
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("ensembles")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        for name, words in RUNS.items():
+            train(small_runs.settings(name, *words))
+    return made
+
+
+@pytest.fixture
+def settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
+    monkeypatch.chdir(folder)
+    return small_runs.settings("one", *RUNS["one"])
+
+
+def test_runs_answer_together_in_any_order(settings: TrainSettings) -> None:
+    texts = ["12 January", "a kilometre", "the day after tomorrow"]
+    first = load_trained("one", settings, "last", ["two"])
+    second = load_trained("two", small_runs.settings("two", *RUNS["two"]), "last", ["one"])
+    together = answer(first, settings, settings.search(), texts)
+    swapped = answer(second, settings, settings.search(), texts)
+    assert [one[0].log_prob for one in together] == pytest.approx([one[0].log_prob for one in swapped], abs=1e-4)
+    alone = answer(load_trained("one", settings, "last"), settings, settings.search(), texts)
+    assert [one[0].log_prob for one in alone] != pytest.approx([one[0].log_prob for one in together], abs=1e-4)
+
+
+def test_an_evaluation_says_so_in_its_name_and_in_its_file(settings: TrainSettings) -> None:
+    evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, None, ["two"], {}), settings)
+    found = json.loads(Path("runs/one/eval/test-last-ensemble=two.json").read_text())
+    assert found["ensemble"] == {"two": "step-4"}
+    assert Path("runs/one/eval/test-last-ensemble=two.hyp.txt").read_text().count("\n") == found["sentences"]
+
+
+def test_a_long_command_leaves_its_result_too(settings: TrainSettings) -> None:
+    """As recommended for summaries: every key but one is other than the run's own."""
+    words = ["search=minimum_risk", "search.samples=2", "search.max_length=9", "search.no_repeat_ngram=3"]
+    words += ["search.unit=stems", "search.types=[rouge1,rougeL]", "precision=bf16", "checkpoint=last", "bootstrap=0"]
+    script, own = load_run(compose(CONFIGS, "evaluate", ["run=one", "ensemble=[two]", *words]), EvaluateSettings)
+    evaluate(script, own)
+    (file,) = Path("runs/one/eval").glob(
+        "test-last-ensemble=two-precision=bf16-search=minimum_risk-max_length=9-*.json"
+    )
+    assert len(file.name) <= 105
+    assert json.loads(file.read_text())["search"]["samples"] == 2
+
+
+def test_decoding_leaves_the_models_as_they_were(settings: TrainSettings) -> None:
+    trained = load_trained("one", settings, "last", ["two"])
+    answer(trained, settings, settings.search(), ["12 January"])
+    assert not any(part.training for part in trained.answering.modules())
+
+
+def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings) -> None:
+    with pytest.raises(CheckpointError, match="ensemble=foreign has another vocabulary than run=one"):
+        load_trained("one", settings, "last", ["two", "foreign"])
+    with pytest.raises(CheckpointError, match=r"ensemble=three: there is no runs/three/config\.yaml"):
+        load_trained("one", settings, "last", ["three"])
+    arguments = {**settings.data.arguments, "source_prefix": "to French: "}
+    prefixed = replace(settings, data=replace(settings.data, arguments=arguments))
+    with pytest.raises(CheckpointError, match=r"ensemble=two has data\.source_prefix='', run=one has 'to French: '"):
+        load_trained("one", prefixed, "last", ["two"])
+
+
+@pytest.mark.parametrize(("script", "kind"), [("evaluate", EvaluateSettings), ("translate", TranslateSettings)])
+@pytest.mark.usefixtures("settings")
+def test_the_key_is_a_list(script: str, kind: type) -> None:
+    own, _ = load_run(compose(CONFIGS, script, ["run=one", "ensemble=[two]"]), kind)
+    assert own.ensemble == ["two"]
+    for others in ("one", "two,./runs/two"):
+        with pytest.raises(Mistakes, match=r"ensemble=\[.*\]: each run answers once"):
+            load_run(compose(CONFIGS, script, ["run=one", f"ensemble=[{others}]"]), kind)
+    with pytest.raises(Mistakes, match="ensemble=two: expected a list"):
+        load_run(compose(CONFIGS, script, ["run=one", "ensemble=two"]), kind)

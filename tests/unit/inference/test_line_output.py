@@ -1,0 +1,71 @@
+"""Where results go: a file, a pipe or a device, each of which may fail."""
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from seq2seq.errors import ClosedPipe, StorageError
+from seq2seq.inference.line_output import line_writer, write_text
+
+
+@pytest.mark.parametrize("lines", [["one"], ["many"] * 10_000])
+def test_a_full_disk_is_named_whatever_was_still_to_be_written(lines: list[str]) -> None:
+    told = "cannot write /dev/full: No space left on device"
+    with pytest.raises(StorageError, match=told), line_writer("/dev/full") as write:
+        write(lines)
+
+
+def test_a_file_whose_closing_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        def close(self) -> None:
+            raise OSError(122, "Disk quota exceeded")
+
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Stream())
+    with pytest.raises(StorageError, match="cannot write out: Disk quota exceeded"), line_writer("out"):
+        pass
+
+
+def test_a_pipe_whose_reader_has_gone_is_no_mistake(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(ClosedPipe) as caught, line_writer(str(fifo)) as write:
+        os.close(reader)
+        write(["more than anyone wanted"])
+    assert (str(caught.value), caught.value.exit_code) == ("", 141)
+
+
+def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path: Path) -> None:
+    with line_writer(str(tmp_path / "out.jsonl")) as write:
+        write([json.dumps({"text": "ü\ud800"}, ensure_ascii=False)])
+    written = (tmp_path / "out.jsonl").read_bytes()
+    assert written == '{"text": "ü\\ud800"}\n'.encode()
+    assert json.loads(written) == {"text": "ü\ud800"}
+
+
+def test_a_named_file_is_replaced_and_a_link_is_followed(tmp_path: Path) -> None:
+    file, link = tmp_path / "table.md", tmp_path / "link.md"
+    write_text(str(file), "old")
+    link.symlink_to(file)
+    write_text(str(link), "new")
+    assert link.is_symlink() and file.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.md", "table.md"]
+
+
+def test_a_pipe_or_device_is_written_into(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    found: list[str] = []
+    reader = threading.Thread(target=lambda: found.append(fifo.read_text()))
+    reader.start()
+    write_text(str(fifo), "a table\n")
+    reader.join()
+    assert found == ["a table\n"]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    with pytest.raises(StorageError, match="cannot write /dev/full: No space left"):
+        write_text("/dev/full", "a table\n")
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)

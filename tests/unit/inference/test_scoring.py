@@ -1,0 +1,131 @@
+"""Scores of given pairs: the log-probabilities of search, in full, from files, JSON lines or a split."""
+
+import json
+import logging
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_runs
+
+from seq2seq.config.schema import LengthSettings, ScoreSettings, TrainSettings
+from seq2seq.errors import ConfigError, DataError
+from seq2seq.inference.scoring import Score, score, score_texts, summary
+from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.inference.translation import answer
+from seq2seq.search.beam import BeamSearch
+from seq2seq.training.run import train
+
+SCRIPT = ScoreSettings(run="one", checkpoint="last", source=None, target=None, split="test", output=None, changed={})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scoring")
+
+
+@pytest.fixture(scope="module")
+def trained_once(folder: Path) -> tuple[Trained, TrainSettings]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        settings = small_runs.settings("one", "trainer.max_updates=4")
+        train(settings)
+        return load_trained("one", settings, "last"), settings
+
+
+@pytest.fixture
+def run(
+    folder: Path, trained_once: tuple[Trained, TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Trained, TrainSettings]:
+    """A run of a few updates, in whose folder the tests work."""
+    monkeypatch.chdir(folder)
+    return trained_once
+
+
+def test_scores_are_those_of_search(run: tuple[Trained, TrainSettings]) -> None:
+    """Told to begin with a whole target and left no room for more, it can but end: both have the same probability."""
+    trained, settings = run
+    pairs = list(settings.data().read("test"))
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    search = BeamSearch(beam_size=3, length_penalty=0.0, max_length=1, max_length_ratio=0.0)
+    found = answer(trained, settings, search, sources, targets)
+    assert [best[0].text for best in found] == targets
+    scores = score_texts(trained, settings, sources, targets)
+    assert [one.log_prob for one in scores] == pytest.approx([best[0].log_prob for best in found], abs=1e-4)
+    assert [one.tokens - 1 for one in scores] == list(map(len, trained.tokenizer.target.encode(targets)))
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.split("\n")[:-1]
+
+
+def test_files_json_lines_and_splits_give_the_same_scores(
+    run: tuple[Trained, TrainSettings], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = run[1]
+    pairs = list(settings.data().read("test"))
+    score(SCRIPT, settings)
+    lines = written(capsys)
+    assert len(lines) == len(pairs)
+    for name in ("source", "target"):
+        (tmp_path / name).write_text("".join(getattr(pair, name) + "\n" for pair in pairs))
+    files = {"source": str(tmp_path / "source"), "target": str(tmp_path / "target")}
+    score(replace(SCRIPT, **files, output=str(tmp_path / "scores.tsv")), settings)
+    assert (tmp_path / "scores.tsv").read_text().split("\n")[:-1] == lines
+    records = [{"id": i, "source": pair.source, "target": pair.target} for i, pair in enumerate(pairs)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    score(replace(SCRIPT, source=str(tmp_path / "pairs.jsonl")), settings)
+    found = [json.loads(line) for line in written(capsys)]
+    assert [f"{one['log_prob']:.4f}\t{one['tokens']}" for one in found] == lines
+    assert [one["id"] for one in found] == list(range(len(pairs)))
+
+
+def test_what_is_longer_than_in_training_is_scored_in_full_and_counted(
+    run: tuple[Trained, TrainSettings], caplog: pytest.LogCaptureFixture
+) -> None:
+    trained, settings = run
+    with caplog.at_level(logging.WARNING):
+        (full,) = score_texts(trained, settings, ["Monday"], ["Montag"])
+        assert not caplog.messages
+        short = replace(settings, length=LengthSettings(max_source=1, max_target=1, overlong="drop"))
+        assert score_texts(trained, short, ["Monday"], ["Montag"]) == [full]
+    assert caplog.messages == [
+        "longer than length.max_source=1 tokens, scored in full: 1 sources",
+        "longer than length.max_target=1 tokens, scored in full: 1 targets",
+    ]
+
+
+def test_the_summary_counts_tokens_not_pairs() -> None:
+    scores = [Score(-1.0, 1), Score(-5.0, 5)]
+    line = f"2 pairs, 6 tokens with the end symbols, log p -6.0000, perplexity {math.e:.4f} a token"
+    assert summary(scores) == line
+    assert summary([]) == "0 pairs, 0 tokens with the end symbols"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"source": "a"}, ConfigError, "source=a: give its targets too, line for line, with target=FILE"),
+        ({"target": "b"}, ConfigError, "target=b: give the sources it belongs to with source=FILE"),
+        ({"source": "a.jsonl", "target": "b"}, ConfigError, "target=b: a.jsonl holds the targets beside the sources"),
+        ({"source": "a", "target": "b", "output": "b"}, ConfigError, "output=b is the same file as target=b"),
+        ({"source": "a", "target": "b"}, DataError, "a has 2 lines but b has 1"),
+        ({"source": "a", "target": "c"}, DataError, "c does not exist"),
+        ({"split": "tset"}, DataError, "there is no split 'tset': did you mean 'test'"),
+    ],
+)
+def test_mistakes_are_named(
+    run: tuple[Trained, TrainSettings],
+    changes: dict[str, Any],
+    error: type[Exception],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").write_text("x\ny\n")
+    Path("b").write_text("x\n")
+    with pytest.raises(error, match=message):
+        score(replace(SCRIPT, **changes), run[1])

@@ -1,0 +1,109 @@
+"""A shortlist asked for by a key: learned once, kept with the run, told of wherever it had a say."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small_runs
+
+from seq2seq.analysis.evaluation.evaluation import evaluate
+from seq2seq.config import CONFIGS, EvaluateSettings, TranslateSettings, compose, load_run
+from seq2seq.config.problems import Mistakes
+from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.inference import shortlists
+from seq2seq.inference.shortlists import check_shortlist, open_shortlists
+from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.inference.translation import answer
+from seq2seq.training.run import train
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a run of four updates is."""
+    made = tmp_path_factory.mktemp("shortlists")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        train(small_runs.settings("one", "trainer.max_updates=4"))
+    return made
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Trained, TrainSettings]:
+    monkeypatch.chdir(folder)
+    settings = small_runs.settings("one", "trainer.max_updates=4")
+    return load_trained("one", settings, "last"), settings
+
+
+def test_it_is_learned_once_and_no_longer_needs_the_data(
+    run: tuple[Trained, TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, settings = run
+    assert open_shortlists(trained, settings, None) is None
+    first = open_shortlists(trained, settings, 3)
+    assert [path.name for path in trained.folder.path.glob("*lexicon*")] == ["lexicon.npz"]
+    monkeypatch.setattr(shortlists, "prepare_split", None)
+    again = open_shortlists(trained, settings, 3)
+    assert first is not None
+    assert again is not None
+    assert first.translations.equal(again.translations)
+    assert first.translations.shape == (trained.tokenizer.source.size, 3)
+
+
+def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[Trained, TrainSettings]) -> None:
+    trained, settings = run
+    trained.folder.lexicon_file.unlink(missing_ok=True)
+    first = open_shortlists(trained, settings, 3)
+    trained.folder.lexicon_file.unlink()
+    other = replace(settings, data=replace(settings.data, arguments={**settings.data.arguments, "train": 20}))
+    again = open_shortlists(trained, other, 3)
+    assert first is not None
+    assert again is not None
+    assert first.translations.equal(again.translations)
+
+
+def test_answers_are_made_of_its_tokens(run: tuple[Trained, TrainSettings]) -> None:
+    trained, settings = run
+    lists = open_shortlists(trained, settings, 1)
+    assert lists is not None
+    texts = ["12 January", "a kilometre"]
+    answers = answer(trained, settings, settings.search(), texts, None, 1, lists)
+    assert answers != answer(trained, settings, settings.search(), texts)
+    alone = [answer(trained, settings, settings.search(), [text], None, 1, lists)[0][0].text for text in texts]
+    assert [found[0].text for found in answers] == alone
+
+
+def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[Trained, TrainSettings]) -> None:
+    evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, 5, [], {}), run[1])
+    found = json.loads(Path("runs/one/eval/test-last-shortlist=5.json").read_text())
+    assert found["shortlist"] == 5
+    assert Path("runs/one/eval/test-last-shortlist=5.hyp.txt").read_text().count("\n") == found["sentences"] == 12
+
+
+def test_a_damaged_lexicon_is_told_of(run: tuple[Trained, TrainSettings]) -> None:
+    trained, settings = run
+    open_shortlists(trained, settings, 1)
+    file = trained.folder.lexicon_file
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:100], whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :]):
+        file.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"runs/one/lexicon.npz is damaged: delete it"):
+            open_shortlists(trained, settings, 1)
+    file.unlink()
+
+
+def test_words_are_not_compared_among_its_tokens() -> None:
+    settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", "search.unit=words")
+    with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 do not go together"):
+        check_shortlist(settings, 3)
+    check_shortlist(settings, None)
+    check_shortlist(small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk"), 3)
+
+
+@pytest.mark.parametrize(("script", "kind"), [("evaluate", EvaluateSettings), ("translate", TranslateSettings)])
+@pytest.mark.parametrize("count", [-1, 0, 101])
+@pytest.mark.usefixtures("run")
+def test_more_than_are_kept_and_none_at_all_cannot_be_meant(script: str, kind: type, count: int) -> None:
+    with pytest.raises(Mistakes, match=rf"shortlist={count}: expected 1 to 100, or null for all tokens, got {count}"):
+        load_run(compose(CONFIGS, script, ["run=one", f"shortlist={count}"]), kind)

@@ -1,0 +1,82 @@
+"""The prefix of a run's sources, wherever a trained run is given texts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import small_runs
+
+from seq2seq.analysis.attention.maps import show_attention
+from seq2seq.config.schema import AlignmentSettings, AttentionMapSettings, TrainSettings
+from seq2seq.data.prepare import prepare_split
+from seq2seq.errors import ConfigError
+from seq2seq.inference.scoring import score_texts
+from seq2seq.inference.trained_model import Trained, as_read, load_trained
+from seq2seq.inference.translation import answer
+from seq2seq.training.run import train
+
+PREFIX = "to German: "
+TEXTS = ["March 5, 2021", "3 kilometers", ""]
+
+
+def prefixed(settings: TrainSettings, prefix: str) -> TrainSettings:
+    arguments = {**settings.data.arguments, "source_prefix": prefix}
+    return replace(settings, data=replace(settings.data, arguments=arguments))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trained, TrainSettings]:
+    """A run of four updates, trained with the prefix; its settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("prefix"))
+        settings = small_runs.settings("one", "trainer.max_updates=4", f"data.source_prefix='{PREFIX}'")
+        train(settings)
+        return load_trained("one", settings, "last"), settings
+
+
+def test_answers_and_scores_are_those_of_the_texts_with_it(run: tuple[Trained, TrainSettings]) -> None:
+    trained, settings = run
+    bare, written_out = prefixed(settings, ""), [PREFIX + text if text else "" for text in TEXTS]
+    search = settings.search()
+    assert answer(trained, settings, search, [""])[0][0].text == ""
+    assert answer(trained, settings, search, TEXTS) == answer(trained, bare, search, written_out)
+    assert score_texts(trained, settings, TEXTS, TEXTS) == score_texts(trained, bare, written_out, TEXTS)
+    assert score_texts(trained, settings, TEXTS, TEXTS) != score_texts(trained, bare, TEXTS, TEXTS)
+
+
+BLANK = ["", " ", "   ", "\t", " \r", "\u00a0", "\u3000\u2003", "\u2028", "\x0b\x0c\x1c\x85"]
+
+
+@pytest.mark.parametrize("prefix", ["", PREFIX])
+def test_white_space_alone_is_answered_by_nothing(run: tuple[Trained, TrainSettings], prefix: str) -> None:
+    """And scored, and decoded in evaluation, like an empty line."""
+    trained, settings = run[0], prefixed(run[1], prefix)
+    found = answer(trained, settings, settings.search(), [*BLANK, "3 kilometers"])
+    assert [best[0].text for best in found[:-1]] == [""] * len(BLANK)
+    assert len(set(score_texts(trained, settings, BLANK, ["5 km"] * len(BLANK)))) == 1
+
+
+def test_the_split_is_read_as_the_same_texts_are(run: tuple[Trained, TrainSettings], tmp_path: Path) -> None:
+    trained, settings = run
+    corpus = prepare_split(
+        data=settings.data(), split="test", tokenizer=trained.tokenizer, length=settings.length, cache=tmp_path
+    )
+    texts = [pair.source for pair in corpus.pairs]
+    assert not any(text.startswith(PREFIX) for text in texts)
+    assert trained.tokenizer.source.encode(as_read(settings, texts)) == [corpus.source(i) for i in range(len(corpus))]
+
+
+def test_a_run_from_before_there_was_one_reads_texts_as_they_are(run: tuple[Trained, TrainSettings]) -> None:
+    _, settings = run
+    arguments = {key: value for key, value in settings.data.arguments.items() if key != "source_prefix"}
+    assert as_read(replace(settings, data=replace(settings.data, arguments=arguments)), TEXTS) == TEXTS
+
+
+def test_gold_alignments_do_not_count_its_words(run: tuple[Trained, TrainSettings]) -> None:
+    given = {"run": "one", "checkpoint": "last", "split": "test", "sentences": 1, "pictures": 0, "page": 0}
+    files = {"input": "a.en", "target": "a.de", "gold": "a.wa", "output": None}
+    script = AttentionMapSettings(
+        **given, **files, alignment=AlignmentSettings("argmax", layer=None, head=None, shift=False), changed={}
+    )
+    with pytest.raises(ConfigError, match=r"^gold=a\.wa: gold links count no words of data\.source_prefix"):
+        show_attention(script, run[1])

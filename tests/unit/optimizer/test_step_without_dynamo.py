@@ -1,0 +1,50 @@
+"""Optimizers step as torch has them step, and a training does without torch's compiler."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small_runs import SMALL
+from torch import nn
+
+from seq2seq.optimizer import step_without_dynamo as light
+
+KINDS = [
+    (torch.optim.AdamW, {"fused": True}),
+    (torch.optim.Adam, {"fused": False}),
+    (torch.optim.SGD, {"momentum": 0.9}),
+    (torch.optim.Adagrad, {}),
+]
+
+
+def stepped(kind: type[torch.optim.Optimizer], arguments: dict, *, lightly: bool) -> list[torch.Tensor]:
+    """Weights after three steps."""
+    torch.manual_seed(1)
+    model = nn.Linear(5, 3)
+    optimizer = kind(model.parameters(), lr=0.1, **arguments)
+    for _ in range(3):
+        model(torch.randn(4, 5)).square().sum().backward()
+        light.step(optimizer) if lightly else optimizer.step()
+        optimizer.zero_grad()
+    return [parameter.detach() for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize(("kind", "arguments"), KINDS, ids=lambda it: getattr(it, "__name__", None))
+def test_a_light_step_is_the_optimizers_own(kind: type[torch.optim.Optimizer], arguments: dict) -> None:
+    own, lightly = (stepped(kind, arguments, lightly=lightly) for lightly in (False, True))
+    assert all(torch.equal(one, other) for one, other in zip(own, lightly, strict=True))
+
+
+def test_a_training_never_loads_the_compiler(tmp_path: Path) -> None:
+    words = [word for word in SMALL if not word.startswith("trainer.max_updates")]
+    program = f"""
+import sys
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.training.run import train
+train(load_train(compose(CONFIGS, "train", {[*words, "trainer.max_updates=2", "run=light"]!r})))
+print({{"torch._dynamo", "sympy"}} & sys.modules.keys())
+"""
+    found = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"

@@ -1,0 +1,183 @@
+"""A run begins with another's weights and tokenizer, and then stands on its own."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from small_runs import same, settings, weights
+
+from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.read import load
+from seq2seq.checkpoint.weights import model_tensors
+from seq2seq.config.problems import Mistakes
+from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import stored_config
+from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.inference.trained_model import load_trained
+from seq2seq.model.builder import build_model
+from seq2seq.training.init_from import read_origin
+from seq2seq.training.preflight import check
+from seq2seq.training.run import train
+
+FRENCH = ("data.target_language=fr", "data.train=200", "optimizer.lr=0.002", "trainer.probes=0")
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run; a test that takes it away copies it."""
+    place = tmp_path_factory.mktemp("source")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(place)
+        train(settings("base", "trainer.max_updates=8", "trainer.probes=0"))
+    return place / "runs" / "base"
+
+
+def tuned(base: Path, *words: str) -> TrainSettings:
+    """Settings of a run that begins with `base`, with French in the place of German."""
+    return settings("tuned", f"init_from={base}", *FRENCH, *words)
+
+
+def started(given: TrainSettings) -> dict[str, torch.Tensor]:
+    """The first weights of such a run."""
+    torch.manual_seed(given.seed)
+    model = build_model(given, source_vocab=600, target_vocab=600)
+    origin = read_origin(given)
+    assert origin is not None
+    origin.start(model)
+    return model_tensors(model)
+
+
+def test_the_weights_of_the_checkpoint_that_is_named(base: Path) -> None:
+    for checkpoint in ("best", "last", "step-4", "average"):
+        given = load(RunFolder(base), checkpoint, optimizer=False).model
+        assert same(started(replace(tuned(base), init_checkpoint=checkpoint)), given), checkpoint
+
+
+def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As it would without the other run, be its shape there another or the same."""
+    caplog.set_level("INFO")
+    words = (
+        "generator.bias=false",
+        "attention.attn_dim=4",
+        "init_fresh=[generator.output.bias,'*.attention','encoder.back*']",
+    )
+    found = started(tuned(base, *words))
+    assert "begins with the weights and the tokenizer of run " in caplog.text
+    given = load(RunFolder(base), "best", optimizer=False).model
+    torch.manual_seed(1)
+    random = model_tensors(build_model(tuned(base, *words), source_vocab=600, target_vocab=600))
+    anew = {name for name in found if ".attention." in name or name.startswith("encoder.backwards.")}
+    assert caplog.text.rstrip().endswith(f"at random: {', '.join(sorted(anew))}")
+    assert len(anew) > 4
+    assert all(torch.equal(found[name], (random if name in anew else given)[name]) for name in found)
+
+
+def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path) -> None:
+    shutil.copytree(base, "runs/source", symlinks=True)
+    source, words = Path("source"), ("freeze=[encoder]", "encoder.dropout=0.3")
+    train(tuned(source, *words, "trainer.max_updates=8"))
+    Path("runs/tuned").rename("runs/whole")
+    train(tuned(source, *words, "trainer.max_updates=4"))
+    model = Path("runs/source/tokenizer/joint.model").read_bytes()
+    assert Path("runs/tuned/tokenizer/joint.model").read_bytes() == model
+    shutil.rmtree("runs/source")
+    train(tuned(source, *words, "trainer.max_updates=8"))
+    assert same(weights("whole", 8), weights("tuned", 8))
+
+    given, after = load(RunFolder(base), "best", optimizer=False).model, weights("tuned", 8)
+    unmoved = {name for name in given if torch.equal(given[name], after[name])}
+    assert unmoved == {name for name in given if name.startswith("encoder.")}
+    answers = load_trained("tuned", tuned(source, *words), "last")
+    assert same(model_tensors(answers.model), {name: after[name] for name in given})
+    with pytest.raises(ConfigError, match="init_from: 'source' -> null"):
+        train(settings("tuned", *FRENCH, *words))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["init_checkpoint=step-5"], "run base has no checkpoint=step-5: did you mean step-"),
+        (["tokenizer=bpe", "tokenizer.vocab_size=500", "tokenizer.sampling=0.1"],
+         "its tokenizer is taken over, and it was trained with other settings than these. "
+         "Give the same: tokenizer.model_type=unigram tokenizer.vocab_size=600"),
+        (["attention.attn_dim=4", "encoder.dropout=0.5"],
+         "its weights do not fit this model:\n"
+         "  decoder.attention.query_map.weight: [8, 12] in run base, [4, 12] here\n"
+         "  decoder.attention.key_map.weight: [8, 16] in run base, [4, 16] here\n"
+         "  decoder.attention.key_map.bias: [8] in run base, [4] here\n"
+         "  decoder.attention.v.weight: [1, 8] in run base, [1, 4] here\n"
+         "Give this run the settings of that one (attention.attn_dim=8), or let what does not fit begin at random: "
+         "init_fresh=[NAME,...]"),
+        (["tie=none", "encoder=gru"], "(tie=target encoder.cell=lstm), or let"),
+        (["tie=none"], "generator.output.weight: not in run base"),
+        (["generator.bias=false"], "generator.output.bias: in run base alone"),
+        (["attention=luong_concat", "decoder.attend=after", "decoder.dropout=0.4"],
+         "(attention=bahdanau decoder.attend=before), or let"),
+        (["init_fresh=[generater]"],
+         "init_fresh: no parameter or module is called 'generater'; did you mean generator?"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_told_with_what_to_change(base: Path, words: list[str], message: str) -> None:
+    with pytest.raises((ConfigError, CheckpointError)) as caught:
+        train(tuned(base, *words))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(("init_fresh: ", f"init_from={base}: "))
+    assert not Path("runs/tuned").exists()  # corrected, the command starts afresh
+
+
+def test_many_misfits_are_shortened(base: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\n  \.\.\. and \d+ more\n"):
+        train(tuned(base, "embedding.size=6"))
+
+
+def test_a_run_that_is_not_there(base: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        train(tuned(base.with_name("bas")))
+    place = base.with_name("bas")
+    message = f"init_from={place}: there is no {place}/config.yaml; did you mean base? Runs in {base.parent}: base"
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["init_from=a", "init_fresh=[generator]", "init_checkpoint=last"], []),
+        (["init_fresh=[generator]", "init_checkpoint=last"], [
+            "init_fresh says how to begin with another run, and init_from names none",
+            "init_checkpoint says how to begin with another run, and init_from names none",
+        ]),
+        (["init_from=a", "embedding.source_vectors=b"],
+         ["embedding.source_vectors and init_from cannot both be given: that run brings its embeddings"]),
+    ],
+)  # fmt: skip
+def test_keys_that_say_nothing_together(words: list[str], lines: list[str]) -> None:
+    assert check(settings("x", *words)) == lines
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("init_checkpoint=step5", "init_checkpoint=step5: expected best, last, average or step-N, got 'step5'"),
+        ("init_from=.", "init_from=.: expected a run's name or a path with a slash, got '.'"),
+        ("freeze=encoder", "freeze=encoder: expected a list, each item text, got 'encoder'"),
+    ],
+)
+def test_values_that_cannot_be_meant(word: str, line: str) -> None:
+    with pytest.raises(Mistakes) as caught:
+        settings("x", word)
+    assert caught.value.lines == (line,)
+
+
+def test_a_run_from_before_these_keys_reads_as_one_that_did_without(base: Path) -> None:
+    shutil.copytree(base, "runs/old", symlinks=True)
+    config = Path("runs/old/config.yaml")
+    new = ("# SHA-256", "init_", "freeze:", "  source_vectors:", "  target_vectors:")
+    config.write_text("".join(f"{line}\n" for line in config.read_text().split("\n")[:-1] if not line.startswith(new)))
+    assert "init_from" not in config.read_text()
+    assert stored_config("old") == stored_config(str(base))
+    train(settings("old", "trainer.max_updates=9", "trainer.probes=0"))
+    assert Path("runs/old/checkpoints/step-9").is_dir()

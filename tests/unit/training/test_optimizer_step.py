@@ -1,0 +1,115 @@
+"""The end of an update: a gradient that is no number changes nothing, whether that is known at once or later."""
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_runs import settings
+from torch import nn
+
+from seq2seq.errors import NonFiniteLossError
+from seq2seq.objective.cross_entropy import CrossEntropy, Losses
+from seq2seq.training import trainer as module
+from seq2seq.training.optimizer_step import Step, holds_back
+from seq2seq.training.run import train
+
+NAN = float("nan")
+
+
+def made(*, defers: bool, fused: bool = True, clip_norm: float | None = 1.0) -> tuple[nn.Module, Step]:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1, fused=fused)
+    return model, Step(model, optimizer, clip_norm, defers=defers)
+
+
+def take(model: nn.Module, step: Step, scales: list[float]) -> list[float]:
+    norms = []
+    for number, scale in enumerate(scales):
+        inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(number))
+        (scale * model(inputs).square().sum()).backward()
+        norms.append(float(step()))
+        assert all(parameter.grad is None for parameter in model.parameters())
+    return norms
+
+
+def held(model: nn.Module, step: Step) -> list[torch.Tensor]:
+    state = [value for p in model.parameters() for value in step.optimizer.state[p].values()]
+    return [value.detach().clone() for value in (*model.parameters(), *state)]
+
+
+def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
+    return len(one) == len(other) and all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("clip_norm", [1.0, None])
+def test_deferring_changes_no_bit(clip_norm: float | None) -> None:
+    (at_once, first), (later, second) = (made(defers=defers, clip_norm=clip_norm) for defers in (False, True))
+    assert take(at_once, first, [1.0, 9.0, 1.0]) == take(later, second, [1.0, 9.0, 1.0])
+    assert equal(held(at_once, first), held(later, second))
+    assert first.refused() is second.refused() is None
+
+
+@pytest.mark.parametrize("broken", [NAN, float("inf")])
+@pytest.mark.parametrize("defers", [False, True])
+def test_nothing_steps_from_the_first_bad_gradient_on(defers: bool, broken: float) -> None:
+    model, step = made(defers=defers)
+    take(model, step, [1.0, 1.0, 1.0])
+    assert step.refused() is None
+    take(model, step, [1.0, 1.0])
+    before = held(model, step)
+    take(model, step, [broken, 1.0, 1.0])  # momentum and decay alone would move the weights
+    assert equal(held(model, step), before)
+    assert step.refused() == 2  # counted since the last question
+    assert step.refused() == 0
+
+
+def test_a_first_step_held_back_leaves_a_fresh_state() -> None:
+    """As a capture needs it: the state is there, and as if nothing had happened."""
+    model, step = made(defers=True)
+    other = copy.deepcopy(model)
+    take(model, step, [NAN])
+    assert all(not value.any() for p in model.parameters() for value in step.optimizer.state[p].values())
+    step._refuses.zero_()
+    take(model, step, [1.0])
+    untouched = Step(
+        other, torch.optim.AdamW(other.parameters(), lr=0.1, weight_decay=0.1, fused=True), 1.0, defers=True
+    )
+    take(other, untouched, [1.0])
+    assert equal(held(model, step), held(other, untouched))
+
+
+def test_who_can_be_held_back() -> None:
+    parameters = [nn.Parameter(torch.zeros(2))]
+    assert holds_back(torch.optim.AdamW(parameters, fused=True))
+    assert holds_back(torch.optim.Adam(parameters, fused=True))
+    assert not holds_back(torch.optim.AdamW(parameters))
+    assert not holds_back(torch.optim.SGD(parameters, fused=True))
+
+
+def test_a_run_notices_later_and_names_the_update(
+    in_a_folder_of_its_own: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU: the figures are read every 4 updates, the third gradient is no number."""
+    compute = CrossEntropy.__call__
+
+    def break_at_three(self: CrossEntropy, model: Any, batch: Any) -> Losses:
+        losses = compute(self, model, batch)
+        bad = taken["updates"] == 2
+        return replace(losses, total=losses.total * NAN) if bad else losses
+
+    def counted(self: Step) -> Any:
+        taken["updates"] += 1
+        return call(self)
+
+    taken, call = {"updates": 0}, Step.__call__
+    monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)
+    monkeypatch.setattr(Step, "__call__", counted)
+    monkeypatch.setattr(module, "Step", lambda *arguments, **_: Step(*arguments, defers=True))
+    with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is nan and its gradient's norm nan, at .* no ch"):
+        train(settings("late", "trainer.log_every=4", "trainer.validate_every=8", "trainer.save_every=8"))
+    assert taken["updates"] == 4
+    assert not list(Path("runs/late/checkpoints").glob("step-*"))

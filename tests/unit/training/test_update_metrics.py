@@ -1,0 +1,75 @@
+"""Reports: means over a window of updates, under the tags that docs/training.md lists."""
+
+import json
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import torch
+
+from seq2seq.objective.cross_entropy import Losses
+from seq2seq.reporting.progress import Progress
+from seq2seq.reporting.recorder import Logbook
+from seq2seq.runtime.distributed import World
+from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
+
+
+def update(seconds: float, tokens: int) -> UpdateFigures:
+    sums = Sums(torch.device("cpu"))
+    loss, nll = torch.tensor([3.0 * tokens, 2.0 * tokens])
+    losses = Losses(loss, nll, {"cross_entropy": loss - tokens, "attention_penalty": nll - tokens})
+    sums.add(losses, 1, real=2 * tokens, cells=4 * tokens)
+    sums.add(losses, 0, real=9, cells=9)  # of a process that had no share
+    return UpdateFigures(sums, tokens, norm=0.5, lr=0.1, seconds=seconds)
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> list[dict[str, float]]:
+    """What two windows of three updates leave; one update was held up."""
+    with closing(Logbook(tmp_path, update=0)) as logbook:
+        progress = Progress(6, None, 0, 0.0)
+        device = torch.device("cpu")
+        reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
+        for number, seconds in enumerate((0.1, 5.0, 0.3, 0.2, 0.2, 0.2), start=1):
+            reporter.updated(number, number / 6, update(seconds, tokens=100 * number), report=number % 3 == 0)
+    return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
+
+
+def test_sums_are_divided_by_the_windows_tokens_and_seconds(lines: list[dict[str, float]]) -> None:
+    assert [line["update"] for line in lines] == [3, 6]
+    for line, tokens, seconds in zip(lines, (600, 1500), (5.4, 0.6), strict=True):
+        assert line["train/loss"] == 3.0
+        assert line["train/nll"] == 2.0
+        assert (line["train/cross_entropy"], line["train/attention_penalty"]) == (2.0, 1.0)
+        assert line["train/padding"] == 0.5
+        assert line["train/tokens_per_second"] == pytest.approx(tokens / seconds)
+
+
+def test_seconds_per_update_are_the_median_so_that_one_pause_does_not_count(lines: list[dict[str, float]]) -> None:
+    assert [line["train/seconds_per_update"] for line in lines] == [0.3, 0.2]
+
+
+def test_peak_memory_is_in_mebibytes_and_never_falls(lines: list[dict[str, float]]) -> None:
+    first, second = (line["train/peak_memory"] for line in lines)
+    assert 50 < first <= second < 100_000
+
+
+def test_every_tag_is_documented(lines: list[dict[str, float]], repository: Path) -> None:
+    page = (repository / "docs/training.md").read_text(encoding="utf-8")
+    assert [tag for tag in lines[0] if tag != "update" and f"`{tag}`" not in page] == []
+
+
+def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path) -> None:
+    shown: list[Mapping[str, float]] = []
+
+    class Shown(Progress):
+        def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
+            shown.append(scores)
+
+    with closing(Logbook(tmp_path, update=0)) as logbook:
+        progress, device = Shown(6, None, 0, 0.0), torch.device("cpu")
+        reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
+        reporter.updated(1, 0.1, update(0.1, tokens=100), report=True)
+        reporter.validated(2, {"valid/nll": 2.5}, best=True)
+    assert shown == [{"valid/nll": 2.5}]
