@@ -26,7 +26,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_tr
 from seq2seq.data.prepare import prepare_split
 from seq2seq.inference.corpus_decoding import decode_corpus
 from seq2seq.inference.trained_model import load_trained
-from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.recorder import Recorder
 from seq2seq.training.run import train
 
 REHEARSAL, REHEARSED_UPDATES = 0.2, 200  # of the seconds at most, or so many updates
@@ -66,7 +66,7 @@ class Clock:
     seconds: float = 0.0
 
 
-class ClockedLogbook(Logbook):
+class ClockedLogbook(Recorder):
     """A run's logbook, which is opened right before the first update and closed behind the last checkpoint."""
 
     def __init__(self, clock: Clock, folder: Path, **where: Any) -> None:

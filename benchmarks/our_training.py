@@ -20,7 +20,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare
 from seq2seq.data.updates import plan_epoch
-from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.recorder import Recorder
 from seq2seq.training.run import train
 
 
@@ -56,7 +56,7 @@ def planned(settings: TrainSettings, corpus: EncodedCorpus) -> Iterator[Counts]:
             yield Counts(*(int(lengths[pairs].sum()) + len(pairs) for lengths in sides))
 
 
-class MeasuringLogbook(Logbook):
+class MeasuringLogbook(Recorder):
     """A run's logbook; what it hears of is done, so that between two entries lies a part of the training."""
 
     def __init__(self, turns: Turns, log_every: int, updates: Iterator[Counts], folder: Path, **where: Any) -> None:

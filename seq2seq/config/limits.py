@@ -139,7 +139,7 @@ def _numbers(settings: TrainSettings, keys: Iterable[str]) -> Iterable[tuple[str
             yield key, value
 
 
-def hear_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
+def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
     """What the constructors of parts that need nothing from the builder say of their arguments."""
     problems = []
     for key, part in _parts(settings):

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from seq2seq.config.command_line.overrides import as_typed, literal
 from seq2seq.config.composition import Composition, Layer
 from seq2seq.config.extensions import allow, extension_problems, others_line
-from seq2seq.config.limits import check_limits, check_script, device_problems, hear_parts
+from seq2seq.config.limits import check_limits, check_parts, check_script, device_problems
 from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
 from seq2seq.config.reading import MISSING, Reader, stand_in
 from seq2seq.config.schema import (
@@ -130,7 +130,7 @@ def read_settings(
     name = run_name(clean, choices) if read["run"] is None else read["run"]
     clean["run"] = read["run"] = name + suffix
     settings = TrainSettings(**read, choices=dict(choices), plain=clean)
-    return settings, [*reader.problems, *check_limits(settings), *hear_parts(settings, reader.problems)]
+    return settings, [*reader.problems, *check_limits(settings), *check_parts(settings, reader.problems)]
 
 
 def load_run(

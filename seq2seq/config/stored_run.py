@@ -44,6 +44,13 @@ LATER_OF: dict[str, dict[str, Any]] = {
         "extra": {"*": {"references": []}},
     },
 }
+# Classes that have moved: runs begun before name them by their old module.
+MOVED = {
+    "seq2seq.training.objective.CrossEntropy": "seq2seq.objective.cross_entropy.CrossEntropy",
+    "seq2seq.training.minimum_risk.MinimumRisk": "seq2seq.objective.minimum_risk.MinimumRisk",
+    "seq2seq.data.cldr.CLDR": "seq2seq.data.embedded.cldr.CLDR",
+    "seq2seq.data.docstrings.Docstrings": "seq2seq.data.embedded.docstrings.Docstrings",
+}
 
 
 def run_path(run: str) -> Path:
@@ -162,6 +169,10 @@ def read_config(path: Path) -> dict[str, Any]:
         if not isinstance(stored.get(key), dict):
             raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")
     sections = {key: value for key, value in stored.items() if isinstance(value, dict)}
+    for section in sections.values():
+        target = section.get("_target_")
+        if isinstance(target, str) and target in MOVED:
+            section["_target_"] = MOVED[target]
     parts = {key: LATER_OF.get(value.get("_target_", ""), {}) for key, value in sections.items()}
     return _completed(_completed(stored, LATER), parts)
 

@@ -25,7 +25,7 @@ KINDS: Mapping[str, str] = {
     "pooling": "seq2seq.pooling.base.Pooling",
     "decoder": "seq2seq.decoder.base.Decoder",
     "generator": "seq2seq.generator.base.Generator",
-    "objective": "seq2seq.objective.cross_entropy.Objective",
+    "objective": "seq2seq.objective.base.Objective",
     "optimizer": "torch.optim.optimizer.Optimizer",
     "schedule": "seq2seq.schedule.base.Schedule",
     "search": "seq2seq.search.base.Search",
@@ -82,12 +82,12 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise ValueError(f"there is no module {error.name}") from None
-        _raise_told(name, error)
+        _raise_readable(name, error)
     except Exception as error:
-        _raise_told(name, error)
+        _raise_readable(name, error)
 
 
-def _raise_told(name: str, error: Exception) -> NoReturn:
+def _raise_readable(name: str, error: Exception) -> NoReturn:
     """An error while a module was imported: of a user's own it is a mistake of theirs, told with file and line."""
     if not any(covers(package, f"{name}.") for package in allowed()):
         raise error

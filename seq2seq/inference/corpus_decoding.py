@@ -23,7 +23,7 @@ from seq2seq.tokenizer import Tokenizer
 T = TypeVar("T")
 
 
-class Left(Exception):
+class Interrupted(Exception):
     """What `on_batch` raises to leave a corpus before its end; of several processes, all leave it."""
 
 
@@ -59,19 +59,19 @@ def nll_per_token(
                     on_batch(len(rows))
         return sums
 
-    nll, count = world.sum(_by_all(world, own_share))
+    nll, count = world.all_reduce_sum(_by_all(world, own_share))
     return float(nll / count)
 
 
 def _by_all(world: World, share: Callable[[], T]) -> T:
-    """What `share` comes to in this process; raises Left in all of them where it does in one."""
+    """What `share` comes to in this process; raises Interrupted in all of them where it does in one."""
     found, left = None, False
     try:
         found = share()
-    except Left:
+    except Interrupted:
         left = True
-    if world.largest(left):
-        raise Left
+    if world.all_reduce_max(left):
+        raise Interrupted
     return cast(T, found)
 
 

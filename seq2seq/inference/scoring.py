@@ -11,7 +11,7 @@ from seq2seq.data.text import TextData
 from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.inference.line_input import is_table, read_table, read_texts, texts_of, with_keys
 from seq2seq.inference.line_output import check_output, line_writer
-from seq2seq.inference.trained_model import Trained, as_read, load_trained
+from seq2seq.inference.trained_model import TrainedModel, as_read, load_trained
 from seq2seq.reporting.progress import counting
 from seq2seq.search.forced import forced_log_probs
 
@@ -62,7 +62,7 @@ def score(script: ScoreSettings, settings: TrainSettings) -> None:
 
 
 def score_texts(
-    trained: Trained, settings: TrainSettings, sources: Sequence[str], targets: Sequence[str]
+    trained: TrainedModel, settings: TrainSettings, sources: Sequence[str], targets: Sequence[str]
 ) -> list[Score]:
     """The score of each pair, in full: what is longer than the run was trained on is counted, and never cut."""
     read = as_read(settings, sources)

@@ -12,7 +12,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.data.lexicon import Lexicon, learn_lexicon
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import CheckpointError, ConfigError
-from seq2seq.inference.trained_model import Trained
+from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def check_shortlist(settings: TrainSettings, count: int | None) -> None:
         raise ConfigError(f"{both}: leave shortlist out, or give search.unit=tokens")
 
 
-def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None) -> Shortlists | None:
+def open_shortlists(trained: TrainedModel, settings: TrainSettings, count: int | None) -> Shortlists | None:
     """Of `count` translations a source token; None where none are asked for.
 
     Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read.
@@ -46,7 +46,7 @@ def open_shortlists(trained: Trained, settings: TrainSettings, count: int | None
     return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
 
 
-def _learn(trained: Trained, settings: TrainSettings) -> None:
+def _learn(trained: TrainedModel, settings: TrainSettings) -> None:
     """From the pairs that the run was trained on, whatever data were asked for now, and wherever they lie now."""
     own = load_stored(str(trained.folder.path), data_root=settings.data_root)
     tokenizer, file = trained.tokenizer, trained.folder.lexicon_file

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """What evaluation and translation work with; `step` is the update the weights are of.
 
     `answering` is what is searched: the model, or an ensemble of it and the models of `others`, runs and their steps.
@@ -43,7 +43,7 @@ class Trained:
 
 
 @memory_errors("loading the checkpoint")
-def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> Trained:
+def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> TrainedModel:
     """The run's model with the weights of checkpoint `which`, in eval mode, and those of the `others` likewise.
 
     Raises CheckpointError, also where others have another vocabulary or read their sources with another prefix.
@@ -64,7 +64,7 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
     beside = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
     answering = Ensemble([model, *(other for other, *_ in beside.values())]).eval() if beside else model
     steps = {name: step for name, (_, step, _) in beside.items()}
-    return Trained(folder, tokenizer, model, runtime, step, answering, steps)
+    return TrainedModel(folder, tokenizer, model, runtime, step, answering, steps)
 
 
 def _load_model(

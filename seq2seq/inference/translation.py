@@ -17,7 +17,7 @@ from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.inference.line_input import is_table, read_table, texts_of, with_keys
 from seq2seq.inference.line_output import check_output, line_writer
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
-from seq2seq.inference.trained_model import Trained, as_read, load_trained
+from seq2seq.inference.trained_model import TrainedModel, as_read, load_trained
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
 from seq2seq.search.limits import count_limits, limits_reached, outputs_line
@@ -170,7 +170,7 @@ class Prefixes:
 
 
 def answer(
-    trained: Trained,
+    trained: TrainedModel,
     settings: TrainSettings,
     search: Search,
     texts: Sequence[str],

@@ -1,44 +1,12 @@
-"""Objectives: what training minimises, as sums over tokens; the trainer divides once, by the whole update's count."""
+"""Cross-entropy with label smoothing, and with what the attention asks to be kept small."""
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import ClassVar
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from seq2seq.model.model import TokenLoss
-from seq2seq.types import Batch, Component
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Sums over a batch's real target tokens, in nats: the objective (with gradients), and its unsmoothed NLL.
-
-    `terms` are the objective's weighted parts by name, where there is more than one.
-    """
-
-    total: Float[Tensor, ""]
-    nll: Float[Tensor, ""]
-    terms: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
-
-
-class Objective(Component, ABC):
-    """Maps (model, batch) to the sums that are minimised. It may call the model more than once.
-
-    `recordable`: it launches the same operations for every batch of one shape and reads nothing back from the device,
-    so that a CUDA graph may stand for it.
-    """
-
-    recordable: ClassVar[bool] = False
-
-    def begin(self, seed: int) -> None:
-        """An update begins; `seed` is its own, the same in all processes, for objectives that draw."""
-        return
-
-    @abstractmethod
-    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
-        """The sums over this batch."""
+from seq2seq.objective.base import Losses, Objective
+from seq2seq.types import Batch
 
 
 class CrossEntropy(Objective):

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from seq2seq.model.model import Candidates, Model
-from seq2seq.objective.cross_entropy import CrossEntropy, Losses, Objective
+from seq2seq.objective.base import Losses, Objective
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.decode import evaluating
 from seq2seq.search.forced import collate_targets
-from seq2seq.search.pairwise_rouge import agreement
+from seq2seq.search.pairwise_rouge import pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import EOS, Batch
 
@@ -107,5 +108,5 @@ def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch) -> Float[Tensor,
     costs = []
     for samples, target, mask in zip(drawn, batch.target_out.cpu(), batch.target_mask.cpu(), strict=True):
         reference = [token for token in target[mask].tolist() if token != EOS]
-        costs.append(1 - agreement([one.tokens for one in samples], [reference]).squeeze(1))
+        costs.append(1 - pairwise_rouge([one.tokens for one in samples], [reference]).squeeze(1))
     return torch.stack(costs).to(batch.source.device)

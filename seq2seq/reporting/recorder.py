@@ -20,7 +20,7 @@ METRICS_FILE = "metrics.jsonl"
 log = logging.getLogger(__name__)
 
 
-class Logbook:
+class Recorder:
     """Writes a run's numbers, texts and figures into its folder; the step of each is the update.
 
     The event files lie in the run folder itself, so that the run bears its own name in TensorBoard. Continuing at
@@ -94,7 +94,7 @@ class Logbook:
             raise storage_failure(f"write the log of run {self._folder}", error) from error
 
 
-class NoLogbook(Logbook):
+class NoRecorder(Recorder):
     """The logbook of a process that is not the main one: nothing is written."""
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class World:
         """Whether this is the process that writes and reports."""
         return self.rank == 0
 
-    def tell(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The main process's `value`, in every process."""
         if self.size == 1:
             return value
@@ -58,7 +58,7 @@ class World:
         dist.gather_object(value, gathered if self.is_main else None, dst=0)
         return gathered if self.is_main else []
 
-    def sum(self, values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
+    def all_reduce_sum(self, values: Float64[Tensor, " N"]) -> Float64[Tensor, " N"]:
         """The sums over all processes, on the CPU."""
         if self.size == 1:
             return values
@@ -66,7 +66,7 @@ class World:
         dist.all_reduce(total)
         return total
 
-    def largest(self, value: float) -> float:
+    def all_reduce_max(self, value: float) -> float:
         """The largest of all processes' values."""
         if self.size == 1:
             return value
@@ -74,19 +74,19 @@ class World:
         dist.all_reduce(found, dist.ReduceOp.MAX)
         return float(found)
 
-    def largest_before(self, *values: float) -> list[float]:
+    def delayed_max(self, *values: float) -> list[float]:
         """Of each value the largest that any process gave *when last asked*, zeros at first; alone, the values.
 
         So nobody waits: the answer to a question comes with the next one, and it is the same in every process.
         """
         if self.size == 1:
             return list(values)
-        heard = self._heard() or [0.0] * len(values)
+        heard = self._last_delayed() or [0.0] * len(values)
         asked = torch.tensor(values, dtype=torch.float64)
         self._asked = (dist.all_reduce(asked, dist.ReduceOp.MAX, async_op=True), asked)
         return heard
 
-    def _heard(self) -> list[float] | None:
+    def _last_delayed(self) -> list[float] | None:
         """The answer to the last question, if one was asked."""
         if self._asked is None:
             return None
@@ -95,7 +95,7 @@ class World:
         self._asked = None
         return list(answer.tolist())
 
-    def spread(self, number: int) -> int:
+    def any_nonzero(self, number: int) -> int:
         """This process's number or, where that is 0, one that another has spread so far; 0: none has.
 
         Unlike all else here it is not asked by all at the same time, and nobody waits.
@@ -109,7 +109,7 @@ class World:
             return int(self._store.get(SPREAD))
         return number
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until all processes are here."""
         if self.size > 1:
             dist.barrier()
@@ -118,18 +118,18 @@ class World:
     def main_first(self) -> Iterator[None]:
         """What the main process does while the others wait, and they after it: they find what it has written."""
         if not self.is_main:
-            self.meet()
+            self.barrier()
         yield
         if self.is_main:
-            self.meet()
+            self.barrier()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Part from the others, all at the same time."""
-        self._heard()
-        self.meet()
+        self._last_delayed()
+        self.barrier()
         dist.destroy_process_group()
 
-    def main_leaves(self) -> bool:
+    def main_is_ending(self) -> bool:
         """Whether the main process ends within a few seconds: then it has told what there is to tell."""
         began = time.monotonic()
         with suppress(RuntimeError):  # nothing is ever sent: the wait ends when the connection breaks, or in vain
@@ -140,7 +140,7 @@ class World:
 
 
 @contextmanager
-def joined() -> Iterator[World]:
+def process_group() -> Iterator[World]:
     """The world that torchrun has started this process in, or one of its own.
 
     Raises PeerError where another process has failed. An error that all processes meet is told by the main one, which
@@ -155,22 +155,22 @@ def joined() -> Iterator[World]:
     world = World(rank, size, store)
     try:
         yield world
-        world.leave()
+        world.close()
     except Exception as error:
-        heard = _as_heard(error, world)
+        heard = _as_reported(error, world)
         if heard is error:
             raise
         raise heard from error
 
 
-def _as_heard(error: Exception, world: World) -> Exception:
+def _as_reported(error: Exception, world: World) -> Exception:
     """The error as this process is to tell it."""
     if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         error = PeerError(
             "another process of this run has failed or does not answer: what it said stands above, or in its own "
             "output. The same command continues the run from its last checkpoint"
         )
-    if not world.is_main and (isinstance(error, PeerError) or world.main_leaves()):
+    if not world.is_main and (isinstance(error, PeerError) or world.main_is_ending()):
         error = error if isinstance(error, Seq2SeqError) else PeerError(str(error))
         error.told = True
     return error

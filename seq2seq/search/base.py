@@ -99,9 +99,7 @@ def first_tokens(sentences: int, device: torch.device) -> Int[Tensor, "B 1"]:
     return torch.full((sentences, 1), BOS, device=device)
 
 
-def likeliest(
-    scores: Float[Tensor, "*N V"], count: int
-) -> tuple[Float[Tensor, "*N {count}"], Int[Tensor, "*N {count}"]]:
+def topk(scores: Float[Tensor, "*N V"], count: int) -> tuple[Float[Tensor, "*N {count}"], Int[Tensor, "*N {count}"]]:
     """The `count` highest of each row, highest first, and where they stand: topk, by a shorter way on a CPU.
 
     There topk looks at one number after the other. But the highest lie in the blocks with the highest maxima, one to a
@@ -111,7 +109,7 @@ def likeliest(
     if scores.device.type != "cpu" or scores.numel() < WORTH_IT or width < 4 * count:
         return scores.topk(count, -1)
     blocks = scores[..., : BLOCKS * width].unflatten(-1, (BLOCKS, width))  # block j: j, j + width, j + 2 width ...
-    chosen = likeliest(blocks.amax(-2), count)[1]
+    chosen = topk(blocks.amax(-2), count)[1]
     inside = blocks.gather(-1, chosen.unsqueeze(-2).expand(*chosen.shape[:-1], BLOCKS, count)).flatten(-2)
     rest = scores[..., BLOCKS * width :]
     best, place = torch.cat((inside, rest), -1).topk(count, -1)

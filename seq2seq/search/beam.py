@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
+from seq2seq.search.base import Hypothesis, Search, first_tokens, topk
 from seq2seq.search.constraints import NEVER, Constraints
 from seq2seq.types import EOS, Capability, State, hypothesis_part, select_parents, source_part
 
@@ -146,7 +146,7 @@ class BeamSearch(Search):
         count = 2 * beams.width
         # Each hypothesis' own best first: a narrow selection from few candidates instead of a wide one from all.
         paid = log_probs if toll is None else log_probs - toll.unsqueeze(1)
-        best, tokens = likeliest(paid, min(count, paid.shape[-1]))
+        best, tokens = topk(paid, min(count, paid.shape[-1]))
         ranks = (beams.log_probs.unsqueeze(-1) + best).flatten(1)
         ranks, index = ranks.topk(min(count, ranks.shape[1]), -1)
         parents = index // best.shape[-1]

@@ -5,7 +5,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
+from seq2seq.search.base import Hypothesis, Search, first_tokens, topk
 from seq2seq.types import EOS
 
 
@@ -33,7 +33,7 @@ class GreedySearch(Search):
         totals = torch.zeros(len(source), dtype=torch.float64, device=source.device)
         while len(row):
             log_probs, _, state = model.step(tokens[:, -1:], state)
-            best, token = (part.flatten() for part in likeliest(rules.restrict(log_probs, tokens.unsqueeze(1)), 1))
+            best, token = (part.flatten() for part in topk(rules.restrict(log_probs, tokens.unsqueeze(1)), 1))
             totals = totals + best
             tokens = torch.cat((tokens, token.unsqueeze(1)), 1)
             done = token == EOS

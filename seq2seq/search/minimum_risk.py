@@ -12,7 +12,7 @@ from seq2seq.metrics.words import Remembered, UnicodeWords
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
-from seq2seq.search.pairwise_rouge import Rows, agreement
+from seq2seq.search.pairwise_rouge import Rows, pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import PAD
@@ -119,7 +119,7 @@ class MinimumRiskSearch(SamplingSearch):
         rows = self._compared([one.tokens for one in (*once, *samples)])
         drawn = {tuple(one.tokens) for one in samples}
         own = torch.tensor([tuple(one.tokens) in drawn for one in once])
-        totals = agreement(rows[: len(once)], rows[len(once) :], self.types).sum(1) - own.float()
+        totals = pairwise_rouge(rows[: len(once)], rows[len(once) :], self.types).sum(1) - own.float()
         scores = (totals / (len(samples) - own.long()).clamp(min=1)).tolist()
         scored = [Hypothesis(one.tokens, one.log_prob, score) for one, score in zip(once, scores, strict=True)]
         return sorted(scored, key=lambda one: -one.score)

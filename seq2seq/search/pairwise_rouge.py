@@ -13,7 +13,7 @@ NOTHING = -1  # behind the tokens of the one side, as PAD is behind those of the
 Rows = Sequence[Sequence[int]]  # ids above PAD
 
 
-def agreement(left: Rows, right: Rows, types: Sequence[str] = ("rougeL",)) -> Float[Tensor, "C N"]:
+def pairwise_rouge(left: Rows, right: Rows, types: Sequence[str] = ("rougeL",)) -> Float[Tensor, "C N"]:
     """F1 of each on the left with each on the right, the mean over `types`, rouge1 and rougeL; 1 for two that are
     empty."""
     lengths = [torch.tensor([len(row) for row in rows]) for rows in (left, right)]

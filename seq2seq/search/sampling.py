@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis, Search, first_tokens, likeliest
+from seq2seq.search.base import Hypothesis, Search, first_tokens, topk
 from seq2seq.search.draws import streams, uniforms
 from seq2seq.types import EOS
 
@@ -93,7 +93,7 @@ class SamplingSearch(Search):
         scaled = log_probs / self.temperature
         order = None
         if self.top_k is not None:
-            scaled, order = likeliest(scaled, min(self.top_k, scaled.shape[-1]))
+            scaled, order = topk(scaled, min(self.top_k, scaled.shape[-1]))
         elif self.top_p is not None:
             scaled, order = scaled.sort(-1, descending=True)
         probabilities = scaled.softmax(-1)

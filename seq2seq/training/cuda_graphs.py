@@ -19,10 +19,10 @@ from torch import Tensor
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
-from seq2seq.objective.cross_entropy import Losses
+from seq2seq.objective.base import Losses
 from seq2seq.runtime.torchrun import place
-from seq2seq.training.forward_backward import Passes, refusable
-from seq2seq.training.optimizer_step import Step
+from seq2seq.training.forward_backward import ForwardBackward, refusable
+from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.types import Batch
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 WARM_UP = 3  # runs before a recording, in which libraries choose their algorithms and reserve memory
 
 
-class Recorder:
+class GraphRecorder:
     """Records what `work` launches. All recordings share one memory pool: they are replayed one after the other, and
     nothing that one leaves is read after the next has begun."""
 
@@ -62,10 +62,10 @@ class Recorded:
     losses: Losses
 
 
-class GraphedPasses(Passes):
-    """Passes that are recorded for each of `shapes`; a batch of another shape takes the plain road."""
+class GraphedForwardBackward(ForwardBackward):
+    """ForwardBackward that are recorded for each of `shapes`; a batch of another shape takes the plain road."""
 
-    def __init__(self, passes: Passes, shapes: Sequence[Shape], recorder: Callable) -> None:
+    def __init__(self, passes: ForwardBackward, shapes: Sequence[Shape], recorder: Callable) -> None:
         super().__init__(passes.strategy, passes.objective, passes.runtime)
         largest_first = sorted(shapes, key=lambda shape: shape.cells, reverse=True)  # the others fit into its memory
         self._recorded = {shape: self._record(shape, recorder) for shape in largest_first}
@@ -96,10 +96,10 @@ class GraphedPasses(Passes):
         return Recorded(batch, factor, replay, losses)
 
 
-class GraphedStep(Step):
+class GraphedOptimizerStep(OptimizerStep):
     """The end of an update, recorded; gradients are set to zero where they lie."""
 
-    def __init__(self, step: Step, recorder: Callable) -> None:
+    def __init__(self, step: OptimizerStep, recorder: Callable) -> None:
         super().__init__(step.model, step.optimizer, step.clip_norm, defers=True)
         for group in self.optimizer.param_groups:
             group["lr"] = torch.tensor(float(group["lr"]), device=self._refuses.device)
@@ -122,16 +122,16 @@ class GraphedStep(Step):
 
 
 def graphed(
-    passes: Passes, step: Step, shapes: Sequence[Shape], recorder: Callable | None = None
-) -> tuple[Passes, Step]:
+    passes: ForwardBackward, step: OptimizerStep, shapes: Sequence[Shape], recorder: Callable | None = None
+) -> tuple[ForwardBackward, OptimizerStep]:
     """Both, recorded. Raises ConfigError where something in them cannot be."""
     learning = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter)
-    recorder = recorder or Recorder()
+    recorder = recorder or GraphRecorder()
     passes.begin(0)  # what is drawn once an update lies from now on where the graphs read it
     try:
-        both = GraphedPasses(passes, shapes, recorder), GraphedStep(step, recorder)
+        both = GraphedForwardBackward(passes, shapes, recorder), GraphedOptimizerStep(step, recorder)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

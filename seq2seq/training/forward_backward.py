@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seq2seq.layers.rnn import RecurrentLayer
-from seq2seq.objective.cross_entropy import Losses, Objective
+from seq2seq.objective.base import Losses, Objective
 from seq2seq.runtime.device import Runtime
 from seq2seq.training.strategy import Strategy
 from seq2seq.types import Batch
@@ -13,7 +13,7 @@ OF_A_RANK = 1_640_531_527  # between the seeds of two processes; torch's generat
 OF_A_LAYER = 1_013_904_223  # between those of what two layers drop
 
 
-class Passes:
+class ForwardBackward:
     """Adds a micro-batch's gradients to those that the parameters hold."""
 
     def __init__(self, strategy: Strategy, objective: Objective, runtime: Runtime) -> None:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Origin:
+class InitFrom:
     """What a new run begins with: another's tokenizer, and `weights` by name, all of which fit; `fresh` do not."""
 
     told: str
@@ -47,7 +47,7 @@ class Origin:
         log.info("begins with the weights and the tokenizer of %s%s", self.told, anew)
 
 
-def read_origin(settings: TrainSettings) -> Origin | None:
+def read_init_from(settings: TrainSettings) -> InitFrom | None:
     """What `settings.init_from` offers a model of these settings; None where it is null.
 
     Raises CheckpointError where that run or its checkpoint cannot be read, ConfigError where its tokenizer is of other
@@ -70,10 +70,10 @@ def read_origin(settings: TrainSettings) -> Origin | None:
     if problems := _misfits(own, given, fresh, folder.name):
         raise ConfigError(_explain(settings, stored, problems))
     weights = {name: tensor for name, tensor in given.items() if name not in fresh}
-    return Origin(f"run {folder.path}, step-{checkpoint.step}", tokenizer, weights, tuple(sorted(fresh & own.keys())))
+    return InitFrom(f"run {folder.path}, step-{checkpoint.step}", tokenizer, weights, tuple(sorted(fresh & own.keys())))
 
 
-def origin_problems(settings: TrainSettings) -> list[str]:
+def init_from_problems(settings: TrainSettings) -> list[str]:
     """A line for each key that says how to start from another run where none is named, or another start beside it."""
     if settings.init_from is None:
         given = {"init_fresh": settings.init_fresh != [], "init_checkpoint": settings.init_checkpoint != "best"}

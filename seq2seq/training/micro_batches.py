@@ -13,7 +13,7 @@ from seq2seq.types import Batch
 SHARE = 0.1  # of a GPU's free memory that a corpus may take
 
 
-class Feed:
+class MicroBatches:
     """Cuts updates into micro-batches of at most `tokens_per_batch` positions, and makes these on `device`.
 
     A corpus that fits lies on the GPU, so that only the numbers of a batch's pairs travel. With `shapes`, micro-batches

@@ -16,7 +16,7 @@ def holds_back(optimizer: torch.optim.Optimizer) -> bool:
     return isinstance(optimizer, torch.optim.Adam) and bool(optimizer.defaults["fused"])
 
 
-class Step:
+class OptimizerStep:
     """Clips the gradients' norm to `clip_norm`, lets the optimizer step, and forgets the gradients.
 
     Gradients that are not finite never reach a weight or the optimizer's state, and nothing steps after them. Where

@@ -21,13 +21,13 @@ from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
-from seq2seq.reporting.recorder import Logbook, NoLogbook
+from seq2seq.reporting.recorder import NoRecorder, Recorder
 from seq2seq.runtime.device import Runtime, be_deterministic, keep_freed_memory
-from seq2seq.runtime.distributed import World, joined
+from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.freezing import freeze
-from seq2seq.training.init_from import read_origin
+from seq2seq.training.init_from import read_init_from
 from seq2seq.training.state import (
     TrainState,
     how_to_go_on,
@@ -45,7 +45,7 @@ from seq2seq.training.word_vectors import check_vectors, fill_embeddings
 log = logging.getLogger(__name__)
 
 
-def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook) -> None:
+def train(settings: TrainSettings, *, logbook: Callable[..., Recorder] = Recorder) -> None:
     """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend.
 
     Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
@@ -53,9 +53,9 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
     """
     started = time.monotonic()
     folder = RunFolder(run_path(settings.run))
-    with joined() as world, folder.lock() if world.is_main else nullcontext():
+    with process_group() as world, folder.lock() if world.is_main else nullcontext():
         begun = world.is_main and folder.exists()
-        stored = world.tell(read_config(folder.config_file) if begun else None)
+        stored = world.broadcast(read_config(folder.config_file) if begun else None)
         checkpoint = _newest(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
         settings = settle(settings, stored, state.precision)
@@ -72,7 +72,7 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Logbook] = Logbook)
         with world.main_first():
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
         where = {"update": state.update, "to_validate": state.to_validate}
-        with closing(data), closing(logbook(folder.path, **where) if world.is_main else NoLogbook()) as book:
+        with closing(data), closing(logbook(folder.path, **where) if world.is_main else NoRecorder()) as book:
             trainer = _assemble(settings, folder, data, model, runtime, book, world, started)
             if checkpoint is None:
                 book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
@@ -88,25 +88,25 @@ def _newest(folder: RunFolder, world: World) -> Checkpoint | None:
     """The checkpoint to continue from, or None; found by the main process, for it may have to tidy up first."""
     if world.is_main:
         checkpoint = latest_intact(folder)
-        world.tell(checkpoint.step if checkpoint else None)
+        world.broadcast(checkpoint.step if checkpoint else None)
         return checkpoint
-    step = world.tell(None)
+    step = world.broadcast(None)
     return None if step is None else load(folder, f"step-{step}")
 
 
 @memory_errors("building the model")
 def _set_up(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
     """The data and the model; a `fresh` run's has its first weights, and its folder is made self-contained here."""
-    origin = read_origin(settings) if fresh else None
+    init_from = read_init_from(settings) if fresh else None
     if fresh:
         check_vectors(settings)
-    data = _prepare(settings, folder, world, origin.tokenizer if origin else None)
+    data = _prepare(settings, folder, world, init_from.tokenizer if init_from else None)
     tokenizer = data.tokenizer
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     freeze(model, settings.freeze)
-    if origin is not None:
-        origin.start(model)
+    if init_from is not None:
+        init_from.start(model)
     if fresh:
         fill_embeddings(settings, model, tokenizer)
     if world.is_main:
@@ -158,7 +158,7 @@ def _assemble(
     data: Prepared,
     model: Model,
     runtime: Runtime,
-    logbook: Logbook,
+    logbook: Recorder,
     world: World,
     started: float,
 ) -> Trainer:

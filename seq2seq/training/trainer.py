@@ -21,20 +21,20 @@ from seq2seq.data.shapes import shapes_for
 from seq2seq.data.updates import PairIds, pair_costs, plan_epoch
 from seq2seq.errors import CheckpointError, DataError, NonFiniteLossError, Stopped
 from seq2seq.model.model import Model
-from seq2seq.objective.cross_entropy import Objective
+from seq2seq.objective.base import Objective
 from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.reporting.progress import Progress
-from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.recorder import Recorder
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
 from seq2seq.runtime.memory import forget_peak, keep_few_kernels
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.cuda_graphs import graphed
-from seq2seq.training.forward_backward import Passes, seed_of
-from seq2seq.training.micro_batches import Feed
-from seq2seq.training.optimizer_step import Step, holds_back, non_finite
+from seq2seq.training.forward_backward import ForwardBackward, seed_of
+from seq2seq.training.micro_batches import MicroBatches
+from seq2seq.training.optimizer_step import OptimizerStep, holds_back, non_finite
 from seq2seq.training.plan import Planner
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
@@ -61,7 +61,7 @@ class Trainer:
     data: Prepared
     runtime: Runtime
     folder: RunFolder
-    logbook: Logbook
+    logbook: Recorder
     validator: Validator
     strategy: Strategy
     world: World
@@ -73,10 +73,10 @@ class Trainer:
         self._minutes_before = self.state.minutes
         self._saved: int | None = None
         self._stops_after = self.state.update
-        self.feed = Feed(self.runtime.device, self.settings.tokens_per_batch)
-        self.passes = Passes(self.strategy, self.objective, self.runtime)
+        self.micro_batches = MicroBatches(self.runtime.device, self.settings.tokens_per_batch)
+        self.forward_backward = ForwardBackward(self.strategy, self.objective, self.runtime)
         defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
-        self.step = Step(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
+        self.step = OptimizerStep(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
         self._unassured: list[tuple[int, UpdateFigures]] = []
         self._fingerprint, self._valid = (self.data.corpora[split].fingerprint for split in ("train", "valid"))
         self.state.data, self.state.valid = self._fingerprint, self._valid
@@ -119,7 +119,7 @@ class Trainer:
         if self.settings.cuda_graphs:
             self._record()
         settings, state = self.settings, self.state
-        state.minutes = self.world.tell(self._all_minutes())
+        state.minutes = self.world.broadcast(self._all_minutes())
         self.planner = Planner(settings, state, self._updates_an_epoch())
         progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=self.world.is_main)
         self.reporter = Reporter(progress=progress, logbook=self.logbook, device=self.runtime.device, world=self.world)
@@ -150,8 +150,8 @@ class Trainer:
         drawn = cache(self.data.train)
         epochs = ((epoch, drawn(epoch % MEASURED_EPOCHS)) for epoch in count())
         updates = ((corpus, blocks) for epoch, corpus in epochs for blocks in self._plan(corpus, epoch))
-        self.feed.shapes = shapes_for(updates, self.settings.tokens_per_batch)
-        self.passes, self.step = graphed(self.passes, self.step, self.feed.shapes)
+        self.micro_batches.shapes = shapes_for(updates, self.settings.tokens_per_batch)
+        self.forward_backward, self.step = graphed(self.forward_backward, self.step, self.micro_batches.shapes)
 
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""
@@ -164,7 +164,7 @@ class Trainer:
 
         Both are what all processes have heard, so that all leave the loop after the same update.
         """
-        number, minutes = self.world.largest_before(self._stop.number or 0, self._all_minutes())
+        number, minutes = self.world.delayed_max(self._stop.number or 0, self._all_minutes())
         self.state.minutes = max(self.state.minutes, minutes)
         self._stops_after = self.state.update + min(2, self.world.size)  # of several, the answer comes an update later
         return int(number)
@@ -176,7 +176,7 @@ class Trainer:
 
     def _leave(self, signal: int) -> NoReturn:
         """End the session; all is saved."""
-        self.world.meet()  # or the first to leave would cut the others short
+        self.world.barrier()  # or the first to leave would cut the others short
         raise Stopped(signal, f"stopped by a signal: saved after update {self.state.update}")
 
     def _updates_an_epoch(self) -> int:
@@ -197,7 +197,7 @@ class Trainer:
         """The updates from here on; a plan is a function of seed and epoch, so that to resume is to seek in it."""
         while True:
             corpus = self.data.train(self.state.epoch)
-            self.feed.open(corpus)
+            self.micro_batches.open(corpus)
             plan = self._plan(corpus, self.state.epoch)
             for position in range(self.state.position, len(plan)):
                 last = position + 1 == len(plan)
@@ -221,7 +221,7 @@ class Trainer:
         state, stopwatch = self.state, Stopwatch(self.runtime.device)
         report = self.planner.report_is_due
         torch.manual_seed(seed_of(self.seed, state.update, self.world.rank))
-        self.passes.begin(seed_of(self.seed, state.update, rank=0))
+        self.forward_backward.begin(seed_of(self.seed, state.update, rank=0))
         lr = self._peak_lr * self.schedule.factor(state.update + 1)
         set_learning_rate(self.optimizer, lr)
         tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
@@ -243,12 +243,12 @@ class Trainer:
         own = share(corpus, blocks, self.world.rank, self.world.size)
         # Where nothing is left for this process, it takes part all the same, with a pair that counts for nothing.
         weight, own = (1, own) if own else (0, [blocks[0][:1]])
-        batches = self.feed.cut(own)
+        batches = self.micro_batches.cut(own)
         sums = Sums(self.runtime.device)
         for number, (rows, shape) in enumerate(batches, start=1):
             self.reporter.progress.busy(f"update {self.state.update + 1:,}, micro-batch {number} of {len(batches)}")
-            batch = self.feed.batch(rows, shape)
-            losses = self.passes(batch, weight, tokens, last=number == len(batches))
+            batch = self.micro_batches.batch(rows, shape)
+            losses = self.forward_backward(batch, weight, tokens, last=number == len(batches))
             real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)
             sums.add(losses, weight, real=real, cells=batch.source.numel() + batch.target_in.numel())
         return sums
@@ -262,7 +262,7 @@ class Trainer:
         refused = self.step.refused()
         if refused is not None:
             number, figures = self._unassured[refused]
-            (total,) = self.world.sum(figures.sums.total.reshape(1)).tolist()
+            (total,) = self.world.all_reduce_sum(figures.sums.total.reshape(1)).tolist()
             loss, saved = total / figures.tokens, self.folder.steps()
             raise NonFiniteLossError(non_finite(number, loss, float(figures.norm), figures.lr, saved))
         self._unassured.clear()
@@ -278,10 +278,10 @@ class Trainer:
         self._stops_after = state.update
         self.reporter.progress.busy(f"validation at update {state.update:,}")
         began = self._all_minutes()
-        values = self.validator(self.model, state.update, lambda: self.world.spread(self._stop.number or 0) > 0)
+        values = self.validator(self.model, state.update, lambda: self.world.any_nonzero(self._stop.number or 0) > 0)
         if values is not None:
             self._judge(values, self._all_minutes() - began)
-        signal = int(self.world.largest(self._stop.number or 0))
+        signal = int(self.world.all_reduce_max(self._stop.number or 0))
         if signal and self.finished() is None:
             self._leave(signal)
         self._stops_after = state.update + min(2, self.world.size)
@@ -303,7 +303,7 @@ class Trainer:
         state.worse = 0 if better else state.worse + 1
         if better:
             state.best_score, state.best_nll, state.best_update = score, nll, state.update
-        state.minutes, minutes = self.world.tell((self._all_minutes(), minutes))
+        state.minutes, minutes = self.world.broadcast((self._all_minutes(), minutes))
         if self.planner.validated(minutes):
             self._follow_plan()
         self.reporter.validated(state.update, values, better)

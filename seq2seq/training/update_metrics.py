@@ -9,9 +9,9 @@ from typing import SupportsFloat
 import torch
 from torch import Tensor
 
-from seq2seq.objective.cross_entropy import Losses
+from seq2seq.objective.base import Losses
 from seq2seq.reporting.progress import Progress
-from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.recorder import Recorder
 from seq2seq.runtime.distributed import World
 from seq2seq.runtime.memory import peak_memory
 
@@ -53,7 +53,7 @@ class Reporter:
     In between nothing is read from `device`, and nothing asked of the other processes of the world.
     """
 
-    def __init__(self, *, progress: Progress, logbook: Logbook, device: torch.device, world: World) -> None:
+    def __init__(self, *, progress: Progress, logbook: Recorder, device: torch.device, world: World) -> None:
         self.progress = progress
         self.logbook = logbook
         self.device = device
@@ -66,7 +66,7 @@ class Reporter:
         if not report:
             self.progress.update(update, {})
             return
-        peak = self.world.largest(peak_memory(self.device))
+        peak = self.world.all_reduce_max(peak_memory(self.device))
         values = _summary(self._window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
         self._window = []
         self.logbook.scalars(update, values)
@@ -84,9 +84,9 @@ def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:
     sums = [figures.sums for figures in window]
     by_name = {"loss": [each.total for each in sums], "nll": [each.nll for each in sums]}
     by_name |= {name: [each.terms[name] for each in sums] for name in sums[-1].terms}
-    losses = world.sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
+    losses = world.all_reduce_sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
     positions = torch.tensor([[each.real, each.cells] for each in sums], dtype=torch.float64)
-    real, cells = world.sum(positions.sum(0)).tolist()
+    real, cells = world.all_reduce_sum(positions.sum(0)).tolist()
     seconds = [float(figures.seconds) for figures in window]
     return {
         **{f"train/{name}": loss / tokens for name, loss in zip(by_name, losses, strict=True)},

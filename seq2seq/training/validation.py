@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.inference.corpus_decoding import (
     Decoding,
-    Left,
+    Interrupted,
     best_hypotheses,
     corpus_references,
     nll_per_token,
@@ -18,7 +18,7 @@ from seq2seq.metrics.base import Metric
 from seq2seq.model.model import Model
 from seq2seq.reporting.attention_figures import attention_figure, attention_grid
 from seq2seq.reporting.figures import render
-from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.recorder import Recorder
 from seq2seq.reporting.samples import samples_page
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
@@ -46,7 +46,7 @@ class Validator:
         runtime: Runtime,
         tokens_per_batch: int,
         probes: int,
-        logbook: Logbook,
+        logbook: Recorder,
         world: World,
     ) -> None:
         self.corpus = corpus
@@ -83,13 +83,13 @@ class Validator:
 
         def between_batches(sentences: int) -> None:
             if stopped():
-                raise Left
+                raise Interrupted
 
         given = (self.runtime, self.tokens_per_batch)
         try:
             nll = nll_per_token(model, self.corpus, *given, world=self.world, on_batch=between_batches)
             found = best_hypotheses(model, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
-        except Left:
+        except Interrupted:
             return None
         values = {"valid/nll": nll}
         if self.world.is_main:
@@ -97,7 +97,7 @@ class Validator:
             values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
             self._note(decoding, update, values)
             self._show(model, decoding, update)
-        return self.world.tell(values)
+        return self.world.broadcast(values)
 
     def begin(self) -> None:
         """Warn of what makes scores against this validation set say little."""

@@ -23,8 +23,8 @@ from seq2seq.optimizer import set_learning_rate
 from seq2seq.reporting.recorder import read_metrics
 from seq2seq.runtime.device import Runtime
 from seq2seq.training.cuda_graphs import Recorder, graphed
-from seq2seq.training.forward_backward import Passes, seed_of
-from seq2seq.training.optimizer_step import Step
+from seq2seq.training.forward_backward import ForwardBackward, seed_of
+from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.trainer import Trainer
@@ -54,7 +54,7 @@ def nothing_waits() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def made(triple: Triple, dtype: torch.dtype) -> tuple[Passes, Step]:
+def made(triple: Triple, dtype: torch.dtype) -> tuple[ForwardBackward, OptimizerStep]:
     """A model with dropout. The large eps keeps Adam from making a step of mere rounding."""
     model = triple.model().float().train().to(CUDA)
     for module in model.modules():
@@ -62,10 +62,12 @@ def made(triple: Triple, dtype: torch.dtype) -> tuple[Passes, Step]:
             module.p = 0.2
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1, eps=1e-3, fused=True)
     objective = CrossEntropy(label_smoothing=0.1, attention_penalty=0.5)
-    return Passes(Strategy(model), objective, Runtime(CUDA, dtype)), Step(model, optimizer, 1.0, defers=True)
+    return ForwardBackward(Strategy(model), objective, Runtime(CUDA, dtype)), OptimizerStep(
+        model, optimizer, 1.0, defers=True
+    )
 
 
-def updates(passes: Passes, step: Step) -> tuple[list[Tensor], list[Tensor]]:
+def updates(passes: ForwardBackward, step: OptimizerStep) -> tuple[list[Tensor], list[Tensor]]:
     """Six updates of two micro-batches, at both shapes: what was read of them, and the weights. None waits."""
     told = []
     for update in range(6):
@@ -153,14 +155,14 @@ def test_an_update_of_a_run_waits_for_nothing(
 def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[int] = []
     plain_passes: list[Any] = []
-    record, plain, update = Recorder.__call__, Passes.__call__, Trainer._update
+    record, plain, update = Recorder.__call__, ForwardBackward.__call__, Trainer._update
     updates_done = {"all": 0}
 
     def noted(self: Recorder, work: Callable) -> Any:
         recorded.append(updates_done["all"])
         return record(self, work)
 
-    def took_the_plain_road(self: Passes, *arguments: Any, **more: Any) -> Any:
+    def took_the_plain_road(self: ForwardBackward, *arguments: Any, **more: Any) -> Any:
         plain_passes.append(arguments)
         return plain(self, *arguments, **more)
 
@@ -169,7 +171,7 @@ def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monk
         updates_done["all"] += 1
 
     monkeypatch.setattr(Recorder, "__call__", noted)
-    monkeypatch.setattr(Passes, "__call__", took_the_plain_road)
+    monkeypatch.setattr(ForwardBackward, "__call__", took_the_plain_road)
     monkeypatch.setattr(Trainer, "_update", counted)
     lines = run("graphs", "trainer.max_epochs=6", GRAPHS, "optimizer.lr=0.003")
     assert 2 <= len(recorded) <= 1 + MOST_SHAPES and not any(recorded)  # shapes and the step, before the first update
@@ -190,15 +192,15 @@ def test_graphs_continue_bitwise(in_its_own_folder: None) -> None:
 def test_a_bad_gradient_is_noticed_with_the_next_figures(
     in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken, call = {"updates": 0}, Step.__call__
+    taken, call = {"updates": 0}, OptimizerStep.__call__
 
-    def spoilt_at_three(self: Step) -> Any:
+    def spoilt_at_three(self: OptimizerStep) -> Any:
         taken["updates"] += 1
         if taken["updates"] == 3:
             next(p.grad for p in self.model.parameters() if p.grad is not None).fill_(float("nan"))
         return call(self)
 
-    monkeypatch.setattr(Step, "__call__", spoilt_at_three)
+    monkeypatch.setattr(OptimizerStep, "__call__", spoilt_at_three)
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is .* norm nan"):
         run("bad", "trainer.max_updates=30")
     assert taken["updates"] == 10

@@ -19,7 +19,7 @@ from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.inference.forced_attention import force
 from seq2seq.inference.line_input import read_texts
-from seq2seq.inference.trained_model import Trained, as_read, load_trained
+from seq2seq.inference.trained_model import TrainedModel, as_read, load_trained
 from seq2seq.reporting.progress import counting
 from seq2seq.search.decode import decode
 from seq2seq.streams import visible
@@ -88,7 +88,9 @@ def _read(script: AttentionMapSettings, settings: TrainSettings) -> Given:
     return Given(sources, targets, read_gold(Path(script.gold), lengths))
 
 
-def _sources(script: AttentionMapSettings, settings: TrainSettings, trained: Trained, given: Given) -> list[Segmented]:
+def _sources(
+    script: AttentionMapSettings, settings: TrainSettings, trained: TrainedModel, given: Given
+) -> list[Segmented]:
     texts = given.sources
     if texts is None:
         corpus = prepare_split(
@@ -104,7 +106,9 @@ def _sources(script: AttentionMapSettings, settings: TrainSettings, trained: Tra
     return found
 
 
-def _targets(settings: TrainSettings, trained: Trained, given: Given, sources: Sequence[Segmented]) -> list[Segmented]:
+def _targets(
+    settings: TrainSettings, trained: TrainedModel, given: Given, sources: Sequence[Segmented]
+) -> list[Segmented]:
     """The given targets, or the best hypotheses."""
     if given.targets is not None:
         found = segment(trained.tokenizer.target, given.targets, settings.length.max_target)
@@ -136,7 +140,7 @@ def _warn_of_cuts(found: Sequence[Segmented], key: str, longest: int) -> None:
 def _look(
     script: AttentionMapSettings,
     settings: TrainSettings,
-    trained: Trained,
+    trained: TrainedModel,
     sources: Sequence[Segmented],
     targets: Sequence[Segmented],
 ) -> Seen:
@@ -155,7 +159,7 @@ def _look(
 def _write(
     script: AttentionMapSettings,
     settings: TrainSettings,
-    trained: Trained,
+    trained: TrainedModel,
     seen: Seen,
     gold: Sequence[Gold] | None,
     error: AlignmentError | None,

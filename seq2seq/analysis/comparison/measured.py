@@ -20,7 +20,7 @@ from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import memory_errors
 from seq2seq.inference.forced_attention import force
-from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.reporting.recorder import read_metrics
 from seq2seq.training.state import limit_reached, saved_state
 
@@ -127,7 +127,7 @@ def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
     )
 
 
-def attention_entropy(trained: Trained, corpus: EncodedCorpus, tokens_per_batch: int) -> float | None:
+def attention_entropy(trained: TrainedModel, corpus: EncodedCorpus, tokens_per_batch: int) -> float | None:
     """Mean over heads and target tokens, end symbols counted, of the last layer's normalised entropy, references given.
 
     None for a model without attention.

@@ -20,7 +20,7 @@ from seq2seq.errors import ConfigError, memory_errors
 from seq2seq.inference.corpus_decoding import Decoding, corpus_references, decode_corpus
 from seq2seq.inference.output_checks import alike, empty_references
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
-from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.metrics.base import Metric, References
 from seq2seq.metrics.extracts import extract
 from seq2seq.reporting.progress import counting
@@ -82,7 +82,7 @@ def keep_and_show(keep: Callable[[], Path], table: str) -> None:
 
 
 def _decode(
-    trained: Trained, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None
+    trained: TrainedModel, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None
 ) -> tuple[Decoding, float]:
     """What the model makes of the corpus, not scored yet, and the seconds it took."""
     began = time.monotonic()
@@ -120,7 +120,7 @@ def _statistics(
     return {**compare_texts(texts, sources, corpus_references(corpus)), "truncated": asdict(corpus.truncated)}
 
 
-def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Trained) -> dict[str, Any]:
+def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: TrainedModel) -> dict[str, Any]:
     return {
         "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
         SPLIT: script.split,

@@ -10,7 +10,7 @@ from babel import Locale, dates, lists, numbers, units
 Style = Literal["full", "long", "medium", "short"]
 
 
-class Speaker:
+class LocaleFormatter:
     """Says dates, amounts, names and lists in one locale."""
 
     def __init__(self, locale: str) -> None:

@@ -1,4 +1,4 @@
-"""What the sentences of the embedded data say: thoughts, drawn at random, that a Speaker can put into words."""
+"""What the sentences of the embedded data say: phrases, drawn at random, that a LocaleFormatter can put into words."""
 
 import datetime
 import random
@@ -11,9 +11,9 @@ from typing import Literal
 from babel.numbers import get_territory_currencies
 from babel.units import UnknownUnitError
 
-from seq2seq.data.embedded.cldr_locale import Speaker, Style
+from seq2seq.data.embedded.cldr_locale import LocaleFormatter, Style
 
-Thought = Callable[[Speaker], str]
+Phrase = Callable[[LocaleFormatter], str]
 
 UNITS = {
     "area": ("hectare", "square-kilometer", "square-meter"),
@@ -38,7 +38,7 @@ DATE_STYLES: tuple[Style, ...] = ("full", "long", "medium", "short")
 
 @dataclass(frozen=True)
 class Names:
-    """CLDR codes that every speaker has a word for, a word that means one of them only."""
+    """CLDR codes that every formatter has a word for, a word that means one of them only."""
 
     countries: list[str]
     languages: list[str]
@@ -46,117 +46,119 @@ class Names:
     units: list[str]
 
 
-def common_names(speakers: Sequence[Speaker]) -> Names:
-    """What all the speakers can name."""
-    locale = speakers[0].locale
+def common_names(formatters: Sequence[LocaleFormatter]) -> Names:
+    """What all the formatters can name."""
+    locale = formatters[0].locale
     countries = [code for code in map(str, locale.territories) if len(code) == 2 and code not in NO_COUNTRIES]
     languages = [code for code in map(str, locale.languages) if len(code) == 2]
     in_use = datetime.date(2020, 1, 1)
     currencies = {code for country in countries for code in get_territory_currencies(country, start_date=in_use)}
 
-    def nameable(codes: Iterable[str], name: Callable[[Speaker, str], str]) -> list[str]:
-        return sorted(set.intersection(*(_unambiguous(codes, name, speaker) for speaker in speakers)))
+    def nameable(codes: Iterable[str], name: Callable[[LocaleFormatter, str], str]) -> list[str]:
+        return sorted(set.intersection(*(_unambiguous(codes, name, formatter) for formatter in formatters)))
 
     return Names(
-        countries=nameable(countries, Speaker.country),
-        languages=nameable(languages, Speaker.language),
-        currencies=nameable(currencies, Speaker.currency),
+        countries=nameable(countries, LocaleFormatter.country),
+        languages=nameable(languages, LocaleFormatter.language),
+        currencies=nameable(currencies, LocaleFormatter.currency),
         units=nameable(
             [f"{kind}-{unit}" for kind in UNITS for unit in UNITS[kind]],
-            lambda speaker, unit: speaker.amount(Decimal(2), unit),
+            lambda formatter, unit: formatter.amount(Decimal(2), unit),
         ),
     )
 
 
-def _unambiguous(codes: Iterable[str], name: Callable[[Speaker, str], str], speaker: Speaker) -> set[str]:
+def _unambiguous(
+    codes: Iterable[str], name: Callable[[LocaleFormatter, str], str], formatter: LocaleFormatter
+) -> set[str]:
     named = {}
     for code in codes:
         try:
-            named[code] = name(speaker, code)
+            named[code] = name(formatter, code)
         except (KeyError, UnknownUnitError):  # this locale has no word for it
             continue
     uses = Counter(named.values())
     return {code for code, word in named.items() if uses[word] == 1}
 
 
-class Thinker:
-    """Draws thoughts. Parts are drawn before they are said, so that every speaker says the same."""
+class SentenceSampler:
+    """Draws phrases. Parts are drawn before they are said, so that every formatter says the same."""
 
     def __init__(self, names: Names, draw: random.Random) -> None:
         self.names = names
         self.draw = draw
         self.parts = (self.date, self.interval, self.moment, self.ago, self.amount, self.price, self.share)
 
-    def sentence(self) -> Thought:
+    def sentence(self) -> Phrase:
         """One to three phrases, with punctuation between them that belongs to no language."""
         phrases = self.draw.sample((self.places, self.tongues, self.things, self.date, self.moment), 3)
         frame = self.draw.choice(("{0}", "{0}: {1}", "{0} ({1})", "{0} – {1}", "{0} / {1}", "{0}: {1} ({2})"))
         said = [phrase() for phrase in phrases[: frame.count("{")]]
-        return lambda speaker: frame.format(*(phrase(speaker) for phrase in said))
+        return lambda formatter: frame.format(*(phrase(formatter) for phrase in said))
 
-    def places(self) -> Thought:
+    def places(self) -> Phrase:
         """'Germany, France, and Italy'."""
         codes = self.draw.sample(self.names.countries, self._few(self.names.countries))
-        return self._listing([self._named(Speaker.country, code) for code in codes])
+        return self._listing([self._named(LocaleFormatter.country, code) for code in codes])
 
-    def tongues(self) -> Thought:
+    def tongues(self) -> Phrase:
         """'German, French, or Italian'."""
         codes = self.draw.sample(self.names.languages, self._few(self.names.languages))
-        return self._listing([self._named(Speaker.language, code) for code in codes])
+        return self._listing([self._named(LocaleFormatter.language, code) for code in codes])
 
-    def things(self) -> Thought:
+    def things(self) -> Phrase:
         """'3 hours ago, 12.5 kilometers, and $40.00'."""
         return self._listing([self.draw.choice(self.parts)() for _ in range(self.draw.randint(1, 3))])
 
-    def date(self) -> Thought:
+    def date(self) -> Phrase:
         """'Friday, March 5, 2021'."""
         day, style = self._day(), self.draw.choice(DATE_STYLES)
-        return lambda speaker: speaker.date(day, style)
+        return lambda formatter: formatter.date(day, style)
 
-    def interval(self) -> Thought:
+    def interval(self) -> Phrase:
         """'Mar 5 – 7, 2021'."""
         first = self._day()
         last = first + datetime.timedelta(days=self.draw.randint(1, 90))
-        return lambda speaker: speaker.interval(first, last)
+        return lambda formatter: formatter.interval(first, last)
 
-    def moment(self) -> Thought:
+    def moment(self) -> Phrase:
         """'March 5, 2021, 3:04 PM'."""
         day, style = self._day(), self.draw.choice(DATE_STYLES[:2])
         time = datetime.time(self.draw.randrange(24), self.draw.randrange(60))
-        return lambda speaker: f"{speaker.date(day, style)}, {speaker.time(time)}"
+        return lambda formatter: f"{formatter.date(day, style)}, {formatter.time(time)}"
 
-    def ago(self) -> Thought:
+    def ago(self) -> Phrase:
         """'in 3 hours' or '3 hours ago'."""
         step = self.draw.choice(list(STEPS))
         seconds = step * self.draw.randint(1, STEPS[step]) * self.draw.choice((-1, 1))
-        return lambda speaker: speaker.ago(seconds)
+        return lambda formatter: formatter.ago(seconds)
 
-    def amount(self) -> Thought:
-        """'12.5 kilometers'; a plain share where the speakers have no units in common."""
+    def amount(self) -> Phrase:
+        """'12.5 kilometers'; a plain share where the formatters have no units in common."""
         if not self.names.units:
             return self.share()
         value, unit = self._number(), self.draw.choice(self.names.units)
-        return lambda speaker: speaker.amount(value, unit)
+        return lambda formatter: formatter.amount(value, unit)
 
-    def price(self) -> Thought:
+    def price(self) -> Phrase:
         """'$1,234.50' or '1,234.50 US dollars'."""
         if not self.names.currencies:
             return self.share()
         value, currency = self._number(), self.draw.choice(self.names.currencies)
         by_name = self.draw.random() < 0.7
-        return lambda speaker: speaker.price(value, currency, by_name=by_name)
+        return lambda formatter: formatter.price(value, currency, by_name=by_name)
 
-    def share(self) -> Thought:
+    def share(self) -> Phrase:
         """'45.3%'."""
         value = Decimal(self.draw.randint(1, 1000)) / 1000
-        return lambda speaker: speaker.share(value)
+        return lambda formatter: formatter.share(value)
 
-    def _named(self, name: Callable[[Speaker, str], str], code: str) -> Thought:
-        return lambda speaker: name(speaker, code)
+    def _named(self, name: Callable[[LocaleFormatter, str], str], code: str) -> Phrase:
+        return lambda formatter: name(formatter, code)
 
-    def _listing(self, items: Sequence[Thought]) -> Thought:
+    def _listing(self, items: Sequence[Phrase]) -> Phrase:
         style: Literal["standard", "or"] = "or" if self.draw.random() < 0.3 else "standard"
-        return lambda speaker: speaker.listing([item(speaker) for item in items], style)
+        return lambda formatter: formatter.listing([item(formatter) for item in items], style)
 
     def _few(self, names: Sequence[str]) -> int:
         return min(self.draw.randint(1, 4), len(names))

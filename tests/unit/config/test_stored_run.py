@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import diff, read_config, run_path, settle, write_config
+from seq2seq.config.stored_run import MOVED, diff, read_config, run_path, settle, write_config
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import ConfigError
 
@@ -131,6 +132,17 @@ def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_pa
     assert read["freeze"] == []
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
     assert read["encoder"] == stored["encoder"]
+
+
+def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None:
+    stored = settle(settings("run=x"), None).plain | {"choices": {}}
+    stored["objective"] = {"_target_": "seq2seq.training.objective.CrossEntropy", "label_smoothing": 0.1}
+    write_yaml(stored, tmp_path / "config.yaml")
+    moved = read_config(tmp_path / "config.yaml")["objective"]
+    assert moved == {"_target_": "seq2seq.objective.cross_entropy.CrossEntropy", "label_smoothing": 0.1}
+    for target in MOVED.values():
+        module, _, name = target.rpartition(".")
+        assert hasattr(import_module(module), name)
 
 
 def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import small_runs
 from seq2seq.config.schema import LengthSettings, ScoreSettings, TrainSettings
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.scoring import Score, score, score_texts, summary
-from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.inference.translation import answer
 from seq2seq.search.beam import BeamSearch
 from seq2seq.training.run import train
@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained_once(folder: Path) -> tuple[Trained, TrainSettings]:
+def trained_once(folder: Path) -> tuple[TrainedModel, TrainSettings]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         settings = small_runs.settings("one", "trainer.max_updates=4")
@@ -37,14 +37,14 @@ def trained_once(folder: Path) -> tuple[Trained, TrainSettings]:
 
 @pytest.fixture
 def run(
-    folder: Path, trained_once: tuple[Trained, TrainSettings], monkeypatch: pytest.MonkeyPatch
-) -> tuple[Trained, TrainSettings]:
+    folder: Path, trained_once: tuple[TrainedModel, TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> tuple[TrainedModel, TrainSettings]:
     """A run of a few updates, in whose folder the tests work."""
     monkeypatch.chdir(folder)
     return trained_once
 
 
-def test_scores_are_those_of_search(run: tuple[Trained, TrainSettings]) -> None:
+def test_scores_are_those_of_search(run: tuple[TrainedModel, TrainSettings]) -> None:
     """Told to begin with a whole target and left no room for more, it can but end: both have the same probability."""
     trained, settings = run
     pairs = list(settings.data().read("test"))
@@ -62,7 +62,7 @@ def written(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_files_json_lines_and_splits_give_the_same_scores(
-    run: tuple[Trained, TrainSettings], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    run: tuple[TrainedModel, TrainSettings], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     settings = run[1]
     pairs = list(settings.data().read("test"))
@@ -83,7 +83,7 @@ def test_files_json_lines_and_splits_give_the_same_scores(
 
 
 def test_what_is_longer_than_in_training_is_scored_in_full_and_counted(
-    run: tuple[Trained, TrainSettings], caplog: pytest.LogCaptureFixture
+    run: tuple[TrainedModel, TrainSettings], caplog: pytest.LogCaptureFixture
 ) -> None:
     trained, settings = run
     with caplog.at_level(logging.WARNING):
@@ -117,7 +117,7 @@ def test_the_summary_counts_tokens_not_pairs() -> None:
     ],
 )
 def test_mistakes_are_named(
-    run: tuple[Trained, TrainSettings],
+    run: tuple[TrainedModel, TrainSettings],
     changes: dict[str, Any],
     error: type[Exception],
     message: str,

@@ -14,7 +14,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.inference import shortlists
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
-from seq2seq.inference.trained_model import Trained, load_trained
+from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.inference.translation import answer
 from seq2seq.training.run import train
 
@@ -30,14 +30,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Trained, TrainSettings]:
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[TrainedModel, TrainSettings]:
     monkeypatch.chdir(folder)
     settings = small_runs.settings("one", "trainer.max_updates=4")
     return load_trained("one", settings, "last"), settings
 
 
 def test_it_is_learned_once_and_no_longer_needs_the_data(
-    run: tuple[Trained, TrainSettings], monkeypatch: pytest.MonkeyPatch
+    run: tuple[TrainedModel, TrainSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained, settings = run
     assert open_shortlists(trained, settings, None) is None
@@ -51,7 +51,7 @@ def test_it_is_learned_once_and_no_longer_needs_the_data(
     assert first.translations.shape == (trained.tokenizer.source.size, 3)
 
 
-def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[Trained, TrainSettings]) -> None:
+def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     trained.folder.lexicon_file.unlink(missing_ok=True)
     first = open_shortlists(trained, settings, 3)
@@ -63,7 +63,7 @@ def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[Trained, Trai
     assert first.translations.equal(again.translations)
 
 
-def test_answers_are_made_of_its_tokens(run: tuple[Trained, TrainSettings]) -> None:
+def test_answers_are_made_of_its_tokens(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     lists = open_shortlists(trained, settings, 1)
     assert lists is not None
@@ -74,14 +74,14 @@ def test_answers_are_made_of_its_tokens(run: tuple[Trained, TrainSettings]) -> N
     assert [found[0].text for found in answers] == alone
 
 
-def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[Trained, TrainSettings]) -> None:
+def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[TrainedModel, TrainSettings]) -> None:
     evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, 5, [], {}), run[1])
     found = json.loads(Path("runs/one/eval/test-last-shortlist=5.json").read_text())
     assert found["shortlist"] == 5
     assert Path("runs/one/eval/test-last-shortlist=5.hyp.txt").read_text().count("\n") == found["sentences"] == 12
 
 
-def test_a_damaged_lexicon_is_told_of(run: tuple[Trained, TrainSettings]) -> None:
+def test_a_damaged_lexicon_is_told_of(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     open_shortlists(trained, settings, 1)
     file = trained.folder.lexicon_file

@@ -15,7 +15,7 @@ from seq2seq.data.rows import Row
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference import translation
 from seq2seq.inference.line_input import with_keys
-from seq2seq.inference.trained_model import Trained
+from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.inference.translation import Answer, PlainLines, Prefixes, Rows, answer, translate
 from seq2seq.model.builder import build_model
 from seq2seq.runtime.device import Runtime
@@ -50,7 +50,7 @@ def form_of(path: Path, content: str, settings: TrainSettings, column: str = "ou
 
 @pytest.mark.parametrize("suffix", ["jsonl", "ndjson", "json", "csv", "tsv"])
 def test_the_text_is_read_under_the_runs_column_and_answered_beside_it(
-    trained: tuple[Trained, TrainSettings], tmp_path: Path, suffix: str
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, suffix: str
 ) -> None:
     content = {"csv": "id,text,n\n0,eins,\n\n1,zwei,\n", "tsv": "id\ttext\tn\n0\teins\t\n\n1\tzwei\t\n"}
     lines = "".join(json.dumps({"id": str(i), "text": t, "n": ""}) + "\n\n" for i, t in enumerate(("eins", "zwei")))
@@ -74,7 +74,7 @@ PASSED_THROUGH = [
 
 @pytest.mark.parametrize("line", PASSED_THROUGH)
 def test_what_else_a_line_holds_stays_as_it_was_written(
-    trained: tuple[Trained, TrainSettings], tmp_path: Path, line: str
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, line: str
 ) -> None:
     form = form_of(tmp_path / "in.jsonl", line + "\n", trained[1])
     form.read(list(form.open(lambda count: None)))
@@ -89,7 +89,7 @@ def test_half_a_surrogate_and_a_date_pass_through_where_rows_are_no_lines() -> N
 
 @pytest.mark.parametrize(("taken", "n_best"), [("output", 1), ("outputs", 2)])
 def test_a_column_is_not_written_over(
-    trained: tuple[Trained, TrainSettings], tmp_path: Path, taken: str, n_best: int
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, taken: str, n_best: int
 ) -> None:
     line = json.dumps({"source": "x", taken: "a reference"})
     form = form_of(tmp_path / "in.jsonl", line, trained[1], n_best=n_best)
@@ -113,7 +113,7 @@ def test_a_column_is_not_written_over(
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(
-    trained: tuple[Trained, TrainSettings], tmp_path: Path, line: str, message: str
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, line: str, message: str
 ) -> None:
     content = '{"text": "a"}\n{"text": "b"}\n' + line
     form = form_of(tmp_path / "in.jsonl", content, trained[1], source="text")
@@ -135,7 +135,9 @@ def test_several_answers_are_numbered_by_their_line_across_chunks() -> None:
     assert form.write([answers("d")]) == ["3\t-0.5000\t-2.0000\td"]
 
 
-def test_several_answers_stand_beside_the_best_in_json(trained: tuple[Trained, TrainSettings], tmp_path: Path) -> None:
+def test_several_answers_stand_beside_the_best_in_json(
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path
+) -> None:
     form = form_of(tmp_path / "in.jsonl", '{"source": "eins"}', trained[1], n_best=3)
     form.read(list(form.open(lambda count: None)))
     (line,) = form.write([answers("one", "1")])
@@ -162,7 +164,7 @@ def test_prefixes_are_a_line_a_line(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained() -> tuple[Trained, TrainSettings]:
+def trained() -> tuple[TrainedModel, TrainSettings]:
     """A small model that knows nothing, over words of a few letters."""
     words = ["eins zwei drei vier", "one two three four"] * 4
     piece = SentencePiece(
@@ -180,10 +182,10 @@ def trained() -> tuple[Trained, TrainSettings]:
     torch.manual_seed(1)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size).eval()
     runtime = Runtime(torch.device("cpu"), torch.float32)
-    return Trained(RunFolder(Path("none")), tokenizer, model, runtime, 1, model, {}), settings
+    return TrainedModel(RunFolder(Path("none")), tokenizer, model, runtime, 1, model, {}), settings
 
 
-def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[Trained, TrainSettings]) -> None:
+def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[TrainedModel, TrainSettings]) -> None:
     search = BeamSearch(beam_size=4, length_penalty=1.0, max_length=12, max_length_ratio=2.0)
     found = answer(*trained, search, ["eins", "zwei drei", ""], ["one", "", "two three"], n_best=3)
     assert [len(each) for each in found] == [3, 3, 3]
@@ -197,7 +199,7 @@ def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[Tr
 
 
 def test_what_is_drawn_for_a_line_depends_on_its_place_in_the_whole_input(
-    trained: tuple[Trained, TrainSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bounds = {"max_length": 9, "max_length_ratio": 1.0}
     drawing = {"samples": 1, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 1}
@@ -214,7 +216,7 @@ def test_what_is_drawn_for_a_line_depends_on_its_place_in_the_whole_input(
 
 
 @pytest.mark.parametrize("kind", ["beam", "greedy"])
-def test_more_answers_than_a_search_finds_are_refused(trained: tuple[Trained, TrainSettings], kind: str) -> None:
+def test_more_answers_than_a_search_finds_are_refused(trained: tuple[TrainedModel, TrainSettings], kind: str) -> None:
     bounds = {"max_length": 9, "max_length_ratio": 1.0}
     part = {
         "beam": Part("beam", BeamSearch, {"beam_size": 4, "length_penalty": 1.0, **bounds}),
@@ -226,7 +228,9 @@ def test_more_answers_than_a_search_finds_are_refused(trained: tuple[Trained, Tr
 
 
 @pytest.mark.parametrize("key", ["input", "prefix"])
-def test_what_is_read_is_not_written_over(trained: tuple[Trained, TrainSettings], key: str, tmp_path: Path) -> None:
+def test_what_is_read_is_not_written_over(
+    trained: tuple[TrainedModel, TrainSettings], key: str, tmp_path: Path
+) -> None:
     path = tmp_path / "text"
     path.write_text("eins\n")
     with pytest.raises(ConfigError, match=f"output={path} is the .*: name another file"):
@@ -236,7 +240,7 @@ def test_what_is_read_is_not_written_over(trained: tuple[Trained, TrainSettings]
 
 @pytest.mark.parametrize(("data", "said"), [({}, True), ({"source": "text"}, False)])
 def test_a_run_without_columns_says_what_a_tables_must_be_called(
-    trained: tuple[Trained, TrainSettings], tmp_path: Path, data: dict[str, str], said: bool
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, data: dict[str, str], said: bool
 ) -> None:
     form = form_of(tmp_path / "in.csv", "de,en\na,b\n", trained[1], **data)
     with pytest.raises(DataError, match=r"in.csv, line 2: there is no column") as error:
@@ -244,6 +248,6 @@ def test_a_run_without_columns_says_what_a_tables_must_be_called(
     assert ("call those of a table source and target" in str(error.value)) == said
 
 
-def test_a_table_is_no_prefix(trained: tuple[Trained, TrainSettings]) -> None:
+def test_a_table_is_no_prefix(trained: tuple[TrainedModel, TrainSettings]) -> None:
     with pytest.raises(ConfigError, match=r"prefix=begin.csv: give plain text, line for line with the input"):
         translate(replace(SCRIPT, prefix="begin.csv"), trained[1])

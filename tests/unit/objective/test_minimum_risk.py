@@ -16,7 +16,7 @@ from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.minimum_risk import MinimumRisk
 from seq2seq.reporting.recorder import read_metrics
 from seq2seq.search.forced import collate_targets
-from seq2seq.search.pairwise_rouge import agreement
+from seq2seq.search.pairwise_rouge import pairwise_rouge
 from seq2seq.training.run import train
 from seq2seq.types import BOS, EOS, PAD, Batch
 
@@ -47,7 +47,7 @@ def exact_risk(model: Model, batch: Batch) -> Tensor:
     each = log_probs.gather(-1, target_out.unsqueeze(-1)).squeeze(-1).where(mask, 0.0).sum(1)
     assert each.exp().sum().item() == pytest.approx(1)
     reference = batch.target_out[0][batch.target_mask[0]].tolist()[:-1]
-    return (each.exp() * (1 - agreement(targets, [reference]).squeeze(1))).sum()
+    return (each.exp() * (1 - pairwise_rouge(targets, [reference]).squeeze(1))).sum()
 
 
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)

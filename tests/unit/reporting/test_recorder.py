@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from seq2seq.errors import StorageError
 from seq2seq.reporting.figures import render
-from seq2seq.reporting.recorder import Logbook, cut_metrics, metrics_line, read_metrics
+from seq2seq.reporting.recorder import Recorder, cut_metrics, metrics_line, read_metrics
 
 
 def board(folder: Path) -> EventAccumulator:
@@ -29,7 +29,7 @@ def points(folder: Path, tag: str) -> list[tuple[int, float]]:
 
 def write(folder: Path, *, after: int, until: int) -> None:
     """A session that logs every 10 updates and validates every 20."""
-    book = Logbook(folder, update=after)
+    book = Recorder(folder, update=after)
     for update in range(after + 10, until + 1, 10):
         book.scalars(update, {"train/loss": 100.0 / update, "train/lr": 1e-3})
         if update % 20 == 0:
@@ -65,7 +65,7 @@ def test_a_resumed_run_reads_as_if_it_had_never_stopped(tmp_path: Path, resumed_
 
 
 def test_a_killed_session_leaves_its_lines_on_disk(tmp_path: Path) -> None:
-    book = Logbook(tmp_path, update=0)
+    book = Recorder(tmp_path, update=0)
     book.scalars(1, {"train/loss": 1.5})
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"update": 1, "train/loss": 1.5}]
     assert points(tmp_path, "train/loss") == [(1, 1.5)]
@@ -118,7 +118,7 @@ def test_a_line_that_is_not_metrics_is_named(tmp_path: Path, caplog: pytest.LogC
 
 
 def test_texts_and_figures_stand_at_their_update(tmp_path: Path) -> None:
-    book = Logbook(tmp_path, update=0)
+    book = Recorder(tmp_path, update=0)
     book.text(30, "samples", "| a |")
     figure = Figure(figsize=(2, 1), dpi=50)
     figure.text(0, 0, "漢")
@@ -134,7 +134,7 @@ def test_texts_and_figures_stand_at_their_update(tmp_path: Path) -> None:
 
 
 def test_hyperparameters_put_no_point_on_a_curve(tmp_path: Path) -> None:
-    book = Logbook(tmp_path, update=0)
+    book = Recorder(tmp_path, update=0)
     settings = {"seed": 1, "encoder": "lstm", "tie": None, "deterministic": True, "sizes": [1, 2], "lr": 0.5}
     settings |= {"file": "lat\udce9in", "files": ["\udce9"]}
     book.hyperparameters(settings, ["valid/bleu"])
@@ -166,7 +166,7 @@ def hparams_data(folder: Path) -> dict:
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"cannot write the log of run .*file/run: Not a directory") as caught:
-        Logbook(tmp_path / "file" / "run", update=0)
+        Recorder(tmp_path / "file" / "run", update=0)
     assert caught.value.exit_code == 5
 
 
@@ -179,7 +179,7 @@ def test_a_full_disk_is_one_error_and_nothing_is_printed_beside_it(
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         with pytest.raises(StorageError, match=r"cannot write the log of run .*: File too large"):
-            book = Logbook(tmp_path, update=0)
+            book = Recorder(tmp_path, update=0)
             with closing(book):
                 for update in range(1000):
                     book.text(update, "samples", "text" * update)

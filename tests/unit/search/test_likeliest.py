@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq2seq.search import base
-from seq2seq.search.base import likeliest
+from seq2seq.search.base import topk
 
 
 @settings(max_examples=60)
@@ -24,7 +24,7 @@ def test_it_finds_what_topk_finds(seed: int, width: int, count: int, impossible:
     count = min(count, width)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(base, "WORTH_IT", 0)
-        best, places = likeliest(rows, count)
+        best, places = topk(rows, count)
     assert torch.equal(best, rows.topk(count, -1).values)
     assert torch.equal(rows.gather(-1, places), best)
     assert all(len(set(row)) == count for row in places.flatten(0, 1).tolist())
@@ -33,6 +33,6 @@ def test_it_finds_what_topk_finds(seed: int, width: int, count: int, impossible:
 def test_rows_worth_it_are_searched_by_blocks() -> None:
     rows = torch.randn(40, 8003, generator=torch.Generator().manual_seed(1))
     assert rows.numel() > base.WORTH_IT
-    best, places = likeliest(rows, 10)
+    best, places = topk(rows, 10)
     expected = rows.topk(10, -1)
     assert torch.equal(best, expected.values) and torch.equal(places, expected.indices)

@@ -16,7 +16,7 @@ from seq2seq.metrics.words import UnicodeWords
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.minimum_risk import MinimumRiskSearch, Type, Unit
-from seq2seq.search.pairwise_rouge import agreement
+from seq2seq.search.pairwise_rouge import pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import BOS, EOS, PAD, UNK
@@ -52,9 +52,9 @@ def unigram_f1(left: list[int], right: list[int]) -> float:
 def test_agreement_is_the_f1_of_what_texts_have_in_common(left: list[list[int]], right: list[list[int]]) -> None:
     longest = torch.tensor([[f1(one, other) for other in right] for one in left])
     shared = torch.tensor([[unigram_f1(one, other) for other in right] for one in left])
-    torch.testing.assert_close(agreement(left, right), longest)
-    torch.testing.assert_close(agreement(left, right, ["rouge1"]), shared)
-    torch.testing.assert_close(agreement(left, right, ["rouge1", "rougeL"]), (longest + shared) / 2)
+    torch.testing.assert_close(pairwise_rouge(left, right), longest)
+    torch.testing.assert_close(pairwise_rouge(left, right, ["rouge1"]), shared)
+    torch.testing.assert_close(pairwise_rouge(left, right, ["rouge1", "rougeL"]), (longest + shared) / 2)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ import torch.distributed as dist
 from small_runs import settings
 
 from seq2seq.errors import Seq2SeqError
-from seq2seq.objective.cross_entropy import CrossEntropy, Losses
+from seq2seq.objective.base import Losses
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.training import run as training_run
 from seq2seq.training.run import train
 from seq2seq.training.trainer import Trainer

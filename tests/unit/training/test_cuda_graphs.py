@@ -14,15 +14,16 @@ from torch import Tensor
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
 from seq2seq.layers import unpad as real
-from seq2seq.objective.cross_entropy import CrossEntropy, Losses
+from seq2seq.objective.base import Losses
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
 from seq2seq.reporting.recorder import read_metrics
 from seq2seq.runtime.device import Runtime
 from seq2seq.training import cuda_graphs as module
 from seq2seq.training import preflight as checks
 from seq2seq.training.cuda_graphs import blank_batch, graph_problems, graphed
-from seq2seq.training.forward_backward import Passes, seed_of
-from seq2seq.training.optimizer_step import Step
+from seq2seq.training.forward_backward import ForwardBackward, seed_of
+from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
 from seq2seq.training.strategy import Strategy
 
@@ -60,14 +61,16 @@ def overwrite(old: Any, new: Any) -> None:
             overwrite(getattr(old, field.name), getattr(new, field.name))
 
 
-def made(triple: Triple) -> tuple[Passes, Step]:
+def made(triple: Triple) -> tuple[ForwardBackward, OptimizerStep]:
     model = triple.model().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1, fused=True)
     objective = CrossEntropy(label_smoothing=0.1, attention_penalty=0.5)
-    return Passes(Strategy(model), objective, CPU), Step(model, optimizer, 1.0, defers=True)
+    return ForwardBackward(Strategy(model), objective, CPU), OptimizerStep(model, optimizer, 1.0, defers=True)
 
 
-def updates(passes: Passes, step: Step, *, shaped: bool) -> tuple[list[dict[str, float]], list[Tensor]]:
+def updates(
+    passes: ForwardBackward, step: OptimizerStep, *, shaped: bool
+) -> tuple[list[dict[str, float]], list[Tensor]]:
     """Three updates of two micro-batches: what was read of them, and the weights."""
     told = []
     for update in range(3):
@@ -180,7 +183,7 @@ def test_a_run_with_graphs_is_the_one_without_and_continues_bitwise(
 ) -> None:
     """Beyond its first epoch, without dropout: what a micro-batch draws depends on its shape."""
     monkeypatch.setattr(checks, "graph_problems", lambda settings: [])
-    monkeypatch.setattr(module, "Recorder", StandIn)
+    monkeypatch.setattr(module, "GraphRecorder", StandIn)
     monkeypatch.setattr(real, "selects", lambda mask: False)
     still = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "decoder.attend=after")
     loop = [f"trainer.{key}" for key in ("tokens_per_update=2500", "tokens_per_batch=1500", "probes=0", "save_every=3")]

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from seq2seq.layers.rnn import RecurrentLayer
 from seq2seq.model.model import Model
-from seq2seq.objective.cross_entropy import CrossEntropy, Objective
+from seq2seq.objective.base import Objective
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.minimum_risk import MinimumRisk
 from seq2seq.runtime.device import Runtime
-from seq2seq.training.forward_backward import Passes
+from seq2seq.training.forward_backward import ForwardBackward
 from seq2seq.training.strategy import Strategy
 from seq2seq.types import Batch
 
@@ -38,7 +39,7 @@ def recurrent(made: Model) -> list[RecurrentLayer]:
 
 def gradient(made: Model, objective: Objective, seed: int, *parts: list[int]) -> Tensor:
     """Of an update that is cut into these rows."""
-    passes, batch = Passes(Strategy(made), objective, CPU), some_batch([6, 1, 4, 3], [3, 5, 1, 2])
+    passes, batch = ForwardBackward(Strategy(made), objective, CPU), some_batch([6, 1, 4, 3], [3, 5, 1, 2])
     made.zero_grad()
     passes.begin(seed)
     for number, rows in enumerate(parts, start=1):
@@ -60,7 +61,7 @@ def test_micro_batches_change_nothing(objective: Objective, cell: str) -> None:
 def test_each_layer_and_each_update_drops_others_in_the_share_asked_for() -> None:
     made, kept = model("lstm"), []
     for seed in range(40):
-        Passes(Strategy(made), LIKELIHOOD, CPU).begin(seed)
+        ForwardBackward(Strategy(made), LIKELIHOOD, CPU).begin(seed)
         kept.extend((layer.recurrent_weight() / layer.kernel.weight_hh_l0).detach() for layer in recurrent(made))
     assert len({tuple(each.flatten().tolist()) for each in kept}) == len(kept)
     every = torch.cat([each.flatten() for each in kept])
@@ -70,6 +71,6 @@ def test_each_layer_and_each_update_drops_others_in_the_share_asked_for() -> Non
 
 def test_nothing_is_dropped_in_evaluation() -> None:
     made = model("gru")
-    Passes(Strategy(made), LIKELIHOOD, CPU).begin(1)
+    ForwardBackward(Strategy(made), LIKELIHOOD, CPU).begin(1)
     for layer in recurrent(made.eval()):
         assert layer.recurrent_weight() is layer.kernel.weight_hh_l0

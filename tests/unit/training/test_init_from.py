@@ -17,7 +17,7 @@ from seq2seq.config.stored_run import stored_config
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.inference.trained_model import load_trained
 from seq2seq.model.builder import build_model
-from seq2seq.training.init_from import read_origin
+from seq2seq.training.init_from import read_init_from
 from seq2seq.training.preflight import check
 from seq2seq.training.run import train
 
@@ -45,9 +45,9 @@ def started(given: TrainSettings) -> dict[str, torch.Tensor]:
     """The first weights of such a run."""
     torch.manual_seed(given.seed)
     model = build_model(given, source_vocab=600, target_vocab=600)
-    origin = read_origin(given)
-    assert origin is not None
-    origin.start(model)
+    init_from = read_init_from(given)
+    assert init_from is not None
+    init_from.start(model)
     return model_tensors(model)
 
 

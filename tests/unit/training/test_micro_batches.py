@@ -9,7 +9,7 @@ import torch
 from seq2seq.data.batches import collate, cut
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.training import micro_batches as module
-from seq2seq.training.micro_batches import Feed, fits
+from seq2seq.training.micro_batches import MicroBatches, fits
 from seq2seq.types import Batch
 
 CPU = torch.device("cpu")
@@ -38,7 +38,7 @@ def same(one: Batch, other: Batch) -> bool:
 @pytest.mark.parametrize("resident", [True, False])
 def test_micro_batches(resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fits", lambda corpus, device: resident)
-    feed = Feed(CPU, 20)
+    feed = MicroBatches(CPU, 20)
     feed.open(IDS)
     assert (feed._resident is not None) is resident
     batches = feed.cut(BLOCKS)
@@ -50,7 +50,7 @@ def test_micro_batches(resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("resident", [True, False])
 def test_micro_batches_of_few_shapes(resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "fits", lambda corpus, device: resident)
-    feed = Feed(CPU, 20)
+    feed = MicroBatches(CPU, 20)
     feed.shapes = [Shape(2, 6, 9)]
     feed.open(IDS)
     batches = feed.cut(BLOCKS)

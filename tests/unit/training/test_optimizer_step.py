@@ -11,22 +11,23 @@ from small_runs import settings
 from torch import nn
 
 from seq2seq.errors import NonFiniteLossError
-from seq2seq.objective.cross_entropy import CrossEntropy, Losses
+from seq2seq.objective.base import Losses
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.training import trainer as module
-from seq2seq.training.optimizer_step import Step, holds_back
+from seq2seq.training.optimizer_step import OptimizerStep, holds_back
 from seq2seq.training.run import train
 
 NAN = float("nan")
 
 
-def made(*, defers: bool, fused: bool = True, clip_norm: float | None = 1.0) -> tuple[nn.Module, Step]:
+def made(*, defers: bool, fused: bool = True, clip_norm: float | None = 1.0) -> tuple[nn.Module, OptimizerStep]:
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1, fused=fused)
-    return model, Step(model, optimizer, clip_norm, defers=defers)
+    return model, OptimizerStep(model, optimizer, clip_norm, defers=defers)
 
 
-def take(model: nn.Module, step: Step, scales: list[float]) -> list[float]:
+def take(model: nn.Module, step: OptimizerStep, scales: list[float]) -> list[float]:
     norms = []
     for number, scale in enumerate(scales):
         inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(number))
@@ -36,7 +37,7 @@ def take(model: nn.Module, step: Step, scales: list[float]) -> list[float]:
     return norms
 
 
-def held(model: nn.Module, step: Step) -> list[torch.Tensor]:
+def held(model: nn.Module, step: OptimizerStep) -> list[torch.Tensor]:
     state = [value for p in model.parameters() for value in step.optimizer.state[p].values()]
     return [value.detach().clone() for value in (*model.parameters(), *state)]
 
@@ -75,7 +76,7 @@ def test_a_first_step_held_back_leaves_a_fresh_state() -> None:
     assert all(not value.any() for p in model.parameters() for value in step.optimizer.state[p].values())
     step._refuses.zero_()
     take(model, step, [1.0])
-    untouched = Step(
+    untouched = OptimizerStep(
         other, torch.optim.AdamW(other.parameters(), lr=0.1, weight_decay=0.1, fused=True), 1.0, defers=True
     )
     take(other, untouched, [1.0])
@@ -101,14 +102,14 @@ def test_a_run_notices_later_and_names_the_update(
         bad = taken["updates"] == 2
         return replace(losses, total=losses.total * NAN) if bad else losses
 
-    def counted(self: Step) -> Any:
+    def counted(self: OptimizerStep) -> Any:
         taken["updates"] += 1
         return call(self)
 
-    taken, call = {"updates": 0}, Step.__call__
+    taken, call = {"updates": 0}, OptimizerStep.__call__
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)
-    monkeypatch.setattr(Step, "__call__", counted)
-    monkeypatch.setattr(module, "Step", lambda *arguments, **_: Step(*arguments, defers=True))
+    monkeypatch.setattr(OptimizerStep, "__call__", counted)
+    monkeypatch.setattr(module, "OptimizerStep", lambda *arguments, **_: OptimizerStep(*arguments, defers=True))
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is nan and its gradient's norm nan, at .* no ch"):
         train(settings("late", "trainer.log_every=4", "trainer.validate_every=8", "trainer.save_every=8"))
     assert taken["updates"] == 4

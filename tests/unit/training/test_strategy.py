@@ -5,7 +5,7 @@ import torch
 
 from seq2seq.errors import ConfigError
 from seq2seq.runtime.device import choose_runtime
-from seq2seq.runtime.distributed import World, joined
+from seq2seq.runtime.distributed import World, process_group
 from seq2seq.runtime.torchrun import Place, place
 from seq2seq.training.strategy import strategy_problems
 
@@ -52,12 +52,12 @@ def test_a_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_process_alone_hears_itself_at_once() -> None:
-    with joined() as world:
+    with process_group() as world:
         assert world.is_main
-        assert world.largest_before(15, 0.5) == [15, 0.5]
-        assert (world.tell("a"), world.gather("a"), world.largest(2.0)) == ("a", ["a"], 2.0)
+        assert world.delayed_max(15, 0.5) == [15, 0.5]
+        assert (world.broadcast("a"), world.gather("a"), world.all_reduce_max(2.0)) == ("a", ["a"], 2.0)
         values = torch.tensor([1.0, 2.0], dtype=torch.float64)
-        assert world.sum(values) is values
+        assert world.all_reduce_sum(values) is values
         with world.main_first():
-            world.meet()
+            world.barrier()
     assert isinstance(world, World)

@@ -21,13 +21,14 @@ from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped, StorageError
-from seq2seq.objective.cross_entropy import CrossEntropy, Losses
+from seq2seq.objective.base import Losses
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.runtime import device
 from seq2seq.schedule.constant import Constant
 from seq2seq.training import run as training_run
 from seq2seq.training import trainer as trainer_module
 from seq2seq.training import validation
-from seq2seq.training.optimizer_step import Step
+from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
 from seq2seq.training.state import TrainState
 from seq2seq.training.trainer import Trainer
@@ -205,14 +206,14 @@ def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
     """Of the first update in float64, cut into micro-batches of this size."""
     found: list[torch.Tensor] = []
 
-    def keep(self: Step) -> float:
+    def keep(self: OptimizerStep) -> float:
         found.extend(p.grad.clone() for p in self.model.parameters())
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
         build = training_run.build_model
         patched.setattr(training_run, "build_model", lambda *a, **k: build(*a, **k).double())
-        patched.setattr(Step, "__call__", keep)
+        patched.setattr(OptimizerStep, "__call__", keep)
         with pytest.raises(KeyboardInterrupt):
             words = ["encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "optimizer.fused=false"]
             train(settings(f"cut-{tokens_per_batch}", f"trainer.tokens_per_batch={tokens_per_batch}", *words))
@@ -380,14 +381,16 @@ def test_an_update_whose_loss_is_not_finite_is_refused_though_its_gradient_is(
         losses = compute(self, model, batch)
         return replace(losses, total=losses.total + (float("inf") if len(taken) == 2 else 0.0))
 
-    def counted(self: Step) -> Any:
+    def counted(self: OptimizerStep) -> Any:
         taken.append(1)
         return call(self)
 
-    call = Step.__call__
+    call = OptimizerStep.__call__
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)
-    monkeypatch.setattr(Step, "__call__", counted)
-    monkeypatch.setattr(trainer_module, "Step", lambda *arguments, **_: Step(*arguments, defers=defers))
+    monkeypatch.setattr(OptimizerStep, "__call__", counted)
+    monkeypatch.setattr(
+        trainer_module, "OptimizerStep", lambda *arguments, **_: OptimizerStep(*arguments, defers=defers)
+    )
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is inf .* the last checkpoint is step-2"):
         train(settings("infinite", "trainer.save_every=2", "trainer.validate_every=50"))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from seq2seq.objective.cross_entropy import Losses
+from seq2seq.objective.base import Losses
 from seq2seq.reporting.progress import Progress
-from seq2seq.reporting.recorder import Logbook
+from seq2seq.reporting.recorder import Recorder
 from seq2seq.runtime.distributed import World
 from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
 
@@ -27,7 +27,7 @@ def update(seconds: float, tokens: int) -> UpdateFigures:
 @pytest.fixture
 def lines(tmp_path: Path) -> list[dict[str, float]]:
     """What two windows of three updates leave; one update was held up."""
-    with closing(Logbook(tmp_path, update=0)) as logbook:
+    with closing(Recorder(tmp_path, update=0)) as logbook:
         progress = Progress(6, None, 0, 0.0)
         device = torch.device("cpu")
         reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
@@ -67,7 +67,7 @@ def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path)
         def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
             shown.append(scores)
 
-    with closing(Logbook(tmp_path, update=0)) as logbook:
+    with closing(Recorder(tmp_path, update=0)) as logbook:
         progress, device = Shown(6, None, 0, 0.0), torch.device("cpu")
         reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
         reporter.updated(1, 0.1, update(0.1, tokens=100), report=True)

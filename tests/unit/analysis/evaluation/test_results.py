@@ -30,7 +30,7 @@ from seq2seq.config.metric_choices import choices_that_measure
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.inference.corpus_decoding import Decoding
-from seq2seq.inference.trained_model import Trained
+from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.inference.translation import translate
 from seq2seq.search.base import Hypothesis
 from seq2seq.training.run import train
@@ -118,7 +118,7 @@ def answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str
         result.unlink()
     texts = {"one": [f"a\nb {number}." for number in range(24)], "two": [f"c\nd {number}." for number in range(24)]}
 
-    def decoded(trained: Trained, *_: Any) -> tuple[Decoding, float]:
+    def decoded(trained: TrainedModel, *_: Any) -> tuple[Decoding, float]:
         found = texts[trained.folder.name]
         return Decoding([Hypothesis([], 0.0, 0.0)] * len(found), found, {}), 1.0
 

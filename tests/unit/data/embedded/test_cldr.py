@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from seq2seq.data.embedded.cldr import CLDR
-from seq2seq.data.embedded.cldr_locale import Speaker
+from seq2seq.data.embedded.cldr_locale import LocaleFormatter
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
@@ -34,7 +34,7 @@ SAID = [
 
 @pytest.mark.parametrize(("what", "arguments", "english", "german"), SAID)
 def test_a_speaker_says_it_in_its_language(what: str, arguments: tuple, english: str, german: str):
-    assert [getattr(Speaker(locale), what)(*arguments) for locale in ("en", "de")] == [english, german]
+    assert [getattr(LocaleFormatter(locale), what)(*arguments) for locale in ("en", "de")] == [english, german]
 
 
 def test_splits_have_their_sizes_and_share_no_sentence():
@@ -106,7 +106,8 @@ def test_mistakes_are_said_together():
 
 def test_running_out_of_sentences_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        "seq2seq.data.embedded.cldr_phrases.Thinker.sentence", lambda self: lambda speaker: self.draw.choice("abc")
+        "seq2seq.data.embedded.cldr_phrases.SentenceSampler.sentence",
+        lambda self: lambda formatter: self.draw.choice("abc"),
     )
     with pytest.raises(DataError, match=r"en to de has fewer than 300 \+ 50 \+ 40 sentences; ask for fewer"):
         list(cldr().read("train"))
