@@ -21,8 +21,8 @@ NO_MEMORY = (
 )
 # What helps, by what is being done: the keys that decide how much memory it takes.
 ADVICE = {
-    "starting": "raise the limit of the process (ulimit -v), for PyTorch alone takes more",
-    "training": "lower trainer.tokens_per_batch (an update stays the same set of pairs), or length.max_source and "
+    "starting": "raise the limit of the process (ulimit -v): PyTorch alone needs more",
+    "training": "lower trainer.tokens_per_batch (each update keeps the same pairs), or length.max_source and "
     "length.max_target",
     "decoding": "lower trainer.tokens_per_batch, or search.beam_size or search.samples where the search has one",
     "preparing the data": "lower tokenizer.training_lines or tokenizer.vocab_size, or give less text",
@@ -110,7 +110,7 @@ def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
     number = _number(error)
     advice = "make room, then " if number in NO_ROOM else "give write access, then " if number in NO_ACCESS else ""
     return StorageError(
-        f"cannot {doing}: {_reason(error)}. What was saved before is untouched: {advice}start the same command again"
+        f"cannot {doing}: {_reason(error)}. What was saved before is intact: {advice}start the same command again"
     )
 
 

@@ -13,7 +13,7 @@ def no_link(path: str, flags: int) -> int:
         return os.open(path, flags | _NO_LINK, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, "it is a link, and what a run writes stays in its folder", path) from error
+            raise OSError(errno.ELOOP, "it is a link, and a run writes only inside its own folder", path) from error
         raise
 
 

@@ -21,7 +21,7 @@ class Capability(Enum):
     """What one part gives and another needs; the value completes 'it needs ...'."""
 
     CONTEXT = "an attention that reads the source (any but none)"
-    ALIGNED_MEMORY = "one memory state a source token (pooling=none)"
+    ALIGNED_MEMORY = "one memory state per source token (pooling=none)"
     WEIGHTS = "an attention with weights over the source"
     JOINT_VOCABULARY = "one vocabulary for source and target (tokenizer.joint: true)"
 

@@ -1,6 +1,6 @@
 """Taking turns: a measured program waits for a word on stdin, does one repetition, and answers with a line of JSON.
 
-So programs of several environments stand ready at once and run one after the other, again and again. Plain Python: ours
+So programs of several environments stand ready at once and run one after the other, repeatedly. Plain Python: ours
 and the peers' programs alike import it.
 """
 

@@ -103,8 +103,8 @@ class RunFolder:
         """Raise StorageError where a link stands in the place of what a run writes: it would be written elsewhere."""
         for path in (self.checkpoints, self.tokenizer_folder, self.eval_folder, self.metrics_file, self.path / LOCK):
             if path.is_symlink():
-                advice = "put what it points to in its place (the run folder as a whole may be a link)"
-                raise StorageError(f"{path} is a link, and what a run writes stays in its folder: {advice}")
+                advice = "replace the link by what it points to (the run folder itself may be a link)"
+                raise StorageError(f"{path} is a link, and a run writes only inside its own folder: {advice}")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -116,7 +116,7 @@ def latest_intact(folder: RunFolder) -> Checkpoint | None:
             return _load_path(folder.checkpoint(step), optimizer=True)
         except CheckpointError as error:
             broken.append(str(error))
-            log.warning("%s; trying the one before it", error)
+            log.warning("%s; trying the previous one", error)
     if broken:
         raise CheckpointError(f"no checkpoint of run {folder.name} is whole:\n  " + "\n  ".join(broken))
     return None
@@ -140,7 +140,7 @@ def evenly_spaced(steps: Sequence[int], wanted: int) -> list[int]:
     their part of the training more weight than others have.
     """
     if wanted < 1:
-        raise ValueError(f"average is {wanted}: it counts checkpoints, at least 1")
+        raise ValueError(f"average is {wanted}: expected a number of checkpoints, at least 1")
     there, rows = set(steps), [[steps[-1]]]
     for place in range(len(steps) - 1, 0, -1) if wanted > 1 else ():
         for before in range(place - 1, -1, -1):
@@ -170,7 +170,7 @@ def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
         opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
         for file, other in zip(files, opened, strict=True):
             if set(other.keys()) != set(opened[-1].keys()):
-                raise CheckpointError(f"{file} holds other tensors than {files[-1]}: they cannot be averaged")
+                raise CheckpointError(f"{file} does not have the tensors of {files[-1]}: they cannot be averaged")
         mean = {}
         for name in sorted(opened[-1].keys()):
             last = opened[-1].get_tensor(name)

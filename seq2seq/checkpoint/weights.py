@@ -33,7 +33,7 @@ def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
             problems.append(f"{name}: {_kind(tensors[name])} in the checkpoint, {_kind(tensor)} in this model")
     if problems:
         shown = problems[:8] + [f"... and {len(problems) - 8} more"] * (len(problems) > 8)
-        raise CheckpointError("the checkpoint is of another model:\n  " + "\n  ".join(shown))
+        raise CheckpointError("the checkpoint belongs to another model:\n  " + "\n  ".join(shown))
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])

@@ -11,18 +11,18 @@ from seq2seq.errors import Seq2SeqError, is_out_of_memory, memory_failure
 from seq2seq.streams import finish_output, standard_streams
 
 COMMANDS = {
-    "train": "train a model, or go on with its training",
+    "train": "train a model, or continue its training",
     "evaluate": "score a trained model on a set of its data",
-    "translate": "answer text with text, a line for a line",
-    "score": "how likely a trained model finds given pairs",
-    "attention": "show what a trained model looks at: maps, alignments, entropies",
-    "compare": "set runs side by side in one table",
+    "translate": "write one output line for each input line",
+    "score": "the log-probabilities a trained model gives to pairs",
+    "attention": "show a trained model's attention: maps, alignments, entropies",
+    "compare": "compare runs in one table",
 }
 HELP = """usage: seq2seq COMMAND [key=value ...]
 
 {commands}
 
-seq2seq COMMAND --help tells what a command takes, seq2seq --version the version.
+seq2seq COMMAND --help describes a command, seq2seq --version prints the version.
 """
 
 

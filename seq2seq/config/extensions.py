@@ -92,8 +92,8 @@ def others_line(stored: Mapping[str, Any], packages: tuple[str, ...], *, key: st
         return None
     names = ",".join(sorted(needed))
     return (
-        f"{key}={run}: some of its parts are classes of {names}, which is no part of seq2seq and would be run. If you "
-        f"trust it, type extensions=[{names}] or set {VARIABLE}={names}"
+        f"{key}={run}: some of its parts are classes of {names}, which is not part of seq2seq and would be "
+        f"executed. If you trust it, type extensions=[{names}] or set {VARIABLE}={names}"
     )
 
 

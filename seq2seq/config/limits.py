@@ -48,7 +48,7 @@ def check_limits(settings: TrainSettings) -> list[Problem]:
     if not _is_name(settings.run):
         problems.append(Problem("run", f"expected a name (runs/NAME) or a path with a slash, got {show(settings.run)}"))
     if not settings.cache_dir:
-        problems.append(Problem("cache_dir", "expected a folder (SEQ2SEQ_CACHE is empty, or what was given)"))
+        problems.append(Problem("cache_dir", "expected a folder (SEQ2SEQ_CACHE or the given value is empty)"))
     if settings.init_from is not None and not _is_name(settings.init_from):
         problems.append(
             Problem("init_from", f"expected a run's name or a path with a slash, got {show(settings.init_from)}")
@@ -117,7 +117,10 @@ def _ensemble_problems(run: str, others: list[str]) -> list[Problem]:
         return [Problem("ensemble", f"expected names of runs (runs/NAME) or paths with a slash, got {show(wrong[0])}")]
     paths = [run_path(name).resolve() for name in (run, *others)]
     twice = [name for place, name in enumerate(others, start=1) if paths[place] in paths[:place]]
-    return [Problem("ensemble", f"each run answers once, run={run} too, but {name} does twice") for name in twice]
+    return [
+        Problem("ensemble", f"each run may be given once, run={run} included, but {name} is given twice")
+        for name in twice
+    ]
 
 
 def _baseline_problems(baselines: str | list[str]) -> list[Problem]:

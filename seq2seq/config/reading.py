@@ -204,10 +204,10 @@ def _oddity(value: Any) -> str | None:
     if isinstance(value, int) and abs(value) > LARGEST:
         return f"expected a whole number of at most 64 bits, got {show(value)}"
     if isinstance(value, str) and "\0" in value:
-        return f"a text cannot hold the character NUL, got {show(value)}"
+        return f"text cannot contain the character NUL, got {show(value)}"
     # The other halves of surrogates stand for the bytes of a file's name that are not UTF-8 (PEP 383).
     if isinstance(value, str) and re.search("[\ud800-\udc7f\udd00-\udfff]", value):
-        return f"a text cannot hold half a surrogate, got {show(value)}"
+        return f"text cannot contain an unpaired surrogate, got {show(value)}"
     return None
 
 

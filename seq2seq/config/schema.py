@@ -58,7 +58,7 @@ class TrainerSettings:
     patience: int | None  # validations without improvement
     best_metric: str  # auto: what the metrics suggest
     clip_norm: float | None
-    keep_last: int  # checkpoints kept beside the best one
+    keep_last: int  # checkpoints kept in addition to the best one
     average: int  # checkpoints that `checkpoint=average` averages
     probes: int  # fixed validation sentences shown with their attention
     deterministic: bool
@@ -77,7 +77,7 @@ class TrainSettings:
     data_root: str
     cache_dir: str  # the folder of derived files: texts, tokenizers, ids
     tie: Literal["none", "target", "all"]
-    init_from: str | None  # the run whose weights and tokenizer this one begins with
+    init_from: str | None  # the run whose weights and tokenizer this one starts from
     init_checkpoint: str
     init_fresh: list[str]  # names of parameters or modules that begin at random all the same
     freeze: list[str]  # names of parameters or modules that are not trained

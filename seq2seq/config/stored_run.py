@@ -137,7 +137,7 @@ def settle(settings: TrainSettings, stored: Mapping[str, Any] | None, precision:
     changed = diff(stored, settings.plain) if stored is not None else []
     if changed:
         head = f"run={settings.run} was started with other settings (then -> now):"
-        advice = "Give it its own settings to continue it, or start another run: run=NAME."
+        advice = "Use its own settings to continue it, or start another run: run=NAME."
         raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")
     return settings
 

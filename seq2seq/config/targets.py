@@ -57,7 +57,7 @@ class Targets:
                 f"{', '.join(sorted(self.names))}"
             )
         if not re.fullmatch(r"\w+(\.\w+)+", name):
-            raise ValueError(f"{show(name)} is no dotted name of a class")
+            raise ValueError(f"{show(name)} is not the dotted name of a class")
         module_name, _, class_name = name.rpartition(".")
         found = getattr(_module(module_name), class_name, None)
         if found is None:
@@ -72,7 +72,7 @@ class Targets:
             if base not in bases:
                 raise ValueError(f"{name} cannot serve as {part} (a class that derives {base})")
             if bases[0] == base and inspect.isabstract(found):
-                raise ValueError(f"{name} is what every {part} derives; name one of them")
+                raise ValueError(f"{name} is the base class of every {part}; name a subclass")
         return found
 
 

@@ -54,9 +54,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         if raw.startswith(SEAL.encode()):  # older runs have none
             seal, _, rest = raw.partition(b"\n")
             if seal.decode(errors="replace") != SEAL + hashlib.sha256(rest).hexdigest():
-                advice = "restore it from a copy, or remove that line if the change is yours"
+                advice = "restore it from a copy, or remove that line if you made the change"
                 raise CheckpointError(
-                    f"{path} is not as it was written: the SHA-256 in its first line says so; {advice}"
+                    f"{path} has changed since it was written (the SHA-256 in its first line does not match); {advice}"
                 )
         content = parse_yaml(raw)
     except FileNotFoundError:
@@ -66,7 +66,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except NotYaml as error:
         raise CheckpointError(f"{path}: {error}") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds no configuration (keys and values expected)")
+        raise CheckpointError(f"{path}: contains no configuration (keys and values expected)")
     return content
 
 

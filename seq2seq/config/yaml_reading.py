@@ -38,7 +38,7 @@ class Loader(yaml.SafeLoader):
             return None
         if id(node) not in self._sizes:
             if isinstance(event, yaml.AliasEvent):
-                raise _marked(f"*{event.anchor} stands inside of itself", event.start_mark)
+                raise _marked(f"*{event.anchor} refers to itself", event.start_mark)
             self._sizes[id(node)] = self._measure(node)
         values, depth = self._sizes[id(node)]
         if values > MOST_VALUES:

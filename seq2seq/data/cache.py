@@ -36,7 +36,7 @@ def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> P
     if place.exists():
         if is_intact(place):
             return place
-        log.warning("the cache entry %s is damaged and is made again", place)
+        log.warning("the cache entry %s is damaged; building it again", place)
         _remove(place)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -65,7 +65,7 @@ def split_columns(
 ) -> dict[str, Columns]:
     """Each split's columns; what `own` says of splits that are not there is added to `problems`."""
     names = list(splits)
-    problems += [f"data.columns_of.{name} names no split{suggestion(name, names)}" for name in own if name not in names]
+    problems += [f"data.columns_of.{name} is not a split{suggestion(name, names)}" for name in own if name not in names]
     problems += usual.problems("data")
     for name, columns in own.items():
         problems += Columns(columns.source or "", columns.target or "", ()).problems(f"data.columns_of.{name}")
@@ -81,7 +81,7 @@ def text_of(row: Row, column: str) -> str:
         try:
             filled += literal + ("" if name is None else _checked(_value(row, name), name, row.place))
         except DataError as error:
-            raise DataError(f"{error}\n(it stands in the template '{column}')") from error
+            raise DataError(f"{error}\n(it is used in the template '{column}')") from error
     return filled
 
 
@@ -95,12 +95,12 @@ def template_problem(template: str) -> str | None:
     try:
         fields = list(string.Formatter().parse(template))
     except ValueError as error:
-        return f"'{template}' is no template: {error}; double a brace that is meant as such: {{{{ or }}}}"
+        return f"'{template}' is not a valid template: {error}; double a brace that is meant literally: {{{{ or }}}}"
     names = [name for _, name, _, _ in fields if name is not None]
     if not names or "" in names:
         return f"'{template}' must name a column in each pair of braces, like {{question}}"
     if any(form or conversion for _, _, form, conversion in fields):
-        return f"'{template}': only names of columns may stand in braces, nothing after ':' or '!'"
+        return f"'{template}': only column names may be in braces, nothing after ':' or '!'"
     return None
 
 
@@ -113,14 +113,14 @@ def _texts(row: Row, column: str) -> list[str]:
 
 def _checked(value: Any, column: str, place: str) -> str:
     if value is None:
-        raise DataError(f"{place}: column '{column}' has no value; give a text there or take the row out")
+        raise DataError(f"{place}: column '{column}' has no value; give a text there or remove the row")
     if not isinstance(value, str):
-        raise DataError(f"{place}: column '{column}' holds {value!r:.60}, which is no text; write it as a string")
+        raise DataError(f"{place}: column '{column}' holds {value!r:.60}, which is not text; write it as a string")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise DataError(f"{place}: column '{column}' holds half a surrogate pair; correct the text") from error
+            raise DataError(f"{place}: column '{column}' contains an unpaired surrogate; correct the text") from error
     return value
 
 

@@ -84,7 +84,9 @@ class ParallelFiles(TextData):
         paths = self.files[split]
         for path in paths:
             if format_of(path):
-                log.warning("%s is read as plain text, a text a line; data=table reads the columns of a table", path)
+                log.warning(
+                    "%s is read as plain text, one text per line; data=table reads the columns of a table", path
+                )
         count = 0
         rows = zip_longest(*map(read_lines, paths))
         for row in rows:
@@ -95,7 +97,7 @@ class ParallelFiles(TextData):
             yield Pair(source, target, tuple(references))
         if count == 0:
             names = " and ".join(map(str, paths))
-            raise DataError(f"{split}: {names} are empty; give files with one sentence a line")
+            raise DataError(f"{split}: {names} are empty; give files with one sentence per line")
 
     def fingerprint(self, split: str) -> str:
         """A hash of the files' bytes."""

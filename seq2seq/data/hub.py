@@ -83,7 +83,7 @@ class Hub(TextData):
             self._files[split] = [self._fetch(file) for file in found[name]]
             for path in self._files[split]:
                 if format_of(path) is None:
-                    raise DataError(f"{path} is of no known format; known suffixes: {', '.join(SUFFIXES)}")
+                    raise DataError(f"{path} has no known format; known suffixes: {', '.join(SUFFIXES)}")
         return self._files[split]
 
     def _data_files(self) -> dict[str, list[str]]:
@@ -123,8 +123,8 @@ class Hub(TextData):
             return kept, None
         except huggingface_hub.errors.LocalEntryNotFoundError as error:
             raise DataError(
-                f"HF_HUB_OFFLINE is set, and no earlier download of {self.dataset} at {self.revision} is kept here; "
-                "unset it, or give a local folder and data.revision=null"
+                f"HF_HUB_OFFLINE is set, and no earlier download of {self.dataset} at {self.revision} is cached "
+                "here; unset it, or give a local folder and data.revision=null"
             ) from error
 
     def _fetch(self, file: str) -> Path:
@@ -154,6 +154,6 @@ def _check_folder(folder: Path) -> None:
         beside = folder.parent
         there = sorted(entry.name for entry in beside.iterdir() if entry.is_dir()) if beside.is_dir() else []
         raise DataError(
-            f"data.dataset={folder} is no folder here{suggestion(folder.name, there)}\n"
+            f"data.dataset={folder} is not a folder here{suggestion(folder.name, there)}\n"
             "For a dataset of that name on the hub give its revision too: data.revision=main, or better a commit."
         )

@@ -27,8 +27,8 @@ def _overlap(train: StoredTexts, valid: StoredTexts) -> str | None:
     if both < max(1, OVERLAP * len(valid)):
         return None
     return (
-        f"{both:,} of {len(valid):,} validation pairs are training pairs, too: their scores say little of new text. "
-        "Give other text as data.valid"
+        f"{both:,} of {len(valid):,} validation pairs are also training pairs: their scores say little about new "
+        "text. Give other text as data.valid"
     )
 
 
@@ -47,7 +47,7 @@ def _exchanged(train: StoredTexts, valid: StoredTexts) -> str | None:
     if crossed < straight + CLEARER:
         return None
     return (
-        f"source and target look exchanged in data.train or data.valid: {crossed:.0%} of the validation words occur on "
+        f"source and target look swapped in data.train or data.valid: {crossed:.0%} of the validation words occur on "
         f"the other side of the training text, and {straight:.0%} on their own. Check which file is which"
     )
 
@@ -69,8 +69,8 @@ def _dropped(there: int, kept: int) -> str | None:
     if there - kept <= DROPPED * there:
         return None
     return (
-        f"{there - kept:,} of {there:,} training pairs ({(there - kept) / there:.0%}) are left out, as the line on "
-        "train says. Of those that are too long, length.overlong=truncate keeps the beginning; length.max_source and "
+        f"{there - kept:,} of {there:,} training pairs ({(there - kept) / there:.0%}) are left out (see the line on "
+        "train). Of those that are too long, length.overlong=truncate keeps the beginning; length.max_source and "
         "length.max_target raise the limits"
     )
 
@@ -79,7 +79,4 @@ def _summaries(train: StoredTexts, words: Sequence[str]) -> str | None:
     longer = train.source.size / max(train.target.size, 1)
     if longer < SHORTER or not words:
         return None
-    return (
-        f"sources are {longer:.0f} times as long as their targets. If these are summaries, this suits them: "
-        f"{' '.join(words)}"
-    )
+    return f"sources are {longer:.0f} times as long as their targets. If these are summaries, type: {' '.join(words)}"

@@ -161,9 +161,9 @@ def _refuse(head: bytes, name: str) -> None:
     """Raise DataError for what cannot be text."""
     for what, magic, advice in UNREADABLE:
         if magic.match(head):
-            raise DataError(f"{name} is {what}, which is not read here: {advice}")
+            raise DataError(f"{name} is {what}, which cannot be read: {advice}")
     if order := _utf16_order(head):
-        raise DataError(f"{name} is UTF-16 text, which is not read here: {CONVERT.format(f'UTF-16{order}')}")
+        raise DataError(f"{name} is UTF-16 text, which cannot be read: {CONVERT.format(f'UTF-16{order}')}")
 
 
 def _utf16_order(head: bytes) -> str | None:

@@ -88,7 +88,7 @@ def _jsonl(path: Path, lines: Iterator[str]) -> Iterator[Row]:
         try:
             values = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{place} is not JSON: {error}; give one object a line") from error
+            raise DataError(f"{place} is not JSON: {error}; give one object per line") from error
         yield Row(place, _object(values, place), line)
 
 
@@ -97,7 +97,7 @@ def _array(path: Path, text: str, first: int) -> Iterator[Row]:
         items = json.loads(text)
     except (ValueError, RecursionError) as error:
         at = first + getattr(error, "lineno", 1) - 1
-        raise DataError(f"{path}, line {at} is not JSON: {error}; give one object a line, or one array") from error
+        raise DataError(f"{path}, line {at} is not JSON: {error}; give one object per line, or one array") from error
     for number, values in enumerate(items, start=1):
         place = f"{path}, item {number}"
         yield Row(place, _object(values, place))
@@ -105,7 +105,7 @@ def _array(path: Path, text: str, first: int) -> Iterator[Row]:
 
 def _object(values: Any, place: str) -> dict[str, Any]:
     if not isinstance(values, dict):
-        raise DataError(f"{place} holds no JSON object but {json.dumps(values):.40}; give one object a line")
+        raise DataError(f"{place} is not a JSON object but {json.dumps(values):.40}; give one object per line")
     return values
 
 
@@ -156,7 +156,7 @@ def _csv_records(
             taken.clear()
     except csv.Error as error:
         at = ended + _last_quote(taken, delimiter)
-        reason = "a quote opens there and is not closed as it should be; write a quote inside a text twice"
+        reason = "a quote is opened there and not closed; double a quote inside a text"
         raise DataError(f'{path}, line {at} is not csv: {reason}: "" ({error})') from error
 
 

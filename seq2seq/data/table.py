@@ -11,7 +11,7 @@ from seq2seq.data.text import TextData, hash_file
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
-NO_HEADER = "\nIf its first line is no header but a row, name the columns: data.header=[NAME,NAME]"
+NO_HEADER = "\nIf its first line is a row and not a header, name the columns: data.header=[NAME,NAME]"
 
 
 class Table(TextData):
@@ -47,7 +47,7 @@ class Table(TextData):
         self.source_prefix = source_prefix
         self.formats = {split: format_of(file) if format == "auto" else format for split, file in self.files.items()}
         unknown = [file for split, file in self.files.items() if self.formats[split] is None]
-        problems = [f"{file}: its suffix is none of {', '.join(SUFFIXES)}; give data.format" for file in unknown]
+        problems = [f"{file}: its suffix is not one of {', '.join(SUFFIXES)}; give data.format" for file in unknown]
         self.columns = split_columns(Columns(source, target, tuple(references)), columns_of, self.files, problems)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             problems.append(f"data.delimiter must be one character, no quote and no line break, not {delimiter!r}")
@@ -69,7 +69,7 @@ class Table(TextData):
             empty = False
             yield pair
         if empty:
-            raise DataError(f"{split}: {self.files[split]} has no rows; give a file with one pair a row")
+            raise DataError(f"{split}: {self.files[split]} has no rows; give a file with one pair per row")
 
     def fingerprint(self, split: str) -> str:
         """A hash of the file's bytes and of how they are read."""

@@ -12,7 +12,9 @@ from seq2seq.data.table import NO_HEADER
 from seq2seq.data.text import read_lines
 from seq2seq.errors import DataError
 
-NO_COLUMNS = "\nThe run's data have no columns: call those of a table source and target, or give its texts a line each"
+NO_COLUMNS = (
+    "\nThe run's data has no columns: name those of a table source and target, or give plain text, one text per line"
+)
 
 
 def is_table(path: str | None) -> bool:
@@ -53,7 +55,7 @@ def with_keys(row: Row, more: Mapping[str, Any], advice: str) -> str:
     Raises DataError, with `advice`, where a key is there already.
     """
     if there := [key for key in more if key in row.values]:
-        raise DataError(f"{row.place} has a column '{there[0]}' already, which would be lost: {advice}")
+        raise DataError(f"{row.place} has a column '{there[0]}' already, which would be overwritten: {advice}")
     if row.line is None:
         return _as_json({**row.values, **more})
     begun = row.line.strip().removesuffix("}").rstrip()

@@ -32,7 +32,7 @@ class OutputWatch:
             return None
         scores = ", ".join(f"{tag} {first[tag]:.2f}" for tag in tags)
         nll = f"; {NLL} went from {first[NLL]:.3f} to {last[NLL]:.3f}" if NLL in first else ""
-        return f"not moved in {len(self._values)} validations: {scores}{nll}"
+        return f"unchanged over {len(self._values)} validations: {scores}{nll}"
 
 
 def alike(texts: Sequence[str], references: References) -> str | None:
@@ -50,5 +50,5 @@ def empty_references(references: References) -> str | None:
     if not count:
         return None
     if count == len(references):
-        return f"all {count:,} references are empty: scores against them say nothing"
-    return f"{count:,} of {len(references):,} references are empty: whatever is compared with them scores 0"
+        return f"all {count:,} references are empty: scores against them mean nothing"
+    return f"{count:,} of {len(references):,} references are empty: every hypothesis scores 0 against them"

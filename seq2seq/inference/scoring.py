@@ -93,7 +93,7 @@ def _check(script: ScoreSettings) -> None:
     within = is_table(script.source)
     if script.target is not None and (script.source is None or within):
         advice = "give the sources it belongs to with source=FILE" if script.source is None else "leave it out"
-        why = "" if script.source is None else f"{script.source} holds the targets beside the sources: "
+        why = "" if script.source is None else f"{script.source} contains the targets as well as the sources: "
         raise ConfigError(f"target={script.target}: {why}{advice}")
     if script.source is not None and script.target is None and not within:
         raise ConfigError(f"source={script.source}: give its targets too, line for line, with target=FILE")

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def check_shortlist(settings: TrainSettings, count: int | None) -> None:
     """Raises ConfigError for a search that compares texts: in the place of tokens a shortlist has columns."""
     if count is not None and settings.search().compares_texts:
-        both = f"search.unit={settings.search.arguments['unit']} and shortlist={count} do not go together"
+        both = f"search.unit={settings.search.arguments['unit']} and shortlist={count} cannot be combined"
         raise ConfigError(f"{both}: leave shortlist out, or give search.unit=tokens")
 
 
@@ -38,11 +38,13 @@ def open_shortlists(trained: TrainedModel, settings: TrainSettings, count: int |
     try:
         lexicon = Lexicon.load(file)
         if not lexicon.fits(trained.tokenizer.source.size, trained.tokenizer.target.size):
-            raise ValueError("it is of other vocabularies")
+            raise ValueError("it was made for other vocabularies")
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
     except (EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
-        raise CheckpointError(f"{file} is damaged: delete it, and it is learned anew from the training data") from error
+        raise CheckpointError(
+            f"{file} is damaged: delete it, and it is learned again from the training data"
+        ) from error
     return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
 
 

@@ -55,7 +55,7 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
     model, step, precision = _load_model(folder, settings, which, tokenizer, runtime)
     if settings.precision == "auto" and precision not in (runtime.precision, None):
         log.info(
-            "%s was trained in %s and is in %s here (precision=auto); precision=%s computes as its training did",
+            "%s was trained in %s and runs in %s here (precision=auto); precision=%s is that of its training",
             folder.path,
             precision,
             runtime.precision,
@@ -92,7 +92,7 @@ def _load_other(
     if prefixes[0] != prefixes[1]:
         theirs, ours = map(show, prefixes)
         head = f"ensemble={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
-        raise CheckpointError(f"{head}: they would not read the same")
+        raise CheckpointError(f"{head}: they would not read the same input")
     return _load_model(folder, own, which, tokenizer, runtime)
 
 

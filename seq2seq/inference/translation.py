@@ -55,7 +55,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     if prefixes is not None:
         prefixes.end()
     if damaged:
-        log.warning("%s lines were not valid UTF-8: their broken bytes were read as U+FFFD", f"{len(damaged):,}")
+        log.warning("%s lines were not valid UTF-8: invalid bytes were replaced by U+FFFD", f"{len(damaged):,}")
     if line := outputs_line(search, count_limits(reached), answered):
         log.warning("%s", line)
 
@@ -136,7 +136,7 @@ class Rows:
 
     def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
         """The rows read last, each with its answers. Raises DataError where it has such a column already."""
-        advice = "name the answers otherwise, with answer_column=NAME"
+        advice = "choose another key for the outputs: answer_column=NAME"
         return [with_keys(row, self._keys(found), advice) for row, found in zip(self.rows, answers, strict=True)]
 
     def _keys(self, found: Sequence[Answer]) -> dict[str, Any]:
@@ -160,7 +160,9 @@ class Prefixes:
         found = [line.rstrip() for line in islice(self.lines, count)]
         self.taken += len(found)
         if len(found) < count:
-            raise DataError(f"prefix={self.path} has {self.taken:,} lines, the input more: give each one, be it empty")
+            raise DataError(
+                f"prefix={self.path} has {self.taken:,} lines, the input more: give one line for each, empty or not"
+            )
         return found
 
     def end(self) -> None:
@@ -216,7 +218,7 @@ def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -
     if script.n_best > search.most:
         key = next((key for key in ("beam_size", "samples") if key in settings.search.arguments), None)
         advice = f"raise search.{key}" if key else "take search=beam"
-        found = f"search={settings.search.name} finds at most {search.most} a line"
+        found = f"search={settings.search.name} finds at most {search.most} per line"
         raise ConfigError(f"n_best={script.n_best}: {found}; {advice}")
     if is_table(script.prefix):
         raise ConfigError(f"prefix={script.prefix}: give plain text, line for line with the input, not a table")

@@ -113,7 +113,7 @@ def check_fit(hypotheses: Sequence[str], references: References) -> None:
 
 
 def without_text(references: References) -> int:
-    """How many sentences have no reference that says anything: whatever is compared with them scores 0."""
+    """How many sentences have no reference that says anything: every hypothesis scores 0 against them."""
     return sum(not any(text.strip() for text in several) for several in references)
 
 

@@ -80,7 +80,7 @@ class Bleu(SacreMetric):
         script = max(whole, key=whole.__getitem__)
         return [
             f"{sum(whole.values()):.0%} of the references' letters are of a script without spaces between words "
-            f"({script}), and BLEU with tokenize={self.tokenize} takes what stands between spaces for a word: type "
+            f"({script}), and BLEU with tokenize={self.tokenize} takes everything between spaces as one word: type "
             f"metrics.bleu.tokenize={_suited(shares)}"
         ]
 

@@ -91,8 +91,8 @@ class Rouge(Metric):
         """Of references that the tokenizer `english` drops, so that all scores are near 0."""
         if self.tokenizer == "english" and mostly_beyond_a_to_z(text for texts in references for text in texts):
             return [
-                "most letters of the references are outside a-z, all that tokenizer: english sees, and ROUGE leaves "
-                "them out: set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false"
+                "most letters of the references are outside a-z, the only ones that tokenizer: english keeps, so "
+                "ROUGE ignores them: set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false"
             ]
         return []
 

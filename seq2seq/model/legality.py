@@ -38,7 +38,7 @@ def _beside(group: str, need: Capability, settings: TrainSettings) -> str:
     """The part that stands in the way, where it is another one."""
     guilty = {Capability.ALIGNED_MEMORY: "pooling", Capability.CONTEXT: "attention", Capability.WEIGHTS: "attention"}
     other = guilty.get(need, group)
-    return "" if other == group else f" does not go with {other}={getattr(settings, other).name}"
+    return "" if other == group else f" cannot be combined with {other}={getattr(settings, other).name}"
 
 
 def _width_problems(settings: TrainSettings) -> list[str]:

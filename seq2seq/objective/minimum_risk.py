@@ -27,7 +27,7 @@ class MinimumRisk(Objective):
     """E[1 - F1(y, target)] over targets y that the model would draw, plus `cross_entropy` times the cross-entropy.
 
     F1 is that of their longest common subsequence, ROUGE-L over token ids (Lin 2004). `samples` are drawn a source,
-    from the whole distribution and without dropout. It is for a model that is trained already: begin with `init_from`.
+    from the whole distribution and without dropout. It is for a model that is already trained: begin with `init_from`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class MinimumRisk(Objective):
         max_length_ratio: float,
     ) -> None:
         if samples < 2:
-            raise ValueError(f"objective.samples: a sample is judged beside others, so 2 or more, not {samples}")
+            raise ValueError(f"objective.samples: they are compared with each other: expected 2 or more, not {samples}")
         if cross_entropy < 0:
             raise ValueError(f"objective.cross_entropy must be at least 0, not {cross_entropy}")
         if max_length < 1:

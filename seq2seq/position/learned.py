@@ -7,7 +7,7 @@ from seq2seq.position.base import Position
 
 
 class LearnedPosition(Position):
-    """One learned vector a position; positions from `max_length` on share the last. Shapes: [P] -> [P D].
+    """One learned vector per position; positions from `max_length` on share the last. Shapes: [P] -> [P D].
 
     `recurrent` says whether LSTM and GRU parts use it too; they know the order anyway.
     """

@@ -30,7 +30,7 @@ class RotaryPosition(Position):
         """Numbers are turned in pairs."""
         if heads < 1 or dim % heads or dim // heads % 2 == 0:  # what does not divide is another part's complaint
             return None
-        return f"position=rotary turns pairs of numbers: a head's width must be even, not {dim} / {heads}"
+        return f"position=rotary rotates pairs of features: the width of a head must be even, not {dim} / {heads}"
 
     def rotate(self, states: Float[Tensor, "B H T d"], positions: Int[Tensor, " T"]) -> Float[Tensor, "B H T d"]:
         """Each pair as a complex number, times e^(i angle): equation 12."""

@@ -78,7 +78,7 @@ def _package_with(letter: str) -> str:
 def _warn(package: str) -> None:
     """Once a package: the letters differ, what to do about them does not."""
     log.warning(
-        "figures show boxes in place of some letters, for no installed font has them; to see them, install fonts, for "
-        "example the package %s",
+        "figures show boxes for some characters, because no installed font has them; install fonts, for example the "
+        "package %s",
         package,
     )

@@ -152,7 +152,7 @@ def counting(label: str, total: int, unit: str) -> Iterator[Callable[[int], None
         task = bar.add_task(label, total=total)
         yield lambda more: bar.advance(task, more)
     seconds = time.monotonic() - began
-    log.info("%s: %s %s in %.1f s, %.1f a second", label, f"{total:,}", unit, seconds, total / seconds)
+    log.info("%s: %s %s in %.1f s, %.1f per second", label, f"{total:,}", unit, seconds, total / seconds)
 
 
 class Clock:

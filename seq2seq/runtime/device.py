@@ -70,7 +70,7 @@ def _own_gpu(number: int | None) -> torch.device:
     here, gpus = place(), torch.cuda.device_count()
     if number is not None:
         if here.size > 1:
-            raise ConfigError(f"device=cuda:{number}: each of several processes has a GPU of its own; use device=cuda")
+            raise ConfigError(f"device=cuda:{number}: each of several processes uses its own GPU; use device=cuda")
         if number >= gpus:
             raise ConfigError(f"device=cuda:{number}: there is no such GPU here; the last one is cuda:{gpus - 1}")
         torch.cuda.set_device(number)  # kernels of our own run on the current one
@@ -80,7 +80,7 @@ def _own_gpu(number: int | None) -> torch.device:
     if here.local_size > gpus:
         raise ConfigError(
             f"{here.local_size} processes on a machine with {gpus} GPU(s), and each needs its own: start "
-            f"torchrun --nproc-per-node {gpus}, or train on the processors with device=cpu"
+            f"torchrun --nproc-per-node {gpus}, or train on the CPU with device=cpu"
         )
     torch.cuda.set_device(here.local_rank)
     return torch.device("cuda", here.local_rank)

@@ -167,8 +167,8 @@ def _as_reported(error: Exception, world: World) -> Exception:
     """The error as this process is to tell it."""
     if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         error = PeerError(
-            "another process of this run has failed or does not answer: what it said stands above, or in its own "
-            "output. The same command continues the run from its last checkpoint"
+            "another process of this run has failed or does not respond: its error is printed above or in its own "
+            "log. The same command continues the run from its last checkpoint"
         )
     if not world.is_main and (isinstance(error, PeerError) or world.main_is_ending()):
         error = error if isinstance(error, Seq2SeqError) else PeerError(str(error))

@@ -25,6 +25,8 @@ def kernels(module: str) -> ModuleType | None:
         found.try_kernels(torch.device("cuda"))
     except Exception as error:  # whatever a compiler, a driver or another version of Triton may raise
         reason = str(error).strip().split("\n")[-1]
-        log.warning("%s does not run here (%s): training takes more time and memory without", module, reason)
+        log.warning(
+            "the kernels of %s do not run here (%s): training takes more time and memory without them", module, reason
+        )
         return None
     return found

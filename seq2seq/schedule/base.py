@@ -52,8 +52,8 @@ class Schedule(Component):
         if self.planned is None or self.warmup_updates <= self.planned:
             return None
         return (
-            f"schedule.warmup={self.warmup:g} updates are more than the {self.planned:,} that the run is to have: the "
-            "rate does not reach optimizer.lr. Type schedule.warmup=0.1 for a tenth of the run"
+            f"schedule.warmup={self.warmup:g} updates exceed the {self.planned:,} of the run: the learning rate "
+            "never reaches optimizer.lr. Type schedule.warmup=0.1 for a tenth of the run"
         )
 
     def rise(self, update: int) -> float:

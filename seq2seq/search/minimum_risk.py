@@ -129,7 +129,7 @@ class MinimumRiskSearch(SamplingSearch):
         if not self.compares_texts:
             return rows
         if self.words is None:
-            raise RuntimeError(f"search.unit={self.unit}: the search was not told its vocabulary")
+            raise RuntimeError(f"search.unit={self.unit}: the search was given no vocabulary")
         numbers: dict[str, int] = {}
         return [[numbers.setdefault(word, PAD + 1 + len(numbers)) for word in self.words(row)] for row in rows]
 

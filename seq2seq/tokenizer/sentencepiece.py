@@ -174,7 +174,7 @@ def _symbol_problems(symbols: Sequence[str]) -> Iterator[str]:
         if not symbol or re.search(rf"[\s{SPACE}\0]", symbol):
             yield f"tokenizer.symbols: {symbol!r} must be a text without white space, {SPACE} or NUL"
         elif symbol in RESERVED or re.fullmatch(r"<0x[0-9A-F]{2}>", symbol):
-            yield f"tokenizer.symbols: {symbol!r} is the name of a piece that is there already; choose another"
+            yield f"tokenizer.symbols: {symbol!r} is already the name of a piece; choose another"
         if count > 1:
             yield f"tokenizer.symbols: {symbol!r} is given {count} times; once is enough"
 
@@ -220,7 +220,7 @@ def _explain(message: str, name: str, asked: int) -> str:
             "characters. Raise tokenizer.vocab_size, or lower tokenizer.character_coverage."
         )
     if "vocab_size" in message and ">= (0)" in message:
-        return f"tokenizer.vocab_size={asked} is smaller than the pieces that are always there; raise it to 300 or more"
+        return f"tokenizer.vocab_size={asked} is smaller than the number of reserved pieces; raise it to 300 or more"
     if "sentences_.empty" in message:
         return f"the {name} text is empty: there is nothing to train the tokenizer on"
     return f"SentencePiece cannot train the {name} vocabulary: {message}"

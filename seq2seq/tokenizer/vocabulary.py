@@ -123,4 +123,4 @@ def _load(path: Path, expected: str | None) -> Vocabulary:
             f"{path} cannot be read: {error.strerror or error}. A run keeps its tokenizer there."
         ) from error
     except (RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged or no tokenizer of ours: {error}. Restore it from a copy.") from error
+        raise CheckpointError(f"{path} is damaged or not a tokenizer: {error}. Restore it from a copy.") from error

@@ -136,7 +136,7 @@ def graphed(
         raise
     except RuntimeError as error:
         reason = str(error).strip().split("\n")[0]
-        told = f"trainer.cuda_graphs=true: this training cannot be recorded ({reason}); use false"
+        told = f"trainer.cuda_graphs=true: this training cannot be captured ({reason}); use false"
         raise ConfigError(told) from error
     for parameter in learning:
         assert parameter.grad is not None

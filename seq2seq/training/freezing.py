@@ -25,7 +25,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     for parameter, others in _named_by(patterns, model):
         parameter.requires_grad_(False)
         if others:
-            log.info("frozen with what it is tied to: %s", ", ".join(others))
+            log.info("also frozen, because it is tied: %s", ", ".join(others))
 
 
 def _named_by(patterns: Sequence[str], model: nn.Module) -> list[tuple[nn.Parameter, list[str]]]:
@@ -36,7 +36,7 @@ def _named_by(patterns: Sequence[str], model: nn.Module) -> list[tuple[nn.Parame
     chosen = choose("freeze", patterns, [name for names in names_of.values() for name in names])
     found = [(parameter, names) for parameter, names in names_of.items() if chosen.intersection(names)]
     if len(found) == len(names_of):
-        raise ConfigError("freeze: nothing is left to train; leave some part out of it")
+        raise ConfigError("freeze: nothing is left to train; remove a name from it")
     return [(parameter, [name for name in names if name not in chosen]) for parameter, names in found]
 
 

@@ -43,8 +43,8 @@ class InitFrom:
         with torch.no_grad():
             for name, tensor in self.weights.items():
                 own[name].copy_(tensor)
-        anew = f"; at random: {', '.join(self.fresh)}" if self.fresh else ""
-        log.info("begins with the weights and the tokenizer of %s%s", self.told, anew)
+        anew = f"; initialised at random: {', '.join(self.fresh)}" if self.fresh else ""
+        log.info("starts from the weights and the tokenizer of %s%s", self.told, anew)
 
 
 def read_init_from(settings: TrainSettings) -> InitFrom | None:
@@ -77,11 +77,11 @@ def init_from_problems(settings: TrainSettings) -> list[str]:
     """A line for each key that says how to start from another run where none is named, or another start beside it."""
     if settings.init_from is None:
         given = {"init_fresh": settings.init_fresh != [], "init_checkpoint": settings.init_checkpoint != "best"}
-        return [f"{key} says how to begin with another run, and init_from names none" for key in given if given[key]]
+        return [f"{key} applies to init_from, which names no run" for key in given if given[key]]
     embedding = settings.embedding
     vectors = {"source_vectors": embedding.source_vectors, "target_vectors": embedding.target_vectors}
     return [
-        f"embedding.{key} and init_from cannot both be given: that run brings its embeddings"
+        f"embedding.{key} and init_from cannot both be given: the embeddings come from that run"
         for key, file in vectors.items()
         if file is not None
     ]
@@ -92,7 +92,7 @@ def _check_tokenizer(settings: TrainSettings, stored: Mapping[str, Any]) -> None
     words = _differences(stored, settings.plain, ("tokenizer",))
     if words:
         raise ConfigError(
-            f"init_from={settings.init_from}: its tokenizer is taken over, and it was trained with other settings than "
+            f"init_from={settings.init_from}: its tokenizer is reused, and it was trained with other settings than "
             f"these. Give the same: {' '.join(words)}"
         )
 
@@ -116,9 +116,9 @@ def _explain(settings: TrainSettings, stored: Mapping[str, Any], problems: list[
     """The first misfits, and what to change: settings that differ, or what is to start afresh."""
     shown = problems[:5] + [f"... and {len(problems) - 5} more"] * (len(problems) > 5)
     words = _differences(stored, settings.plain, SHAPING)
-    same = f"Give this run the settings of that one ({' '.join(words)}), or let" if words else "Let"
+    same = f"Give this run the settings of that one ({' '.join(words)}), or initialise" if words else "Initialise"
     head = f"init_from={settings.init_from}: its weights do not fit this model:"
-    return "\n  ".join([head, *shown]) + f"\n{same} what does not fit begin at random: init_fresh=[NAME,...]"
+    return "\n  ".join([head, *shown]) + f"\n{same} what does not fit at random: init_fresh=[NAME,...]"
 
 
 def _differences(stored: Mapping[str, Any], plain: Mapping[str, Any], keys: Iterable[str]) -> list[str]:

@@ -69,7 +69,7 @@ def non_finite(update: int, loss: float, norm: float, lr: float, saved: Sequence
     """What is said of the first update that was refused; `saved` are the checkpoints there are."""
     kept = f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
     return (
-        f"update {update}: the loss is {loss:g} and its gradient's norm {norm:g}, at learning rate {lr:g}; the weights "
-        f"are untouched and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, a lower trainer.clip_norm or "
-        "precision=fp32"
+        f"update {update}: the loss is {loss:g} and the gradient norm {norm:g}, at learning rate {lr:g}; the "
+        f"weights were not changed and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, a lower "
+        "trainer.clip_norm or precision=fp32"
     )

@@ -76,12 +76,12 @@ def how_to_go_on(settings: TrainSettings, state: TrainState) -> str:
     """What a finished run can do: raise its limit or, where its learning rate has come to an end, something else."""
     end = _end_of_decay(settings, state)
     if end is None:
-        return "; raise that to go on"
+        return "; raise that to continue"
     return (
-        f", and its learning rate the end of schedule={settings.schedule.name}, which is laid out for {end:,} updates: "
-        f"a higher limit would train at {_floor(settings):g} times optimizer.lr.\n"
-        f"run=NAME init_from={settings.run} trains its model further, on a new schedule; run=NAME "
-        f"trainer.max_updates={2 * end} trains anew, on one of twice the length"
+        f", and its learning rate has reached the end of schedule={settings.schedule.name}, which spans {end:,} "
+        f"updates: a higher limit would train at {_floor(settings):g} times optimizer.lr.\nrun=NAME "
+        f"init_from={settings.run} trains its weights further on a new schedule; run=NAME "
+        f"trainer.max_updates={2 * end} trains from scratch on a schedule twice as long"
     )
 
 
@@ -137,7 +137,7 @@ def kept_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
     precision = state.precision if settings.precision == "auto" and state.precision else settings.precision
     if device != settings.device and device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            f"run={settings.run} was begun on a GPU (device=auto), and no CUDA device is available here; device=cpu "
-            "goes on without one, with other random numbers and another rounding"
+            f"run={settings.run} was started on a GPU (device=auto), and no CUDA device is available here; "
+            "device=cpu continues without one, with other random numbers and rounding"
         )
     return choose_runtime(device, precision)  # type: ignore[arg-type]

@@ -58,11 +58,13 @@ def fill_embeddings(settings: TrainSettings, model: Model, tokenizer: Tokenizer)
         if not rows:
             raise DataError(
                 f"embedding.{side}_vectors: {path} has a vector for none of the {len(words):,} pieces of the {side} "
-                "vocabulary; give one of its language"
+                "vocabulary; give vectors of that language"
             )
         factor = fill(table, rows, torch.tensor([found[words[index]] for index in rows]))
         share = f"{len(rows):,} of {len(words):,} pieces ({len(rows) / len(words):.1%})"
-        log.info("%s vectors of %s, times %.3g: %s have one; the others begin at random", side, path, factor, share)
+        log.info(
+            "%s vectors of %s, times %.3g: %s have one; the others are initialised at random", side, path, factor, share
+        )
 
 
 def words_of(vocabulary: Vocabulary) -> dict[int, str]:
@@ -107,13 +109,13 @@ def read_vectors(path: Path, words: Collection[str], width: int) -> dict[str, li
 
 def _parsed(numbers: list[str], width: int, place: str) -> list[float]:
     if len(numbers) < width:
-        raise DataError(f"{place}: expected a word and {width} numbers, found {len(numbers)}. Mend the line.")
+        raise DataError(f"{place}: expected a word and {width} numbers, found {len(numbers)}. Correct the line.")
     try:
         vector = [float(number) for number in numbers]
     except ValueError as error:
-        raise DataError(f"{place}: {error}; expected a word and {width} numbers. Mend the line.") from error
+        raise DataError(f"{place}: {error}; expected a word and {width} numbers. Correct the line.") from error
     if not all(map(math.isfinite, vector)):
-        raise DataError(f"{place}: a number is not finite. Mend the line or take it out.")
+        raise DataError(f"{place}: a number is not finite. Correct or remove the line.")
     return vector
 
 
@@ -129,7 +131,7 @@ def _width(path: Path) -> int:
     """How many numbers the file's vectors have, by its first line."""
     for _, _, rest in _entries(path):
         return len(rest.split())
-    raise DataError(f"{path} holds no vectors; each line must be a word and its numbers, with spaces between")
+    raise DataError(f"{path} contains no vectors; each line must be a word and its numbers, with spaces between")
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str, str]]:

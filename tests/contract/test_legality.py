@@ -29,7 +29,7 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         (
             Triple("lstm", "none", "transformer"),
             {},
-            "decoder=transformer does not go with attention=none: it needs an attention that reads the source",
+            "decoder=transformer cannot be combined with attention=none: it needs an attention that reads the source",
         ),
         (
             Triple("lstm", "luong_dot", "lstm"),
@@ -49,7 +49,7 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         (
             Triple("lstm", "local_p", "lstm", others=(("pooling", "strided"),)),
             {},
-            "attention=local_p does not go with pooling=strided: it needs one memory state a source token",
+            "attention=local_p cannot be combined with pooling=strided: it needs one memory state per source token",
         ),
         (
             Triple("lstm", "multihead", "lstm"),
@@ -74,7 +74,7 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         (
             Triple("lstm", "none", "lstm"),
             {"search": with_argument("search", "diverse_beam", coverage_penalty=0.2)},
-            "search.coverage_penalty=0.2 does not go with attention=none: it needs an attention with weights",
+            "search.coverage_penalty=0.2 cannot be combined with attention=none: it needs an attention with weights",
         ),
         (
             Triple("transformer", "bahdanau", "transformer"),
@@ -111,7 +111,7 @@ def test_a_search_typed_for_a_run_must_go_with_the_runs_parts(
     write_config(composed("attention=none", "run=one"), Path("runs/one/config.yaml"))
     settings = importlib.import_module(f"seq2seq.commands.{script}").settings
     assert settings(compose(CONFIGS, script, ["run=one", "search=beam"]))
-    with pytest.raises(Mistakes, match=r"search\.coverage_penalty=0\.2 does not go with attention=none"):
+    with pytest.raises(Mistakes, match=r"search\.coverage_penalty=0\.2 cannot be combined with attention=none"):
         settings(compose(CONFIGS, script, ["run=one", "++search.coverage_penalty=0.2"]))
 
 

@@ -111,7 +111,7 @@ def test_given_targets_are_held_against_gold_links(folder: Path) -> None:
     ("words", "code", "message"),
     [
         (["run=single", "alignment.method=best"], 2, "alignment.method=best: expected one of argmax, intersect"),
-        (["run=single", "alignment.layer=2"], 2, "alignment.layer=2: the model has 1 that attend, counted from 1"),
+        (["run=single", "alignment.layer=2"], 2, "alignment.layer=2: layers with attention are numbered 1 to 1"),
         (["run=single", "input=tset.de"], 3, "tset.de does not exist: did you mean 'test.de'?"),
         (["run=singel"], 4, "did you mean single?"),
     ],

@@ -164,7 +164,8 @@ def test_different_budgets_and_twins_are_refused_in_one_line(folder: Path) -> No
     done = run_script("compare", f"runs={RUNS[0]},longer,{RUNS[2]}", cwd=folder)
     assert (done.rc, done.stdout) == (2, "")
     assert done.stderr == (
-        f"runs of different budgets do not share a table; trainer.max_updates: 6 in {RUNS[0]} {RUNS[2]}, 3 in longer\n"
+        f"runs with different budgets cannot be compared in one table; trainer.max_updates: 6 in {RUNS[0]} "
+        f"{RUNS[2]}, 3 in longer\n"
     )
     copied(folder, "twin")
     done = run_script("compare", f"runs=twin,{RUNS[0]}", cwd=folder)

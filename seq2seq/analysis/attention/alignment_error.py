@@ -88,7 +88,7 @@ def _gold(words: Sequence[str], place: str) -> Gold:
     for word in words:
         match = LINK.fullmatch(word)
         if match is None:
-            raise DataError(f"{place}: '{word}' is no link; write i-j for a sure one, i?j or ipj for a possible one")
+            raise DataError(f"{place}: '{word}' is not a link; write i-j for a sure one, i?j or ipj for a possible one")
         link = int(match[1]), int(match[3])
         possible.add(link)
         if match[2] == "-":

@@ -82,7 +82,7 @@ def write_numbers(folder: Path, seen: Seen, error: AlignmentError | None, origin
 def table(seen: Seen, error: AlignmentError | None, origin: Origin) -> str:
     """The figures for a person: entropies, a row a layer, then the alignment's errors."""
     lines = [f"{origin.run}, {origin.checkpoint}; {len(seen.views):,} sentences of {origin.source}"]
-    lines += ["entropy, from 0 (one position) to 1 (all alike), a row a layer, a column a head:"]
+    lines += ["entropy, from 0 (one position) to 1 (uniform), one row per layer, one column per head:"]
     lines += [f"{layer:>9}  " + "  ".join(f"{value:.3f}" for value in row) for layer, row in enumerate(seen.entropy, 1)]
     if error is not None:
         lines.append(f"alignment: {origin.alignment}")

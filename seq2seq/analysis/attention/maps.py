@@ -62,11 +62,13 @@ def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
     if script.gold is not None and script.target is None:
         raise ConfigError(f"gold={script.gold}: gold links belong to given targets; give them with target=FILE")
     if script.gold is not None and settings.data.arguments.get("source_prefix"):
-        raise ConfigError(f"gold={script.gold}: gold links count no words of data.source_prefix, which the run reads")
+        raise ConfigError(
+            f"gold={script.gold}: gold links do not count the words of data.source_prefix, which the run adds"
+        )
     given = [Path(path).resolve().parent for path in (script.input, script.target, script.gold) if path is not None]
     if script.output is not None and Path(script.output).resolve() in given:
         raise ConfigError(
-            f"output={script.output} holds the texts themselves, which might be overwritten: name another"
+            f"output={script.output} contains the input texts, which might be overwritten: choose another folder"
         )
 
 
@@ -76,7 +78,7 @@ def _read(script: AttentionMapSettings, settings: TrainSettings) -> Given:
         return Given(None, None, None)
     sources = read_texts(script.input, settings, "source")
     if not sources:
-        raise DataError(f"{script.input} is empty; give a file with one sentence a line")
+        raise DataError(f"{script.input} is empty; give a file with one sentence per line")
     if script.target is None:
         return Given(sources, None, None)
     targets = read_texts(script.target, settings, "target")
@@ -149,9 +151,9 @@ def _look(
         found = force(trained.model, *ids, trained.runtime, settings.trainer.tokens_per_batch, count)
         seen = look(found, sources, targets, script.alignment, kept=max(script.pictures, script.page))
     if seen.pooled:
-        reason = "the run's pooling shortens the memory, whose slots are no words"
+        reason = "the run's pooling shortens the memory, so its states are not words"
         if script.gold is not None:
-            raise ConfigError(f"gold={script.gold}: there are no alignments, for {reason}")
+            raise ConfigError(f"gold={script.gold}: there are no alignments, because {reason}")
         log.warning("no alignments: %s", reason)
     return seen
 

@@ -80,7 +80,7 @@ def _links(forced: Forced, source: Segmented, target: Segmented, settings: Align
 def _check_map(settings: AlignmentSettings, heads: Sequence[int]) -> None:
     """Layers and heads that the model has not."""
     if settings.layer is not None and not 1 <= settings.layer <= len(heads):
-        raise ConfigError(f"alignment.layer={settings.layer}: the model has {len(heads)} that attend, counted from 1")
+        raise ConfigError(f"alignment.layer={settings.layer}: layers with attention are numbered 1 to {len(heads)}")
     there = heads[-1 if settings.layer is None else settings.layer - 1]
     if settings.head is not None and not 1 <= settings.head <= there:
-        raise ConfigError(f"alignment.head={settings.head}: the layer has {there}, counted from 1")
+        raise ConfigError(f"alignment.head={settings.head}: heads of this layer are numbered 1 to {there}")

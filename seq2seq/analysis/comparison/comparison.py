@@ -96,18 +96,18 @@ def _check_scores(measured: Sequence[Measured]) -> None:
     for run in measured[1:]:
         if (run.signature, run.sentences) != (first.signature, first.sentences):
             told = "; ".join(f"{one.run}: {one.sentences} sentences, {one.signature}" for one in (first, run))
-            raise ConfigError(f"scores that were not made alike do not share a table; {told}")
+            raise ConfigError(f"scores with different signatures cannot be compared in one table; {told}")
     known = [run for run in measured if run.texts is not None]
     for run in known[1:]:
         if run.texts != known[0].texts:
             evaluated = f"{known[0].run} and {run.run} were evaluated on different sources or references"
             again = f"{program('evaluate')} run={run.run} after giving them the same data"
-            raise ConfigError(f"scores of different texts do not share a table: {evaluated}; {again}")
+            raise ConfigError(f"scores of different texts cannot be compared in one table: {evaluated}; {again}")
     if known and len(known) < len(measured):
         unknown = ", ".join(run.run for run in measured if run.texts is None)
         log.warning(
-            "evaluated by an older version, which did not keep of which texts; to be sure that they are those of the "
-            "others, evaluate them anew: %s",
+            "evaluated by an older version, which did not record the texts; to check that they are the same, "
+            "evaluate again: %s",
             unknown,
         )
 

@@ -63,7 +63,7 @@ def check_budgets(runs: Sequence[TrainSettings]) -> dict[str, Any]:
         if len(with_value) > 1:
             mixed.append(f"{key}: " + ", ".join(f"{value} in {' '.join(names)}" for value, names in with_value.items()))
     if mixed:
-        raise ConfigError(f"runs of different budgets do not share a table; {'; '.join(mixed)}")
+        raise ConfigError(f"runs with different budgets cannot be compared in one table; {'; '.join(mixed)}")
     return budgets[0]
 
 

@@ -28,12 +28,12 @@ COLUMNS: dict[str, tuple[str, Callable[[float], str]]] = {  # heading: the figur
     "peak MiB": ("peak_memory", "{:,.0f}".format),
 }
 LEGEND = [
-    "*valid NLL*: nats a target token on the validation set, at the checkpoint that was evaluated.",
+    "*valid NLL*: nats per target token on the validation set, at the checkpoint that was evaluated.",
     "*entropy*: of the attention weights, as a share of the largest possible one (the log of the source's length); the "
-    "mean over heads and target tokens of the last layer, the references given. 0: always one position; 1: all alike.",
+    "mean over heads and target tokens of the last layer, the references given. 0: always one position; 1: uniform.",
     "*ms/update*, *target tokens/s*: medians of what training logged, validations not counted.",
     "*peak MiB*: the most memory that training held, its validations included. On a CPU that is the whole process, "
-    "libraries counted; on a GPU its tensors alone.",
+    "libraries included; on a GPU its tensors alone.",
 ]
 
 
@@ -113,18 +113,18 @@ def _equal(settings: TrainSettings, compared: Sequence[str], budget: dict[str, A
 
 def _omitted(common: Sequence[str]) -> list[str]:
     """The words that no name has, for most rows share them."""
-    return [f"Where a row does not say otherwise: {', '.join(f'`{word}`' for word in common)}."] if common else []
+    return [f"Unless a row says otherwise: {', '.join(f'`{word}`' for word in common)}."] if common else []
 
 
 def _ranking(rows: Sequence[Row], metric: str) -> str:
     """How far the order of the rows may be believed."""
     seeds = "With several seeds a figure is their mean, the lowest and the highest in parentheses. "
     return (
-        f"Rows are sorted by their mean {metric}. {seeds * any(len(row.runs) > 1 for row in rows)}A row's range goes "
-        "from the lowest to the highest end of its seeds' 95% confidence intervals, so that both the choice of test "
-        f"sentences and the seeds count. {MARK} marks the rows whose range overlaps that of the first: this table does "
-        "not tell them from it, nor from each other. A paired test of two runs says more "
-        f"(`{program('evaluate')} run=ONE baseline=OTHER`)."
+        f"Rows are sorted by their mean {metric}. {seeds * any(len(row.runs) > 1 for row in rows)}A row's range "
+        "goes from the lowest to the highest end of its seeds' 95% confidence intervals, so that both the choice "
+        f"of test sentences and the seeds count. {MARK} marks the rows whose range overlaps that of the first: this "
+        "table does not show that they differ from it, or from each other. A paired test of two runs is more "
+        f"precise (`{program('evaluate')} run=ONE baseline=OTHER`)."
     )
 
 

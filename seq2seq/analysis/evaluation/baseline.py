@@ -26,11 +26,11 @@ def baseline_texts(script: EvaluateSettings, settings: TrainSettings, texts: str
 def _why_not(script: EvaluateSettings, found: list[Result], texts: str) -> str:
     path = RunFolder(run_path(str(script.baseline))).eval_folder / f"{script.split}.json"
     if any(result.content.get(TEXTS) == texts for result in found):
-        return f"baseline={script.baseline}: its hypotheses beside {path} are no longer those that were scored"
+        return f"baseline={script.baseline}: its hypotheses next to {path} have changed since they were scored"
     if found:
-        return f"baseline={script.baseline} was evaluated on other texts than these, {path} is not of them"
+        return f"baseline={script.baseline} was evaluated on other texts than these: see {path}"
     if path.is_file():
-        return f"baseline={script.baseline}: {path} does not say which texts it is of (an older version wrote it)"
+        return f"baseline={script.baseline}: {path} does not record its texts (an older version wrote it)"
     return f"baseline={script.baseline} has no {path}"
 
 

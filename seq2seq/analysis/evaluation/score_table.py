@@ -15,9 +15,9 @@ LINES = {  # a statistic: how it is written, and what it is
         for n in range(1, LONGEST_NOVEL + 1)
     },
     "copy_rate": (PERCENT, "of the words are in the source (extractive fragment coverage)"),
-    "copy_density": (NUMBER, "words in the copied fragment that a word stands in"),
-    f"repeated_{REPEATED}grams": (PERCENT, f"of the {REPEATED}-grams stood in the same text before"),
-    "words": (NUMBER, "words a text"),
+    "copy_density": (NUMBER, "words in the copied fragment around a word"),
+    f"repeated_{REPEATED}grams": (PERCENT, f"of the {REPEATED}-grams occurred earlier in the same text"),
+    "words": (NUMBER, "words per text"),
     "length_to_references": (NUMBER, "times as long as the references"),
     "length_to_source": (NUMBER, "times as long as the source"),
     "names_precision": (PERCENT, "of the names and numbers are in the source"),

@@ -34,7 +34,7 @@ def describe(texts: Sequence[str], sources: Sequence[str], references: Reference
 
     novel_Ngrams: of its different n-grams, those that its source does not have. copy_rate: of its words, those that its
     source has too (extractive fragment coverage); copy_density: how long a passage of the source a word stands in, in
-    words. repeated_3grams: of its 3-grams, those that stood in it before. words: the mean length;
+    words. repeated_3grams: of its 3-grams, those that occurred earlier in it. words: the mean length;
     length_to_references, length_to_source: all its words over all of theirs (of several references, their mean).
     names_precision: of its names and numbers, those that its source has too, over all texts. Words are those of
     `UnicodeWords`: lower-cased, without punctuation, not stemmed.

@@ -53,7 +53,7 @@ def check(script: Script, typed: Sequence[str]) -> list[str]:
     """The words as Hydra is to be given them; raises Mistakes with a line for everything wrong, values included."""
     library = script.library
     if script.name == "train" and (more := companions(typed)):
-        logger.info("with metrics=summarization: %s (type others for others)", " ".join(more))
+        logger.info("metrics=summarization also sets %s (type other values to change them)", " ".join(more))
         typed = [*typed, *more]
     words = [take_apart(word) for word in typed]
     lines = check_words(library, words)
@@ -105,18 +105,18 @@ def _form_problem(library: Library, word: Word) -> str | None:
     if word.prefix == "~":
         if word.value is None and word.key.startswith("metrics."):
             return None
-        return "keys cannot be taken out (only a metric can: ~metrics.NAME)"
+        return "keys cannot be removed (only a metric can: ~metrics.NAME)"
     if not word.holds_a_key() or word.value is None:
         close = "" if word.key in library.groups else did_you_mean(word.key, library.groups)
         return f"expected KEY=VALUE{close}"
     if word.key.startswith("hydra.searchpath"):
-        return "not here; --config-dir DIR adds a folder of choices"
+        return "not supported; --config-dir DIR adds a folder of choices"
     if word.key.startswith(("hydra.", "hydra/")):
         return None if parse(word.typed) else "Hydra cannot read it"
     if word.prefix:
-        return f"keys are given without {word.prefix}, and only those that exist"
+        return f"write keys without {word.prefix}; only existing keys can be set"
     if word.key in library.all_groups and word.key not in library.groups:
-        return f"{library.name} does not choose its {word.key}; it chooses: {listed(library.groups)}"
+        return f"{library.name} has no choice of {word.key}; it has: {listed(library.groups)}"
     return None
 
 

@@ -13,10 +13,10 @@ from seq2seq.config.composition import composing, shorten
 
 OPTIONS = """\
 --multirun, -m              run every combination of the values given (seed=1,2), one after the other
---config-dir DIR, -cd DIR   choices of your own beside these, laid out like them: DIR/attention/NAME.yaml
+--config-dir DIR, -cd DIR   your own choices in addition to these, in the same layout: DIR/attention/NAME.yaml
 --cfg job, -c job           print the composed configuration instead of running
                             (--package KEY, -p KEY: a part of it; --resolve: with its interpolations resolved)
---help, -h                  this text; --hydra-help: Hydra's own
+--help, -h                  this help; --hydra-help: Hydra's own
 --version                   the version of seq2seq
 """
 

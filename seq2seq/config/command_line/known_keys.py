@@ -54,7 +54,7 @@ class KnownKeys:
             inner = [name[len(above) + 1 :] for name in beside]
             return f"no such key{did_you_mean(key[len(above) + 1 :], inner) or '.'} {owner}: {listed(inner)}"
         if key.split(".")[0] in self.elsewhere:
-            return f"it is part of the trained run; what can be changed lies below: {listed(self.groups)}"
+            return f"it belongs to the trained run; keys that can be changed are below: {listed(self.groups)}"
         close = did_you_mean(key, [*self.names(), *self.groups])
         return f"no such key{close}" if close else f"no such key. Keys: {listed({*self.tree, *self.groups})}"
 

@@ -43,7 +43,7 @@ from seq2seq.interrupts import Interrupted, end, interruptible
 from seq2seq.runtime.torchrun import place
 from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 
-_FIXED = "not here; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml is laid over all others"
+_FIXED = "not supported; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml overrides all others"
 DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises
 LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that must be the one that tells why
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _check_processes(script: Script, multirun: bool) -> None:
         alone = program(script.name)
         raise Mistakes([f"torchrun is for training ({under_torchrun('train')}); start this as {alone} ..."])
     if place().size > 1 and multirun:
-        raise Mistakes(["--multirun (-m): torchrun starts one run; give each run a torchrun of its own"])
+        raise Mistakes(["--multirun (-m): torchrun starts one run; start torchrun once per run"])
 
 
 def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list[str]:

@@ -32,12 +32,12 @@ def own_folder(typed: str, ours: Path) -> Path:
     if twice:
         names = ", ".join(map(str, twice[:SHOWN])) + (f" and {len(twice) - SHOWN} more" if len(twice) > SHOWN else "")
         lines.append(
-            f"--config-dir={typed}: seq2seq has files of these names itself: {names}. Give yours other names; what a "
-            "script starts with is changed by an experiment/GROUP/NAME.yaml"
+            f"--config-dir={typed}: seq2seq itself has files with these names: {names}. Rename yours; to change a "
+            "script's defaults, write an experiment/GROUP/NAME.yaml"
         )
     if not files and not lines:
         lines.append(
-            f"--config-dir={typed}: holds no choices. They lie in folders as those of seq2seq do: attention/NAME.yaml, "
+            f"--config-dir={typed}: contains no choices. Name its folders like those of seq2seq: attention/NAME.yaml, "
             f"experiment/GROUP/NAME.yaml; the groups are {listed(groups)}"
         )
     if lines:

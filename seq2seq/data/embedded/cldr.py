@@ -98,5 +98,5 @@ def _locale_problems(key: str, name: str) -> list[str]:
         Locale.parse(name)
     except (ValueError, UnknownLocaleError):
         known = sorted(localedata.locale_identifiers(), key=lambda known: (len(known), known))
-        return [f"data.{key}: Babel knows no locale '{name}'{suggestion(name.replace('-', '_'), known)}"]
+        return [f"data.{key}: Babel has no locale '{name}'{suggestion(name.replace('-', '_'), known)}"]
     return []

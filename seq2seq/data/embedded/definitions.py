@@ -26,7 +26,7 @@ def definitions(code: bytes) -> Iterator[Definition]:
             warnings.simplefilter("ignore")  # odd escapes in other people's strings
             tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"not Python as this version reads it: {error}") from error
+        raise ValueError(f"not valid for this version of Python: {error}") from error
     return _defined_in(tree.body, "")
 
 

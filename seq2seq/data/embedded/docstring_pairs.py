@@ -60,7 +60,7 @@ def described_in(files: Sequence[Path]) -> Iterator[list[Described] | None]:
                 found = json.loads(line)
             except ValueError as error:
                 told = f"answered {line.strip()[:80]!r}" if line else "has died"
-                raise DataError(f"{file}: the process that was to read it {told}") from error
+                raise DataError(f"{file}: the process that reads docstrings {told}") from error
             yield None if found is None else [Described(*parts) for parts in found]
 
 

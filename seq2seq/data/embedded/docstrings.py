@@ -68,7 +68,7 @@ class Docstrings(TextData):
             )
         log.info("docstrings, %s: %s", split, _listed(found))
         if seen.unread:
-            log.info("%s files could not be read as Python and were passed over", f"{seen.unread:,}")
+            log.info("%s files could not be parsed as Python and were skipped", f"{seen.unread:,}")
 
     def fingerprint(self, split: str) -> str:
         """A hash of the modules' code, of their packages' versions, of the settings, and of FORMAT."""

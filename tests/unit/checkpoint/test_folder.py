@@ -86,7 +86,7 @@ def test_a_run_is_not_written_through_links_in_its_folder(tmp_path: Path, name: 
     (tmp_path / "one").mkdir()
     (tmp_path / "kept").write_text("kept")
     (tmp_path / "one" / name).symlink_to(tmp_path / "kept")
-    said = f"one/{name} is a link, and what a run writes stays in its folder"
+    said = f"one/{name} is a link, and a run writes only inside its own folder"
     with pytest.raises(StorageError, match=said), RunFolder(tmp_path / "one").lock():
         pass
     assert (tmp_path / "kept").read_text() == "kept"

@@ -33,7 +33,7 @@ def test_a_full_disk_leaves_older_checkpoints_and_no_rubbish(run: RunFolder, aga
     with file_size_limit(1000), pytest.raises(StorageError) as caught:
         put(run, 2 if again else 3)
     assert f"cannot save checkpoint {run.checkpoint(2 if again else 3)}: File too large" in str(caught.value)
-    assert "What was saved before is untouched" in str(caught.value)
+    assert "What was saved before is intact" in str(caught.value)
     assert caught.value.exit_code == 5
     assert names(run) == ["step-1", "step-2"]
     assert holds(load(run, "last"), 2)

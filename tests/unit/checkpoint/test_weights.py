@@ -70,7 +70,7 @@ def test_all_that_does_not_fit_is_listed_and_nothing_changed() -> None:
     with pytest.raises(CheckpointError) as caught:
         load_model(model, tensors)
     assert str(caught.value).split("\n") == [
-        "the checkpoint is of another model:",
+        "the checkpoint belongs to another model:",
         "  turned: not in the checkpoint",
         "  extra: not in this model",
         "  kept: float64 [2] in the checkpoint, float32 [2] in this model",

@@ -36,7 +36,7 @@ def test_a_training_for_summaries_has_them_and_says_so(caplog: pytest.LogCapture
     caplog.set_level(logging.INFO, "seq2seq")
     words = check(Script("train", CONFIGS, TRAIN_KEYS, load_train), [SUMMARIES])
     assert caplog.messages == [
-        "with metrics=summarization: generator=pointer length.overlong=truncate (type others for others)"
+        "metrics=summarization also sets generator=pointer length.overlong=truncate (type other values to change them)"
     ]
     settings = load_train(compose(CONFIGS, "train", words))
     assert (settings.choices["generator"], settings.length.overlong) == ("pointer", "truncate")

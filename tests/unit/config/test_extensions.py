@@ -36,8 +36,8 @@ class Unreadable(Component):
         pass
 """
 TRUST = (
-    "run=one: some of its parts are classes of my_package, which is no part of seq2seq and would be run. If you trust "
-    "it, type extensions=[my_package] or set SEQ2SEQ_EXTENSIONS=my_package"
+    "run=one: some of its parts are classes of my_package, which is not part of seq2seq and would be executed. If "
+    "you trust it, type extensions=[my_package] or set SEQ2SEQ_EXTENSIONS=my_package"
 )
 
 

@@ -204,12 +204,12 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
         (["run=one", "search=greedy", "search.beam_size=1"], ["search.beam_size=1: no such key. "
                                                               "search=greedy takes: max_length"]),
         (["run=one", "search.beam_size=x"], ["search.beam_size=x: expected a whole number, got 'x'"]),
-        (["run=one", "encoder=gru", "split=1"], ["encoder=gru: evaluate does not choose its encoder; it chooses: "
+        (["run=one", "encoder=gru", "split=1"], ["encoder=gru: evaluate has no choice of encoder; it has: "
                                                  "data, metrics, search, trainer"]),
-        (["run=one", "encoder.layers=2"], ["encoder.layers=2: it is part of the trained run; what can be changed "
-                                           "lies below: data, metrics, search, trainer"]),
-        (["run=one", "tie=all"], ["tie=all: it is part of the trained run; what can be changed "
-                                  "lies below: data, metrics, search, trainer"]),
+        (["run=one", "encoder.layers=2"], ["encoder.layers=2: it belongs to the trained run; keys that can be "
+                                           "changed are below: data, metrics, search, trainer"]),
+        (["run=one", "tie=all"], ["tie=all: it belongs to the trained run; keys that can be changed are below: "
+                                  "data, metrics, search, trainer"]),
         (["run=one", "spilt=test"], ["spilt=test: no such key; did you mean split?"]),
         (["run=one", "device=gpu", "bootstrap=-1"], [
             "bootstrap=-1: expected 0 or more, got -1",
@@ -221,9 +221,9 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
         (["run=one", "baselines=[lead-1,auto]"], ["baselines=[lead-1,auto]: expected auto, none, or names such as "
                                                   "lead-3 and random-3, got 'auto'"]),
         (["run=one", "+search.beam_size=1"], [
-            "+search.beam_size=1: keys are given without +, and only those that exist"
+            "+search.beam_size=1: write keys without +; only existing keys can be set"
         ]),
-        (["run=non", "+x=1"], ["+x=1: keys are given without +, and only those that exist",
+        (["run=non", "+x=1"], ["+x=1: write keys without +; only existing keys can be set",
                                "run=non: there is no runs/non/config.yaml; did you mean one? Runs in runs: one"]),
     ],
 )  # fmt: skip
@@ -336,7 +336,7 @@ def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: 
         ("seed=9223372036854775808", "expected a whole number of at most 64 bits, got 9223372036854775808"),
         ("seed=-1", "expected 0 or more, got -1"),
         ("run=a\x1bb", "expected a name (runs/NAME) or a path with a slash, got 'a\\x1bb'"),
-        ("run=a\0b", "a text cannot hold the character NUL, got 'a\\x00b'"),
+        ("run=a\0b", "text cannot contain the character NUL, got 'a\\x00b'"),
         ("run=\udce9", "expected a name (runs/NAME) or a path with a slash, got '\\udce9'"),
         ("init_from=a\nb", "expected a run's name or a path with a slash, got 'a\\nb'"),
         ("encoder=glob(*)", "there is no encoder 'glob(*)'. Choices: gru, lstm"),

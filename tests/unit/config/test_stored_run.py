@@ -176,5 +176,5 @@ def test_changed_settings_are_refused_with_a_diff(settings: Make) -> None:
         "run=x was started with other settings (then -> now):",
         "  seed: 1 -> 2",
         "  schedule.horizon: 3000 -> 6000",
-        "Give it its own settings to continue it, or start another run: run=NAME.",
+        "Use its own settings to continue it, or start another run: run=NAME.",
     ]

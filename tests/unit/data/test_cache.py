@@ -47,7 +47,7 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str, caplog: pyte
     DAMAGE[damage](place)
     assert not is_intact(place)
     assert cached(tmp_path, "kind", "key", builder(b"a", made)) == place
-    assert made == [b"a", b"a"] and is_intact(place) and "is damaged and is made again" in caplog.text
+    assert made == [b"a", b"a"] and is_intact(place) and "is damaged; building it again" in caplog.text
     assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
 
 

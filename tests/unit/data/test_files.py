@@ -63,7 +63,7 @@ def test_a_table_taken_for_plain_text_is_said(tmp_path: Path, name: str, caplog:
     data = files(tmp_path, train=FilePair(name, name, [name]))
     assert list(data.read("train")) == [Pair("x", "x", ("x",))]
     assert caplog.messages[0] == (
-        f"{tmp_path / name} is read as plain text, a text a line; data=table reads the columns of a table"
+        f"{tmp_path / name} is read as plain text, one text per line; data=table reads the columns of a table"
     )
 
 

@@ -81,7 +81,7 @@ def test_a_mistyped_folder_is_an_error_at_once(folder: Path, monkeypatch: pytest
     with pytest.raises(DataError) as error:
         list(hub("sett").read("train"))
     assert str(error.value).split("\n") == [
-        "data.dataset=sett is no folder here: did you mean 'set'? There are: set",
+        "data.dataset=sett is not a folder here: did you mean 'set'? There are: set",
         "For a dataset of that name on the hub give its revision too: data.revision=main, or better a commit.",
     ]
 
@@ -95,7 +95,7 @@ def test_offline_only_an_earlier_download_serves(folder: Path, monkeypatch: pyte
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match="HF_HUB_OFFLINE is set, and no earlier download of some/set at main is kept"):
+    with pytest.raises(DataError, match="HF_HUB_OFFLINE is set, and no earlier download of some/set at main is cached"):
         list(hub("some/set", revision="main").read("train"))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(folder))
     assert next(hub("some/set", revision="main").read("train")) == Pair("2021-01-01", "x")

@@ -32,7 +32,7 @@ TABLE = [
         (GERMAN[:5], ENGLISH[:5]),
         20,
         WORD,
-        "5 of 5 validation pairs are training pairs, too",
+        "5 of 5 validation pairs are also training pairs",
     ),
     (
         (GERMAN, ENGLISH),
@@ -53,7 +53,7 @@ TABLE = [
         (ENGLISH[15:], GERMAN[15:]),
         15,
         WORD,
-        "source and target look exchanged",
+        "source and target look swapped",
     ),
     ((NUMBERS[::2], BACKWARDS[::2]), (BACKWARDS[1::2], NUMBERS[1::2]), 50, WORD, None),  # are of no language
     (
@@ -61,7 +61,7 @@ TABLE = [
         (CHINESE[::-1], JAPANESE[::-1]),
         20,
         WORD,
-        "source and target look exchanged",
+        "source and target look swapped",
     ),
     (
         (GERMAN[:15], GERMAN[:15]),
@@ -82,7 +82,7 @@ TABLE = [
         (LONG[15:], ENGLISH[15:]),
         15,
         WORD,
-        "this suits them: metrics=summarization",
+        "type: metrics=summarization",
     ),
     ((LONG[:15], ENGLISH[:15]), (LONG[15:], ENGLISH[15:]), 15, "", None),
     (

@@ -84,7 +84,7 @@ UNREADABLE = [
 def test_what_is_no_utf8_text_is_refused_by_name(tmp_path: Path, content: bytes, what: str, lenient: bool):
     path = tmp_path / "odd.txt"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=rf"odd.txt is {what}, which is not read here: "):
+    with pytest.raises(DataError, match=rf"odd.txt is {what}, which cannot be read: "):
         list(read_lines(path, (lambda count: None) if lenient else None))
 
 

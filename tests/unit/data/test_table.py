@@ -124,18 +124,21 @@ def test_a_column_that_a_template_lacks_is_named(tmp_path: Path):
         list(table(tmp_path, train="f.jsonl", source="q: {questoin}").read("train"))
     assert str(error.value).removeprefix(f"{tmp_path}/").split("\n") == [
         "f.jsonl, line 1: there is no column 'questoin': did you mean 'question'? There are: question, t",
-        "(it stands in the template 'q: {questoin}')",
+        "(it is used in the template 'q: {questoin}')",
     ]
 
 
 TEMPLATES = [
-    ("q: {question", "is no template: expected '}' before end of string; double a brace that is meant as such"),
-    ("q: question}", "is no template: Single '}' encountered in format string; double a brace"),
+    (
+        "q: {question",
+        "is not a valid template: expected '}' before end of string; double a brace that is meant literally",
+    ),
+    ("q: question}", "is not a valid template: Single '}' encountered in format string; double a brace"),
     ("q: {}", "must name a column in each pair of braces, like {question}"),
     ("q: {{question}}", "must name a column in each pair of braces, like {question}"),
-    ("q: {a{b}}", "is no template: unexpected '{' in field name"),
-    ("q: {question!r}", "only names of columns may stand in braces, nothing after ':' or '!'"),
-    ("q: {question:10}", "only names of columns may stand in braces, nothing after ':' or '!'"),
+    ("q: {a{b}}", "is not a valid template: unexpected '{' in field name"),
+    ("q: {question!r}", "only column names may be in braces, nothing after ':' or '!'"),
+    ("q: {question:10}", "only column names may be in braces, nothing after ':' or '!'"),
 ]
 
 
@@ -156,32 +159,32 @@ def test_tables_without_a_header_get_their_columns_named(tmp_path: Path):
 
 BAD = [
     ("f.jsonl", b'{"s": "a", "t": "b"}\n{"s": oops}\n', "f.jsonl, line 2 is not JSON"),
-    ("f.jsonl", b'["a", "b"]\n', 'f.jsonl, item 1 holds no JSON object but "a"'),
-    ("f.jsonl", b'{"s": "a", "t": "b"}\n["a", "b"]\n', "f.jsonl, line 2 holds no JSON object"),
+    ("f.jsonl", b'["a", "b"]\n', 'f.jsonl, item 1 is not a JSON object but "a"'),
+    ("f.jsonl", b'{"s": "a", "t": "b"}\n["a", "b"]\n', "f.jsonl, line 2 is not a JSON object"),
     ("f.json", b'\n[{"s": "a",\n"t": oops}]\n', "f.json, line 3 is not JSON: Expecting value"),
     ("f.json", b'[{"s": "a"}, 7]', "f.json, item 1: there is no column 't'"),
     ("f.json", b'{\n"s": "a", "t": "b"\n}', "f.json, line 1 is not JSON"),
     ("f.jsonl", b'{"s": "a", "target": "b"}\n', "line 1: there is no column 't'; there are: s, target"),
     ("f.jsonl", b'{"s": "a", "t": null}\n', "line 1: column 't' has no value"),
-    ("f.jsonl", b'{"s": "a", "t": 5}\n', "line 1: column 't' holds 5, which is no text"),
-    ("f.jsonl", b'\n{"s": "\\ud800", "t": "a"}\n', "line 2: column 's' holds half a surrogate pair"),
+    ("f.jsonl", b'{"s": "a", "t": 5}\n', "line 1: column 't' holds 5, which is not text"),
+    ("f.jsonl", b'\n{"s": "\\ud800", "t": "a"}\n', "line 2: column 's' contains an unpaired surrogate"),
     ("f.jsonl", b'{"s": "\xff", "t": "a"}\n', "line 1: byte 8 (0xff) is not UTF-8"),
     ("f.jsonl", b"", "train: "),
     ("f.csv", b"s,t\na,b\nc\n", "f.csv, line 3 has 1 fields, but there are 2 columns"),
-    ("f.csv", b's,t\n"a"b,c\n', "f.csv, line 2 is not csv: a quote opens there"),
-    ("f.csv", b's,t\n"a\nb",c\n"open,d\ne,f\ng,h\n', "f.csv, line 4 is not csv: a quote opens there"),
-    ("f.csv", b's,t\n"a ""x""\nb","open\ne,f\n', "f.csv, line 3 is not csv: a quote opens there"),
-    ("f.csv", b's,t\n"open,c\ne,"f"\n', "f.csv, line 2 is not csv: a quote opens there"),
+    ("f.csv", b's,t\n"a"b,c\n', "f.csv, line 2 is not csv: a quote is opened there"),
+    ("f.csv", b's,t\n"a\nb",c\n"open,d\ne,f\ng,h\n', "f.csv, line 4 is not csv: a quote is opened there"),
+    ("f.csv", b's,t\n"a ""x""\nb","open\ne,f\n', "f.csv, line 3 is not csv: a quote is opened there"),
+    ("f.csv", b's,t\n"open,c\ne,"f"\n', "f.csv, line 2 is not csv: a quote is opened there"),
     ("f.csv", b's,t\n"a\nb",c\nd\n', "f.csv, line 4 has 1 fields"),
     (
         "f.csv",
         b"s,u\na,b\n",
-        "f.csv, line 2: there is no column 't'; there are: s, u\nIf its first line is no header but a row",
+        "f.csv, line 2: there is no column 't'; there are: s, u\nIf its first line is a row and not a header",
     ),
-    ("f.tsv", b"one\teins\ntwo\tzwei\n", "is no header but a row, name the columns: data.header=[NAME,NAME]"),
+    ("f.tsv", b"one\teins\ntwo\tzwei\n", "is a row and not a header, name the columns: data.header=[NAME,NAME]"),
     ("f.csv", b"s,t\n", "has no rows"),
     ("f.tsv", b"s\tt\na\tb\tc\n", "f.tsv, line 2 has 3 fields, but there are 2 columns. Separators inside a text"),
-    ("f.parquet", as_parquet([]), "f.parquet has no rows; give a file with one pair a row"),
+    ("f.parquet", as_parquet([]), "f.parquet has no rows; give a file with one pair per row"),
     ("f.parquet", as_parquet(["a"])[:-20], "f.parquet cannot be read as parquet"),
     ("f.parquet", b"s,t\na,b\n", "f.parquet cannot be read as parquet"),
 ]
@@ -205,9 +208,9 @@ def test_mistakes_in_the_settings_are_said_together(tmp_path: Path):
     with pytest.raises(ConfigError) as error:
         table(tmp_path, train="f.txt", valid="f.csv", test="f", columns_of={"tset": ColumnsOf(target="x")})
     assert [line.removeprefix(f"{tmp_path}/") for line in str(error.value).split("\n")] == [
-        "f.txt: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
-        "f: its suffix is none of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
-        "data.columns_of.tset names no split: did you mean 'test'? There are: train, valid, test",
+        "f.txt: its suffix is not one of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
+        "f: its suffix is not one of .jsonl, .ndjson, .json, .csv, .tsv, .parquet; give data.format",
+        "data.columns_of.tset is not a split: did you mean 'test'? There are: train, valid, test",
     ]
 
 

@@ -93,7 +93,7 @@ def test_the_key_is_a_list(script: str, kind: type) -> None:
     own, _ = load_run(compose(CONFIGS, script, ["run=one", "ensemble=[two]"]), kind)
     assert own.ensemble == ["two"]
     for others in ("one", "two,./runs/two"):
-        with pytest.raises(Mistakes, match=r"ensemble=\[.*\]: each run answers once"):
+        with pytest.raises(Mistakes, match=r"ensemble=\[.*\]: each run may be given once"):
             load_run(compose(CONFIGS, script, ["run=one", f"ensemble=[{others}]"]), kind)
     with pytest.raises(Mistakes, match="ensemble=two: expected a list"):
         load_run(compose(CONFIGS, script, ["run=one", "ensemble=two"]), kind)

@@ -26,8 +26,8 @@ def test_outputs_that_are_all_alike(texts: list[str], references: list[tuple[str
 @pytest.mark.parametrize(
     ("references", "line"),
     [
-        ([("", " "), ("",)], "all 2 references are empty: scores against them say nothing"),
-        ([("", "a"), ("",)], "1 of 2 references are empty: whatever is compared with them scores 0"),
+        ([("", " "), ("",)], "all 2 references are empty: scores against them mean nothing"),
+        ([("", "a"), ("",)], "1 of 2 references are empty: every hypothesis scores 0 against them"),
         (REFERENCES, None),
     ],
 )
@@ -41,7 +41,7 @@ def test_each_thing_is_said_once() -> None:
     assert watch(["", ""], REFERENCES, values) == ["all 2 outputs are empty"]
     assert watch(["x", "x"], REFERENCES, {**values, "valid/nll": 2.5}) == []
     assert watch(["x", "y"], REFERENCES, {**values, "valid/nll": 2.0}) == [
-        "not moved in 3 validations: valid/bleu 0.00; valid/nll went from 3.000 to 2.000"
+        "unchanged over 3 validations: valid/bleu 0.00; valid/nll went from 3.000 to 2.000"
     ]
     assert watch(["x", "y"], REFERENCES, values) == []
 

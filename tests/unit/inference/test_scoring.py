@@ -109,7 +109,11 @@ def test_the_summary_counts_tokens_not_pairs() -> None:
     [
         ({"source": "a"}, ConfigError, "source=a: give its targets too, line for line, with target=FILE"),
         ({"target": "b"}, ConfigError, "target=b: give the sources it belongs to with source=FILE"),
-        ({"source": "a.jsonl", "target": "b"}, ConfigError, "target=b: a.jsonl holds the targets beside the sources"),
+        (
+            {"source": "a.jsonl", "target": "b"},
+            ConfigError,
+            "target=b: a.jsonl contains the targets as well as the sources",
+        ),
         ({"source": "a", "target": "b", "output": "b"}, ConfigError, "output=b is the same file as target=b"),
         ({"source": "a", "target": "b"}, DataError, "a has 2 lines but b has 1"),
         ({"source": "a", "target": "c"}, DataError, "c does not exist"),

@@ -95,7 +95,7 @@ def test_a_damaged_lexicon_is_told_of(run: tuple[TrainedModel, TrainSettings]) -
 
 def test_words_are_not_compared_among_its_tokens() -> None:
     settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", "search.unit=words")
-    with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 do not go together"):
+    with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 cannot be combined"):
         check_shortlist(settings, 3)
     check_shortlist(settings, None)
     check_shortlist(small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk"), 3)

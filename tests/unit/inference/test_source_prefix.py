@@ -78,5 +78,5 @@ def test_gold_alignments_do_not_count_its_words(run: tuple[TrainedModel, TrainSe
     script = AttentionMapSettings(
         **given, **files, alignment=AlignmentSettings("argmax", layer=None, head=None, shift=False), changed={}
     )
-    with pytest.raises(ConfigError, match=r"^gold=a\.wa: gold links count no words of data\.source_prefix"):
+    with pytest.raises(ConfigError, match=r"^gold=a\.wa: gold links do not count the words of data\.source_prefix"):
         show_attention(script, run[1])

@@ -23,7 +23,7 @@ def test_another_precision_than_in_training_is_said(
         assert "precision" not in caplog.text
         monkeypatch.setattr(device, "cpu_multiplies_bf16", lambda: False)
         load_trained("one", settings("one", *words), "last")
-        assert "was trained in bf16 and is in fp32 here (precision=auto); precision=bf16 computes as" in caplog.text
+        assert "was trained in bf16 and runs in fp32 here (precision=auto); precision=bf16 is that" in caplog.text
         caplog.clear()
         load_trained("one", settings("one", *words, "precision=fp32"), "last")
         assert not caplog.text

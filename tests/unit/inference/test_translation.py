@@ -106,10 +106,10 @@ def test_a_column_is_not_written_over(
     ("line", "message"),
     [
         ('{"dialogue": "x"}', r"in.jsonl, line 3: there is no column 'text'"),
-        ("[1]", r"in.jsonl, line 3 holds no JSON object"),
+        ("[1]", r"in.jsonl, line 3 is not a JSON object"),
         ("{", r"in.jsonl, line 3 is not JSON"),
         ('{"text": 7}', r"in.jsonl, line 3: column 'text' holds 7"),
-        ('{"text": "' + "\\ud800" + '"}', r"in.jsonl, line 3: column 'text' holds half a surrogate pair"),
+        ('{"text": "' + "\\ud800" + '"}', r"in.jsonl, line 3: column 'text' contains an unpaired surrogate"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(
@@ -156,7 +156,7 @@ def test_prefixes_are_a_line_a_line(tmp_path: Path) -> None:
     assert given.take(1) == [" zwei"]
     given.end()
     short, long = Prefixes(str(path)), Prefixes(str(path))
-    with pytest.raises(DataError, match=r"begin.txt has 3 lines, the input more: give each one, be it empty"):
+    with pytest.raises(DataError, match=r"begin.txt has 3 lines, the input more: give one line for each, empty or not"):
         short.take(4)
     long.take(2)
     with pytest.raises(DataError, match=r"begin.txt has more lines than the input, which has 2"):
@@ -222,7 +222,7 @@ def test_more_answers_than_a_search_finds_are_refused(trained: tuple[TrainedMode
         "beam": Part("beam", BeamSearch, {"beam_size": 4, "length_penalty": 1.0, **bounds}),
         "greedy": Part("greedy", GreedySearch, bounds),
     }[kind]
-    most = {"beam": "4 a line; raise search.beam_size", "greedy": "1 a line; take search=beam"}[kind]
+    most = {"beam": "4 per line; raise search.beam_size", "greedy": "1 per line; take search=beam"}[kind]
     with pytest.raises(ConfigError, match=f"n_best=5: search={kind} finds at most {most}"):
         translate(replace(SCRIPT, n_best=5), replace(trained[1], search=part))
 
@@ -245,7 +245,7 @@ def test_a_run_without_columns_says_what_a_tables_must_be_called(
     form = form_of(tmp_path / "in.csv", "de,en\na,b\n", trained[1], **data)
     with pytest.raises(DataError, match=r"in.csv, line 2: there is no column") as error:
         form.read(list(form.open(lambda count: None)))
-    assert ("call those of a table source and target" in str(error.value)) == said
+    assert ("name those of a table source and target" in str(error.value)) == said
 
 
 def test_a_table_is_no_prefix(trained: tuple[TrainedModel, TrainSettings]) -> None:

@@ -119,7 +119,7 @@ def test_biases_depend_on_the_distance_only(kind: type[Position]) -> None:
     ("kind", "arguments", "expected"),
     [
         (RotaryPosition, {"dim": 12, "heads": 2}, None),
-        (RotaryPosition, {"dim": 12, "heads": 4}, "a head's width must be even, not 12 / 4"),
+        (RotaryPosition, {"dim": 12, "heads": 4}, "the width of a head must be even, not 12 / 4"),
         (RotaryPosition, {"dim": 12, "heads": 5}, None),  # the encoder's or decoder's own complaint
         (RotaryPosition, {"dim": 12, "heads": 0}, None),
         (RelativePosition, {"dim": 4, "heads": 1, "buckets": 32, "max_distance": 128}, None),

@@ -168,7 +168,7 @@ def test_work_of_known_size_is_one_line_without_a_terminal(
     with counting("decoding", 1200, "sentences") as count:
         count(1200)
         seconds[0] += 4.0
-    assert caplog.messages == ["decoding: 1,200 sentences in 4.0 s, 300.0 a second"]
+    assert caplog.messages == ["decoding: 1,200 sentences in 4.0 s, 300.0 per second"]
     assert capsys.readouterr() == ("", "")
 
 

@@ -176,7 +176,7 @@ def test_a_warm_up_that_the_run_does_not_end_is_warned_of(warmup: float, planned
     schedule.plan(planned)
     line = schedule.too_long_a_warmup()
     assert (line is not None) == warned
-    assert line is None or line.startswith("schedule.warmup=100 updates are more than the 99")
+    assert line is None or line.startswith("schedule.warmup=100 updates exceed the 99")
 
 
 @pytest.mark.parametrize("kind", [Cosine, Linear])

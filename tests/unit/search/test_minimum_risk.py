@@ -95,7 +95,7 @@ def test_candidates_are_ranked_by_what_rouge_says_of_their_texts(
 
 
 def test_words_cannot_be_compared_by_who_does_not_know_them() -> None:
-    with pytest.raises(RuntimeError, match="was not told its vocabulary"):
+    with pytest.raises(RuntimeError, match="was given no vocabulary"):
         found(MinimumRiskSearch(**DRAWING, **BEAM, unit="words"), random_chain(0, VOCAB))
 
 

@@ -60,7 +60,7 @@ def test_a_vocabulary_too_small_for_the_characters_names_the_smallest(model_type
 
 
 def test_characters_in_too_small_a_vocabulary():
-    with pytest.raises(DataError, match=r"tokenizer.vocab_size=100 is smaller than the pieces that are always there"):
+    with pytest.raises(DataError, match=r"tokenizer.vocab_size=100 is smaller than the number of reserved pieces"):
         settings(model_type="char", vocab_size=100).train(TEXT, TEXT)
 
 
@@ -133,8 +133,8 @@ BAD_SYMBOLS = [
     ([""], "tokenizer.symbols: '' must be a text without white space"),
     (["\n"], "must be a text without white space"),
     (["\u2581a"], "must be a text without white space"),
-    (["</s>"], "tokenizer.symbols: '</s>' is the name of a piece that is there already; choose another"),
-    (["<0x0A>"], "is the name of a piece that is there already"),
+    (["</s>"], "tokenizer.symbols: '</s>' is already the name of a piece; choose another"),
+    (["<0x0A>"], "is already the name of a piece"),
     (["<a>", "<a>"], "tokenizer.symbols: '<a>' is given 2 times; once is enough"),
 ]
 

@@ -68,7 +68,7 @@ def test_a_missing_or_damaged_model_is_named(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"source\.model cannot be read: No such file"):
         Tokenizer.load(tmp_path)
     (tmp_path / "joint.model").write_bytes(TOKENIZERS["bpe"].source.model[:1000])
-    with pytest.raises(CheckpointError, match=r"joint\.model is damaged or no tokenizer of ours"):
+    with pytest.raises(CheckpointError, match=r"joint\.model is damaged or not a tokenizer"):
         Tokenizer.load(tmp_path)
 
 

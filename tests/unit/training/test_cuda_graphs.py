@@ -155,7 +155,7 @@ def test_what_cannot_be_recorded_says_why() -> None:
     def refuse(work: Callable[[], Any]) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    told = r"trainer.cuda_graphs=true: this training cannot be recorded \(operation not permitted .* capturing\); use f"
+    told = r"trainer.cuda_graphs=true: this training cannot be captured \(operation not permitted .* capturing\); use f"
     with pytest.raises(ConfigError, match=told):
         graphed(*made(COVERAGE), SHAPES, refuse)
 

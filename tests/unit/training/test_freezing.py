@@ -30,8 +30,8 @@ def trained(model: nn.Module) -> set[str]:
     [
         (["hidden"], {"embedding.weight", "output.bias"}, ""),
         (["*.bias"], {"embedding.weight", "hidden.weight"}, ""),
-        (["embedding"], {"hidden.weight", "hidden.bias", "output.bias"}, "tied to: output.weight"),
-        (["output"], {"hidden.weight", "hidden.bias"}, "tied to: embedding.weight"),
+        (["embedding"], {"hidden.weight", "hidden.bias", "output.bias"}, "it is tied: output.weight"),
+        (["output"], {"hidden.weight", "hidden.bias"}, "it is tied: embedding.weight"),
         (["output", "embedding"], {"hidden.weight", "hidden.bias"}, ""),
         ([], {"embedding.weight", "hidden.weight", "hidden.bias", "output.bias"}, ""),
     ],
@@ -82,7 +82,7 @@ def test_frozen_parameters_do_not_move_and_the_run_continues_bitwise(caplog: pyt
     caplog.set_level("INFO")
     train(settings("whole", *FROZEN, "trainer.max_updates=8"))
     assert "M parameters, 0.0M of them trained, on cpu in fp32" in caplog.text
-    assert "frozen with what it is tied to: generator.output.weight" in caplog.text
+    assert "also frozen, because it is tied: generator.output.weight" in caplog.text
     torch.manual_seed(1)
     begun = dict(build_model(settings("whole", *FROZEN), source_vocab=600, target_vocab=600).named_parameters())
     after = weights("whole", 8)

@@ -66,7 +66,7 @@ def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFix
         "init_fresh=[generator.output.bias,'*.attention','encoder.back*']",
     )
     found = started(tuned(base, *words))
-    assert "begins with the weights and the tokenizer of run " in caplog.text
+    assert "starts from the weights and the tokenizer of run " in caplog.text
     given = load(RunFolder(base), "best", optimizer=False).model
     torch.manual_seed(1)
     random = model_tensors(build_model(tuned(base, *words), source_vocab=600, target_vocab=600))
@@ -102,21 +102,21 @@ def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path)
     [
         (["init_checkpoint=step-5"], "run base has no checkpoint=step-5: did you mean step-"),
         (["tokenizer=bpe", "tokenizer.vocab_size=500", "tokenizer.sampling=0.1"],
-         "its tokenizer is taken over, and it was trained with other settings than these. "
-         "Give the same: tokenizer.model_type=unigram tokenizer.vocab_size=600"),
+         "its tokenizer is reused, and it was trained with other settings than these. Give the same: "
+         "tokenizer.model_type=unigram tokenizer.vocab_size=600"),
         (["attention.attn_dim=4", "encoder.dropout=0.5"],
          "its weights do not fit this model:\n"
          "  decoder.attention.query_map.weight: [8, 12] in run base, [4, 12] here\n"
          "  decoder.attention.key_map.weight: [8, 16] in run base, [4, 16] here\n"
          "  decoder.attention.key_map.bias: [8] in run base, [4] here\n"
          "  decoder.attention.v.weight: [1, 8] in run base, [1, 4] here\n"
-         "Give this run the settings of that one (attention.attn_dim=8), or let what does not fit begin at random: "
+         "Give this run the settings of that one (attention.attn_dim=8), or initialise what does not fit at random: "
          "init_fresh=[NAME,...]"),
-        (["tie=none", "encoder=gru"], "(tie=target encoder.cell=lstm), or let"),
+        (["tie=none", "encoder=gru"], "(tie=target encoder.cell=lstm), or initialise"),
         (["tie=none"], "generator.output.weight: not in run base"),
         (["generator.bias=false"], "generator.output.bias: in run base alone"),
         (["attention=luong_concat", "decoder.attend=after", "decoder.dropout=0.4"],
-         "(attention=bahdanau decoder.attend=before), or let"),
+         "(attention=bahdanau decoder.attend=before), or initialise"),
         (["init_fresh=[generater]"],
          "init_fresh: no parameter or module is called 'generater'; did you mean generator?"),
     ],
@@ -147,11 +147,11 @@ def test_a_run_that_is_not_there(base: Path) -> None:
     [
         (["init_from=a", "init_fresh=[generator]", "init_checkpoint=last"], []),
         (["init_fresh=[generator]", "init_checkpoint=last"], [
-            "init_fresh says how to begin with another run, and init_from names none",
-            "init_checkpoint says how to begin with another run, and init_from names none",
+            "init_fresh applies to init_from, which names no run",
+            "init_checkpoint applies to init_from, which names no run",
         ]),
         (["init_from=a", "embedding.source_vectors=b"],
-         ["embedding.source_vectors and init_from cannot both be given: that run brings its embeddings"]),
+         ["embedding.source_vectors and init_from cannot both be given: the embeddings come from that run"]),
     ],
 )  # fmt: skip
 def test_keys_that_say_nothing_together(words: list[str], lines: list[str]) -> None:

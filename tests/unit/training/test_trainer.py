@@ -241,9 +241,9 @@ def test_a_finished_decay_offers_what_works(caplog: pytest.LogCaptureFixture) ->
     train(settings("decayed", *words, "trainer.max_updates=2"))
     train(settings("decayed", *words, "trainer.max_updates=2"))
     assert "raise that" not in caplog.text
-    for told in ("laid out for 2 updates", "run=NAME init_from=decayed", "run=NAME trainer.max_updates=4"):
+    for told in ("spans 2 updates", "run=NAME init_from=decayed", "run=NAME trainer.max_updates=4"):
         assert told in caplog.text
-    with pytest.raises(ConfigError, match=r"update 2, and its learning rate the end of schedule=cosine.* 0 times"):
+    with pytest.raises(ConfigError, match=r"learning rate has reached the end of schedule=cosine.* 0 times"):
         train(settings("decayed", *words, "trainer.max_updates=4"))
 
 
@@ -259,7 +259,7 @@ def test_what_auto_stands_for_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: p
     train(settings("moved", *words, "trainer.max_updates=2"))
     assert "on cpu in fp32" in caplog.text
     state = TrainState(device="cuda", precision="bf16")
-    with pytest.raises(ConfigError, match=r"run=moved was begun on a GPU .* device=cpu goes on without one"):
+    with pytest.raises(ConfigError, match=r"run=moved was started on a GPU .* device=cpu continues without one"):
         device.kept_runtime(settings("moved", *words), state)
     typed = settings("moved", "precision=auto", "device=cpu")
     assert device.kept_runtime(typed, state).precision == "bf16"

@@ -53,9 +53,9 @@ def test_the_wanted_words_are_read(tmp_path: Path, content: str, packed: bool) -
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a 1 2\nthe 1\n", "vectors.txt, line 2: expected a word and 2 numbers, found 1. Mend the line."),
+        ("a 1 2\nthe 1\n", "vectors.txt, line 2: expected a word and 2 numbers, found 1. Correct the line."),
         ("the 1 x\n", "vectors.txt, line 1: could not convert string to float: 'x'; expected a word and 2 numbers"),
-        ("2 2\nthe 1 nan\n", "vectors.txt, line 2: a number is not finite. Mend the line or take it out."),
+        ("2 2\nthe 1 nan\n", "vectors.txt, line 2: a number is not finite. Correct or remove the line."),
         ("a 1 2\nb\xff 1 2\n", "vectors.txt, line 2: byte 2 (0xff) is not UTF-8."),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_broken_line_is_named(tmp_path: Path, content: str, message: str) -> N
         ("the 1 2\n", ConfigError, "embedding.source_vectors: those of vectors.txt have 2 numbers, and embedding.size "
                                    "is 12: set embedding.size=2, or give other vectors"),
         ("9 3\nthe 1 2 3\n", ConfigError, "have 3 numbers, and embedding.size is 12"),
-        ("", DataError, "vectors.txt holds no vectors; each line must be a word and its numbers"),
+        ("", DataError, "vectors.txt contains no vectors; each line must be a word and its numbers"),
         ("9 3\n", DataError, "vectors.txt holds no vectors"),
         (None, DataError, "vectors.txt does not exist"),
     ],

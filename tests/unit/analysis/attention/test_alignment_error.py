@@ -26,9 +26,9 @@ def test_sure_and_possible_links_in_either_notation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0-0\n1:1\n", "line 2: '1:1' is no link; write i-j for a sure one, i?j or ipj for a possible one"),
-        ("0-0\n-1-1\n", "line 2: '-1-1' is no link"),
-        ("0-0\n0-²\n", "line 2: '0-²' is no link"),
+        ("0-0\n1:1\n", "line 2: '1:1' is not a link; write i-j for a sure one, i?j or ipj for a possible one"),
+        ("0-0\n-1-1\n", "line 2: '-1-1' is not a link"),
+        ("0-0\n0-²\n", "line 2: '0-²' is not a link"),
         ("0-0\n2-0\n", "line 2: link 2-0 is outside of 2 source and 1 target words, counted from 0; links are"),
         ("0-3 0-0\n0-1\n", "line 1: link 0-3 is outside of 1 source and 3 target words, counted from 0 (1 more are);"),
         ("0-0\n", "has 1 lines but there are 2 sentence pairs"),

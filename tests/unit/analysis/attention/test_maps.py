@@ -46,9 +46,9 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"page": -1}, "page=-1: expected 0 or more"),
         ({"target": "two.en"}, "target=two.en: give the sources it belongs to, line for line, with input=FILE"),
         ({"input": "two.de", "gold": "two.wa"}, "gold=two.wa: gold links belong to given targets; give them with"),
-        ({"input": "two.de", "output": "."}, "output=. holds the texts themselves, which might be overwritten: name"),
+        ({"input": "two.de", "output": "."}, "output=. contains the input texts, which might be overwritten: choose"),
         ({"input": "tow.de"}, "tow.de does not exist: did you mean 'two.de'?"),
-        ({"input": "none"}, "none is empty; give a file with one sentence a line"),
+        ({"input": "none"}, "none is empty; give a file with one sentence per line"),
         ({"input": "two.de", "target": "one.en"}, "two.de has 2 lines but one.en has 1"),
         ({"input": "two.de", "target": "two.en", "gold": "one.en"}, "one.en has 1 lines but there are 2 sentence"),
         (

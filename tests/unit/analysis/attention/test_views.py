@@ -53,10 +53,10 @@ def test_a_pooled_memory_has_no_links() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layer": 3}, "alignment.layer=3: the model has 2 that attend, counted from 1"),
-        ({"layer": 0}, "alignment.layer=0: the model has 2 that attend, counted from 1"),
-        ({"head": 2}, "alignment.head=2: the layer has 1, counted from 1"),
-        ({"head": -1}, "alignment.head=-1: the layer has 1, counted from 1"),
+        ({"layer": 3}, "alignment.layer=3: layers with attention are numbered 1 to 2"),
+        ({"layer": 0}, "alignment.layer=0: layers with attention are numbered 1 to 2"),
+        ({"head": 2}, "alignment.head=2: heads of this layer are numbered 1 to 1"),
+        ({"head": -1}, "alignment.head=-1: heads of this layer are numbered 1 to 1"),
     ],
 )
 def test_a_layer_or_head_that_is_not_there(settings: dict[str, int], message: str) -> None:

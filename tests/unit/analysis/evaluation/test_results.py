@@ -169,11 +169,11 @@ def test_results_of_older_versions_are_refused_with_the_words(answers: dict[str,
     folder.mkdir(exist_ok=True)
     (folder / "test.json").write_text('{"bleu": {"score": 1.0}, "checkpoint": "step-1", "sentences": 24}')
     (folder / "test.hyp.txt").write_text("a\n" * 24)
-    with pytest.raises(CheckpointError, match=r"does not say which texts it is of .*: first run .*run=two split=test$"):
+    with pytest.raises(CheckpointError, match=r"does not record its texts .*: first run .*run=two split=test$"):
         evaluate(*typed("one", "baseline=two"))
     evaluate(*typed("two"))
     (folder / "test.hyp.jsonl").write_text("edited")
-    with pytest.raises(CheckpointError, match=r"no longer those that were scored: first run "):
+    with pytest.raises(CheckpointError, match=r"have changed since they were scored: first run "):
         evaluate(*typed("one", "baseline=two"))
 
 

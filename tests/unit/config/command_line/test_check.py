@@ -64,11 +64,11 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
         ("attention=", "attention=: there is no attention ''. Choices: bahdanau, luong_dot"),
         ("encoder=gru,lstm", "encoder=gru,lstm: several choices need --multirun (-m)"),
         ("experiment=tiny/mien", "experiment=tiny/mien: there is no experiment 'tiny/mien'. Choices: nothing"),
-        ("+x=1", "+x=1: keys are given without +, and only those that exist"),
-        ("+encoder=gru", "+encoder=gru: keys are given without +, and only those that exist"),
-        ("~encoder", "~encoder: keys cannot be taken out (only a metric can: ~metrics.NAME)"),
-        ("++seed=1", "++seed=1: keys are given without ++, and only those that exist"),
-        ("~seed", "~seed: keys cannot be taken out (only a metric can: ~metrics.NAME)"),
+        ("+x=1", "+x=1: write keys without +; only existing keys can be set"),
+        ("+encoder=gru", "+encoder=gru: write keys without +; only existing keys can be set"),
+        ("~encoder", "~encoder: keys cannot be removed (only a metric can: ~metrics.NAME)"),
+        ("++seed=1", "++seed=1: write keys without ++; only existing keys can be set"),
+        ("~seed", "~seed: keys cannot be removed (only a metric can: ~metrics.NAME)"),
         ("~metrics.blue", "~metrics.blue: no such key; did you mean bleu? metrics=translation takes: bleu"),
         ("seed", "seed: expected KEY=VALUE"),
         ("encoder", "encoder: expected KEY=VALUE"),
@@ -98,7 +98,7 @@ def test_all_mistakes_are_told_at_once_those_of_values_and_files_included(train:
     encoder = folder / "encoder/lstm.yaml"
     encoder.write_text(encoder.read_text().replace("bias", "bais"))
     assert lines(train, "sead=3", "tie=x", "+y=1", "search.beam_size=0", "trainer.max_updates=many") == [
-        "+y=1: keys are given without +, and only those that exist",
+        "+y=1: write keys without +; only existing keys can be set",
         "sead=3: no such key; did you mean seed?",
         "tie=x: expected one of none, target, all, got 'x'",
         "trainer.max_updates=many: expected a whole number or auto or null, got 'many'",
@@ -129,7 +129,7 @@ def test_a_group_is_chosen_once(train: Script) -> None:
 def test_a_broken_yaml_file_is_named_with_its_line(train: Script, folder: Path) -> None:
     (folder / "encoder/lstm.yaml").write_text("_target_: [sample_parts.Recurrent\nlayers: 1\n")
     assert lines(train, "+x=1") == [
-        "+x=1: keys are given without +, and only those that exist",
+        "+x=1: write keys without +; only existing keys can be set",
         "configs/encoder/lstm.yaml: line 2, column 7: expected ',' or ']', but got ':'",
     ]
 

@@ -209,7 +209,7 @@ def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: py
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--config-name=other"], "--config-name=other: not here"),
+        (["--config-name=other"], "--config-name=other: not supported"),
         (["--config-dir", "elsewhere"], "--config-dir=elsewhere: there is no such folder"),
         (["--cfg", "job", "--run"], "Only one of --run"),
         (["hydra.nothing=1"], "Could not override 'hydra.nothing'"),
@@ -264,9 +264,12 @@ def test_a_folder_of_ones_own_is_added_to_each_job(start: Start, task: Task, cap
     [
         (["--config-dir=mime", "attention=one"], "--config-dir=mime: there is no such folder; did you mean mine?"),
         (["-cd", "mine", "--config-dir", "mine"], "--config-dir (-cd): one folder can be added; give it once"),
-        (["--config-name=mine"], "--config-name=mine: not here; --config-dir DIR adds choices of your own"),
-        (["-cp", "mine"], "--config-path=mine: not here; --config-dir DIR adds choices of your own"),
-        (["hydra.searchpath=[mine]"], "hydra.searchpath=[mine]: not here; --config-dir DIR adds a folder of choices"),
+        (["--config-name=mine"], "--config-name=mine: not supported; --config-dir DIR adds choices of your own"),
+        (["-cp", "mine"], "--config-path=mine: not supported; --config-dir DIR adds choices of your own"),
+        (
+            ["hydra.searchpath=[mine]"],
+            "hydra.searchpath=[mine]: not supported; --config-dir DIR adds a folder of choices",
+        ),
     ],
 )
 def test_other_ways_to_a_folder_are_refused_with_the_right_one(

@@ -60,9 +60,9 @@ def test_mistakes_are_placed_in_the_users_files(train: Script, own: Path) -> Non
     [
         (
             "attention/bahdanau",
-            ["--config-dir=mine: seq2seq has files of these names itself: attention/bahdanau.yaml. "],
+            ["--config-dir=mine: seq2seq itself has files with these names: attention/bahdanau.yaml. "],
         ),
-        ("train", ["--config-dir=mine: seq2seq has files of these names itself: train.yaml. Give yours other names"]),
+        ("train", ["--config-dir=mine: seq2seq itself has files with these names: train.yaml. Rename yours"]),
         ("atention/three", ["mine/atention: there is no group 'atention'; did you mean attention?"]),
         ("runs/a/config", []),
     ],
@@ -81,7 +81,7 @@ def test_what_cannot_be_meant_is_refused(folder: Path, own: Path, name: str, lin
 
 
 def test_a_folder_without_choices_is_refused(folder: Path, own: Path) -> None:
-    with pytest.raises(Mistakes, match=r"--config-dir=mine/attention: holds no choices\. They lie in folders"):
+    with pytest.raises(Mistakes, match=r"--config-dir=mine/attention: contains no choices\. Name its folders"):
         own_folder("mine/attention", folder)
 
 

@@ -99,8 +99,8 @@ def test_mistakes_are_said_together():
     with pytest.raises(ConfigError) as error:
         cldr("en-US", "germn", valid=0)
     lines = str(error.value).split("\n")
-    assert lines[0].startswith("data.source_language: Babel knows no locale 'en-US': did you mean 'en_US'?")
-    assert lines[1].startswith("data.target_language: Babel knows no locale 'germn'")
+    assert lines[0].startswith("data.source_language: Babel has no locale 'en-US': did you mean 'en_US'?")
+    assert lines[1].startswith("data.target_language: Babel has no locale 'germn'")
     assert lines[2] == "data.valid must be at least 1, not 0"
 
 

@@ -67,7 +67,7 @@ def test_a_process_that_dies_is_told_of(files: list[Path], two_processes: list[s
     next(found)
     for process in two_processes:
         process.kill()
-    with pytest.raises(DataError, match=r"\.py: the process that was to read it has died"):
+    with pytest.raises(DataError, match=r"\.py: the process that reads docstrings has died"):
         list(found)
 
 
@@ -75,7 +75,7 @@ def test_a_process_that_never_begins_is_told_of(
     files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(docstring_pairs, "PROCESS", "raise SystemExit")
-    with pytest.raises(DataError, match=r"0\.py: the process that was to read it has died"):
+    with pytest.raises(DataError, match=r"0\.py: the process that reads docstrings has died"):
         list(described_in(files * 200))  # more names than pipes hold
     monkeypatch.setattr(sys, "executable", str(files[0]))
     with pytest.raises(DataError, match="no process can be started to read docstrings"):
@@ -86,7 +86,7 @@ def test_what_a_process_says_otherwise_is_told_of(
     files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(docstring_pairs, "PROCESS", "print('hello')")
-    with pytest.raises(DataError, match=r"0\.py: the process that was to read it answered 'hello'"):
+    with pytest.raises(DataError, match=r"0\.py: the process that reads docstrings answered 'hello'"):
         list(described_in(files))
 
 

@@ -108,7 +108,7 @@ def test_broken_files_are_passed_over_and_counted(site: Path, caplog: pytest.Log
         record.write("b/gone.py,,\n")
     with caplog.at_level(logging.INFO):
         assert "fine" in all_names(docstrings())
-    assert "4 files could not be read as Python and were passed over" in caplog.text
+    assert "4 files could not be parsed as Python and were skipped" in caplog.text
 
 
 def test_tests_and_copies_of_other_packages_are_left_out(site: Path):

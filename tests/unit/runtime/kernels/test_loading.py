@@ -31,7 +31,8 @@ def test_kernels_that_do_not_run_are_left_alone(
     with caplog.at_level(logging.WARNING):
         assert module.kernels.__wrapped__(NAME) is None
     assert caplog.messages == [
-        f"{NAME} does not run here (Failed to find C compiler.): training takes more time and memory without"
+        f"the kernels of {NAME} do not run here (Failed to find C compiler.): training takes more time and memory "
+        "without them"
     ]
     stand_in.try_kernels = lambda device: None
     assert module.kernels.__wrapped__(NAME) is stand_in
