@@ -33,7 +33,7 @@ def main() -> None:
     where = f"{machine()}, {torch.get_num_threads()} threads"
     figures = []
     print(f"# Cost of attention\n\n{where}. Forward and backward: medians of {options.rounds} rounds in which all take")
-    print("turns, first and third quartile in parentheses. MiB: the most that was held beyond what stood before.")
+    print("turns, first and third quartile in parentheses. MiB: peak memory above that before the measurement.")
     for runtime in runtimes(options):
         for source, target in options.sizes:
             figures += measure_alone(measured, source, target, runtime, options)
