@@ -10,6 +10,7 @@ EPOCHS, FEWEST, MOST = 20, 2_000, 20_000  # updates of a run without any limit
 VALIDATIONS = 10  # of a run
 FIRST = 6  # the share of a run limited by time after which it validates first: a young model's outputs are long
 VALIDATING = 0.12  # of a run's minutes at most that validations take, where time is limited
+SETTLED = 2 / 3  # of the updates, after which the plan stays as it is
 SPARE = 0.03  # of the minutes left unplanned: no pace is steady
 MEASURED, LONGEST = 0.02, 1.0  # of the minutes that the pace is first taken from, and at most so many minutes
 REPORT, SAVE = 8 / 60, 10.0  # minutes between reports and between saves, where they go by the clock
@@ -20,8 +21,8 @@ class Planner:
     """Keeps the plan in a run's state: `planned` updates, a validation after `validate_every` of them.
 
     What the limits and the data say is known before the first update. Where `trainer.max_minutes` limits the run, the
-    plan is made after the first updates, from their pace, and once more after the first validation, when it is known
-    how long one takes. From then on it stays, and a continued run goes by what its state holds.
+    plan is made after the first updates, from their pace, and again after each validation, from the pace since the last
+    one, until two thirds of the updates are done. Then it stays. A continued run goes by what its state holds.
     """
 
     def __init__(self, settings: TrainerSettings, state: TrainState, updates_an_epoch: int) -> None:
@@ -47,15 +48,18 @@ class Planner:
         self.pace.pause()
         state, first = self.state, not self.state.validating
         state.validating = minutes
-        if self.settings.max_minutes is None or not first or not self.pace.known or state.settled:
+        state.settled = state.settled or state.update >= SETTLED * (state.planned or math.inf)
+        if self.settings.max_minutes is None or not self.pace.known or state.settled:
             return False
-        left, state.settled = self._minutes_left(), True
+        left = self._minutes_left()
         if isinstance(self.settings.validate_every, int):
             share = minutes / self.settings.validate_every  # of a validation, that each update comes to
             self._plan(self._updates_in(left - minutes, share), VALIDATIONS)
         else:
-            validations = min(VALIDATIONS - 1, max(1, int(VALIDATING * left / minutes)))
+            validations = min(VALIDATIONS - 1 if first else self._validations_left(), int(VALIDATING * left / minutes))
+            validations = max(1, validations)
             self._plan(self._updates_in(left - validations * minutes), validations)
+        self.pace.forget()
         return True
 
     @property
@@ -86,6 +90,12 @@ class Planner:
         """A checkpoint has been written."""
         self._saved = self.state.minutes
 
+    def _validations_left(self) -> int:
+        """How many the plan still has."""
+        planned, every = self.state.planned, self.state.validate_every
+        assert planned is not None and every is not None
+        return round((planned - self.state.update) / every)
+
     def _minutes_left(self) -> float:
         assert self.settings.max_minutes is not None
         return (1 - SPARE) * self.settings.max_minutes - self.state.minutes
@@ -104,9 +114,8 @@ class Pace:
     """The minutes that updates take, validations and a session's first updates left out."""
 
     def __init__(self) -> None:
-        self.updates = 0
-        self.minutes = 0.0
         self._warming = WARMING
+        self.forget()
         self._before: float | None = None
 
     @property
@@ -122,6 +131,12 @@ class Pace:
             self.updates += 1
             self.minutes += minutes - self._before
         self._before = minutes
+
+    def forget(self) -> None:
+        """Go by what comes from here on."""
+        self.updates = 0
+        self.minutes = 0.0
+        self.pause()
 
     def pause(self) -> None:
         """What follows is no update."""

@@ -27,7 +27,8 @@ class Clock:
     pace: float
     validation: float
     started: float = 0.0
-    faster: float = 1.0  # what the pace is multiplied by from the first validation on
+    slower: float = 1.0  # what the pace is multiplied by from a share of the minutes on
+    slower_from: float = 0.0
     state: TrainState = field(default_factory=TrainState)
     validations: list[int] = field(default_factory=list)
 
@@ -38,7 +39,8 @@ class Clock:
         while True:
             state.update += 1
             state.epoch = state.update // updates_an_epoch
-            state.minutes += self.pace * (self.faster if self.validations else 1)
+            changed = state.minutes >= self.slower_from * (self.settings.max_minutes or 0)
+            state.minutes += self.pace * (self.slower if changed else 1)
             planner.updated()
             done = limit_reached(self.settings, state)
             if (planner.validation_is_due or done) and state.validated != state.update:
@@ -102,18 +104,26 @@ def test_a_run_of_so_many_minutes_ends_in_time_as_planned(
 
 def test_the_plan_stays_when_the_run_is_continued_on_a_slower_machine() -> None:
     whole = trainer(max_minutes=10.0)
-    clock = Clock(whole, pace=0.005, validation=0.1).run(until=700)
+    clock = Clock(whole, pace=0.005, validation=0.1).run(until=1300)
     assert clock.state.settled
     planned, every = clock.state.planned, clock.state.validate_every
     again = Clock(whole, pace=0.007, validation=0.2, state=TrainState(**vars(clock.state))).run()
     assert (again.state.planned, again.state.validate_every) == (planned, every)
 
 
-@pytest.mark.parametrize("faster", [0.5, 1.0, 1.5])
-def test_time_ends_a_run_whose_pace_falls(faster: float) -> None:
-    state = Clock(trainer(max_minutes=10.0), pace=0.01, validation=0.1, faster=faster).run().state
+@pytest.mark.parametrize("slower", [0.5, 1.0, 1.5, 3.0])
+def test_the_plan_follows_a_pace_that_changes(slower: float) -> None:
+    clock = Clock(trainer(max_minutes=10.0), pace=0.01, validation=0.1, slower=slower, slower_from=0.25).run()
+    assert 9 <= clock.state.minutes <= 10.05
+    assert clock.state.update >= 0.99 * (clock.state.planned or 0)  # the learning rate has come down
+    assert len(clock.validations) <= VALIDATIONS
+
+
+@pytest.mark.parametrize("slower", [0.5, 1.0, 1.5])
+def test_time_ends_a_run_whose_pace_falls_late(slower: float) -> None:
+    state = Clock(trainer(max_minutes=10.0), pace=0.01, validation=0.1, slower=slower, slower_from=0.85).run().state
     assert state.minutes <= 10.05
-    assert (state.update == state.planned) == (faster <= 1)
+    assert (state.update == state.planned) == (slower <= 1)
 
 
 def test_other_limits_hold_beside_the_time() -> None:
