@@ -26,7 +26,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_tr
 from seq2seq.data.prepare import prepare_split
 from seq2seq.inference.corpus_decoding import decode_corpus
 from seq2seq.inference.trained_model import load_trained
-from seq2seq.reporting.recorder import Recorder
+from seq2seq.logger.base import Recorder, Session
 from seq2seq.training.run import train
 
 REHEARSAL, REHEARSED_UPDATES = 0.2, 200  # of the seconds at most, or so many updates
@@ -59,36 +59,34 @@ def composed(words: Sequence[str]) -> TrainSettings:
 
 @dataclass
 class Clock:
-    """What a training told its logbook, each time with the seconds since its beginning, and how long it took."""
+    """What a training recorded, each time with the seconds since its beginning, and how long it took."""
 
     began: float = field(default_factory=time.perf_counter)
     entries: list[tuple[float, int, Mapping[str, float]]] = field(default_factory=list)
     seconds: float = 0.0
 
 
-class ClockedLogbook(Recorder):
-    """A run's logbook, which is opened right before the first update and closed behind the last checkpoint."""
+class ClockedRecorder(Recorder):
+    """Looks at the clock. It is begun right before the first update, behind the run's own recorders, and closed behind
+    the last checkpoint."""
 
-    def __init__(self, clock: Clock, folder: Path, **where: Any) -> None:
-        super().__init__(folder, **where)
+    def __init__(self, clock: Clock, *, session: Session) -> None:
         self._clock = clock
         clock.began = time.perf_counter()
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
-        """Log them, as any training does."""
-        super().scalars(update, values)
+        """The run's own recorders have written them."""
         self._clock.entries.append((time.perf_counter() - self._clock.began, update, dict(values)))
 
     def close(self) -> None:
         """The training is over."""
-        super().close()
         self._clock.seconds = time.perf_counter() - self._clock.began
 
 
 def trained(settings: TrainSettings) -> Clock:
     """Train the run, and look at the clock."""
     clock = Clock()
-    train(settings, logbook=partial(ClockedLogbook, clock))
+    train(settings, recorders=[partial(ClockedRecorder, clock)])
     return clock
 
 

@@ -1,15 +1,14 @@
 """Ours, in turns: python benchmarks/our_training.py WORD..., the words being those of scripts/train.py.
 
-It is the training that scripts/train.py runs, whole; only its logbook also counts the tokens of the updates it hears of
-(every trainer.log_every), and halts the training where a turn is over.
+It is the training that scripts/train.py runs, whole. Only, one more recorder counts the tokens of the updates
+between two entries (trainer.log_every), and halts the training where a turn is over.
 """
 
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import count, islice
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from measuring import gpu_memory
@@ -20,7 +19,7 @@ from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare
 from seq2seq.data.updates import plan_epoch
-from seq2seq.reporting.recorder import Recorder
+from seq2seq.logger.base import Recorder, Session
 from seq2seq.training.run import train
 
 
@@ -36,7 +35,7 @@ def main() -> None:
     settings = load_train(compose(CONFIGS, "train", sys.argv[1:]))
     data = prepare(data=settings.data(), tokenizer=settings.tokenizer(), length=settings.length, seed=settings.seed)
     updates = planned(settings, data.corpora["train"])
-    train(settings, logbook=partial(MeasuringLogbook, turns, settings.trainer.log_every, updates))
+    train(settings, recorders=[partial(MeasuringRecorder, turns, settings.trainer.log_every, updates)])
 
 
 def planned(settings: TrainSettings, corpus: EncodedCorpus) -> Iterator[Counts]:
@@ -56,19 +55,17 @@ def planned(settings: TrainSettings, corpus: EncodedCorpus) -> Iterator[Counts]:
             yield Counts(*(int(lengths[pairs].sum()) + len(pairs) for lengths in sides))
 
 
-class MeasuringLogbook(Recorder):
-    """A run's logbook; what it hears of is done, so that between two entries lies a part of the training."""
+class MeasuringRecorder(Recorder):
+    """Measures the training between two entries: what is recorded is done."""
 
-    def __init__(self, turns: Turns, log_every: int, updates: Iterator[Counts], folder: Path, **where: Any) -> None:
-        super().__init__(folder, **where)
+    def __init__(self, turns: Turns, log_every: int, updates: Iterator[Counts], *, session: Session) -> None:
         self._turns = turns
         self._log_every = log_every
         self._updates = updates
         self._pace: Pace | None = None
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
-        """Log them, as any training does; the first entry says that all is set up."""
-        super().scalars(update, values)
+        """The run's own recorders have written them; the first entry says that all is set up."""
         done = list(islice(self._updates, self._log_every))
         if self._pace is None:
             self._turns.ready(*PACKAGES)
@@ -78,6 +75,9 @@ class MeasuringLogbook(Recorder):
         source, target = (sum(counts) for counts in zip(*done, strict=True))
         positions = (source + target) / (1 - values["train/padding"])
         self._pace.updated(len(done), source_tokens=source, target_tokens=target, positions=positions)
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 if __name__ == "__main__":

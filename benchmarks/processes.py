@@ -42,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="that share each update")
     parser.add_argument("--seconds", type=float, default=10, help="at least so long is a turn")
     parser.add_argument("--warm-up", type=float, default=20, help="seconds of the first turn, which does not count")
-    parser.add_argument("--log-every", type=int, default=5, help="updates between two entries of the logbook")
+    parser.add_argument("--log-every", type=int, default=5, help="updates between two of the log's entries")
     return parser.parse_args(arguments)
 
 

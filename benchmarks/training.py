@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--models", type=names, default=list(FIELDS), help="transformer, lstm, or both: a,b")
     parser.add_argument("--seconds", type=float, default=10, help="at least so long is a turn")
     parser.add_argument("--warm-up", type=float, default=20, help="seconds of the first turn, which does not count")
-    parser.add_argument("--log-every", type=int, default=5, help="updates of ours between two entries of its logbook")
+    parser.add_argument("--log-every", type=int, default=5, help="updates of ours between two of its log's entries")
     return parser.parse_args(arguments)
 
 

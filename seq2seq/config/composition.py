@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from seq2seq.config.command_line.overrides import as_typed
 from seq2seq.config.paths import expand_paths
 from seq2seq.config.problems import Mistakes, Problem
+from seq2seq.config.schema import SEVERAL
 from seq2seq.config.yaml_files import line_of
 from seq2seq.config.yaml_reading import describe_yaml_error
 
@@ -129,23 +130,44 @@ def of_job(config: DictConfig, *, suffix: str = "") -> Composition:
 
 def _composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:
     overrides = [str(item) for item in hydra_config.overrides.task]
-    chosen = {str(group): choice for group, choice in hydra_config.runtime.choices.items()}
+    chosen = _chosen(config, hydra_config.runtime)
     content = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     expand_paths(content)
     return Composition(
         config=content,
-        choices={group: str(chosen[group]) for group in sorted(chosen) if chosen[group] and "hydra/" not in group},
+        choices={group: _as_value(names) for group, names in sorted(chosen.items())},
         overrides=tuple(overrides),
-        layers=tuple(_layers(name, hydra_config.runtime)),
+        layers=tuple(_layers(name, hydra_config.runtime, chosen)),
     )
 
 
-def _layers(name: str, runtime: Any) -> Iterator[Layer]:
+def _as_value(names: Sequence[str]) -> str:
+    """One choice, or several in brackets: as it is typed."""
+    return names[0] if len(names) == 1 else f"[{','.join(names)}]"
+
+
+def _folders(runtime: Any) -> list[Path]:
+    return [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
+
+
+def _chosen(config: DictConfig, runtime: Any) -> dict[str, list[str]]:
+    """The choices made of each group.
+
+    Hydra does not say which they are where several can be made: each is a file with a section of its own name.
+    """
+    chosen = {str(key): [str(choice)] for key, choice in runtime.choices.items() if choice and "hydra/" not in str(key)}
+    for group in [group for group in SEVERAL if group in config and group not in runtime.choices]:
+        folders = [folder / group for folder in _folders(runtime)]
+        names = [name for name in config[group] if any((folder / f"{name}.yaml").is_file() for folder in folders)]
+        chosen |= {group: names} if names else {}
+    return chosen
+
+
+def _layers(name: str, runtime: Any, chosen: Mapping[str, Sequence[str]]) -> Iterator[Layer]:
     """The files that were merged: the script's own, then the choices, then what lies over everything (experiments)."""
-    folders = [Path(source.path) for source in runtime.config_sources if source.schema == "file"]
-    chosen = [(str(key), choice) for key, choice in runtime.choices.items() if choice and "hydra/" not in str(key)]
+    folders = _folders(runtime)
     layers: list[Layer] = []
-    for key, choice in chosen:
+    for key, choice in [(key, choice) for key, choices in chosen.items() for choice in choices]:
         group, _, package = key.partition("@")
         layers += [Layer(folder / group / f"{choice}.yaml", package or group.replace("/", ".")) for folder in folders]
     yield from [Layer(folder / f"{name}.yaml", "") for folder in folders if (folder / f"{name}.yaml").is_file()][:1]

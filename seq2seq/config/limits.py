@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from seq2seq.config.problems import Problem, did_you_mean, show
-from seq2seq.config.schema import ELSEWHERE, TRANSLATIONS, TrainSettings
+from seq2seq.config.schema import ELSEWHERE, SEVERAL, TRANSLATIONS, TrainSettings
 from seq2seq.config.stored_run import first_horizon, run_path
 from seq2seq.errors import ConfigError
 from seq2seq.types import Component, Part
@@ -161,7 +161,8 @@ def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
 
 def _parts(settings: TrainSettings) -> Iterable[tuple[str, Part]]:
     named = ((key, value) for key, value in vars(settings).items() if isinstance(value, Part))
-    return [*named, *((f"metrics.{name}", part) for name, part in settings.metrics.items())]
+    several = [(group, getattr(settings, group)) for group in SEVERAL]
+    return [*named, *((f"{group}.{name}", part) for group, parts in several for name, part in parts.items())]
 
 
 def _said(key: str, arguments: dict[str, Any], text: str) -> Problem:

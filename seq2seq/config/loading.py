@@ -15,6 +15,7 @@ from seq2seq.config.limits import check_limits, check_parts, check_script, devic
 from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
 from seq2seq.config.reading import MISSING, Reader, stand_in
 from seq2seq.config.schema import (
+    SEVERAL,
     AttentionMapSettings,
     CompareSettings,
     EvaluateSettings,
@@ -32,7 +33,7 @@ from seq2seq.types import Part
 S = TypeVar("S", bound=EvaluateSettings | TranslateSettings | ScoreSettings | AttentionMapSettings)
 Check = Callable[[TrainSettings], list[str]]
 FIELDS: dict[str, Any] = typing.get_type_hints(TrainSettings)
-GROUPS: tuple[str, ...] = (*(name for name, annotation in FIELDS.items() if annotation is Part), "metrics")
+GROUPS: tuple[str, ...] = (*(name for name, annotation in FIELDS.items() if annotation is Part), *SEVERAL)
 # The keys of scripts/train.py that are no parts; `run` is made from the others where it is null.
 TRAIN_KEYS: dict[str, Any] = {
     **{name: kind for name, kind in FIELDS.items() if name not in (*GROUPS, "choices", "plain")},
@@ -248,7 +249,7 @@ def _read_group(reader: Reader, group: str, plain: dict[str, Any], choices: Mapp
     if value is None:
         reader.note(group, f"a part must be chosen: {group}=...")
         return None
-    if group == "metrics":
+    if group in SEVERAL:
         return reader.value(group, dict[str, Part], value)
     return reader.part(group, value, name=choices.get(group, "custom"))
 
@@ -281,10 +282,9 @@ def _with_best_metric(trainer: TrainerSettings, metrics: dict[str, Part]) -> Tra
 def _complete(read: dict[str, Any]) -> bool:
     """Whether every part and section could be made, be it with wrong values inside."""
     made = {key: value for key, value in read.items() if key in GROUPS or dataclasses.is_dataclass(TRAIN_KEYS[key])}
-    parts = made.pop("metrics")
-    inner = list(parts.values()) if isinstance(parts, dict) else [None]
-    whole = all(isinstance(value, Part) or dataclasses.is_dataclass(value) for value in [*made.values(), *inner])
-    return whole
+    several = [made.pop(group) for group in SEVERAL]
+    inner = [part for parts in several for part in (parts.values() if isinstance(parts, dict) else [None])]
+    return all(isinstance(value, Part) or dataclasses.is_dataclass(value) for value in [*made.values(), *inner])
 
 
 def to_plain(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from torch import Tensor
 
 from seq2seq.config.problems import Problem, did_you_mean, listed, show
-from seq2seq.config.schema import ELSEWHERE
+from seq2seq.config.schema import ELSEWHERE, SEVERAL
 from seq2seq.config.targets import Targets, signature_of
 from seq2seq.types import Part
 
@@ -214,7 +214,7 @@ def _oddity(value: Any) -> str | None:
 def _part_of(key: str) -> str:
     """The part whose class stands at this key: encoder, metrics for metrics.bleu, an argument's own name."""
     first, *inner = key.split(".")
-    return first if len(inner) == (first == "metrics") else key.rpartition(".")[2]
+    return first if len(inner) == (first in SEVERAL) else key.rpartition(".")[2]
 
 
 def stand_in(annotation: Any) -> Any:

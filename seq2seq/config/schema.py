@@ -1,7 +1,7 @@
 """The fixed sections of a configuration; the rest are pluggable parts, checked against their own signatures."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from seq2seq.plain_types import Part
 
@@ -100,8 +100,13 @@ class TrainSettings:
     schedule: Part
     search: Part
     metrics: dict[str, Part]
+    logger: dict[str, Part]  # what records the run; metrics.jsonl is written in any case
     choices: dict[str, str]
     plain: dict[str, Any]
+
+
+# The sections that hold several parts, each under a name of its own.
+SEVERAL = tuple(name for name, kind in get_type_hints(TrainSettings).items() if kind == dict[str, Part])
 
 
 @dataclass(frozen=True)

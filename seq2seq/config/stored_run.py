@@ -18,7 +18,7 @@ from seq2seq.types import Part
 # Where memory ran out, a run is continued with smaller micro-batches: an update stays the same set of pairs.
 # validate_every matters: early stopping, the plateau schedule and the choice of the best checkpoint hear validations.
 FREE = frozenset(
-    ["run", "device", "data_root", "cache_dir", "extensions"]
+    ["run", "device", "data_root", "cache_dir", "extensions", "logger"]
     + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
     + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
     + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy", "cuda_graphs")]
@@ -33,6 +33,11 @@ LATER: dict[str, Any] = {
     "freeze": [],
     "embedding": {"source_vectors": None, "target_vectors": None},
     "trainer": {"strategy": "auto", "cuda_graphs": False, "count": "target", "validate_pairs": None},
+}
+# The loggers of a run whose config.yaml names none.
+LOGGERS = {
+    "jsonl": {"_target_": "seq2seq.logger.jsonl.JsonLines", "_partial_": True},
+    "tensorboard": {"_target_": "seq2seq.logger.tensorboard.TensorBoard", "_partial_": True},
 }
 # Likewise, of parts by their class.
 LATER_OF: dict[str, dict[str, Any]] = {
@@ -83,7 +88,7 @@ def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that matter to training, by dotted key; paths below data_root are told relative to it."""
     root = plain.get("data_root")
     tree = {key: value for key, value in plain.items() if key != "choices"}
-    leaves = {key: value for key, value in flatten(tree).items() if key not in FREE}
+    leaves = {key: value for key, value in flatten(tree).items() if not FREE & {key, key.split(".")[0]}}
     with_paths = ("data.", "embedding.")
     return {key: move_root(value, root, "") if key.startswith(with_paths) else value for key, value in leaves.items()}
 
@@ -164,7 +169,7 @@ def write_config(settings: TrainSettings, path: Path) -> None:
 
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml as plain lists and dicts; raises CheckpointError naming the file if it is broken."""
-    stored = read_yaml(path)
+    stored = {"logger": LOGGERS, **read_yaml(path)}
     for key in ("choices", "encoder", "decoder", "tokenizer"):
         if not isinstance(stored.get(key), dict):
             raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")

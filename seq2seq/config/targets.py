@@ -30,6 +30,7 @@ KINDS: Mapping[str, str] = {
     "schedule": "seq2seq.schedule.base.Schedule",
     "search": "seq2seq.search.base.Search",
     "metrics": "seq2seq.metrics.base.Metric",
+    "logger": "seq2seq.logger.base.Recorder",
 }
 
 

@@ -1,1 +1,1 @@
-"""What a run reports while it trains: recorders of its metrics, the progress bar, figures."""
+"""What a run reports while it trains: the progress bar, figures, sample outputs."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seq2seq.reporting.recorder import read_metrics
+from seq2seq.logger.jsonl import read_metrics
 
 if TYPE_CHECKING:
     import matplotlib.axes

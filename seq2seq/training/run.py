@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from seq2seq.data.inspection import remarks
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.errors import memory_errors
 from seq2seq.generator.softmax import SoftmaxGenerator
+from seq2seq.logger.base import Recorder, Recorders, Session
+from seq2seq.logger.jsonl import JsonLines
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.optimizer.build import build_optimizer
-from seq2seq.reporting.recorder import NoRecorder, Recorder
 from seq2seq.runtime.device import Runtime, be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
@@ -45,11 +46,11 @@ from seq2seq.training.word_vectors import check_vectors, fill_embeddings
 log = logging.getLogger(__name__)
 
 
-def train(settings: TrainSettings, *, logbook: Callable[..., Recorder] = Recorder) -> None:
+def train(settings: TrainSettings, *, recorders: Sequence[Callable[..., Recorder]] = ()) -> None:
     """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend.
 
     Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
-    `logbook` makes the one that hears of every figure: another kind may listen in on a training as it is.
+    `recorders` make more recorders of a session, which get what the run's own loggers get, each time after them.
     """
     started = time.monotonic()
     folder = RunFolder(run_path(settings.run))
@@ -71,11 +72,12 @@ def train(settings: TrainSettings, *, logbook: Callable[..., Recorder] = Recorde
             be_deterministic()
         with world.main_first():
             data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
-        where = {"update": state.update, "to_validate": state.to_validate}
-        with closing(data), closing(logbook(folder.path, **where) if world.is_main else NoRecorder()) as book:
-            trainer = _assemble(settings, folder, data, model, runtime, book, world, started)
+        session = Session(folder.path, state.update, state.to_validate)
+        makers = [*_loggers(settings), *recorders] if world.is_main else []
+        with closing(data), closing(Recorders(session=session, makers=makers)) as recorder:
+            trainer = _assemble(settings, folder, data, model, runtime, recorder, world, started)
             if checkpoint is None:
-                book.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
+                recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
                 trainer.restore(checkpoint)
             if world.is_main:
@@ -158,7 +160,7 @@ def _assemble(
     data: Prepared,
     model: Model,
     runtime: Runtime,
-    logbook: Recorder,
+    recorder: Recorder,
     world: World,
     started: float,
 ) -> Trainer:
@@ -172,7 +174,7 @@ def _assemble(
         runtime=runtime,
         tokens_per_batch=settings.trainer.tokens_per_batch,
         probes=settings.trainer.probes,
-        logbook=logbook,
+        recorder=recorder,
         world=world,
     )
     return Trainer(
@@ -185,7 +187,7 @@ def _assemble(
         data=data,
         runtime=runtime,
         folder=folder,
-        logbook=logbook,
+        recorder=recorder,
         validator=validator,
         strategy=choose_strategy(model, world),
         world=world,
@@ -219,8 +221,15 @@ def _fit(trainer: Trainer) -> None:
     log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
 
 
+def _loggers(settings: TrainSettings) -> list[Callable[..., Recorder]]:
+    """What makes the run's recorders. metrics.jsonl is always among them: comparisons and figures read it."""
+    chosen = settings.logger.values()
+    always = [] if any(part.target is JsonLines for part in chosen) else [JsonLines]
+    return [*always, *chosen]
+
+
 def _hyperparameters(settings: TrainSettings) -> dict[str, Any]:
-    """The choices and their settings as 'a.b.c' and value, for TensorBoard's table."""
+    """The choices and their settings as 'a.b.c' and value, those of the loggers themselves left out."""
 
     def leaves(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for key, value in plain.items():
@@ -229,4 +238,5 @@ def _hyperparameters(settings: TrainSettings) -> dict[str, Any]:
             elif not key.startswith("_"):
                 yield f"{prefix}{key}", value
 
-    return dict(settings.choices) | dict(leaves(settings.plain, ""))
+    flat = dict(settings.choices) | dict(leaves(settings.plain, ""))
+    return {key: value for key, value in flat.items() if key.split(".")[0] != "logger"}

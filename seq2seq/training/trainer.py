@@ -20,12 +20,12 @@ from seq2seq.data.prepare import Prepared
 from seq2seq.data.shapes import shapes_for
 from seq2seq.data.updates import PairIds, pair_costs, plan_epoch
 from seq2seq.errors import CheckpointError, DataError, NonFiniteLossError, Stopped
+from seq2seq.logger.base import Recorder
 from seq2seq.model.model import Model
 from seq2seq.objective.base import Objective
 from seq2seq.optimizer.build import set_learning_rate
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.reporting.progress import Progress
-from seq2seq.reporting.recorder import Recorder
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
 from seq2seq.runtime.memory import forget_peak, keep_few_kernels
@@ -61,7 +61,7 @@ class Trainer:
     data: Prepared
     runtime: Runtime
     folder: RunFolder
-    logbook: Recorder
+    recorder: Recorder
     validator: Validator
     strategy: Strategy
     world: World
@@ -122,7 +122,9 @@ class Trainer:
         state.minutes = self.world.broadcast(self._all_minutes())
         self.planner = Planner(settings, state, self._updates_an_epoch())
         progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=self.world.is_main)
-        self.reporter = Reporter(progress=progress, logbook=self.logbook, device=self.runtime.device, world=self.world)
+        self.reporter = Reporter(
+            progress=progress, recorder=self.recorder, device=self.runtime.device, world=self.world
+        )
         self._follow_plan()
         keep_few_kernels()
         forget_peak(self.runtime.device)

@@ -1,4 +1,4 @@
-"""What training says of itself: sums over a window of updates, to the progress bar and the logbook."""
+"""What training says of itself: sums over a window of updates, to the progress bar and the recorder."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from typing import SupportsFloat
 import torch
 from torch import Tensor
 
+from seq2seq.logger.base import Recorder
 from seq2seq.objective.base import Losses
 from seq2seq.reporting.progress import Progress
-from seq2seq.reporting.recorder import Recorder
 from seq2seq.runtime.distributed import World
 from seq2seq.runtime.memory import peak_memory
 
@@ -53,9 +53,9 @@ class Reporter:
     In between nothing is read from `device`, and nothing asked of the other processes of the world.
     """
 
-    def __init__(self, *, progress: Progress, logbook: Recorder, device: torch.device, world: World) -> None:
+    def __init__(self, *, progress: Progress, recorder: Recorder, device: torch.device, world: World) -> None:
         self.progress = progress
-        self.logbook = logbook
+        self.recorder = recorder
         self.device = device
         self.world = world
         self._window: list[UpdateFigures] = []
@@ -69,12 +69,12 @@ class Reporter:
         peak = self.world.all_reduce_max(peak_memory(self.device))
         values = _summary(self._window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
         self._window = []
-        self.logbook.scalars(update, values)
+        self.recorder.scalars(update, values)
         self.progress.update(update, values)
 
     def validated(self, update: int, values: Mapping[str, float], best: bool) -> None:
         """Hear of a validation's scores."""
-        self.logbook.scalars(update, values)
+        self.recorder.scalars(update, values)
         self.progress.validated(update, values, best)
 
 

@@ -14,11 +14,11 @@ from seq2seq.inference.corpus_decoding import (
 )
 from seq2seq.inference.forced_attention import END, Forced, force
 from seq2seq.inference.output_checks import OutputWatch, empty_references
+from seq2seq.logger.base import Recorder
 from seq2seq.metrics.base import Metric
 from seq2seq.model.model import Model
 from seq2seq.reporting.attention_figures import attention_figure, attention_grid
 from seq2seq.reporting.figures import render
-from seq2seq.reporting.recorder import Recorder
 from seq2seq.reporting.samples import samples_page
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
@@ -33,7 +33,7 @@ class Validator:
     """Scores the validation set: called with a model and the update it stands at, it returns values by their tags.
 
     Each process of the world decodes a share of it; the main one scores all and tells the others. Sample outputs, and
-    the attention of fixed probe sentences, go to the logbook.
+    the attention of fixed probe sentences, go to the recorder.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Validator:
         runtime: Runtime,
         tokens_per_batch: int,
         probes: int,
-        logbook: Recorder,
+        recorder: Recorder,
         world: World,
     ) -> None:
         self.corpus = corpus
@@ -56,7 +56,7 @@ class Validator:
         self.runtime = runtime
         self.tokens_per_batch = tokens_per_batch
         self.probes = min(probes, len(corpus))
-        self.logbook = logbook
+        self.recorder = recorder
         self.world = world
         self.watch = OutputWatch()
 
@@ -119,7 +119,7 @@ class Validator:
         """What a person looks at: sample outputs, and where the probes' attention went."""
         pairs = [self.corpus.pairs[i] for i in range(self.probes)]
         rows = [(pair.source, pair.target, text) for pair, text in zip(pairs, decoding.texts, strict=False)]
-        self.logbook.text(update, "valid/samples", samples_page(("source", "target", "output"), rows))
+        self.recorder.text(update, "valid/samples", samples_page(("source", "target", "output"), rows))
         sources = [self.corpus.source(number) for number in range(self.probes)]
         targets = [hypothesis.tokens for hypothesis in decoding.hypotheses[: self.probes]]
         for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch):
@@ -132,6 +132,6 @@ class Validator:
         """One probe's map: of the last layer, the mean over its heads; and a grid of all, where there are several."""
         title, layers = self.corpus.pairs[number].source, [heads.numpy() for heads in forced.layers]
         tag = f"attention/probe_{number + 1}"
-        self.logbook.image(update, tag, render(attention_figure(layers[-1].mean(0), source, target, title)))
+        self.recorder.image(update, tag, render(attention_figure(layers[-1].mean(0), source, target, title)))
         if forced.maps > 1:
-            self.logbook.image(update, f"{tag}_heads", render(attention_grid(layers, source, target, title)))
+            self.recorder.image(update, f"{tag}_heads", render(attention_grid(layers, source, target, title)))

@@ -7,7 +7,7 @@ import torch
 from contract.combinations import Triple, some_batch
 
 from seq2seq.config import CONFIGS, compose, load_train
-from seq2seq.reporting.recorder import read_metrics
+from seq2seq.logger.jsonl import read_metrics
 from seq2seq.runtime.device import choose_runtime
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch

@@ -18,9 +18,9 @@ from seq2seq.data.shapes import SHAPES as MOST_SHAPES
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import NonFiniteLossError
 from seq2seq.layers.dropout import Dropout
+from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
-from seq2seq.reporting.recorder import read_metrics
 from seq2seq.runtime.device import Runtime
 from seq2seq.training.cuda_graphs import Recorder, graphed
 from seq2seq.training.forward_backward import ForwardBackward, seed_of

@@ -12,7 +12,7 @@ LAYERS = [
     ["plain_types", "files", "heartbeat"],
     ["types", "errors"],
     ["runtime", "streams", "interrupts"],
-    ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics"],
+    ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics", "logger"],
     ["data", "layers"],
     ["attention", "self_attention", "pooling"],
     ["encoder", "decoder", "generator"],

@@ -87,7 +87,8 @@ def _typed(settings: TrainSettings) -> dict[str, str]:
 def _words(settings: TrainSettings, given: dict[str, str]) -> dict[str, str]:
     """`given`, and the words for all in which the settings differ from what it composes."""
     base, _ = _composed(*given.values())
-    choices = {group: choice for group, choice in settings.choices.items() if group != "experiment"}
+    # What a run is recorded by makes no other run of it.
+    choices = {group: choice for group, choice in settings.choices.items() if group not in ("experiment", "logger")}
     own = {group for group, choice in choices.items() if choice not in Library(CONFIGS, "train").choices(group)}
     words = given | {g: f"{g}={choice}" for g, choice in choices.items() if base.get(g) != choice}
     _, plain = _composed(*(word for key, word in words.items() if key not in own))

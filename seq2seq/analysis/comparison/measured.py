@@ -21,7 +21,7 @@ from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import memory_errors
 from seq2seq.inference.forced_attention import force
 from seq2seq.inference.trained_model import TrainedModel, load_trained
-from seq2seq.reporting.recorder import read_metrics
+from seq2seq.logger.jsonl import read_metrics
 from seq2seq.training.state import limit_reached, saved_state
 
 

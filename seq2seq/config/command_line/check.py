@@ -12,7 +12,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.command_line.choice_files import Library
 from seq2seq.config.command_line.known_keys import KnownKeys
-from seq2seq.config.command_line.overrides import Word, as_text, for_shell, parse, pieces, take_apart, wants_text
+from seq2seq.config.command_line.overrides import (
+    Word,
+    as_text,
+    choice_names,
+    for_shell,
+    parse,
+    pieces,
+    take_apart,
+    wants_text,
+)
 from seq2seq.config.companions import companions
 from seq2seq.config.composition import Composition, Layer, compose
 from seq2seq.config.extensions import allow, extension_problems, others_line
@@ -57,7 +66,7 @@ def check(script: Script, typed: Sequence[str]) -> list[str]:
         typed = [*typed, *more]
     words = [take_apart(word) for word in typed]
     lines = check_words(library, words)
-    lines += [f"{word.typed}: several choices need --multirun (-m)" for word in words if _is_sweep(library, word)]
+    lines += [_without_multirun(library, word) for word in words if _is_sweep(library, word)]
     groups = {word.key: word for word in words if _is_choice(library, word)}
     refused = {word.key for word in words if word.key in library.groups} - groups.keys()
     overlay = None
@@ -125,9 +134,21 @@ def _choice_problem(library: Library, word: Word) -> str | None:
         return None
     for choice in pieces(word.value):
         may_be_none = choice == "null" and library.groups[word.key] is None
-        if not may_be_none and (problem := library.unknown_choice(word.key, choice)):
-            return problem
+        for name in [] if may_be_none else _named(library, word.key, choice):
+            if problem := library.unknown_choice(word.key, name):
+                return problem
     return None
+
+
+def _named(library: Library, group: str, choice: str) -> list[str]:
+    """The choices of a group that were typed: those in brackets, where it takes several."""
+    return (choice_names(choice) if library.takes_several(group) else []) or [choice]
+
+
+def _without_multirun(library: Library, word: Word) -> str:
+    """What to say of choices separated by commas where one run is wanted."""
+    several = f"; for all of them in one run: {word.key}=[{word.value}]" if library.takes_several(word.key) else ""
+    return f"{word.typed}: several choices need --multirun (-m){several}"
 
 
 def _mistakes_in_experiment(library: Library, groups: Mapping[str, Word]) -> list[str]:

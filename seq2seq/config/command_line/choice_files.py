@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from seq2seq.config.command_line.overrides import quoted
+from seq2seq.config.command_line.overrides import choice_names, quoted
 from seq2seq.config.composition import shorten
 from seq2seq.config.problems import Mistakes, did_you_mean, listed, show
 from seq2seq.config.yaml_files import line_of
@@ -43,8 +43,9 @@ class Library:
         return parse_yaml(path.read_bytes())
 
     @cached_property
-    def groups(self) -> dict[str, str | None]:
-        """The groups this script takes, with the choice each has unless another is typed."""
+    def groups(self) -> dict[str, str | list[str] | None]:
+        """The groups this script takes, with the choice each has unless another is typed; a list of them where it takes
+        several."""
         entries = [entry for entry in self.primary.get("defaults") or [] if isinstance(entry, dict)]
         pairs = [(str(key), value) for entry in entries for key, value in entry.items()]
         return {key.lstrip("/"): value for key, value in pairs if not key.startswith("override ")}
@@ -69,11 +70,15 @@ class Library:
             return None
         return f"there is no {group} {choice!r}{did_you_mean(choice, names) or '.'} Choices: {listed(names)}"
 
+    def takes_several(self, group: str) -> bool:
+        """Whether several choices of a group may be made at the same time, in brackets."""
+        return isinstance(self.groups.get(group), list)
+
     def groups_of_experiment(self, choice: str) -> set[str]:
         """The groups in which an experiment file chooses; none where it cannot be read."""
         return set(self._chosen_by_experiment(choice))
 
-    def _chosen_by_experiment(self, choice: str) -> dict[str, str]:
+    def _chosen_by_experiment(self, choice: str) -> dict[str, list[str]]:
         try:
             content = parse_yaml(self.path("experiment", choice).read_bytes())
         except NotYaml:
@@ -81,15 +86,16 @@ class Library:
         entries = content.get("defaults") if isinstance(content, dict) else None
         if not isinstance(entries, list):
             return {}
-        pairs = [(key, name) for entry in entries if isinstance(entry, dict) for key, name in entry.items()]
-        return {_group(key): name for key, name in pairs if isinstance(name, str)}
+        pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
+        return {_group(key): names for key, choice in pairs if (names := _names_in(choice))}
 
     def mistakes_in_choices(self, chosen: Mapping[str, str]) -> list[str]:
         """The lines on the choice files that are read with these choices, and cannot be; the experiment's apart."""
         experiment = chosen.get("experiment") or self.groups.get("experiment")
-        inner = self._chosen_by_experiment(experiment) if experiment and experiment != "null" else {}
-        names = {group: name for group, name in {**self.groups, **inner, **chosen}.items() if group != "experiment"}
-        paths = [self.path(group, name) for group, name in names.items() if name and name != "null"]
+        inner = self._chosen_by_experiment(str(experiment)) if experiment and experiment != "null" else {}
+        named = {group: _names_in(choice) for group, choice in self.groups.items()} | inner
+        named |= {group: choice_names(value) for group, value in chosen.items()} | {"experiment": []}
+        paths = [self.path(group, name) for group, names in named.items() for name in names if name != "null"]
         return [line for path in paths if path.is_file() for line in mistakes_in_file(path)]
 
     def mistakes_in_experiment(self, choice: str) -> list[str]:
@@ -117,12 +123,20 @@ class Library:
         group = _group(key)
         if group not in self.groups:
             yield f"there is no group {group!r}{did_you_mean(group, self.groups) or '.'} Groups: {listed(self.groups)}"
-        elif not isinstance(choice, str):
+            return
+        names = _names_in(choice) if self.takes_several(group) or not isinstance(choice, list) else []
+        if not names:
             yield f"expected the name of one {group}, got {show(choice)}"
         elif key != f"override /{group}":
             yield f"write 'override /{group}: {choice}', not '{key}: {choice}'"
-        elif unknown := self.unknown_choice(group, choice):
-            yield unknown
+        else:
+            yield from filter(None, [self.unknown_choice(group, name) for name in names])
+
+
+def _names_in(choice: Any) -> list[str]:
+    """The choices that an entry of a defaults list names, one or a list of them; none where it is neither."""
+    names = choice if isinstance(choice, list) else [choice]
+    return names if all(isinstance(name, str) for name in names) else []
 
 
 def _names(folder: Path) -> list[str]:

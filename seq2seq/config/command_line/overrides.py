@@ -52,6 +52,13 @@ def parse(text: str) -> Override | None:
         return None
 
 
+def choice_names(value: str) -> list[str]:
+    """The choices that the value of a group names: one, or several in brackets."""
+    override = parse(f"key={value}") if value.startswith("[") else None
+    names = override.value() if override else value
+    return [str(name) for name in names] if isinstance(names, list) else [value]
+
+
 def quoted(text: str) -> str:
     """The text in quotes of Hydra's grammar, so that it stays this text."""
     # Backslashes count only before a quote or at the end, where each must be doubled.

@@ -59,6 +59,8 @@ def folder(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) ->
         configs / "optimizer/adamw.yaml", "_target_: torch.optim.AdamW\n_partial_: true\nlr: 1e-3\nbetas: [0.9, 0.98]\n"
     )
     write(configs / "metrics/translation.yaml", "bleu:\n  _target_: sample_parts.Score\n  tokenize: 13a\n")
+    for name in ("jsonl", "tensorboard"):
+        write(configs / f"logger/{name}.yaml", f"{name}:\n  _target_: sample_parts.Plain\n")
     return configs
 
 

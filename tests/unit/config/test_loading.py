@@ -364,3 +364,27 @@ def test_a_part_of_another_kind_is_refused(repository: Path, encoder: str) -> No
     with pytest.raises(Mistakes) as caught:
         load_train(replace(composed, config=whole))
     assert "seq2seq.decoder.rnn.RnnDecoder cannot serve as encoder (a class that derives" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen", "names"),
+    [
+        ([], "[jsonl,tensorboard]", ["jsonl", "tensorboard"]),
+        (["logger=jsonl"], "jsonl", ["jsonl"]),
+        (["logger=[tensorboard]"], "tensorboard", ["tensorboard"]),
+        (["logger=[tensorboard,jsonl]"], "[tensorboard,jsonl]", ["tensorboard", "jsonl"]),
+    ],
+)
+def test_several_loggers_are_one_choice(
+    settings: Callable[..., TrainSettings], typed: list[str], chosen: str, names: list[str]
+) -> None:
+    found = settings(*typed)
+    assert found.choices["logger"] == chosen
+    assert list(found.logger) == names
+
+
+def test_a_mistake_in_a_loggers_file_is_placed_there(folder: Path) -> None:
+    with (folder / "logger/tensorboard.yaml").open("a") as file:
+        file.write("  port: 1\n")
+    with pytest.raises(Mistakes, match=r"tensorboard\.yaml:3: logger\.tensorboard\.port: no such key"):
+        load_train(compose(folder, "train"), targets=Targets(packages=("sample_parts",), kinds={}))

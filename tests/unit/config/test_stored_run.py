@@ -41,6 +41,8 @@ SAME = [
     "trainer.deterministic=true",
     "trainer.strategy=single",
     "device=cpu",
+    "logger=jsonl",
+    "logger=[tensorboard]",
     "optimizer.betas=[0.9,0.98]",
     "encoder.hidden_size=256",
 ]
@@ -132,6 +134,21 @@ def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_pa
     assert read["freeze"] == []
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
     assert read["encoder"] == stored["encoder"]
+
+
+def test_a_run_older_than_the_choice_of_loggers_had_both(settings: Make, tmp_path: Path) -> None:
+    first = settle(settings("run=x"), None)
+    older = {key: value for key, value in first.plain.items() if key != "logger"} | {"choices": {}}
+    write_yaml(older, tmp_path / "config.yaml")
+    stored = read_config(tmp_path / "config.yaml")
+    assert list(stored["logger"]) == ["jsonl", "tensorboard"]
+    assert settle(settings("run=x", "logger=jsonl"), stored).logger.keys() == {"jsonl"}
+
+
+def test_a_runs_own_choice_of_loggers_is_read_as_it_is(settings: Make, tmp_path: Path) -> None:
+    write_config(settle(settings("run=x", "logger=jsonl"), None), tmp_path / "config.yaml")
+    assert list(read_config(tmp_path / "config.yaml")["logger"]) == ["jsonl"]
+    assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")).logger.keys() == {"jsonl", "tensorboard"}
 
 
 def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None:

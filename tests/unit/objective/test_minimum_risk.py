@@ -11,10 +11,10 @@ from contract.combinations import VOCAB, Triple, some_batch
 from small_runs import same, settings, weights
 from torch import Tensor
 
+from seq2seq.logger.jsonl import read_metrics
 from seq2seq.model.model import Model
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.minimum_risk import MinimumRisk
-from seq2seq.reporting.recorder import read_metrics
 from seq2seq.search.forced import collate_targets
 from seq2seq.search.pairwise_rouge import pairwise_rouge
 from seq2seq.training.run import train

@@ -14,10 +14,10 @@ from torch import Tensor
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
 from seq2seq.layers import unpad as real
+from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
-from seq2seq.reporting.recorder import read_metrics
 from seq2seq.runtime.device import Runtime
 from seq2seq.training import cuda_graphs as module
 from seq2seq.training import preflight as checks

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from seq2seq.logger.base import Session
+from seq2seq.logger.jsonl import JsonLines
 from seq2seq.objective.base import Losses
 from seq2seq.reporting.progress import Progress
-from seq2seq.reporting.recorder import Recorder
 from seq2seq.runtime.distributed import World
 from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
 
@@ -27,10 +28,10 @@ def update(seconds: float, tokens: int) -> UpdateFigures:
 @pytest.fixture
 def lines(tmp_path: Path) -> list[dict[str, float]]:
     """What two windows of three updates leave; one update was held up."""
-    with closing(Recorder(tmp_path, update=0)) as logbook:
+    with closing(JsonLines(session=Session(tmp_path))) as recorder:
         progress = Progress(6, None, 0, 0.0)
         device = torch.device("cpu")
-        reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
+        reporter = Reporter(progress=progress, recorder=recorder, device=device, world=World())
         for number, seconds in enumerate((0.1, 5.0, 0.3, 0.2, 0.2, 0.2), start=1):
             reporter.updated(number, number / 6, update(seconds, tokens=100 * number), report=number % 3 == 0)
     return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
@@ -67,9 +68,9 @@ def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path)
         def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
             shown.append(scores)
 
-    with closing(Recorder(tmp_path, update=0)) as logbook:
+    with closing(JsonLines(session=Session(tmp_path))) as recorder:
         progress, device = Shown(6, None, 0, 0.0), torch.device("cpu")
-        reporter = Reporter(progress=progress, logbook=logbook, device=device, world=World())
+        reporter = Reporter(progress=progress, recorder=recorder, device=device, world=World())
         reporter.updated(1, 0.1, update(0.1, tokens=100), report=True)
         reporter.validated(2, {"valid/nll": 2.5}, best=True)
     assert shown == [{"valid/nll": 2.5}]

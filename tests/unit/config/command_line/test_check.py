@@ -33,6 +33,8 @@ def lines(script: Script, *words: str) -> list[str]:
         ("data.locale=7", "data.locale='7'"),
         ("seed=7", "seed=7"),
         ("encoder=gru", "encoder=gru"),
+        ("logger=jsonl", "logger=jsonl"),
+        ("logger=[jsonl, tensorboard]", "logger=[jsonl, tensorboard]"),
         ("optimizer.lr=1e-4", "optimizer.lr=1e-4"),
         ("optimizer.amsgrad=true", "++optimizer.amsgrad=true"),
         ("data.files.extra.source=x", "++data.files.extra.source='x'"),
@@ -55,14 +57,21 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
          "embedding takes: dropout, size, source_vectors, target_vectors, word_dropout"),
         ("encodr=lstm", "encodr=lstm: no such key; did you mean encoder?"),
         ("zzz=1", "zzz=1: no such key. Keys: attention, cache_dir, data, data_root, decoder, device, embedding, "
-         "encoder, experiment, extensions, freeze, generator, init_checkpoint, init_fresh, init_from, length, metrics, "
-         "normalizer, objective, optimizer, pooling, position, precision, run, schedule, search, seed, self_attention, "
-         "tie, tokenizer, trainer"),
+         "encoder, experiment, extensions, freeze, generator, init_checkpoint, init_fresh, init_from, length, logger, "
+         "metrics, normalizer, objective, optimizer, pooling, position, precision, run, schedule, search, seed, "
+         "self_attention, tie, tokenizer, trainer"),
         ("attention=bahdnau", "attention=bahdnau: there is no attention 'bahdnau'; did you mean bahdanau? "
          "Choices: bahdanau, luong_dot"),
         ("attention=null", "attention=null: there is no attention 'null'. Choices: bahdanau, luong_dot"),
         ("attention=", "attention=: there is no attention ''. Choices: bahdanau, luong_dot"),
         ("encoder=gru,lstm", "encoder=gru,lstm: several choices need --multirun (-m)"),
+        ("encoder=[gru,lstm]", "encoder=[gru,lstm]: there is no encoder '[gru,lstm]'. Choices: gru, lstm"),
+        ("logger=[jsonl,tensorbord]", "logger=[jsonl,tensorbord]: there is no logger 'tensorbord'; did you mean "
+         "tensorboard? Choices: jsonl, tensorboard"),
+        ("logger=[]", "logger=[]: there is no logger '[]'. Choices: jsonl, tensorboard"),
+        ("logger=jsonl,tensorboard", "logger=jsonl,tensorboard: several choices need --multirun (-m); for all of them "
+         "in one run: logger=[jsonl,tensorboard]"),
+        ("logger.tensorboard.x=1", "logger.tensorboard.x=1: no such key. logger.tensorboard takes: nothing"),
         ("experiment=tiny/mien", "experiment=tiny/mien: there is no experiment 'tiny/mien'. Choices: nothing"),
         ("+x=1", "+x=1: write keys without +; only existing keys can be set"),
         ("+encoder=gru", "+encoder=gru: write keys without +; only existing keys can be set"),
@@ -170,8 +179,8 @@ def test_every_mistake_in_an_experiment_is_told(train: Script, experiment: Calla
     assert [line.replace(file, "FILE") for line in found[:5]] == [
         "FILE:1: the first line must be '# @package _global_'",
         "FILE:2: there is no group 'encodr'; did you mean encoder? Groups: attention, data, decoder, encoder, "
-        "experiment, generator, metrics, normalizer, objective, optimizer, pooling, position, schedule, search, "
-        "self_attention, tokenizer, trainer",
+        "experiment, generator, logger, metrics, normalizer, objective, optimizer, pooling, position, schedule, "
+        "search, self_attention, tokenizer, trainer",
         "FILE:3: there is no attention 'luong_dt'; did you mean luong_dot? Choices: bahdanau, luong_dot",
         "FILE:4: write 'override /decoder: lstm', not '/decoder: lstm'",
         "FILE:5: expected 'override /GROUP: CHOICE', got 'nonsense'",
@@ -181,6 +190,32 @@ def test_every_mistake_in_an_experiment_is_told(train: Script, experiment: Calla
         "tie=x: expected one of none, target, all, got 'x'",
         "FILE:10: trainer.max_updates: expected a whole numbe",
     ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "line"),
+    [
+        ("[tensorbord]", "there is no logger 'tensorbord'; did you mean tensorboard? Choices: jsonl, tensorboard"),
+        ("[]", "expected the name of one logger, got []"),
+        ("[[jsonl]]", "expected the name of one logger, got [['jsonl']]"),
+        ("[jsonl, tensorboard]", None),
+    ],
+)
+def test_an_experiment_may_choose_several_loggers(
+    train: Script, experiment: Callable[[str], None], chosen: str, line: str | None
+) -> None:
+    experiment(f"# @package _global_\ndefaults:\n  - override /logger: {chosen}\n")
+    if line is None:
+        assert check(train, ["experiment=tiny/mine"]) == ["experiment=tiny/mine"]
+    else:
+        assert lines(train, "experiment=tiny/mine") == [f"configs/experiment/tiny/mine.yaml:3: {line}"]
+
+
+def test_a_broken_file_of_several_is_named(train: Script, folder: Path) -> None:
+    (folder / "logger/jsonl.yaml").write_text("jsonl: [\n")
+    (found,) = lines(train, "logger=[tensorboard,jsonl]")
+    assert found.startswith("configs/logger/jsonl.yaml: line 2")
+    assert check(train, ["logger=tensorboard"]) == ["logger=tensorboard"]
 
 
 def test_a_key_left_over_in_an_experiment_is_a_mistake_with_its_line(

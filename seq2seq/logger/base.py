@@ -1,0 +1,109 @@
+"""What every logger is, a recorder of a run's numbers, texts and images; and several recorders as one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from seq2seq.errors import storage_failure
+from seq2seq.plain_types import Component
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a recorder must know to begin: the run's folder, and the update that the session begins after.
+
+    Update 0 begins the run afresh. After any other the record is continued: what an interrupted session wrote past that
+    update is removed or replaced, so that the record reads as if the run had never stopped. `to_validate`: the
+    validation of that update is still to come.
+    """
+
+    folder: Path
+    update: int = 0
+    to_validate: bool = False
+
+
+class Recorder(Component, ABC):
+    """Records what a run reports, from the `session` that the trainer supplies; the step of each entry is the update.
+
+    What a recorder has no place for it leaves out. A failing disk or connection is an OSError, whatever was called.
+    """
+
+    wired: ClassVar[frozenset[str]] = frozenset({"session"})
+
+    @abstractmethod
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """A value for each tag (`train/loss`); stored when this returns, with all that was recorded before."""
+
+    def text(self, update: int, tag: str, markdown: str) -> None:
+        """A text, to be shown as Markdown; `samples_page` makes one of sentences."""
+
+    def image(self, update: int, tag: str, pixels: np.ndarray) -> None:
+        """An image: uint8 [height, width, 3], as `figures.render` makes of a figure."""
+
+    def hyperparameters(self, flat: Mapping[str, Any], metrics: Sequence[str]) -> None:
+        """The run's settings by dotted keys, once, when it begins; `metrics` are the tags that runs are compared by."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Store what is still in memory, and release files and connections."""
+
+
+class Recorders(Recorder):
+    """Several recorders as one, begun in their order; of none, as in a process that is not the main one, nothing is
+    recorded.
+
+    Each of `makers` makes a recorder of the session. Raises StorageError, which names the run's folder, where one of
+    them cannot be begun (those before it are closed again) or cannot record.
+    """
+
+    def __init__(self, *, session: Session, makers: Iterable[Callable[..., Recorder]] = ()) -> None:
+        self._folder = session.folder
+        self._recorders: list[Recorder] = []
+        with self._recording(), ExitStack() as begun:
+            begun.callback(self.close)
+            for make in makers:
+                self._recorders.append(make(session=session))
+            begun.pop_all()
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """To each recorder."""
+        with self._recording():
+            for recorder in self._recorders:
+                recorder.scalars(update, values)
+
+    def text(self, update: int, tag: str, markdown: str) -> None:
+        """To each recorder."""
+        with self._recording():
+            for recorder in self._recorders:
+                recorder.text(update, tag, markdown)
+
+    def image(self, update: int, tag: str, pixels: np.ndarray) -> None:
+        """To each recorder."""
+        with self._recording():
+            for recorder in self._recorders:
+                recorder.image(update, tag, pixels)
+
+    def hyperparameters(self, flat: Mapping[str, Any], metrics: Sequence[str]) -> None:
+        """To each recorder."""
+        with self._recording():
+            for recorder in self._recorders:
+                recorder.hyperparameters(flat, metrics)
+
+    def close(self) -> None:
+        """Close all, those after one that fails included; the failure is raised then."""
+        with self._recording(), ExitStack() as closing:
+            for recorder in reversed(self._recorders):  # the stack calls the last one first
+                closing.callback(recorder.close)
+
+    @contextmanager
+    def _recording(self) -> Iterator[None]:
+        """A failing disk becomes one line that names the folder."""
+        try:
+            yield
+        except OSError as error:
+            raise storage_failure(f"write the log of run {self._folder}", error) from error

@@ -1,0 +1,82 @@
+"""metrics.jsonl, a JSON object a line: what comparisons and figures read of a run, whatever else records it."""
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seq2seq.files import no_link, write_flushed
+from seq2seq.logger.base import Recorder, Session
+
+METRICS_FILE = "metrics.jsonl"
+
+log = logging.getLogger(__name__)
+
+
+class JsonLines(Recorder):
+    """Writes a session's numbers to metrics.jsonl in the run's folder; a line is on disk when `scalars` returns."""
+
+    def __init__(self, *, session: Session) -> None:
+        path = session.folder / METRICS_FILE
+        session.folder.mkdir(parents=True, exist_ok=True)
+        cut_metrics(path, after=session.update, to_validate=session.to_validate)
+        self._file = open(path, "ab", opener=no_link)  # noqa: SIM115
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        """One line."""
+        self._file.write(metrics_line(update, values))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def metrics_line(update: int, values: Mapping[str, float]) -> bytes:
+    """One line of metrics.jsonl. JSON knows neither NaN nor infinity: they are written as null."""
+    numbers = {tag: value if math.isfinite(value) else None for tag, value in values.items()}
+    return json.dumps({"update": update, **numbers}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl in the order written; any that is not one of ours is left out, with a warning."""
+    return [entry for _, entry in _entries(path.read_bytes(), path)]
+
+
+def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
+    """Keep the lines up to update `after` alone (none, if it is 0), without its validation if that is still to come.
+
+    The file is replaced whole or not at all.
+    """
+    if not path.exists():
+        return
+
+    def stays(entry: Mapping[str, Any]) -> bool:
+        again = to_validate and entry["update"] == after and any(tag.startswith("valid/") for tag in entry)
+        return 0 < after >= entry["update"] and not again
+
+    content = path.read_bytes()
+    kept = b"".join(line for line, entry in _entries(content, path) if stays(entry))
+    if kept == content:
+        return
+    beside = path.with_name(path.name + ".new")
+    write_flushed(beside, kept)
+    beside.replace(path)
+
+
+def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Each line of metrics with what it says. A killed process may have left the last one unfinished."""
+    *lines, unfinished = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            entry = json.loads(line)
+            if not isinstance(entry["update"], int):
+                raise TypeError("update is not a number")
+        except (ValueError, TypeError, KeyError, RecursionError):
+            log.warning("%s, line %d: left out, for it is not a line of metrics", path, number)
+            continue
+        yield line + b"\n", entry
+    if unfinished:
+        log.warning("%s: the last line is unfinished and left out", path)

@@ -1,0 +1,76 @@
+"""Which loggers record a run: chosen anew in each session, metrics.jsonl always among them, others added by a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from event_files import points
+from small_runs import SMALL, same, settings, weights
+
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.yaml_files import read_yaml, write_yaml
+from seq2seq.logger.jsonl import read_metrics
+from seq2seq.training.run import train
+
+pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+
+
+def losses(run: str) -> list[tuple[int, float]]:
+    lines = read_metrics(Path("runs", run, "metrics.jsonl"))
+    return [(line["update"], round(line["train/loss"], 5)) for line in lines if "train/loss" in line]
+
+
+def test_a_run_continues_with_other_loggers() -> None:
+    """One after the other: metrics.jsonl alone, a config.yaml from before the choice, TensorBoard."""
+    train(settings("whole"))
+    train(settings("parts", "trainer.max_updates=4", "logger=jsonl"))
+    assert not list(Path("runs/parts").glob("events*"))
+    config = Path("runs/parts/config.yaml")
+    stored = read_yaml(config)
+    assert list(stored.pop("logger")) == ["jsonl"]
+    write_yaml(stored, config)
+    train(settings("parts", "trainer.max_updates=8"))
+    assert list(read_yaml(config)["logger"]) == ["jsonl", "tensorboard"]
+    train(settings("parts", "logger=tensorboard"))
+    assert same(weights("whole", 12), weights("parts", 12))
+    assert losses("parts") == losses("whole") == points(Path("runs/whole"), "train/loss")
+    assert points(Path("runs/parts"), "train/loss") == [point for point in losses("whole") if point[0] > 4]
+
+
+MINE = """
+import json
+from collections.abc import Mapping
+
+from seq2seq.logger.base import Recorder, Session
+
+
+class Mine(Recorder):
+    def __init__(self, *, session: Session, name: str) -> None:
+        session.folder.mkdir(parents=True, exist_ok=True)
+        self.file = (session.folder / name).open("a")
+        print(json.dumps(["session", session.update, session.to_validate]), file=self.file)
+
+    def scalars(self, update: int, values: Mapping[str, float]) -> None:
+        if "train/loss" in values:
+            print(json.dumps([update, round(values["train/loss"], 5)]), file=self.file, flush=True)
+
+    def close(self) -> None:
+        self.file.close()
+"""
+
+
+def test_another_logger_is_a_class_and_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_loggers.py").write_text(MINE)
+    (tmp_path / "mine/logger").mkdir(parents=True)
+    (tmp_path / "mine/logger/notes.yaml").write_text(
+        "notes:\n  _target_: my_loggers.Mine\n  _partial_: true\n  name: notes.txt\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = [*SMALL, f"hydra.searchpath=['file://{tmp_path}/mine']", "extensions=[my_loggers]", "run=noted"]
+    for limit in (4, 8):
+        chosen = ["logger=[jsonl,notes]", f"trainer.max_updates={limit}"]
+        train(load_train(compose(CONFIGS, "train", [*(word for word in words if "max_updates" not in word), *chosen])))
+    noted = [json.loads(line) for line in Path("runs/noted/notes.txt").read_text().splitlines()]
+    assert [line for line in noted if line[0] == "session"] == [["session", 0, False], ["session", 4, False]]
+    assert [line for line in noted if line[0] != "session"] == [list(loss) for loss in losses("noted")]
+    assert not list(Path("runs/noted").glob("events*"))
