@@ -75,8 +75,8 @@ def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]
             if not isinstance(entry["update"], int):
                 raise TypeError("update is not a number")
         except (ValueError, TypeError, KeyError, RecursionError):
-            log.warning("%s, line %d: left out, for it is not a line of metrics", path, number)
+            log.warning("%s, line %d: skipped, because it is not a line of metrics", path, number)
             continue
         yield line + b"\n", entry
     if unfinished:
-        log.warning("%s: the last line is unfinished and left out", path)
+        log.warning("%s: the last line is incomplete and was skipped", path)

@@ -60,4 +60,4 @@ def test_a_line_that_is_not_metrics_is_named(tmp_path: Path, caplog: pytest.LogC
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"update": 1}\n{"update": 1\n{"update": 2}\n')
     assert read_metrics(path) == [{"update": 1}, {"update": 2}]
-    assert f"{path}, line 2: left out" in caplog.text
+    assert f"{path}, line 2: skipped" in caplog.text
