@@ -40,9 +40,9 @@ def differing_words(runs: Sequence[TrainSettings]) -> list[dict[str, str]]:
 def differently_chosen(runs: Sequence[TrainSettings]) -> list[str]:
     """The groups in which these runs chose different files, with different content; the one with most choices first."""
     chosen: dict[str, int] = {}
-    for group, content in runs[0].plain.items():
+    for group in dict.fromkeys(key.split(".")[0] for key in matters(runs[0].plain)):
         choices = {_choice(settings, group) for settings in runs}
-        if len(choices) > 1 and any(settings.plain[group] != content for settings in runs):
+        if len(choices) > 1 and any(settings.plain[group] != runs[0].plain[group] for settings in runs):
             chosen[group] = len(choices)
     return sorted(chosen, key=lambda group: -chosen[group])
 
