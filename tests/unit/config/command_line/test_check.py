@@ -197,7 +197,7 @@ def test_every_mistake_in_an_experiment_is_told(train: Script, experiment: Calla
     [
         ("[tensorbord]", "there is no logger 'tensorbord'; did you mean tensorboard? Choices: jsonl, tensorboard"),
         ("[]", "expected the name of one logger, got []"),
-        ("[[jsonl]]", "expected the name of one logger, got [['jsonl']]"),
+        ("[[jsonl]]", "defaults: expected 'GROUP: CHOICE', got {'override /logger': [['jsonl']]}"),
         ("[jsonl, tensorboard]", None),
     ],
 )
