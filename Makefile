@@ -4,7 +4,7 @@
 PYTHON ?= python3
 # Where torch comes from, if not from pip's usual index: the URL of a CPU-only index, say.
 TORCH_INDEX ?=
-# Further arguments: for pytest (make test), for scripts/train.py (make demo), for the benchmarks.
+# Further arguments: for pytest (make test and its kin), for scripts/train.py (make demo), for the benchmarks.
 ARGS ?=
 # Where TensorBoard listens, on this machine alone.
 PORT ?= 6006
@@ -12,6 +12,8 @@ PORT ?= 6006
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# On every core; whoever is done first takes tests from the others.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What the benchmarks measure ours beside; its programs are none of our dependencies.
 PEERS := .venv-peers
 PEERS_READY := $(PEERS)/.ready
@@ -22,7 +24,7 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-summarization test capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-peers lint types tensorboard clean
+.PHONY: help demo demo-summarization test test-fast test-benchmarks test-all capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-peers lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -39,11 +41,20 @@ demo-summarization: $(READY) ## train a small model to summarize the docstrings 
 	$(BIN)/python scripts/train.py experiment=docstrings/demo run=demo-summarization $(ARGS)
 	$(BIN)/python scripts/evaluate.py run=demo-summarization
 
-test: $(READY) ## run the test suite; a part of it: make test ARGS="tests/unit -k attention"
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+test: $(READY) ## run the tests, each law on each kind of combination; a part: make test ARGS="tests/unit -k attention"
+	$(PYTEST) -m "not full and not benchmark" $(ARGS)
+
+test-fast: $(READY) ## run what trains no run and starts no process, in a minute: the inner loop
+	$(PYTEST) -m "not full and not benchmark and not slow" --ignore=tests/contract/test_laws.py $(ARGS)
+
+test-benchmarks: $(READY) ## run the tests of the benchmarks' programs
+	$(PYTEST) -m benchmark tests/unit/benchmarks $(ARGS)
+
+test-all: $(READY) ## run every test: each law on every combination, and the benchmarks' programs
+	$(PYTEST) $(ARGS)
 
 capabilities: $(READY) ## train every legal combination of parts and write docs/capabilities.md (half an hour)
-	$(BIN)/python -m pytest -n auto --dist worksteal tests/contract/test_learning.py --capabilities docs/capabilities.md
+	$(PYTEST) tests/contract/test_learning.py --capabilities docs/capabilities.md
 
 benchmark-attention: $(READY) ## measure what each attention costs; other sizes: make benchmark-attention ARGS="--sizes 50x20"
 	$(BIN)/python benchmarks/attention.py $(ARGS)

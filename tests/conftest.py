@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,23 @@ from jaxtyping import install_import_hook
 install_import_hook("seq2seq", "shape_checks.check")
 
 import torch  # noqa: E402
+from shape_checks import unchecked  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Tests that train runs or start processes, and those that run programs of benchmarks/.
+COSTLY = {
+    "slow": (
+        "system/",
+        "contract/test_learning.py",
+        "unit/analysis/comparison/",
+        "unit/analysis/evaluation/",
+        "unit/benchmarks/",
+        "unit/config/command_line/",
+        "unit/inference/",
+        "unit/training/",
+    ),
+    "benchmark": ("unit/benchmarks/",),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +54,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` or `corpus` skip, saying why, where there is no CUDA device or there are no corpora."""
+    """Where a test lies says what it costs; those marked `gpu` or `corpus` skip, saying why, where there is neither.
+
+    The slow folders come first: their modules share fixtures that take long, and workers steal from the end.
+    """
+    for item in items:
+        place = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        for marker, places in COSTLY.items():
+            if place.startswith(places):
+                item.add_marker(marker)
+    items.sort(key=lambda item: not item.path.relative_to(REPOSITORY / "tests").as_posix().startswith(COSTLY["slow"]))
     missing = {"gpu": None if torch.cuda.is_available() else "needs a CUDA device, and torch sees none here"}
     missing["corpus"] = why_no_corpora()
     for item in items:
@@ -53,6 +78,13 @@ def why_no_corpora() -> str | None:
     if not folder:
         return "needs the corpora: set SEQ2SEQ_DATA to the folder that holds them"
     return None if Path(folder).is_dir() else f"needs the corpora: SEQ2SEQ_DATA={folder} is not a folder"
+
+
+@pytest.fixture
+def without_shape_checks() -> Iterator[None]:
+    """For a test that runs long in functions whose shapes other tests check."""
+    with unchecked():
+        yield
 
 
 @pytest.fixture(scope="session")

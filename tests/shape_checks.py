@@ -1,8 +1,10 @@
 """What the tests put on every annotated function of seq2seq: beartype, with jaxtyping reading the shapes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self, get_args
 
+import jaxtyping
 from beartype import BeartypeConf, beartype
 
 configured = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int may stand where a float is asked for
@@ -24,3 +26,13 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
         for name, hint in function.__annotations__.items()
     }
     return configured(function)
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """No call is checked meanwhile: for what runs long in functions whose shapes other tests check."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)

@@ -2,6 +2,7 @@
 
 import platform
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ three tokens backwards, {updates} updates at a width of {width}, and tested on u
 outputs without an error (chance: less than 0.003); for a recurrent decoder, the lowest of its four variants (attention
 before or after the cell, with and without input feeding). Above 0.5 counts as learned. Sequences have two tokens for
 `monotonic`, which cannot move back, and without attention, where one vector stores the sequence and 0.25 is enough.
-`make test` trains a subset in which each pair of parts occurs, and checks the laws of `tests/contract/` for every legal
-triple. A dash is a combination that is refused, for the reason below.
+`make test-all` trains a subset in which each pair of parts occurs, and checks the laws of `tests/contract/` for every
+legal triple. A dash is a combination that is refused, for the reason below.
 
 torch {torch}, Python {python}; {passed} of {tried} trainings passed.
 """
@@ -48,7 +49,7 @@ class Capabilities:
         if all(str(triple) in self.shares for triple in [*legal, *further_choices()]):
             self.page.write_text(self._text(legal), encoding="utf-8")
 
-    def _text(self, legal: list[Triple]) -> str:
+    def _text(self, legal: Sequence[Triple]) -> str:
         head = HEAD.format(
             updates=self.updates,
             width=WIDTH,
@@ -62,7 +63,7 @@ class Capabilities:
         tables = "\n".join(self._table(decoder, legal) for decoder in choices("decoder"))
         return f"{head}\n{tables}\n{self._further()}\n## Refused\n\n{refused}\n"
 
-    def _table(self, decoder: str, legal: list[Triple]) -> str:
+    def _table(self, decoder: str, legal: Sequence[Triple]) -> str:
         """One decoder: attentions by encoders."""
         ways = defaultdict(list)
         for triple in legal:

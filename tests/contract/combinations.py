@@ -33,14 +33,16 @@ SMALL: dict[str, Any] = {
     "size": 3,
     "recurrent": True,
 }
+MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention")
 RECURRENT = [
     {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
 ]
 
 
-def choices(group: str) -> list[str]:
+@cache
+def choices(group: str) -> tuple[str, ...]:
     """The names of a group's files."""
-    return sorted(path.stem for path in Path(CONFIGS, group).glob("*.yaml"))
+    return tuple(sorted(path.stem for path in Path(CONFIGS, group).glob("*.yaml")))
 
 
 @cache
@@ -50,9 +52,17 @@ def composed(*words: str) -> TrainSettings:
 
 
 @cache
+def together(turn: int) -> TrainSettings:
+    """The choice of this number of each group that a model is built from: composing takes long, so one serves all."""
+    found = {group: choices(group) for group in MODEL}
+    return composed(*(f"{group}={names[turn]}" for group, names in found.items() if turn < len(names)))
+
+
+@cache
 def choice(group: str, name: str) -> Part:
     """One choice of a group, shrunk. The others of its composition do not matter."""
-    part: Part = getattr(composed(f"{group}={name}"), group)
+    settings = together(choices(group).index(name)) if group in MODEL else composed(f"{group}={name}")
+    part: Part = getattr(settings, group)
     small = {key: SMALL.get(key, value) for key, value in part.arguments.items()}
     if small.get("bidirectional"):
         small["hidden_size"] = WIDTH // 2
@@ -113,12 +123,14 @@ def legal(candidates: Iterable[Triple]) -> list[Triple]:
     return [triple for triple in candidates if not problems(triple.settings())]
 
 
-def legal_triples() -> list[Triple]:
+@cache
+def legal_triples() -> tuple[Triple, ...]:
     """Every legal encoder, attention and decoder."""
-    return legal(triples())
+    return tuple(legal(triples()))
 
 
-def legal_variations() -> list[Triple]:
+@cache
+def legal_variations() -> tuple[Triple, ...]:
     """Each choice of the further groups, wherever it makes a difference: a normalizer, a pooling and a generator with
     every attention, a position with every self-attention."""
     recurrent = tuple(RECURRENT[0].items())
@@ -138,7 +150,17 @@ def legal_variations() -> list[Triple]:
             found.append(Triple(encoder, "multihead", "transformer", (), parts))
     for position in ("learned", "sinusoidal"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
-    return legal(found)
+    return tuple(legal(found))
+
+
+def one_of_each_kind(candidates: Iterable[Triple], turn: int = 0) -> list[Triple]:
+    """One triple of each set that differs in GRU or LSTM alone, which are one class with two cells: another at another
+    `turn`."""
+    kinds: dict[tuple[object, ...], list[Triple]] = {}
+    for triple in candidates:
+        classes = (choice("encoder", triple.encoder).target, choice("decoder", triple.decoder).target)
+        kinds.setdefault((*classes, triple.attention, triple.options, triple.others), []).append(triple)
+    return [same[(number + turn) % len(same)] for number, same in enumerate(kinds.values())]
 
 
 def further_choices() -> list[Triple]:

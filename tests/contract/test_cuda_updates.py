@@ -22,7 +22,7 @@ from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
 from seq2seq.runtime.device import Runtime
-from seq2seq.training.cuda_graphs import Recorder, graphed
+from seq2seq.training.cuda_graphs import GraphRecorder, graphed
 from seq2seq.training.forward_backward import ForwardBackward, seed_of
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
@@ -155,10 +155,10 @@ def test_an_update_of_a_run_waits_for_nothing(
 def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[int] = []
     plain_passes: list[Any] = []
-    record, plain, update = Recorder.__call__, ForwardBackward.__call__, Trainer._update
+    record, plain, update = GraphRecorder.__call__, ForwardBackward.__call__, Trainer._update
     updates_done = {"all": 0}
 
-    def noted(self: Recorder, work: Callable) -> Any:
+    def noted(self: GraphRecorder, work: Callable) -> Any:
         recorded.append(updates_done["all"])
         return record(self, work)
 
@@ -170,7 +170,7 @@ def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monk
         update(self, *arguments)
         updates_done["all"] += 1
 
-    monkeypatch.setattr(Recorder, "__call__", noted)
+    monkeypatch.setattr(GraphRecorder, "__call__", noted)
     monkeypatch.setattr(ForwardBackward, "__call__", took_the_plain_road)
     monkeypatch.setattr(Trainer, "_update", counted)
     lines = run("graphs", "trainer.max_epochs=6", GRAPHS, "optimizer.lr=0.003")

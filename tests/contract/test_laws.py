@@ -4,7 +4,16 @@ import itertools
 
 import pytest
 import torch
-from contract.combinations import VOCAB, Triple, choice, legal_triples, legal_variations, rows_of, some_batch
+from contract.combinations import (
+    VOCAB,
+    Triple,
+    choice,
+    legal_triples,
+    legal_variations,
+    one_of_each_kind,
+    rows_of,
+    some_batch,
+)
 
 from seq2seq.generator.shortlist import Shortlist
 from seq2seq.model.model import Model
@@ -15,9 +24,17 @@ from seq2seq.types import BOS, EOS, Batch, Weights
 
 TOLERANCE = 1e-9
 TRIPLES = [*legal_triples(), *legal_variations()]
-every_triple = pytest.mark.parametrize("triple", TRIPLES, ids=str)
+# Two laws check the shapes of every triple, and that of shortlists those of search with every part.
+without_shape_checks = pytest.mark.usefixtures("without_shape_checks")
 SOURCES, TARGETS = [6, 1, 4], [3, 5, 0]
 LIMITS = {"max_length": 9, "max_length_ratio": 1.0}
+
+
+def every_triple(turn: int) -> pytest.MarkDecorator:
+    """Every triple; those of one kind take turns in `make test`, and `make test-all` has them all."""
+    chosen = set(one_of_each_kind(TRIPLES, turn))
+    marked = [pytest.param(one, marks=() if one in chosen else pytest.mark.full) for one in TRIPLES]
+    return pytest.mark.parametrize("triple", marked, ids=str)
 
 
 def stepwise(model: Model, batch: Batch) -> torch.Tensor:
@@ -39,7 +56,7 @@ def forced(model: Model, batch: Batch, row: int, tokens: list[int]) -> float:
     return float(model.log_probs(given).gather(-1, target_out.unsqueeze(-1)).sum())
 
 
-@every_triple
+@every_triple(turn=0)
 @torch.no_grad()
 def test_step_by_step_equals_all_at_once(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
@@ -47,7 +64,8 @@ def test_step_by_step_equals_all_at_once(triple: Triple) -> None:
     assert difference.abs().max() < TOLERANCE
 
 
-@every_triple
+@every_triple(turn=1)
+@without_shape_checks
 @torch.no_grad()
 def test_padding_and_batch_order_change_nothing(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
@@ -60,7 +78,8 @@ def test_padding_and_batch_order_change_nothing(triple: Triple) -> None:
             assert (together[row, : length + 1] - other[: length + 1]).abs().max() < TOLERANCE
 
 
-@every_triple
+@every_triple(turn=2)
+@without_shape_checks
 @torch.no_grad()
 def test_beam_of_one_is_greedy(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
@@ -71,7 +90,8 @@ def test_beam_of_one_is_greedy(triple: Triple) -> None:
         assert one.log_prob == pytest.approx(other.log_prob, abs=TOLERANCE)
 
 
-@every_triple
+@every_triple(turn=3)
+@without_shape_checks
 @torch.no_grad()
 def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> None:
     """Holds only if caches, ancestry and finished rows that leave the batch are exact."""
@@ -103,7 +123,8 @@ def test_with_every_token_on_the_shortlist_search_finds_what_it_finds_without(tr
         assert one.log_prob == pytest.approx(other.log_prob, abs=TOLERANCE)
 
 
-@every_triple
+@every_triple(turn=4)
+@without_shape_checks
 @torch.no_grad()
 def test_weights_are_a_distribution_over_the_real_memory(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
@@ -127,7 +148,8 @@ def test_weights_are_a_distribution_over_the_real_memory(triple: Triple) -> None
             assert weights.sum(-1).max() < 1 + TOLERANCE
 
 
-@every_triple
+@every_triple(turn=5)
+@without_shape_checks
 def test_every_parameter_learns(triple: Triple) -> None:
     model = triple.model().train()
     for seed in range(3):
@@ -136,7 +158,7 @@ def test_every_parameter_learns(triple: Triple) -> None:
     assert not idle
 
 
-@every_triple
+@every_triple(turn=6)
 def test_every_parameter_takes_part_in_every_batch(triple: Triple) -> None:
     """Of the smallest one too: several processes wait for each other's gradients of all parameters."""
     model = triple.model().train()
@@ -144,7 +166,8 @@ def test_every_parameter_takes_part_in_every_batch(triple: Triple) -> None:
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-@every_triple
+@every_triple(turn=7)
+@without_shape_checks
 def test_requested_weights_carry_gradients(triple: Triple) -> None:
     if triple.attention == "none":
         pytest.skip("there are no weights")

@@ -178,6 +178,7 @@ def test_what_graphs_need(monkeypatch: pytest.MonkeyPatch) -> None:
     assert graph_problems(composed("trainer.cuda_graphs=true")) == []
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 def test_a_run_with_graphs_is_the_one_without_and_continues_bitwise(
     in_a_folder_of_its_own: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

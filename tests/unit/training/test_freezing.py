@@ -77,7 +77,7 @@ FROZEN = (
 )
 
 
-@pytest.mark.usefixtures("in_a_folder_of_its_own")
+@pytest.mark.usefixtures("in_a_folder_of_its_own", "without_shape_checks")
 def test_frozen_parameters_do_not_move_and_the_run_continues_bitwise(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     train(settings("whole", *FROZEN, "trainer.max_updates=8"))

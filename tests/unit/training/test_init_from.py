@@ -76,6 +76,7 @@ def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFix
     assert all(torch.equal(found[name], (random if name in anew else given)[name]) for name in found)
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path) -> None:
     shutil.copytree(base, "runs/source", symlinks=True)
     source, words = Path("source"), ("freeze=[encoder]", "encoder.dropout=0.3")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
+from shape_checks import unchecked
 from unit.training.one_of_two import ALIKE, CASES, train_alike
 
 COMPARED = {"train/loss", "train/nll", "train/grad_norm", "train/attention_penalty", "train/padding", "valid/nll"}
@@ -30,7 +31,7 @@ def free_ports(count: int) -> list[str]:
 def folders(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple[Path, Path]:
     """What one process left behind, and what two did: the same runs in each."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, unchecked():
         patched.chdir(two)
         train_alike("continued", 4)  # by one process, and then by two
         (one / ".cache").symlink_to(two / ".cache")

@@ -57,6 +57,7 @@ DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout
     ],
     ids=["dropout", "sampled-segmentation", "plateau", "muon"],
 )
+@pytest.mark.usefixtures("without_shape_checks")
 def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
     """With dropout on, mid-epoch, and between two validations."""
     train(settings("whole", *words))
@@ -67,6 +68,7 @@ def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
     assert lines("whole") == lines("parts")
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 def test_a_killed_run_continues_from_its_last_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     train(settings("whole", *DROPOUT))
     step = Trainer._update
@@ -92,6 +94,7 @@ def test_a_best_link_that_was_not_written_is_mended() -> None:
     assert Path("runs/link/best/model.safetensors").is_file()
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 def test_told_to_stop_it_saves_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     train(settings("whole", *DROPOUT))
     step = Trainer._update
@@ -144,6 +147,7 @@ def at_the(number: int, do: Callable[[], None], patched: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(("how", "number"), [("signal", 1), ("kill", 2)])
+@pytest.mark.usefixtures("without_shape_checks")
 def test_a_validation_that_is_cut_short_is_done_by_the_next_session(
     how: str, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -316,6 +320,7 @@ def test_changed_settings_are_refused_with_a_diff() -> None:
 @pytest.mark.parametrize(
     ("limit", "key"), [("trainer.max_epochs=1", "max_epochs"), ("trainer.max_minutes=0", "max_minutes")]
 )
+@pytest.mark.usefixtures("without_shape_checks")
 def test_other_limits(limit: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     train(settings("limited", limit.replace("=0", "=0.0001"), "trainer.max_updates=500"))
@@ -471,6 +476,7 @@ def test_where_memory_runs_out_before_the_loop_is_named(
         train(settings("large"))
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize("size", [0, 2000, 20_000, 60_000])
 def test_a_disk_that_is_full_ends_a_run_with_one_error(size: int, capfd: pytest.CaptureFixture[str]) -> None:
     """Whatever was being written when no file may grow past `size`: lock, cache, log or checkpoint."""
