@@ -37,7 +37,7 @@ def main() -> None:
         began = time.perf_counter()
         with trained.runtime.autocast():
             found = decode(
-                trained.answering,
+                trained.search_model,
                 search,
                 sources,
                 device=trained.runtime.device,

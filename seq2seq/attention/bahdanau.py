@@ -11,7 +11,7 @@ from seq2seq.normalizer.base import Normalizer
 
 
 class BahdanauAttention(ScoredAttention):
-    """score(q, k) = v . tanh(W q + U k + b), with U k projected once a source.
+    """score(q, k) = v . tanh(W q + U k + b), with U k projected once per source.
 
     Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
     """

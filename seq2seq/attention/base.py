@@ -1,4 +1,4 @@
-"""The contract of every attention mechanism, and the road that the scored ones share."""
+"""The contract of every attention mechanism, and what the scored ones share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class AttentionState(State):
 
 @dataclass(frozen=True)
 class Keyed(AttentionState):
-    """What a query is compared with and what is averaged, computed once a source."""
+    """Keys and values, computed once per source."""
 
     keys: Float[Tensor, "B S A"] = source_part()
     values: Float[Tensor, "B S C"] = source_part()
@@ -31,7 +31,7 @@ class Keyed(AttentionState):
 
 
 class Attention(nn.Module, Component, ABC):
-    """Queries of a decoder read the memory of an encoder.
+    """Attention of a decoder's queries to an encoder's memory.
 
     Shapes: query [B T Q], memory states [B S M]; context [B T C] with C = `context_dim`; weights [B H T S].
     `normalizer` makes what turns scores into weights.
@@ -43,7 +43,7 @@ class Attention(nn.Module, Component, ABC):
 
     @classmethod
     def gives(cls, **arguments: Any) -> frozenset[Capability]:
-        """A context, read by weights; mechanisms that differ say so."""
+        """A context and weights; mechanisms that differ override this."""
         return frozenset({Capability.CONTEXT, Capability.WEIGHTS})
 
     @classmethod
@@ -53,18 +53,18 @@ class Attention(nn.Module, Component, ABC):
 
     @abstractmethod
     def start(self, memory: Memory) -> AttentionState:
-        """Whatever depends on the source alone, computed once."""
+        """What depends only on the source, computed once."""
 
     @abstractmethod
     def attend(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Any, need_weights: bool
     ) -> Attended:
-        """Answer N queries of each sentence that do not depend on each other, each at its target position."""
+        """Attend for N independent queries of each sentence, each at its target position."""
 
     def forward(
         self, query: Float[Tensor, "B T Q"], state: AttentionState, need_weights: bool = False
     ) -> tuple[Attended, AttentionState]:
-        """All steps at once: query t stands at target position `state.position` + t."""
+        """All steps together: query t is at target position `state.position` + t."""
         end = state.position + query.shape[1]
         attended = self.attend(query, torch.arange(state.position, end, device=query.device), state, need_weights)
         return attended, replace(state, position=end)
@@ -80,8 +80,8 @@ class Attention(nn.Module, Component, ABC):
 class ScoredAttention(Attention):
     """score each position, normalise over the real ones, average the memory: Luong et al. (2015), equations 7 and 5.
 
-    A mechanism adds its `score`; `keys` may prepare what depends on the memory alone, `weigh` may look at a part of
-    the positions only. Shapes: scores [B T S], H = 1.
+    A mechanism adds its `score`; `keys` may prepare what depends only on the memory, `weigh` may use a part of the
+    positions. Shapes: scores [B T S], H = 1.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class ScoredAttention(Attention):
         """How well each query matches each key."""
 
     def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
-        """What a query is compared with; the memory itself unless a mechanism projects it."""
+        """The keys; the memory itself unless a mechanism projects it."""
         return states
 
     def start(self, memory: Memory) -> Keyed:
-        """Keys once a source; the values are the memory."""
+        """Keys, once per source; the values are the memory."""
         return Keyed(keys=self.keys(memory.states), values=memory.states, mask=memory.mask)
 
     def weigh(
@@ -119,15 +119,15 @@ class ScoredAttention(Attention):
         return Attended(self.average(weights, state.values), weights.unsqueeze(1) if need_weights else None)
 
     def average(self, weights: Float[Tensor, "B N S"], values: Float[Tensor, "B S C"]) -> Float[Tensor, "B N C"]:
-        """The context: values in proportion to their weights, some of which are dropped in training."""
+        """The context: the weighted sum of the values, with dropout on the weights in training."""
         dropped = dropout(weights, self.dropout, self.training)
         return torch.matmul(dropped, values.to(dropped.dtype))
 
 
 class SteppedAttention(Attention):
-    """A mechanism that reads its own earlier weights, so that T steps are T steps: it adds `advance`.
+    """A mechanism that depends on its own earlier weights and is computed step by step: it adds `advance`.
 
-    Its `query_map` brings queries to the width A that `advance` reads, all of them in one product before the loop.
+    Its `query_map` projects all queries to the width A of `advance` in one product before the loop.
     """
 
     query_map: nn.Linear
@@ -136,12 +136,12 @@ class SteppedAttention(Attention):
     def advance(
         self, mapped: Float[Tensor, "B K A"], state: Any, need_weights: bool
     ) -> tuple[Attended, AttentionState]:
-        """One step of K hypotheses, each with a past of its own, and the state that holds it."""
+        """One step of K hypotheses, each with its own past, and the new state."""
 
     def attend(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Any, need_weights: bool
     ) -> Attended:
-        """Queries that share a past, at the position that the state knows."""
+        """Queries that share a past, at the position of the state."""
         return self.advance(self.query_map(query), state, need_weights)[0]
 
     def forward(

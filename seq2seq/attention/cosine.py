@@ -1,5 +1,5 @@
-"""Cosine attention: Graves et al. (2014), arXiv:1410.5401, equations 5 and 6, with the key strength a learned number as
-in Henry et al. (2020), arXiv:2010.04245, equation 2."""
+"""Cosine attention: Graves et al. (2014), arXiv:1410.5401, equations 5 and 6, with a learned key strength as in Henry
+et al. (2020), arXiv:2010.04245, equation 2."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from seq2seq.normalizer.base import Normalizer
 
 
 class CosineAttention(ScoredAttention):
-    """score(q, k) = g cos(W q, U k): only directions count; g > 0 is learned and starts at `scale`.
+    """score(q, k) = g cos(W q, U k): only directions matter; g > 0 is learned and starts at `scale`.
 
     Shapes: query [B T Q], states [B S M], keys [B S A], of length 1; scores [B T S]; A = attn_dim.
     """

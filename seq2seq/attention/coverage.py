@@ -1,5 +1,6 @@
-"""Coverage: additive attention that knows what it has read. Tu et al. (2016), arXiv:1601.04811, equations 6 to 10
-(linguistic coverage, with fertility on request); See et al. (2017), arXiv:1704.04368, equations 10 to 12 (its loss)."""
+"""Coverage: additive attention with the sum of its earlier weights. Tu et al. (2016), arXiv:1601.04811, equations 6 to
+10 (linguistic coverage, with fertility on request); See et al. (2017), arXiv:1704.04368, equations 10 to 12 (its
+loss)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from seq2seq.types import Attended, Memory, hypothesis_part, source_part
 
 @dataclass(frozen=True)
 class Covered(Keyed):
-    """Keys and values, the weights that each source position had so far, and how many it may expect."""
+    """Keys and values, the total weight of each source position so far, and its expected total."""
 
     coverage: Float[Tensor, "B K S"] = hypothesis_part()
     fertility: Float[Tensor, "B S"] | None = source_part()
@@ -25,10 +26,10 @@ class Covered(Keyed):
 
 class CoverageAttention(SteppedAttention, BahdanauAttention):
     """score_s = v . tanh(W q + U k_s + b + w c_s); c_s is the sum of the weights that s had at earlier steps, divided
-    by N sigmoid(u . k_s) where a `fertility` N is given: a source token may be worth up to N target tokens.
+    by N sigmoid(u . k_s) where a `fertility` N is given: a source token may correspond to up to N target tokens.
 
-    Each answer has a penalty, sum over s of min(weight_s, c_s): high where a place is read once more. As a step needs
-    the weights of those before, T steps are T steps. Shapes: query [B T Q], states [B S M], coverage [B K S], scores
+    Each step has a penalty, sum over s of min(weight_s, c_s): high if a position is read again. Each step needs the
+    earlier weights, so steps cannot run in parallel. Shapes: query [B T Q], states [B S M], coverage [B K S], scores
     [B K S], penalty [B T]; A = attn_dim.
     """
 
@@ -56,7 +57,7 @@ class CoverageAttention(SteppedAttention, BahdanauAttention):
         return None if fertility is None or fertility > 0 else f"attention.fertility must be above 0, not {fertility}"
 
     def start(self, memory: Memory) -> Covered:
-        """Nothing is covered yet."""
+        """The state before the first step: no coverage."""
         keyed = super().start(memory)
         nothing = torch.zeros(memory.mask.shape, device=memory.mask.device, dtype=_exact(memory.states)).unsqueeze(1)
         expected = None
@@ -67,7 +68,7 @@ class CoverageAttention(SteppedAttention, BahdanauAttention):
     def advance(
         self, mapped: Float[Tensor, "B K A"], state: AttentionState, need_weights: bool
     ) -> tuple[Attended, Covered]:
-        """Weigh by what each hypothesis has covered so far, then cover more."""
+        """Weights from the coverage of each hypothesis, and the updated coverage."""
         assert isinstance(state, Covered)
         covered = self.coverage_map(state.coverage.unsqueeze(-1))
         hidden = torch.tanh(mapped.unsqueeze(2) + state.keys.unsqueeze(1) + covered)
@@ -82,5 +83,5 @@ class CoverageAttention(SteppedAttention, BahdanauAttention):
 
 
 def _exact(states: Tensor) -> torch.dtype:
-    """Sums over many steps want fp32 at least."""
+    """Sums over many steps are kept in fp32 at least."""
     return torch.promote_types(states.dtype, torch.float32)

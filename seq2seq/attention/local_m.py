@@ -14,9 +14,9 @@ from seq2seq.types import Capability
 
 
 class LocalMonotonicAttention(LuongGeneralAttention):
-    """'general' scores over the source positions |s - p| <= `window` alone, with p the target position itself.
+    """'general' scores over the source positions |s - p| <= `window`, with p the target position itself.
 
-    Where the source ends before that, p is its last position. Shapes: query [B T Q], keys [B S Q]; scores [B T S].
+    If the source is shorter, p is its last position. Shapes: query [B T Q], keys [B S Q]; scores [B T S].
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class LocalMonotonicAttention(LuongGeneralAttention):
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
-        """Source positions that can be set beside target positions."""
+        """Source positions that can be compared with target positions."""
         return frozenset({Capability.ALIGNED_MEMORY})
 
     def weigh(

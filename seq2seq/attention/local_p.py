@@ -15,11 +15,11 @@ from seq2seq.types import Capability
 
 
 class LocalPredictiveAttention(LuongGeneralAttention):
-    """'general' weights over |s - p| <= D, times a Gaussian exp(-(s - p)^2 / (2 (D/2)^2)), around a predicted centre
-    p = (S - 1) sigmoid(v . tanh(W q)), with S the source's real length and D = `window`.
+    """'general' weights over |s - p| <= D, times a Gaussian exp(-(s - p)^2 / (2 (D/2)^2)), around a predicted centre p
+    = (S - 1) sigmoid(v . tanh(W q)), with S the source's real length and D = `window`.
 
-    The paper's p = S sigmoid(...) may lie one past the last position; ours is inside. The Gaussian carries gradients to
-    p, and makes a row's weights sum to less than 1. Shapes: query [B T Q], keys [B S Q]; scores [B T S].
+    The paper's p = S sigmoid(...) may be one past the last position; ours is not. Gradients reach p through the
+    Gaussian, which makes a row's weights sum to less than 1. Shapes: query [B T Q], keys [B S Q]; scores [B T S].
     """
 
     weights_sum_to_one: ClassVar[bool] = False
@@ -43,20 +43,20 @@ class LocalPredictiveAttention(LuongGeneralAttention):
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
-        """Source positions that stand in the order of the tokens."""
+        """Source positions in the order of the tokens."""
         return frozenset({Capability.ALIGNED_MEMORY})
 
     def weigh(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed
     ) -> Float[Tensor, "B N S"]:
-        """Weights inside the window, less of them the farther from its centre."""
+        """Weights inside the window, times the Gaussian."""
         distances = distances_from(self.centres(query, state), state.mask.shape[1])
         visible = within(distances, self.window, state.mask)
         weights = self.normalizer(self.score(query, state.keys), visible)
         return weights * torch.exp(-2 * (distances / self.window).square()).to(weights.dtype)
 
     def centres(self, query: Float[Tensor, "B N Q"], state: Keyed) -> Float[Tensor, "B N"]:
-        """Where each query expects what it looks for, as a real number between the first and the last position."""
+        """The predicted centre of each query, a real number between the first and the last position."""
         last = state.mask.sum(1, keepdim=True) - 1
         share = self.v(torch.tanh(self.position_map(query))).squeeze(-1)
         return last * torch.sigmoid(share.to(torch.promote_types(share.dtype, torch.float32)))

@@ -12,7 +12,7 @@ from seq2seq.normalizer.base import Normalizer
 
 
 class LuongConcatAttention(ScoredAttention):
-    """score(q, k) = v . tanh(W [q; k]), computed as v . tanh(W_q q + W_k k) so that W_k k is made once a source.
+    """score(q, k) = v . tanh(W [q; k]), computed as v . tanh(W_q q + W_k k) so that W_k k is computed once per source.
 
     Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
     """

@@ -11,7 +11,7 @@ from seq2seq.normalizer.base import Normalizer
 
 
 class LuongGeneralAttention(ScoredAttention):
-    """score(q, k) = q . W k, with W k computed once a source.
+    """score(q, k) = q . W k, with W k computed once per source.
 
     Shapes: query [B T Q], keys [B S Q]; scores [B T S].
     """

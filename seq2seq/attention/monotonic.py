@@ -16,21 +16,21 @@ NEVER = -1e9  # a log-probability: exp gives 0, and differences stay numbers
 
 
 @dataclass(frozen=True)
-class Standing(Keyed):
-    """Keys and values, and the log-probabilities of where each hypothesis stands in the source."""
+class MonotonicState(Keyed):
+    """Keys and values, and the log-probabilities of each hypothesis' position in the source."""
 
     log_weights: Float[Tensor, "B K S"] = hypothesis_part()
 
 
 class MonotonicAttention(SteppedAttention):
-    """A query reads on from where the one before it stopped, never back: it stops at position s with probability
-    p_s = sigmoid(e_s), e_s = g v / |v| . tanh(W q + U k_s + b) + r, or passes on to the next.
+    """A query starts at the position where the previous one stopped, and never moves back: it stops at position s with
+    probability p_s = sigmoid(e_s), e_s = g v / |v| . tanh(W q + U k_s + b) + r, or moves to the next.
 
     Its weights are the expectation over all ways to stop, a_s = p_s sum_{j <= s} a'_j prod_{j <= l < s} (1 - p_l) with
-    a' those of the step before; who passes the end reads nothing, so they sum to at most 1. `noise` is the deviation
-    of what is added to e in training, so that p becomes decided; with `hard`, decoding stops at the first p above 1/2.
-    As each step needs the one before, T steps are T steps. Shapes: query [B T Q], states [B S M], keys [B S A], weights
-    [B K S]; A = attn_dim.
+    a' those of the previous step; probability that passes the end is lost, so they sum to at most 1. `noise` is the
+    deviation of the noise added to e in training, which drives p to 0 or 1; with `hard`, decoding stops at the first p
+    above 1/2. Each step needs the previous one, so steps cannot run in parallel. Shapes: query [B T Q], states [B S M],
+    keys [B S A], weights [B K S]; A = attn_dim.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"query_dim", "memory_dim"})
@@ -53,15 +53,15 @@ class MonotonicAttention(SteppedAttention):
 
     @classmethod
     def needs(cls, **arguments: object) -> frozenset[Capability]:
-        """Source positions that stand in the order of the tokens."""
+        """Source positions in the order of the tokens."""
         return frozenset({Capability.ALIGNED_MEMORY})
 
-    def start(self, memory: Memory) -> Standing:
-        """Everyone stands at the first position."""
+    def start(self, memory: Memory) -> MonotonicState:
+        """All hypotheses are at the first position."""
         exact = torch.promote_types(memory.states.dtype, torch.float32)
         log_weights = torch.full(memory.mask.shape, NEVER, device=memory.mask.device, dtype=exact)
         log_weights[:, 0] = 0.0
-        return Standing(
+        return MonotonicState(
             keys=self.key_map(memory.states),
             values=memory.states,
             mask=memory.mask,
@@ -70,9 +70,9 @@ class MonotonicAttention(SteppedAttention):
 
     def advance(
         self, mapped: Float[Tensor, "B K A"], state: AttentionState, need_weights: bool
-    ) -> tuple[Attended, Standing]:
-        """Read on from where each hypothesis stands."""
-        assert isinstance(state, Standing)
+    ) -> tuple[Attended, MonotonicState]:
+        """One step from each hypothesis' position."""
+        assert isinstance(state, MonotonicState)
         energy = self._energy(mapped, state)
         if self.training:
             energy = energy + self.noise * torch.randn_like(energy)
@@ -85,7 +85,7 @@ class MonotonicAttention(SteppedAttention):
         attended = Attended(context, weights.unsqueeze(1) if need_weights else None)
         return attended, replace(state, log_weights=log_weights, position=state.position + 1)
 
-    def _energy(self, mapped: Float[Tensor, "B K A"], state: Standing) -> Float[Tensor, "B K S"]:
+    def _energy(self, mapped: Float[Tensor, "B K A"], state: MonotonicState) -> Float[Tensor, "B K S"]:
         """g v / |v| . tanh(W q + U k + b) + r."""
         hidden = torch.tanh(mapped.unsqueeze(2) + state.keys.unsqueeze(1))
         direction = self.gain * F.normalize(self.v, dim=0)
@@ -95,13 +95,13 @@ class MonotonicAttention(SteppedAttention):
 
 def _expected(energy: Float[Tensor, "B K S"], before: Float[Tensor, "B n S"]) -> Float[Tensor, "B K S"]:
     """log a_s = log p_s + P_s + log sum_{j <= s} exp(log a'_j - P_j), where P_s is the sum of log (1 - p_l) over l < s:
-    equation 9 with its products as differences of sums, so that nothing is divided by what may be 0."""
+    equation 9 with its products as differences of sums, so that there is no division by 0."""
     passed = F.logsigmoid(-energy)
     passed = passed.cumsum(-1) - passed
     return F.logsigmoid(energy) + passed + torch.logcumsumexp(before - passed, -1)
 
 
 def _first(energy: Float[Tensor, "B K S"], before: Float[Tensor, "B n S"]) -> Float[Tensor, "B K S"]:
-    """Stop at the first p above 1/2 that does not lie before where one stands: log 1 there, log 0 elsewhere."""
+    """Stop at the first p above 1/2 at or after the current position: log 1 there, log 0 elsewhere."""
     stops = (energy > 0) & (before.exp().cumsum(-1) > 0.5)
     return torch.where(stops & (stops.cumsum(-1) == 1), 0.0, NEVER).to(energy.dtype)

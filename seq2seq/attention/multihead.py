@@ -50,20 +50,20 @@ class MultiHeadAttention(Attention):
 
     @classmethod
     def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:
-        """The query's width must split evenly into heads, and these among the heads of keys and values."""
+        """The heads must divide the query's width, and the heads of keys and values must divide the heads."""
         heads, kv_heads = arguments["heads"], arguments["kv_heads"]
         return heads_problem("attention.heads", heads, "the decoder's width", query_dim) or (
             None if kv_heads is None else heads_problem("attention.kv_heads", kv_heads, "attention.heads", heads)
         )
 
     def start(self, memory: Memory) -> Keyed:
-        """Keys and values of every head, once a source."""
+        """Keys and values of every head, once per source."""
         return Keyed(keys=self.key_map(memory.states), values=self.value_map(memory.states), mask=memory.mask)
 
     def attend(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed, need_weights: bool
     ) -> Attended:
-        """Every head reads the memory in its own way."""
+        """Multi-head attention to the memory."""
         context, weights = scaled_dot_product(
             split_heads(self.query_map(query), self.heads),
             split_heads(state.keys, self.kv_heads),

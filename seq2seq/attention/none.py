@@ -1,4 +1,4 @@
-"""No attention: the decoder knows the source by its summary alone (Sutskever et al. 2014, arXiv:1409.3215)."""
+"""No attention: the decoder only has the summary of the source (Sutskever et al. 2014, arXiv:1409.3215)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,11 +24,11 @@ class NoAttention(Attention):
         return frozenset()
 
     def start(self, memory: Memory) -> AttentionState:
-        """Nothing of the source is kept."""
+        """An empty state."""
         return AttentionState()
 
     def attend(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: AttentionState, need_weights: bool
     ) -> Attended:
-        """A context without width."""
+        """A context of width 0."""
         return Attended(query[..., :0])

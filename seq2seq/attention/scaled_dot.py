@@ -14,7 +14,7 @@ from seq2seq.types import Memory
 
 
 class ScaledDotAttention(ScoredAttention):
-    """softmax((W q) (U k)' / sqrt(A)) (V k): the scale keeps the scores' variance at 1 whatever the width.
+    """softmax((W q) (U k)' / sqrt(A)) (V k): the scale keeps the scores' variance at 1 for any width.
 
     Shapes: query [B T Q], states [B S M], keys [B S A], values and context [B S A], [B T A]; A = attn_dim.
     """
@@ -43,7 +43,7 @@ class ScaledDotAttention(ScoredAttention):
         return self.key_map(states)
 
     def start(self, memory: Memory) -> Keyed:
-        """Keys and values once a source."""
+        """Keys and values, once per source."""
         return replace(super().start(memory), values=self.value_map(memory.states))
 
     def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:

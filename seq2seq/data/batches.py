@@ -9,10 +9,10 @@ import torch
 from seq2seq.data.updates import PairIds
 from seq2seq.types import BOS, EOS, PAD, Batch
 
-# Blocks are joined into one micro-batch while this share of its positions is real. A GPU gains by fewer and larger ones
-# what padding costs: of Multi30k's updates of 32,768 tokens, 0.8 makes 4.7 with 16% padding, 0.95 makes 12.8.
+# Blocks are joined into one micro-batch while this share of its positions is real. On a GPU fewer and larger ones are
+# worth the padding: of Multi30k's updates of 32,768 tokens, 0.8 makes 4.7 with 16% padding, 0.95 makes 12.8.
 LEAST_REAL, LEAST_REAL_ON_GPU = 0.95, 0.8
-SLIVER = 0.1  # of a block's cost, or of a share's if that is less: what is too little for a micro-batch of its own
+SLIVER = 0.1  # of a block's cost, or of a share's if that is less: smaller parts do not become micro-batches
 
 
 @runtime_checkable
@@ -45,11 +45,11 @@ class TokenIds(Protocol):
 
 
 def share(corpus: TokenIds, blocks: Sequence[PairIds], rank: int, size: int) -> list[PairIds]:
-    """What the process `rank` of `size` has of an update's blocks; of a small update perhaps nothing.
+    """The part of an update's blocks for process `rank` of `size`; of a small update perhaps nothing.
 
-    The shares hold each pair once and cost nearly the same, counted in real tokens of both sides. Blocks lie in random
-    order: cut where they stand, each share has short sentences and long ones. A cut that would leave a sliver of a
-    block falls beside that block, for each part makes a micro-batch.
+    Each pair is in one share, and the shares have nearly the same cost, counted in real tokens of both sides. Blocks
+    are in random order, so each share has short sentences and long ones. A cut near the edge of a block is moved to the
+    edge, because each part becomes a micro-batch.
     """
     if size == 1:
         return list(blocks)
@@ -70,8 +70,8 @@ def cut(
 ) -> list[PairIds]:
     """An update's blocks as micro-batches of at most `tokens_per_batch` positions: rows x longest side.
 
-    Neighbouring blocks are joined where a share of `least_real` of the positions is real then (above 1: nowhere), large
-    ones split. A single pair that is longer than the limit is a batch of its own.
+    Neighbouring blocks are joined if at least a share of `least_real` of the positions is real then (above 1: never),
+    large ones are split. A single pair that is longer than the limit is a batch of its own.
     """
     ordered = sorted(blocks, key=lambda block: int(corpus.target_lengths[block].max()))
     batches: list[PairIds] = []
@@ -105,7 +105,7 @@ def _real_share(corpus: TokenIds, rows: PairIds) -> float:
 def by_length(lengths: np.ndarray, tokens_per_batch: int) -> Iterator[np.ndarray]:
     """Rows of similar length, longest first, in batches of at most `tokens_per_batch` positions: for evaluation.
 
-    `lengths` are tokens without the end symbol. Longest first, so that a batch too large for memory fails at once.
+    `lengths` are tokens without the end symbol. Longest first, so that a batch too large for memory fails early.
     """
     order = np.argsort(-lengths, kind="stable")
     start = 0
@@ -127,7 +127,7 @@ def collate(corpus: TokenIds, rows: PairIds) -> Batch:
 
 
 def collate_sources(sentences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sources alone, as for translation: ids [B S] ending with EOS, and their mask."""
+    """Only sources, as for translation: ids [B S] ending with EOS, and their mask."""
     lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
     offsets = np.concatenate(([0], np.cumsum(lengths)))
     flat = np.fromiter((token for sentence in sentences for token in sentence), np.int64, int(offsets[-1]))
@@ -142,7 +142,7 @@ def _pad(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> tuple[np.nda
     position = np.arange(int(lengths.max()) + 1)
     text = position < lengths[:, None]
     padded = np.full(text.shape, PAD, dtype=np.int64)
-    # Row-major order of `text` is the rows' tokens one after another: one gather fills them all.
+    # The row-major order of `text` is that of the rows' tokens, so one gather fills all rows.
     first = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths)
     padded[text] = ids[first + np.arange(int(lengths.sum()))]
     padded[np.arange(len(rows)), lengths] = EOS

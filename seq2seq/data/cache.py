@@ -1,4 +1,4 @@
-"""A folder of derived files, each entry under the hash of what it was made from: written once, whole, and verified."""
+"""A folder of derived files, each entry under the hash of what it was made from, written atomically and verified."""
 
 import fcntl
 import hashlib
@@ -26,10 +26,10 @@ def key_of(*parts: object) -> str:
 
 
 def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> Path:
-    """The folder cache/kind/key. Where it is missing or damaged, `build` fills a new one, which is then moved there.
+    """The folder cache/kind/key. If it is missing or damaged, `build` fills a new one, which is then moved there.
 
-    Processes that build the same entry at once do not disturb each other: the first to finish puts it in place.
-    Raises StorageError where the disk is full or not writable, and whatever `build` raises.
+    Several processes may build the same entry: the first to finish puts it in place. Raises StorageError if the disk is
+    full or not writable, and whatever `build` raises.
     """
     place = cache / kind / key
     _sweep(place.parent)
@@ -55,7 +55,7 @@ def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> P
 
 
 def is_intact(folder: Path) -> bool:
-    """Whether the folder holds exactly what its manifest lists, byte for byte."""
+    """Whether the folder has exactly the files of its manifest, byte for byte."""
     try:
         listed = json.loads((folder / MANIFEST).read_bytes())
         return bool(listed == _hashes(folder))
@@ -86,11 +86,11 @@ def _put_in_place(fresh: Path, place: Path) -> None:
 
 @contextmanager
 def _folder_of_our_own(place: Path) -> Iterator[Path]:
-    """A new folder next to `place`, locked while it is filled: one that nobody locks was left by a killed process."""
+    """A new folder next to `place`, locked while it is filled: an unlocked one was abandoned by a killed process."""
     while True:
         fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
         with _opened(fresh) as descriptor:
-            # Another process may have swept it up before it was locked.
+            # Another process may have deleted it before it was locked.
             if descriptor is None or _locked(descriptor) is False or not fresh.exists():
                 continue
             try:
@@ -101,17 +101,17 @@ def _folder_of_our_own(place: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what killed processes left half made: where there are no locks, once it is too old to be in the making."""
-    for left in folder.glob(".*-*"):
-        with suppress(OSError), _opened(left) as descriptor:  # it may be another user's
+    """Delete incomplete folders of killed processes; without locks, those that are too old to be in use."""
+    for abandoned in folder.glob(".*-*"):
+        with suppress(OSError), _opened(abandoned) as descriptor:  # it may be another user's
             locked = None if descriptor is None else _locked(descriptor)
-            if locked or (locked is None and time.time() - left.stat().st_mtime > ABANDONED):
-                shutil.rmtree(left, ignore_errors=True)
+            if locked or (locked is None and time.time() - abandoned.stat().st_mtime > ABANDONED):
+                shutil.rmtree(abandoned, ignore_errors=True)
 
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int | None]:
-    """A descriptor of the folder, None if it is not there; it holds the folder's lock until the end of the block."""
+    """A descriptor of the folder, None if it is not there; it keeps the folder's lock until the end of the block."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
@@ -124,7 +124,7 @@ def _opened(folder: Path) -> Iterator[int | None]:
 
 
 def _locked(descriptor: int) -> bool | None:
-    """Lock it for this process; False if another one holds it, None where the file system has no locks."""
+    """Lock it for this process; False if another one holds it, None if the file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -135,7 +135,7 @@ def _locked(descriptor: int) -> bool | None:
 
 
 def _remove(place: Path) -> None:
-    """Take an entry out of the way in one step, then delete it; another process may have been faster."""
+    """Take an entry out of the way in one step, then delete it; another process may have done so already."""
     aside = place.with_name(f".{place.name}-damaged-{os.getpid()}")
     with suppress(FileNotFoundError):
         place.rename(aside)

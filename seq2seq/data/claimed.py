@@ -12,10 +12,9 @@ LOCK = ".lock"
 
 
 class ClaimedFolder:
-    """The folder parent/name, held by the process that came first; the others of the run may read there.
+    """The folder parent/name, locked by the first process; the others of the run may read there.
 
-    The system lets go of a lock when its process ends, however it ends. Folders that nobody holds are removed by
-    whoever claims one.
+    The system releases a lock when its process ends. Unlocked folders are removed by the next process that claims one.
     """
 
     def __init__(self, parent: Path, name: str) -> None:
@@ -36,22 +35,22 @@ class ClaimedFolder:
 
     @property
     def is_mine(self) -> bool:
-        """Whether this process holds it, and is to write there."""
+        """Whether this process has the lock and writes there."""
         return self._file is not None
 
     def is_free(self) -> bool:
-        """Whether no process holds it, or it is gone."""
+        """Whether no process has the lock, or it is gone."""
         return _is_free(self.path)
 
     def remove(self) -> None:
-        """Delete the folder, if it is held by this process."""
+        """Delete the folder, if this process has the lock."""
         if self._file is not None:
             shutil.rmtree(self.path, ignore_errors=True)
             self._file.close()
             self._file = None
 
     def _claim(self) -> IO[bytes] | None:
-        """The lock, and an empty folder; None where another process holds it."""
+        """The lock, and an empty folder; None if another process has the lock."""
         if self.path.exists():
             if not _is_free(self.path):
                 return None
@@ -63,12 +62,12 @@ class ClaimedFolder:
 
 
 class _NoLocks(Exception):
-    """The file system knows no locks."""
+    """The file system has no locks."""
 
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[None]:
-    """Wait for the lock on a file, and hold it."""
+    """Wait for the lock on a file, and keep it."""
     with path.open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)

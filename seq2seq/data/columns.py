@@ -13,7 +13,7 @@ from seq2seq.types import Pair
 
 @dataclass(frozen=True)
 class ColumnsOf:
-    """A split's columns where they differ from the others'; None: the same."""
+    """A split's columns if they differ from the others'; None: the same."""
 
     source: str | None = None
     target: str | None = None
@@ -22,7 +22,7 @@ class ColumnsOf:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one split. 'a.b' is field b of column a; a reference column may hold a list of texts.
+    """The columns of one split. 'a.b' is field b of column a; a reference column may contain a list of texts.
 
     Source and target may be templates of several columns instead: 'question: {question} context: {context}'.
     """
@@ -32,14 +32,14 @@ class Columns:
     references: tuple[str, ...]
 
     def but(self, other: ColumnsOf | None) -> "Columns":
-        """These columns with a split's own in their place."""
+        """These columns, overridden by a split's own."""
         if other is None:
             return self
         references = self.references if other.references is None else tuple(other.references)
         return Columns(other.source or self.source, other.target or self.target, references)
 
     def pairs(self, rows: Iterable[Row]) -> Iterator[Pair]:
-        """The pairs of rows. Raises DataError where a text is missing, naming every column that is not there."""
+        """The pairs of rows. Raises DataError if a text is missing, naming every missing column."""
         for row in rows:
             try:
                 references = [text for column in self.references for text in _texts(row, column)]
@@ -56,14 +56,14 @@ class Columns:
     def problems(self, key: str) -> list[str]:
         """What is wrong with the templates, each under its key: 'data.source: ...'."""
         sides = {"source": self.source, "target": self.target}
-        said = {side: template_problem(text) for side, text in sides.items() if is_template(text)}
-        return [f"{key}.{side}: {problem}" for side, problem in said.items() if problem]
+        found = {side: template_problem(text) for side, text in sides.items() if is_template(text)}
+        return [f"{key}.{side}: {problem}" for side, problem in found.items() if problem]
 
 
 def split_columns(
     usual: Columns, own: Mapping[str, ColumnsOf], splits: Iterable[str], problems: list[str]
 ) -> dict[str, Columns]:
-    """Each split's columns; what `own` says of splits that are not there is added to `problems`."""
+    """Each split's columns; entries of `own` for unknown splits are added to `problems`."""
     names = list(splits)
     problems += [f"data.columns_of.{name} is not a split{suggestion(name, names)}" for name in own if name not in names]
     problems += usual.problems("data")
@@ -86,7 +86,7 @@ def text_of(row: Row, column: str) -> str:
 
 
 def is_template(text: str) -> bool:
-    """Whether this is no column's name but a text with columns' names in braces."""
+    """Whether this is a text with column names in braces, and not a column name."""
     return "{" in text or "}" in text
 
 

@@ -1,4 +1,4 @@
-"""A split as token ids: two flat arrays with offsets, memory-mapped, and the raw text of each pair beside them."""
+"""A split as token ids: two flat arrays with offsets, memory-mapped, and the raw text of each pair."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from seq2seq.tokenizer import Tokenizer, Vocabulary
 log = logging.getLogger(__name__)
 
 NARROW = 1 << 16  # ids below this fit in 16 bits
-ENTRY_FORMAT = 3  # raised whenever an entry changes: counts.json, or ids of pairs that no training is made of
+ENTRY_FORMAT = 3  # raise it whenever an entry changes: counts.json, or ids of pairs that no training is made of
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Truncated:
 class EncodedCorpus:
     """Pair i has the source ids source_ids[source_offsets[i]:source_offsets[i + 1]] and the text pairs[i].
 
-    Ids are uint16 where the vocabulary fits, else int32; offsets int64 [n + 1]. No begin or end symbol is stored.
+    Ids are uint16 if the vocabulary fits, else int32; offsets int64 [n + 1]. No begin or end symbol is stored.
     """
 
     source_ids: np.ndarray
@@ -44,7 +44,7 @@ class EncodedCorpus:
     target_offsets: np.ndarray
     pairs: Pairs
     truncated: Truncated
-    report: str  # one line on what it holds and what was left out
+    report: str  # one line: its size and what was left out
     fingerprint: str  # changes whenever an id or a text changes
     folder: Path  # of the arrays
 
@@ -62,7 +62,7 @@ class EncodedCorpus:
         return np.diff(self.target_offsets).astype(np.int32)
 
     def sample(self, most: int) -> "EncodedCorpus":
-        """At most so many of the pairs, evenly spaced; the corpus itself if it has no more."""
+        """At most this many pairs, evenly spaced; the corpus itself if it has no more."""
         if len(self) <= most:
             return self
         rows = np.linspace(0, len(self) - 1, most).astype(np.int64)
@@ -97,10 +97,11 @@ class EncodedCorpus:
 def encode_split(
     split: str, texts: StoredTexts, tokenizer: Tokenizer, length: LengthSettings, cache: Path, *, drop: bool
 ) -> EncodedCorpus:
-    """A split's ids, from the cache where they were made before.
+    """A split's ids, from the cache if possible.
 
-    With `drop` (training) pairs with an empty side are left out and overlong ones treated as `length.overlong` says;
-    without it (scoring) every pair stays and overlong sides are truncated. Raises DataError if no pair is left.
+    With `drop` (training) pairs with an empty side are left out and overlong ones treated according to
+    `length.overlong`; without it (scoring) every pair is kept and overlong sides are truncated. Raises DataError if no
+    pair is left.
     """
     bounds = [length.max_source, length.max_target, drop and length.overlong == "drop"]
     key = key_of(FORMAT, texts.fingerprint, tokenizer.fingerprint, drop, bounds)
@@ -172,7 +173,7 @@ def _write(
 def _encode_chunk(
     texts: StoredTexts, start: int, tokenizer: Tokenizer, length: LengthSettings, counts: _Counts, *, drop: bool
 ) -> tuple[list[int], tuple[list[list[int]], list[list[int]]]]:
-    """The rows of a chunk that stay, counted from its start, and their ids."""
+    """The rows of a chunk that are kept, counted from its start, and their ids."""
     chunk = slice(start, start + CHUNK)
     sources, targets = texts.source[chunk], texts.target[chunk]
     kept: list[int] = []
@@ -215,6 +216,6 @@ def _report(split: str, counts: dict[str, int], truncated: Truncated, length: Le
         ("sources", truncated.source, length.max_source),
         ("targets", truncated.target, length.max_target),
     ):
-        told = f"{share:.1%}" if share >= 0.001 else "under 0.1%"
-        parts += [f"{told} of {side} truncated to {longest} tokens"] if share else []
+        percent = f"{share:.1%}" if share >= 0.001 else "under 0.1%"
+        parts += [f"{percent} of {side} truncated to {longest} tokens"] if share else []
     return ", ".join(parts)

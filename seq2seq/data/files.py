@@ -29,7 +29,7 @@ class FilePair:
 
 @dataclass(frozen=True)
 class OptionalFilePair:
-    """A split that need not be given: then source and target are None. Without a target the first reference is one."""
+    """An optional split: source and target may be None. Without a target the first reference takes its place."""
 
     source: str | None
     target: str | None
@@ -37,10 +37,10 @@ class OptionalFilePair:
 
 
 class ParallelFiles(TextData):
-    """Splits given as a FilePair each, plain or packed, one sentence or document a line.
+    """Splits given as a FilePair each, plain or compressed, one sentence or document per line.
 
-    Relative names are looked for in `root` (the working directory where it is None). The languages are names to be
-    used within file names and reports; nothing else depends on them. Raises ConfigError for half a split.
+    Relative names are in `root` (the working directory if it is None). The languages are only used within file names
+    and reports. Raises ConfigError for half a split.
     """
 
     split_words: ClassVar[str] = "data.{split}.source=FILE data.{split}.target=FILE"
@@ -75,11 +75,11 @@ class ParallelFiles(TextData):
             raise ConfigError("\n".join(problems))
 
     def splits(self) -> tuple[str, ...]:
-        """'train', 'valid', 'test' where given, then those of `extra`."""
+        """'train', 'valid', 'test' if given, then those of `extra`."""
         return tuple(self.files)
 
     def read(self, split: str) -> Iterator[Pair]:
-        """The pairs, a line each. Raises DataError, for files of unequal length only after their last common line."""
+        """One pair per line. Raises DataError, for files of unequal length only after their last common line."""
         self.check_split(split)
         paths = self.files[split]
         for path in paths:
@@ -106,7 +106,7 @@ class ParallelFiles(TextData):
 
 
 def _unequal(paths: Sequence[Path], row: Sequence[str | None], rest: Iterable[Sequence[str | None]], count: int) -> str:
-    """Which two files differ in length, and by how much; `count` lines came before this row."""
+    """Which two files differ in length, and by how much; `count` lines are before this row."""
     counts = [count] * len(paths)
     for lines in chain([row], rest):
         counts = [number + (line is not None) for number, line in zip(counts, lines, strict=True)]

@@ -19,8 +19,8 @@ ON_THE_HUB = re.compile(r"hf://datasets/(?P<name>[^@]+)@(?P<revision>[^/]+)/(?P<
 class Hub(TextData):
     """With a `revision`, the dataset of that name on the hub (commits are safest); without one, a local folder.
 
-    `subset` is what the hub calls a configuration. train, valid, test and those of `extra` are the dataset's own
-    names of its splits. Downloads stay in the hub's cache, which is all that is used under HF_HUB_OFFLINE=1.
+    `subset` is a configuration of the hub. train, valid, test and those of `extra` are the dataset's own names of its
+    splits. Downloads are kept in the hub's cache; with HF_HUB_OFFLINE=1 only the cache is used.
     """
 
     split_words: ClassVar[str] = "data.{split}=SPLIT"
@@ -54,11 +54,11 @@ class Hub(TextData):
         self._files: dict[str, list[Path]] = {}
 
     def splits(self) -> tuple[str, ...]:
-        """'train', 'valid', 'test' where given, then those of `extra`."""
+        """'train', 'valid', 'test' if given, then those of `extra`."""
         return tuple(self.names)
 
     def read(self, split: str) -> Iterator[Pair]:
-        """A pair a row, file after file. Raises DataError."""
+        """One pair per row, file after file. Raises DataError."""
         empty = True
         for path in self.files(split):
             for pair in self.columns[split].pairs(read_rows(path, str(format_of(path)))):
@@ -73,7 +73,7 @@ class Hub(TextData):
         return hashlib.sha256(f"{hashes} {self.columns[split]}".encode()).hexdigest()
 
     def files(self, split: str) -> list[Path]:
-        """A split's files on this machine, downloaded first if need be. Raises DataError."""
+        """A split's local files, downloaded if necessary. Raises DataError."""
         self.check_split(split)
         if split not in self._files:
             found = self._data_files()
@@ -87,7 +87,7 @@ class Hub(TextData):
         return self._files[split]
 
     def _data_files(self) -> dict[str, list[str]]:
-        """Each of the dataset's splits with its files, as the hub's own rules (README, names of files) have them."""
+        """Each of the dataset's splits with its files, by the hub's own rules (README, names of files)."""
         if self.revision is None:
             _check_folder(Path(self.dataset))
         import datasets
@@ -103,7 +103,7 @@ class Hub(TextData):
         return {str(split): list(map(str, files)) for split, files in (builder.config.data_files or {}).items()}
 
     def _place(self) -> tuple[str, str | None]:
-        """A folder and None, or the dataset's name and commit: asked for once, where the library tries for 23 s."""
+        """A folder and None, or the dataset's name and commit: requested once, because the library retries for 23 s."""
         if self.revision is None:
             return str(Path(self.dataset).absolute()), None
         import huggingface_hub
@@ -128,7 +128,7 @@ class Hub(TextData):
             ) from error
 
     def _fetch(self, file: str) -> Path:
-        """A data file's path here, downloaded where it lies on the hub."""
+        """A data file's local path, downloaded if it is on the hub."""
         there = ON_THE_HUB.match(file)
         if there is None:
             return Path(file)
@@ -136,7 +136,7 @@ class Hub(TextData):
 
         try:
             at: dict[str, Any] = {"revision": there["revision"], "repo_type": "dataset"}
-            if huggingface_hub.file_exists(there["name"], "README.md", **at):  # names the splits, should we be offline
+            if huggingface_hub.file_exists(there["name"], "README.md", **at):  # names the splits, also offline
                 huggingface_hub.hf_hub_download(there["name"], "README.md", **at)
             return Path(huggingface_hub.hf_hub_download(there["name"], there["file"], **at))
         except Exception as error:  # the library's own, of many kinds
@@ -149,10 +149,10 @@ class Hub(TextData):
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise DataError for a local folder that is missing, with the nearest one there is."""
+    """Raise DataError for a missing local folder, with the nearest existing one."""
     if not folder.is_dir():
-        beside = folder.parent
-        there = sorted(entry.name for entry in beside.iterdir() if entry.is_dir()) if beside.is_dir() else []
+        parent = folder.parent
+        there = sorted(entry.name for entry in parent.iterdir() if entry.is_dir()) if parent.is_dir() else []
         raise DataError(
             f"data.dataset={folder} is not a folder here{suggestion(folder.name, there)}\n"
             "For a dataset of that name on the hub give its revision too: data.revision=main, or better a commit."

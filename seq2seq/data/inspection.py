@@ -1,4 +1,4 @@
-"""What is odd about a run's texts and can be seen before it trains: a line each, with what to type."""
+"""Warnings about a run's texts before training, one line each, with what to type."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,12 +10,12 @@ OVERLAP = 0.01  # of the validation pairs that may be training pairs
 DROPPED = 0.05  # of the training pairs that may be left out
 SHORTER = 3  # times as long as their targets: sources of summaries
 SAMPLE = 2000  # pairs a split whose words are compared
-CLEARER = 0.2  # by how much more of the words must be known when the sides are exchanged
+CLEARER = 0.2  # how many more of the words must be known when the sides are swapped
 
 
 def remarks(train: StoredTexts, valid: StoredTexts, *, kept: int, for_summaries: Sequence[str]) -> list[str]:
-    """Lines on these splits; `kept` training pairs are trained on, and `for_summaries` are the words that the run lacks
-    of those that suit summaries."""
+    """Warnings about these splits; `kept` training pairs are used, and `for_summaries` are the settings for summaries
+    that the run does not have."""
     found = [_overlap(train, valid), _exchanged(train, valid), _dropped(len(train), kept)]
     return [line for line in [*found, _summaries(train, for_summaries)] if line]
 
@@ -41,9 +41,9 @@ def _pairs(texts: StoredTexts) -> Iterator[tuple[str, str]]:
 def _exchanged(train: StoredTexts, valid: StoredTexts) -> str | None:
     """Whether one split's sources are in the language of the other's targets, by the words that both have."""
     known = [_words(column) for column in (train.source, train.target)]
-    asked = [_words(column) for column in (valid.source, valid.target)]
-    straight = min(_share(asked[0], known[0]), _share(asked[1], known[1]))
-    crossed = min(_share(asked[0], known[1]), _share(asked[1], known[0]))
+    words = [_words(column) for column in (valid.source, valid.target)]
+    straight = min(_share(words[0], known[0]), _share(words[1], known[1]))
+    crossed = min(_share(words[0], known[1]), _share(words[1], known[0]))
     if crossed < straight + CLEARER:
         return None
     return (
@@ -53,7 +53,7 @@ def _exchanged(train: StoredTexts, valid: StoredTexts) -> str | None:
 
 
 def _words(column: Column) -> set[str]:
-    """The words of some texts, numbers left out, which are of no language; of text without spaces its characters."""
+    """The words of some texts, without numbers; for text without spaces its characters."""
     rows = np.unique(np.linspace(0, len(column) - 1, min(SAMPLE, len(column))).astype(int)).tolist()
     texts = [column[row].lower() for row in rows]
     spaced = sum(" " in text for text in texts) > len(texts) / 2

@@ -1,4 +1,4 @@
-"""Which target tokens a source token is translated by: Brown et al. (1993), Computational Linguistics 19(2), Model 1,
+"""Translations of source tokens into target tokens: Brown et al. (1993), Computational Linguistics 19(2), Model 1,
 section 4.2, learned from the training pairs by expectation and maximisation."""
 
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from seq2seq.config.schema import TRANSLATIONS
 from seq2seq.data.batches import TokenIds
 from seq2seq.types import PAD
 
-ITERATIONS = 5  # of expectation and maximisation: ranks hardly change after that
-LINKS = 20_000_000  # pairs of a source and a target token that are looked at; Multi30k has 6 million
+ITERATIONS = 5  # of expectation and maximisation: ranks hardly change after these
+LINKS = 20_000_000  # pairs of a source and a target token that are used; Multi30k has 6 million
 COUNTED = 2**22  # ids at a time
-NOTHING = 0  # PAD's id stands for the empty source word, which translates what has no counterpart
+NOTHING = 0  # PAD's id is that of the empty source word, for target tokens without a counterpart
 
 
 @dataclass(frozen=True)
 class Lexicon:
-    """translations[s] are the likeliest target ids of the source id s, likeliest first, PAD behind them; `frequent` are
-    target ids by how often they occur, most often first."""
+    """translations[s] are the most likely target ids of the source id s, most likely first, padded on the right;
+    `frequent` are target ids by frequency, most frequent first."""
 
     translations: np.ndarray  # [source vocabulary, at most TRANSLATIONS], int32
     frequent: np.ndarray  # [target vocabulary], int32
@@ -30,7 +30,7 @@ class Lexicon:
             np.savez_compressed(out, translations=self.translations, frequent=self.frequent)
 
     def fits(self, source_size: int, target_size: int) -> bool:
-        """Whether it is of vocabularies of these sizes, whatever a file held."""
+        """Whether it fits vocabularies of these sizes."""
         rows = self.translations.ndim == 2 and len(self.translations) == source_size and self.frequent.ndim == 1
         tokens = (self.translations, self.frequent)
         return rows and all(
@@ -46,10 +46,10 @@ class Lexicon:
 
 
 def learn_lexicon(corpus: TokenIds, source_size: int, target_size: int) -> Lexicon:
-    """Model 1 of the corpus' pairs, or of as many of them, evenly spread, as have LINKS pairs of tokens in all.
+    """Model 1 of the corpus' pairs, or of evenly spaced ones with at most LINKS pairs of tokens.
 
-    p(t | s) is how likely t is where s translates it; of each target token the sources of its own sentence, and the
-    empty word, share the authorship in proportion to p. Token ids, with no end symbols among them.
+    p(t | s) is the probability that s is translated by t; each target token is attributed to the source tokens of its
+    sentence, and the empty word, in proportion to p. Token ids are without end symbols.
     """
     sources, targets, places = _links(corpus)
     words, link = np.unique(sources.astype(np.int64) * target_size + targets, return_inverse=True)
@@ -77,7 +77,7 @@ def _links(corpus: TokenIds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pair = np.repeat(np.arange(len(pairs), dtype=np.int32), sizes)
     inside = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     which, source = np.divmod(inside, shorts[pair])
-    real = source > 0  # the empty word stands before the others
+    real = source > 0  # the empty word comes first
     sources = np.full(len(source), NOTHING, np.int32)
     sources[real] = corpus.source_ids[(corpus.source_offsets[pairs][pair] + source - 1)[real]]
     targets = np.asarray(corpus.target_ids)[corpus.target_offsets[pairs][pair] + which]
@@ -86,7 +86,7 @@ def _links(corpus: TokenIds) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _best(source_of: np.ndarray, target_of: np.ndarray, probability: np.ndarray, source_size: int) -> np.ndarray:
-    """The likeliest targets of every source, each row as long as the longest."""
+    """The most likely targets of every source, padded to the longest."""
     order = np.lexsort((target_of, -probability, source_of))
     source_of, target_of = source_of[order], target_of[order]
     first = np.searchsorted(source_of, np.arange(source_size))

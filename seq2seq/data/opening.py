@@ -1,4 +1,4 @@
-"""A file's bytes: unpacked by what they hold, not by a name; refused by name where they are no UTF-8 text."""
+"""A file's bytes: decompressed by content, not by name; other formats than UTF-8 text are refused by their name."""
 
 import bz2
 import codecs
@@ -42,16 +42,16 @@ UNREADABLE = (
     ("UTF-32 text", re.compile(rb"\xff\xfe\0\0|\0\0\xfe\xff"), CONVERT.format("UTF-32")),
     ("UTF-16 text", re.compile(rb"\xff\xfe|\xfe\xff"), CONVERT.format("UTF-16")),
 )
-_KEPT: dict[Path, Any] = {}  # what pipes held, in files that are gone with the process
+_KEPT: dict[Path, Any] = {}  # copies of pipes, in files that are deleted with the process
 
 
 def open_bytes(path: Path) -> io.BufferedReader:
-    """A file's bytes as they lie; those of a pipe that was kept (see `keep`) from the copy."""
+    """A file's raw bytes; those of a pipe from its copy (see `keep`)."""
     return Path(_KEPT[path].name).open("rb") if path in _KEPT else path.open("rb")
 
 
 def keep(path: Path) -> None:
-    """Copy what is no regular file (a pipe, /dev/stdin), which can be read once only, so that it can be read again."""
+    """Copy a file that can be read only once (a pipe, /dev/stdin), so that it can be read again."""
     if path in _KEPT or path.is_file():
         return
     copy = tempfile.NamedTemporaryFile(prefix="seq2seq-")  # noqa: SIM115 - it stays until the process ends
@@ -62,10 +62,11 @@ def keep(path: Path) -> None:
 
 
 def unpack(stream: io.BufferedIOBase, name: str) -> io.BufferedReader:
-    """The bytes of a stream, unpacked where they are packed with gzip, bzip2, xz or zstd, be it in several layers.
+    """The bytes of a stream, decompressed if they are gzip, bzip2, xz or zstd, also in several layers.
 
-    Nothing is waited for beyond the first line, so that who types is answered. Raises DataError, under the stream's
-    `name`, for what is no UTF-8 text and can be known by its beginning; damage is found while reading (see `reported`).
+    It never reads further than the first line in advance, so that interactive input works. Raises DataError, with the
+    stream's `name`, for formats that are recognised by their beginning and are not UTF-8 text; damage is found while
+    reading (see `reported`).
     """
     looked = _Looked(stream)
     kind = next((kind for kind, magic in PACKED if magic.match(looked.head)), None)
@@ -77,7 +78,7 @@ def unpack(stream: io.BufferedIOBase, name: str) -> io.BufferedReader:
 
 @contextmanager
 def reported(name: str, line: Callable[[], int] = lambda: 0) -> Iterator[None]:
-    """Turn what reading can raise into DataError."""
+    """Convert errors of reading to DataError."""
     try:
         yield
     except _Damaged as error:
@@ -89,7 +90,7 @@ def reported(name: str, line: Callable[[], int] = lambda: 0) -> Iterator[None]:
 
 
 class _Damaged(Exception):
-    """What is packed cannot be unpacked."""
+    """Compressed data cannot be decompressed."""
 
     def __init__(self, kind: str, reason: str) -> None:
         super().__init__(reason)
@@ -97,7 +98,7 @@ class _Damaged(Exception):
 
 
 class _Looked(io.RawIOBase):
-    """A stream whose beginning, `head`, was looked at."""
+    """A stream whose beginning, `head`, was already read."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
         self._stream: Any = stream
@@ -158,7 +159,7 @@ def _decompressor(kind: str, packed: _Looked) -> Any:
 
 
 def _refuse(head: bytes, name: str) -> None:
-    """Raise DataError for what cannot be text."""
+    """Raise DataError for what is not text."""
     for what, magic, advice in UNREADABLE:
         if magic.match(head):
             raise DataError(f"{name} is {what}, which cannot be read: {advice}")
@@ -167,7 +168,8 @@ def _refuse(head: bytes, name: str) -> None:
 
 
 def _utf16_order(head: bytes) -> str | None:
-    """LE or BE for what looks like UTF-16 without a mark: upper bytes are often 0, and none looks like a line's end."""
+    """LE or BE for what looks like UTF-16 without a byte-order mark: high bytes are often 0, and none is a line
+    feed."""
     for order, place in (("LE", 1), ("BE", 0)):
         upper, lower = head[place::2], head[1 - place :: 2]
         if upper.count(0) < 2 or b"\n" in upper:

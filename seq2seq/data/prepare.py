@@ -23,7 +23,7 @@ CACHE = Path(".cache/seq2seq")
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training works on. `report` has a line on each split: pairs, and what was dropped or truncated."""
+    """The prepared data of a training. `report` has a line on each split: pairs, and what was dropped or truncated."""
 
     tokenizer: Tokenizer
     corpora: dict[str, EncodedCorpus]
@@ -31,12 +31,12 @@ class Prepared:
     resampler: Resampler | None  # None: one fixed segmentation
 
     def close(self) -> None:
-        """End what draws the segmentations of coming epochs."""
+        """Stop the processes that segment later epochs."""
         if self.resampler is not None:
             self.resampler.close()
 
     def train(self, epoch: int) -> EncodedCorpus:
-        """The training pairs as this epoch sees them: under sampled segmentation encoded anew, else always the same."""
+        """The training pairs of this epoch: with sampled segmentation encoded again, else always the same."""
         return self.corpora["train"] if self.resampler is None else self.resampler.encode(epoch)
 
 
@@ -52,9 +52,9 @@ def prepare(
     trained: Tokenizer | None = None,
     run: Path | None = None,
 ) -> Prepared:
-    """Everything a run needs of its data; `trained` is a continued run's own tokenizer. Raises DataError.
+    """All data of a run; `trained` is a continued run's own tokenizer. Raises DataError.
 
-    Processes that name the same `run` share its sampled epochs.
+    Processes with the same `run` share its sampled epochs.
     """
     for split in splits:
         data.check_split(split)
@@ -82,12 +82,12 @@ def prepare_split(
     cache: Path = CACHE,
     drop: bool = False,
 ) -> EncodedCorpus:
-    """One split under a run's own tokenizer; its `report` says what was truncated. Raises DataError."""
+    """One split with a run's own tokenizer; its `report` says what was truncated. Raises DataError."""
     return encode_split(split, store_texts(data, split, cache), tokenizer, length, cache, drop=drop)
 
 
 def train_tokenizer(settings: SentencePiece, texts: StoredTexts, cache: Path) -> Tokenizer:
-    """The tokenizer of these settings for this text, from the cache where it was trained before. Raises DataError."""
+    """The tokenizer of these settings for this text, from the cache if possible. Raises DataError."""
     key = key_of(FORMAT, texts.fingerprint, settings.identity())
 
     def build(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The training pairs as each epoch sees them under sampled segmentation: drawn ahead, shared by a run's processes."""
+"""The training pairs of each epoch with sampled segmentation: prepared in advance, shared by a run's processes."""
 
 import os
 import shutil
@@ -24,10 +24,10 @@ LOOK_AGAIN = 0.02  # seconds
 
 
 class Resampler:
-    """Draws a segmentation of every training pair for an epoch: a function of (seed, epoch, pair) alone.
+    """Samples a segmentation of every training pair for an epoch: a function of (seed, epoch, pair).
 
-    Of the processes of a run (those that give the same `name`) the first draws, and while an epoch is trained on the
-    next one is drawn; all of them map the same files. They lie in the cache until the next epoch has begun.
+    The first of a run's processes (those with the same `name`) does this, for the next epoch during the current one;
+    all of them map the same files. They are in the cache until the next epoch has begun.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class Resampler:
         self.seed = seed
         self.cache = cache
         self._epoch: tuple[int, EncodedCorpus] | None = None
-        self._asked = 0
+        self._requested = 0
         self._lead(name)
 
     def encode(self, epoch: int) -> EncodedCorpus:
-        """The corpus as this epoch sees it; the next one is begun. Raises StorageError, PeerError, DataError."""
+        """The corpus of this epoch; starts the next one. Raises StorageError, PeerError, DataError."""
         if self._epoch is None or self._epoch[0] != epoch:
-            self._asked += 1
+            self._requested += 1
             with self._storage_errors():
                 if not self.folder.is_mine and not self._appears(epoch):
                     self._lead(f"{self.folder.path.name}-{time.time_ns()}")
@@ -62,11 +62,11 @@ class Resampler:
         return self._epoch[1]
 
     def close(self) -> None:
-        """End the processes and remove the files; what was given stays readable. It happens at exit, too."""
+        """Stop the processes and remove the files; mapped files stay readable. Also called at exit."""
         self._close()
 
     def _lead(self, name: str) -> None:
-        """Claim a folder, and set up what draws, if no other process has."""
+        """Claim a folder and start the sampling processes, if no other process has."""
         with self._storage_errors():
             self.folder = ClaimedFolder(self.cache / "epochs", name)
             self._close = weakref.finalize(self, _end, None, self.folder, os.getpid())
@@ -94,7 +94,7 @@ class Resampler:
             self._close = weakref.finalize(self, _end, self.processes, self.folder, os.getpid())
 
     def _led(self, epoch: int) -> EncodedCorpus:
-        """The epoch, drawn if it has not been; epochs before it are removed and the next one is ordered."""
+        """The epoch, sampled if it has not been; earlier epochs are removed and the next one is requested."""
         with (self.folder.path / "begun").open("a") as begun:
             begun.write(f"{epoch}\n")
         for old in self.folder.path.glob("epoch-*"):
@@ -106,7 +106,7 @@ class Resampler:
         return corpus
 
     def _join(self, epoch: int) -> None:
-        """The parts of an epoch become its files, which appear together."""
+        """Join the parts of an epoch into its files, which appear together."""
         making = self.folder.path / "making"
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
@@ -135,7 +135,7 @@ class Resampler:
         )
 
     def _appears(self, epoch: int) -> bool:
-        """Wait for an epoch that another process draws; False if that one has gone past it, or has ended."""
+        """Wait for an epoch from another process; False if that one is past it, or has ended."""
         while not self._place(epoch).exists():
             if self.folder.is_free() or self._gone_past(epoch):
                 return False
@@ -143,10 +143,10 @@ class Resampler:
         return True
 
     def _gone_past(self, epoch: int) -> bool:
-        """Whether the process that draws has been asked for more epochs than this one; all are asked for the same."""
+        """Whether the sampling process is at a later epoch than this one; all request the same epochs."""
         begun = self.folder.path / "begun"
-        asked = begun.read_text().split("\n")[:-1] if begun.exists() else []
-        return len(asked) > self._asked or (len(asked) == self._asked and asked[-1] != str(epoch))
+        requested = begun.read_text().split("\n")[:-1] if begun.exists() else []
+        return len(requested) > self._requested or (len(requested) == self._requested and requested[-1] != str(epoch))
 
     def _place(self, epoch: int) -> Path:
         return self.folder.path / f"epoch-{epoch}"
@@ -164,7 +164,7 @@ class Resampler:
 
 
 def _end(processes: SegmentingProcesses | None, folder: ClaimedFolder, owner: int) -> None:
-    if os.getpid() != owner:  # a fork of the process that has them
+    if os.getpid() != owner:  # a fork of the process that owns them
         return
     if processes is not None:
         processes.close()

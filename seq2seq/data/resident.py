@@ -1,4 +1,4 @@
-"""A corpus that lies on the device: of a batch only the numbers of its pairs travel there."""
+"""A corpus in device memory: for a batch only the numbers of its pairs are transferred."""
 
 import numpy as np
 import torch
@@ -14,8 +14,8 @@ NARROW = 0xFFFF
 
 
 class ResidentIds:
-    """The ids of `corpus` on `device`, and what `collate` and `padded` make of them, made there: by arithmetic on
-    indices, at shapes known from the lengths here, so that nothing waits."""
+    """The ids of `corpus` on `device`, with `collate` and `padded` computed there by index arithmetic, with shapes
+    known from the lengths on the host, so that there is no synchronisation."""
 
     def __init__(self, corpus: TokenIds, device: torch.device) -> None:
         self.corpus = corpus
@@ -24,7 +24,7 @@ class ResidentIds:
         self._target = _Side(corpus.target_ids, corpus.target_offsets, device)
 
     def collate(self, rows: PairIds, shape: Shape | None = None) -> Batch:
-        """These pairs as one batch, at their own shape or at one that holds it."""
+        """These pairs as one batch, with their own shape or a larger one."""
         shape = shape or shape_of(self.corpus, rows)
         pairs = self._sent(np.concatenate((rows, np.full(shape.rows - len(rows), -1))).astype(np.int64))
         blank = (pairs < 0).unsqueeze(1)
@@ -37,16 +37,16 @@ class ResidentIds:
         return Batch(source, source_mask, target_in, target, target_mask, source_mask.sum(1), pairs)
 
     def _sent(self, numbers: np.ndarray) -> Int[Tensor, " B"]:
-        """To a GPU from page-locked memory: only so does the copy not wait for what the device is doing."""
+        """To a GPU from page-locked memory, so that the copy does not wait for the device."""
         pairs = torch.from_numpy(numbers)
         return pairs.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else pairs
 
 
 class _Side:
-    """Flat ids with one more behind them, and offsets with one more empty text: that of blank rows."""
+    """Flat ids with one more id, and offsets with one more empty text, for blank rows."""
 
     def __init__(self, ids: np.ndarray, offsets: np.ndarray, device: torch.device) -> None:
-        self.narrow = ids.dtype == np.uint16  # which torch hardly knows: the same bits go as int16
+        self.narrow = ids.dtype == np.uint16  # which torch hardly supports: the same bits are sent as int16
         flat = np.append(ids, np.zeros(1, ids.dtype))
         self.ids = torch.from_numpy(flat.view(np.int16) if self.narrow else flat.astype(np.int32)).to(device)
         self.offsets = torch.from_numpy(np.append(offsets, offsets[-1:]).astype(np.int64)).to(device)
@@ -64,6 +64,6 @@ class _Side:
 
 
 def resident_bytes(corpus: TokenIds) -> int:
-    """What `ResidentIds` takes on its device, about."""
+    """The approximate device memory of `ResidentIds`."""
     ids = sum(len(ids) * (2 if ids.dtype == np.uint16 else 4) for ids in (corpus.source_ids, corpus.target_ids))
     return ids + 8 * (len(corpus.source_offsets) + len(corpus.target_offsets))

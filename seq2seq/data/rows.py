@@ -1,7 +1,7 @@
-"""The rows of a jsonl, csv, tsv or parquet file, each with its place; text stays the text it is.
+"""The rows of a jsonl, csv, tsv or parquet file, each with its place; text is not interpreted.
 
-They are read here, strictly and with line numbers: the loaders of the `datasets` library turn texts that look like
-dates into dates (json) and 'NA' into nothing (csv).
+They are read here, strictly and with line numbers, because the loaders of the `datasets` library convert texts that
+look like dates (json) and drop 'NA' (csv).
 """
 
 import csv
@@ -33,8 +33,8 @@ PARQUET_ROWS = 1024  # decoded at once
 
 
 class Row(NamedTuple):
-    """A row: its place ('FILE, line 3') and its values, by column. `line` is the JSON line that it is, if it is one;
-    `hint` is what may be the matter where a column is missing."""
+    """A row: its place ('FILE, line 3') and its values, by column. `line` is its JSON line, if it has one; `hint` is a
+    possible reason for a missing column."""
 
     place: str
     values: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a file's suffix stands for, that of a packer aside; None for plain text."""
+    """The format of a file's suffix, without that of a compression; None for plain text."""
     name = path.name.lower()
     packer = next((suffix for suffix in PACKED_SUFFIXES if name.endswith(suffix)), "")
     return SUFFIXES.get(Path(name.removesuffix(packer)).suffix)
@@ -57,10 +57,10 @@ def read_rows(
     count_damage: Callable[[int], None] | None = None,
     hint: str = "",
 ) -> Iterator[Row]:
-    """A file's rows; lines of white space alone are none. Raises DataError.
+    """A file's rows; blank lines are skipped. Raises DataError.
 
-    `header` names the columns of a csv or tsv file whose first line does not, `delimiter` what stands between those of
-    a csv file (None: found out). `count_damage` as in read_lines; `hint` is that of the rows.
+    `header` names the columns of a csv or tsv file without a header line, `delimiter` is the separator of a csv file
+    (None: detected). `count_damage` as in read_lines; `hint` is that of the rows.
     """
     check_file(path)
     lines = read_lines(path, count_damage)
@@ -76,7 +76,7 @@ def read_rows(
 
 
 def _jsonl(path: Path, lines: Iterator[str]) -> Iterator[Row]:
-    """An object a line; or a whole file that is one array of objects."""
+    """One object per line, or a whole file that is one array of objects."""
     begun = False
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -119,14 +119,16 @@ def _separated(
         if names is None:
             names = fields
         elif len(fields) != len(names):
-            said = f"data.header names {len(names)} columns; name each" if header else f"there are {len(names)} columns"
-            raise DataError(f"{place} has {len(fields)} fields, but {said}. Separators inside a text: {advice}.")
+            needed = (
+                f"data.header names {len(names)} columns; name each" if header else f"there are {len(names)} columns"
+            )
+            raise DataError(f"{place} has {len(fields)} fields, but {needed}. Separators inside a text: {advice}.")
         else:
             yield Row(place, dict(zip(names, fields, strict=True)))
 
 
 def _tsv_records(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """tsv knows no quotes."""
+    """tsv has no quotes."""
     for number, line in enumerate(lines, start=1):
         if line.strip() or "\t" in line:
             yield number, line.split("\t")
@@ -135,7 +137,7 @@ def _tsv_records(lines: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
 def _csv_records(
     path: Path, lines: Iterator[str], header: Sequence[str] | None, delimiter: str | None
 ) -> Iterator[tuple[int, list[str]]]:
-    """csv: double quotes stand around what holds separators, quotes or line breaks."""
+    """csv: values with separators, quotes or line breaks are in double quotes."""
     csv.field_size_limit(LONGEST_FIELD)
     if delimiter is None:
         begun = []
@@ -145,7 +147,7 @@ def _csv_records(
                 break
         delimiter = _found_delimiter(path, begun[-1] if begun else "", header)
         lines = chain(begun, lines)
-    taken: list[str] = []  # the lines of the record now read
+    taken: list[str] = []  # the lines of the current record
     reader = csv.reader(_noted(lines, taken), delimiter=delimiter, strict=True)
     ended = 0
     try:
@@ -167,7 +169,7 @@ def _noted(lines: Iterator[str], taken: list[str]) -> Iterator[str]:
 
 
 def _last_quote(lines: Sequence[str], delimiter: str) -> int:
-    """The line, from 1, of a broken record on which the quoted field opens that breaks it."""
+    """The line, from 1, of an invalid record on which its unclosed quote opens."""
     opened, state = 1, "begin"
     for number, line in enumerate(lines, start=1):
         for letter in line:
@@ -186,7 +188,7 @@ def _last_quote(lines: Sequence[str], delimiter: str) -> int:
 
 
 def _found_delimiter(path: Path, first: str, header: Sequence[str] | None) -> str:
-    """The first of those known by which the first line has columns, as many as `header` names; else a comma."""
+    """The first known delimiter that splits the first line into columns, as many as in `header`; else a comma."""
     for delimiter in DELIMITERS:
         try:
             count = len(next(csv.reader([first], delimiter=delimiter), []))

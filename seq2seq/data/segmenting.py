@@ -1,6 +1,6 @@
-"""The segmentation of training pairs for an epoch, and the process that draws a share of them.
+"""The sampled segmentation of training pairs for an epoch, and the process for a share of them.
 
-Neither this module nor what it imports needs torch, so that the process begins at once.
+Neither this module nor its imports need torch, so that the process starts quickly.
 """
 
 import json
@@ -22,15 +22,15 @@ from seq2seq.tokenizer.runs import Runs, RunSplitter
 from seq2seq.tokenizer.sampling import Sampler
 from seq2seq.tokenizer.sentencepiece import sampler_of
 
-CHUNK = 4096  # pairs handled at once
-PATIENCE = 5.0  # seconds between two looks at whether the parent is still there
+CHUNK = 4096  # pairs per chunk
+PATIENCE = 5.0  # seconds between checks that the parent is alive
 
-Row = tuple[np.ndarray, np.ndarray]  # ids of texts, one after another, and how many each has
+Row = tuple[np.ndarray, np.ndarray]  # concatenated ids of texts, and the length of each
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is needed to draw the segmentations of some pairs; all of it is plain, to be sent as JSON."""
+    """The input of a sampling process: plain values, sent as JSON."""
 
     texts: str  # folder of the stored text
     prefix: str  # before each source
@@ -47,9 +47,9 @@ class Task:
 
 
 class Segmenter:
-    """Draws a segmentation of pairs `first` to `end - 1`, a function of (seed, epoch, pair) alone.
+    """Samples a segmentation of pairs `first` to `end - 1`, a function of (seed, epoch, pair).
 
-    A side whose drawn segmentation is longer than the bounds keeps its usual one, which is not.
+    A side whose sampled segmentation is too long keeps its usual one.
     """
 
     def __init__(self, task: Task) -> None:
@@ -68,13 +68,13 @@ class Segmenter:
         Path(task.folder).mkdir(parents=True, exist_ok=True)
 
     def chunks(self, epoch: int) -> Iterator[tuple[Row, Row]]:
-        """The pairs as this epoch sees them, source and target, a chunk at a time."""
+        """The pairs of this epoch, source and target, chunk by chunk."""
         for start in range(self.task.first, self.task.end, CHUNK):
             end = min(start + CHUNK, self.task.end)
             yield self._drawn(0, epoch, start, end), self._drawn(1, epoch, start, end)
 
     def write(self, epoch: int, go_on: Callable[[], bool] = lambda: True) -> bool:
-        """Write the ids and lengths of all chunks to the folder; whether that went on to the end."""
+        """Write the ids and lengths of all chunks to the folder; False if it was interrupted."""
         for old in Path(self.task.folder).glob("epoch-*"):
             old.unlink()
         with ExitStack() as stack:
@@ -100,7 +100,7 @@ class Segmenter:
         return ids.astype(usual.dtype), lengths.astype(np.int64)
 
     def _runs(self, side: int, start: int, end: int) -> Runs:
-        """The runs of a chunk: of the first epoch's making, and kept for the others."""
+        """The runs of a chunk: computed in the first epoch and kept for the others."""
         kept = Path(self.task.folder) / f"{SIDES[side]}-{start}.npz"
         if kept.exists():
             with np.load(kept) as arrays:
@@ -117,15 +117,14 @@ KINDS = ("ids", "lengths")
 
 
 def part_file(folder: Path, epoch: int, side: str, kind: str) -> Path:
-    """Where a process writes what it draws for an epoch."""
+    """The file of a process for an epoch."""
     return folder / f"epoch-{epoch}.{side}.{kind}"
 
 
 def serve(given: dict[str, Any]) -> None:
-    """Write each epoch whose number comes in a line on stdin, and answer with a line of JSON when it is written.
+    """Write each epoch whose number is read from stdin, and print a line of JSON when it is written.
 
-    A number that comes before that takes the place of the one in work. Ends with the parent: its end of the pipe is
-    closed then.
+    A number that arrives earlier replaces the current one. Ends with the parent, when the pipe is closed.
     """
     orders = _Orders(sys.stdin.fileno())
     try:
@@ -148,7 +147,7 @@ class _Orders:
         self._parent = os.getppid()
 
     def next(self) -> int | None:
-        """The latest of what has come, once something has; None if nothing will."""
+        """Wait for the latest number; None at the end."""
         while b"\n" not in self._read or self.waiting(0.0):
             if self.waiting(PATIENCE):
                 more = os.read(self._pipe, 1024)
@@ -161,5 +160,5 @@ class _Orders:
         return int(last)
 
     def waiting(self, seconds: float = 0.0) -> bool:
-        """Whether something has come, or the other end is closed."""
+        """Whether a number has arrived, or the other end is closed."""
         return bool(select.select([self._pipe], [], [], seconds)[0]) or os.getppid() != self._parent

@@ -1,4 +1,4 @@
-"""Processes that draw the segmentations of coming epochs, each for its share of the pairs, while training goes on."""
+"""Processes that sample the segmentations of later epochs during training, each for its share of the pairs."""
 
 import json
 import subprocess
@@ -12,8 +12,8 @@ from seq2seq.data.segmenting import CHUNK, Segmenter, Task
 from seq2seq.errors import DataError, PeerError
 from seq2seq.runtime.cores import usable_cores
 
-PAIRS_A_PROCESS = 3 * CHUNK  # at least: fewer are drawn sooner than it has started
-# Modules are looked for where this program finds them; -P: and not in the working directory.
+PAIRS_A_PROCESS = 3 * CHUNK  # at least: fewer are sampled faster than a process starts
+# Modules are imported from this program's path; -P: not from the working directory.
 PROCESS = """
 import json, sys
 path, task = json.loads(sys.argv[1])
@@ -24,7 +24,7 @@ serve(task)
 
 
 class SegmentingProcesses:
-    """Draws epochs as they are ordered; a corpus of a chunk or less is drawn here, when it is asked for."""
+    """Samples epochs on request; a corpus of at most one chunk is sampled in this process, when it is needed."""
 
     def __init__(self, task: Task) -> None:
         self.tasks = _shares(task)
@@ -35,24 +35,24 @@ class SegmentingProcesses:
 
     @property
     def folders(self) -> list[Path]:
-        """Where the shares are written, in the order of the pairs."""
+        """The folders of the shares, in the order of the pairs."""
         return [Path(task.folder) for task in self.tasks]
 
     def order(self, epoch: int) -> None:
-        """Begin to draw this epoch, in place of whatever was ordered before. Raises DataError, PeerError."""
+        """Start to sample this epoch, instead of any requested before. Raises DataError, PeerError."""
         if self._here is not None or self._ordered == epoch:
             return
         if not self._processes:
             self._processes = [_started(task) for task in self.tasks]
         for process in self._processes:
             assert process.stdin is not None
-            with suppress(BrokenPipeError):  # what it died of is found when its answer is waited for
+            with suppress(BrokenPipeError):  # its error is raised by `wait`
                 process.stdin.write(f"{epoch}\n")
                 process.stdin.flush()
         self._ordered, self._written = epoch, None
 
     def wait(self, epoch: int) -> None:
-        """Until the epoch is written. Raises OSError where it cannot be, PeerError where a process has died."""
+        """Wait until the epoch is written. Raises OSError if it cannot be, PeerError if a process has died."""
         if self._written == epoch:
             return
         self.order(epoch)
@@ -65,7 +65,7 @@ class SegmentingProcesses:
         self._written = epoch
 
     def close(self) -> None:
-        """End the processes, whatever they are at."""
+        """Stop the processes."""
         for process in self._processes:
             process.kill()
         for process in self._processes:
@@ -90,7 +90,7 @@ def _shares(task: Task) -> list[Task]:
 
 
 def _started(task: Task) -> subprocess.Popen[str]:
-    """In a session of its own, so that Ctrl-C reaches its parent alone."""
+    """In its own session, so that Ctrl-C only reaches its parent."""
     given = json.dumps([list(map(str, sys.path)), asdict(task)])
     try:
         return subprocess.Popen(

@@ -1,7 +1,7 @@
-"""A few shapes that all micro-batches are padded to, so that a GPU can prepare for each of them once.
+"""A few shapes to which all micro-batches are padded, so that CUDA graphs are captured once for each.
 
-A batch keeps its pairs: more columns are padding, more rows are blank. A blank row is a lone end symbol as its source,
-so that whatever reads it has one place to read, and a target without a real token, which counts for nothing.
+A batch keeps its pairs: additional columns are padding, additional rows are blank. A blank row has one end symbol as
+its source, so that attention has one position, and a target without real tokens.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ from seq2seq.data.updates import PairIds
 from seq2seq.types import EOS, PAD, Batch
 
 SHAPES = 48  # of Multi30k, 13% of the positions are padding then, in blocks of 8,192 tokens 18%; without, 4% and 10%
-MEASURED = 1000  # micro-batches that are looked at
-NOWHERE = 2.0  # blocks are joined: no share of positions can be that large
-GROUPS = 200  # of neighbouring sizes, to begin with
+MEASURED = 1000  # micro-batches that are examined
+NOWHERE = 2.0  # never join blocks: no share of positions can be that large
+GROUPS = 200  # of neighbouring sizes, initially
 
 
 class Shape(NamedTuple):
@@ -47,11 +47,11 @@ def shape_of(corpus: TokenIds, rows: PairIds) -> Shape:
 def shapes_for(
     updates: Iterable[tuple[TokenIds, Sequence[PairIds]]], tokens_per_batch: int, most: int = SHAPES
 ) -> list[Shape]:
-    """At most so many shapes, such that `cut_to` makes as little padding as may be of updates like these, each of which
-    comes with the corpus as its epoch sees it.
+    """At most `most` shapes, such that `cut_to` gives little padding for updates like these, each with the corpus of
+    its epoch.
 
-    MEASURED micro-batches of them are looked at. They should be of several epochs where one has fewer: each cuts the
-    data elsewhere.
+    MEASURED micro-batches of them are examined. They should be of several epochs if one has fewer, because each epoch
+    has other blocks.
     """
     sizes = (
         shape_of(corpus, rows)
@@ -62,8 +62,8 @@ def shapes_for(
 
 
 def few_shapes(sizes: np.ndarray, most: int) -> list[Shape]:
-    """Shapes that hold all `sizes` [M 3], by agglomeration: the two that cost least to join are joined, again and
-    again. What is joined takes the larger of each side; a shape costs its positions times the batches that have it."""
+    """Shapes that hold all `sizes` [M 3], by agglomeration: the two that cost least to join are joined, repeatedly. A
+    joined shape has the larger size in each dimension; a shape costs its positions times its batches."""
     groups = np.array_split(sizes[np.lexsort(sizes.T)], min(len(sizes), GROUPS))  # by target, then source, then rows
     shapes = np.array([group.max(0) for group in groups])
     counts = np.array([len(group) for group in groups])
@@ -86,15 +86,15 @@ def _cells(shapes: np.ndarray) -> np.ndarray:
 def cut_to(
     corpus: TokenIds, blocks: Sequence[PairIds], tokens_per_batch: int, shapes: Sequence[Shape]
 ) -> list[tuple[PairIds, Shape]]:
-    """An update's blocks as micro-batches of these shapes. Blocks are not joined: their sizes are alike, and two of
-    them together would want shapes of their own."""
+    """An update's blocks as micro-batches of these shapes. Blocks are not joined: their sizes are similar, and two of
+    them together would need other shapes."""
     batches = cut(corpus, blocks, tokens_per_batch, least_real=NOWHERE)
     return [part for rows in batches for part in fit(corpus, rows, shapes)]
 
 
 def fit(corpus: TokenIds, rows: PairIds, shapes: Sequence[Shape]) -> list[tuple[PairIds, Shape]]:
-    """The pairs of a micro-batch with the smallest shape that holds it. Where none does it is halved, and a single pair
-    that is too long for all keeps the shape it has."""
+    """The pairs of a micro-batch with the smallest shape that fits. If none fits it is halved, and a single pair that
+    is too long for all keeps its own shape."""
     own = shape_of(corpus, rows)
     holding = [shape for shape in shapes if shape.holds(own)]
     if holding:

@@ -1,4 +1,4 @@
-"""The raw text of a split, as read once and stored: bytes in a row, memory-mapped, any text found by its number."""
+"""The raw text of a split, stored once: concatenated bytes, memory-mapped, each text accessible by its number."""
 
 import json
 import logging
@@ -17,16 +17,17 @@ from seq2seq.plain_types import Pair
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # raised whenever what is stored changes, so that older entries are not taken for it
-CHUNK = 8192  # pairs handled at once
+FORMAT = 1  # raise it whenever the stored data changes, so that older entries are not used
+CHUNK = 8192  # pairs per chunk
 SIDES = ("source", "target")
 COLUMNS = (*SIDES, "references")
 
 
 class Column(Sequence[str]):
-    """Texts in a row in one file, with the byte offset of each.
+    """Concatenated texts in one file, with the byte offset of each.
 
-    With a `prefix`, be it empty, as sources that a model reads (see `with_prefix`); without one as they are.
+    With a `prefix`, even an empty one, they are sources as a model reads them (see `with_prefix`); with None they are
+    unchanged.
     """
 
     def __init__(self, folder: Path, name: str, prefix: str | None = None) -> None:
@@ -58,7 +59,7 @@ class Column(Sequence[str]):
         return self._as_read(self._bytes[start:end].tobytes())
 
     def _neighbours(self, start: int, stop: int) -> list[str]:
-        """Read, not mapped: what goes through all texts once does not keep their pages."""
+        """Read, not mapped, so that a pass over all texts does not keep their pages in memory."""
         ends = self._offsets[start : max(start, stop) + 1] if len(self) else np.zeros(1, np.int64)
         first = int(ends[0])
         with self._file.open("rb") as file:
@@ -72,7 +73,7 @@ class Column(Sequence[str]):
 
 
 class StoredTexts:
-    """A split's columns of text; `fingerprint` is a hash of what they were read from, and of the prefix.
+    """A split's columns of text; `fingerprint` is a hash of their input and of the prefix.
 
     `prefixed` are the sources as a model reads them: with the data's `source_prefix` before each, blank ones empty.
     """
@@ -93,7 +94,7 @@ class StoredTexts:
 
 
 class Pairs(Sequence[Pair]):
-    """Some rows of stored texts, each read when asked for."""
+    """Some rows of stored texts, each read on access."""
 
     def __init__(self, texts: StoredTexts, rows: np.ndarray) -> None:
         self.texts = texts
@@ -112,7 +113,7 @@ class Pairs(Sequence[Pair]):
         return self.texts.pair(int(self._rows[index]))
 
     def at(self, places: np.ndarray) -> "Pairs":
-        """The pairs at these places."""
+        """The pairs with these numbers."""
         return Pairs(self.texts, self._rows[places])
 
     def sources(self, start: int, end: int) -> list[str]:
@@ -124,7 +125,7 @@ class Pairs(Sequence[Pair]):
         return self._texts_of(self.texts.target, start, end)
 
     def _texts_of(self, column: Column, start: int, end: int) -> list[str]:
-        """Read in one go, with the few between them that are no pairs of this."""
+        """Read together, including the few between them that do not belong to these pairs."""
         rows = self._rows[start:end]
         if not len(rows):
             return []
@@ -134,7 +135,7 @@ class Pairs(Sequence[Pair]):
 
 
 def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
-    """The split's text from the cache, read and stored there first if need be. Raises DataError."""
+    """The split's text from the cache, stored there first if necessary. Raises DataError."""
     fingerprint = data.fingerprint(split)
 
     def build(folder: Path) -> None:
@@ -167,7 +168,7 @@ def _write(pairs: Iterator[Pair], folder: Path, place: Place) -> None:
 
 
 class TextWriter:
-    """Writes what Column reads."""
+    """The writer for Column."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._text = (folder / f"{name}.text").open("wb")

@@ -15,11 +15,11 @@ NO_HEADER = "\nIf its first line is a row and not a header, name the columns: da
 
 
 class Table(TextData):
-    """A file a split, plain or (but for parquet) packed; each is read on its own, so their columns may differ.
+    """One file per split, plain or (except parquet) compressed; their columns may differ.
 
-    `header` names the columns of csv and tsv files that have no such line; `columns_of` the columns of a split where
-    they are not those of the others; `delimiter` stands between those of a csv file (None: found out). Raises
-    ConfigError for a suffix that `format` does not settle.
+    `header` names the columns of csv and tsv files without a header line; `columns_of` the columns of a split with
+    other ones; `delimiter` is the separator of csv files (None: detected). Raises ConfigError for an unknown suffix
+    without `format`.
     """
 
     split_words: ClassVar[str] = "data.{split}=FILE"
@@ -55,11 +55,11 @@ class Table(TextData):
             raise ConfigError("\n".join(problems))
 
     def splits(self) -> tuple[str, ...]:
-        """'train', 'valid', 'test' where given, then those of `extra`."""
+        """'train', 'valid', 'test' if given, then those of `extra`."""
         return tuple(self.files)
 
     def read(self, split: str) -> Iterator[Pair]:
-        """A pair a row. Raises DataError."""
+        """One pair per row. Raises DataError."""
         self.check_split(split)
         path, form = self.files[split], str(self.formats[split])
         hint = NO_HEADER if self.header is None and form in ("csv", "tsv") else ""

@@ -1,4 +1,4 @@
-"""Text sources: what every one offers, and how bytes become lines (split at LF only, strict UTF-8)."""
+"""Text sources: their interface, and how bytes become lines (split at LF only, strict UTF-8)."""
 
 import difflib
 import hashlib
@@ -15,20 +15,20 @@ from seq2seq.plain_types import Component, Pair
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-# What others call our splits.
+# Other names of the splits.
 USUAL = {**dict.fromkeys(["dev", "val", "validation", "development", "devel"], "valid"), "testing": "test"}
 
 
 class TextData(Component, ABC):
     """A source of text pairs in named splits ('train', 'valid', 'test' and any others).
 
-    Constructors read nothing: a mistake in the settings raises ConfigError, one in the text DataError, when read.
-    `source_prefix` is put before every source that a model reads, in training and after; `read` and the scores see
-    the text without it.
+    Constructors read nothing: an error in the settings raises ConfigError, one in the text DataError, when it is read.
+    `source_prefix` is put before every source that a model reads, in training and after; `read` and the scores use the
+    text without it.
     """
 
     source_prefix: str = ""
-    split_words: ClassVar[str] = ""  # that name the texts of a {split}
+    split_words: ClassVar[str] = ""  # the settings for the texts of a {split}
 
     @abstractmethod
     def splits(self) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ class TextData(Component, ABC):
     def fingerprint(self, split: str) -> str:
         """A hash of a split's contents: it changes whenever what `read` yields changes.
 
-        This default hashes the text itself; a source that knows a cheaper way overrides it.
+        This default hashes the text itself; a source with a cheaper way overrides it.
         """
         digest = hashlib.sha256()
         for pair in self.read(split):
@@ -50,7 +50,7 @@ class TextData(Component, ABC):
         return digest.hexdigest()
 
     def check_split(self, split: str) -> None:
-        """Raise DataError, with the name that may be meant and the words that add it, for a split that is not there."""
+        """Raise DataError for an unknown split, with the nearest name and the settings that add it."""
         names = self.splits()
         if split not in names:
             usual = USUAL.get(split.lower(), "")
@@ -62,12 +62,12 @@ class TextData(Component, ABC):
 
 
 def with_prefix(prefix: str, text: str) -> str:
-    """A source as a model reads it, behind `prefix`; white space alone is read as empty, and so its answer is empty."""
+    """A source as a model reads it, after `prefix`; only white space is read as empty, and its output is empty."""
     return prefix + text if text.strip() else ""
 
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
-    """': did you mean ...?' where a known name is near, and the names there are."""
+    """': did you mean ...?' if a known name is similar, and the known names."""
     names = list(known)
     near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
@@ -75,7 +75,7 @@ def suggestion(wrong: str, known: Iterable[str]) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes as they lie on disk; a pipe is kept, to be read again. Raises DataError."""
+    """SHA-256 of a file's bytes on disk; a pipe is copied, to be read again. Raises DataError."""
     check_file(path)
     with reported(str(path)):
         keep(path)
@@ -84,7 +84,7 @@ def hash_file(path: Path) -> str:
 
 
 def check_file(path: Path) -> None:
-    """Raise DataError for a path that is missing (naming its nearest neighbour) or no file."""
+    """Raise DataError for a path that is missing (with the nearest name) or not a file."""
     if path.is_dir():
         raise DataError(f"{path} is a folder; name a file in it{suggestion(path.name, _file_names(path))}")
     if not path.exists():
@@ -97,7 +97,8 @@ def check_file(path: Path) -> None:
 
 
 def read_lines(path: Path, count_damage: Callable[[int], None] | None = None) -> Iterator[str]:
-    """The lines of a UTF-8 file, plain or packed (see `unpack`); a file of no lines yields none. As `stream_lines`."""
+    """The lines of a UTF-8 file, plain or compressed (see `unpack`), as by `stream_lines`; an empty file yields
+    none."""
     check_file(path)
     return _file_lines(path, count_damage)
 
@@ -107,9 +108,9 @@ def stream_lines(
 ) -> Iterator[str]:
     """The lines of a stream called `name` in messages.
 
-    Lines end at LF and nowhere else. A byte-order mark at the beginning and a CR right before the LF (a Windows line
-    end) are removed; every other character stays. What is not UTF-8 raises DataError, unless there is `count_damage`:
-    then it is read as U+FFFD, and `count_damage` is called with the number of such places of each line that has any.
+    Lines end only at LF. A byte-order mark at the beginning and a CR right before the LF (a Windows line end) are
+    removed; every other character is kept. Invalid UTF-8 raises DataError, unless there is `count_damage`: then it is
+    replaced by U+FFFD, and `count_damage` is called with the number of replacements of each line that has any.
     """
     number = 0
     with reported(name, lambda: number):

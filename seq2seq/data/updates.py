@@ -1,8 +1,8 @@
-"""Which pairs make an update: a function of (lengths, seed, epoch, settings) alone, on any number of devices.
+"""The pairs of each update: a function of (lengths, seed, epoch, settings), the same on any number of devices.
 
-An epoch is sorted by length into blocks of about 2,000 real tokens a side, more in large updates; shuffled, a few
-blocks make an update. A block's pairs have nearly the same two lengths, so that micro-batches cut from it hold little
-padding.
+An epoch is sorted by length into blocks of about 2,000 real tokens per side, more in large updates; the blocks are
+shuffled, and an update has a few of them. A block's pairs have nearly the same two lengths, so that its micro-batches
+have little padding.
 """
 
 from itertools import pairwise
@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 # Real tokens of a block, for each side that is counted: padding grows with larger blocks. Large updates have at most 8
-# of them, for a GPU would rather have few large micro-batches.
+# of them, because a GPU is faster with few large micro-batches.
 BLOCK_TOKENS, MOST_BLOCKS = 2048, 8
 
 PairIds = np.ndarray  # int64 [pairs]
@@ -27,7 +27,7 @@ def plan_epoch(
     tokens_per_update: int,
     count: Count = "target",
 ) -> list[list[PairIds]]:
-    """The epoch's updates in order, each a list of blocks of pair ids. Each pair comes once.
+    """The epoch's updates in order, each a list of blocks of pair ids. Each pair occurs once.
 
     Lengths are tokens without end symbols; an update holds about `tokens_per_update` real tokens of the sides that
     `count` names, end symbols counted.
@@ -56,8 +56,8 @@ def _blocks(
     block_tokens: float,
     random: np.random.Generator,
 ) -> list[PairIds]:
-    """Pairs sorted by target length, then source length up and down in turn so that neighbours stay alike; ties and
-    the place of the first cut are random, so that no two epochs have the same blocks."""
+    """Pairs sorted by target length, then source length up and down in turn, so that neighbours are similar; ties and
+    the first cut are random, so that no two epochs have the same blocks."""
     ties = random.random(len(target_lengths))
     snake = np.where(target_lengths % 2, source_lengths, -source_lengths)
     order = np.lexsort((ties, snake, target_lengths))

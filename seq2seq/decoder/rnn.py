@@ -19,23 +19,23 @@ from seq2seq.types import Attended, Decoded, Memory, State, Weights, hypothesis_
 
 @dataclass(frozen=True)
 class RnnState(State):
-    """Each layer's cell state [B K D], the last features where they are fed back, and the attention's state."""
+    """Each layer's cell state [B K D], the last features for input feeding, and the attention's state."""
 
     cells: tuple[CellState, ...] = hypothesis_part()
     fed: Float[Tensor, "B K D"] | None = hypothesis_part()
     attention: AttentionState = hypothesis_part()
     position: int = 0
-    weights: list[LoopWeights] | None = None  # of the cells, made ready at the first step
+    weights: list[LoopWeights] | None = None  # of the cells, prepared at the first step
 
 
 class RnnDecoder(Decoder):
-    """LSTM or GRU layers that read the memory at every step.
+    """LSTM or GRU layers that attend to the memory at every step.
 
-    attend: before   c_t = attention(s_t-1); s_t = f([y_t-1; c_t], s_t-1); features = tanh(W [s_t; c_t; y_t-1])
-    attend: after    s_t = f(y_t-1, s_t-1); c_t = attention(s_t);          features = tanh(W [s_t; c_t])
+    attend: before   c_t = attention(s_t-1); s_t = f([y_t-1; c_t], s_t-1); features = tanh(W [s_t; c_t; y_t-1]) attend:
+    after    s_t = f(y_t-1, s_t-1); c_t = attention(s_t);          features = tanh(W [s_t; c_t])
 
-    With input feeding, the last features join the cell's input. Without it, and attending after, all steps run as one
-    kernel. The first state is tanh(W summary). Shapes: target_in [B T] -> features [B T D], D = hidden_size.
+    With input feeding, the last features join the cell's input. Without it, and with attend: after, all steps run in
+    one kernel. The first state is tanh(W summary). Shapes: target_in [B T] -> features [B T D], D = hidden_size.
     """
 
     recurrent: ClassVar[bool] = True
@@ -79,17 +79,17 @@ class RnnDecoder(Decoder):
         self.dropout = Dropout(dropout)
 
     def stacked_rows(self) -> dict[str, list[int]]:
-        """A map for each part of the first state."""
+        """One matrix for each part of the first state."""
         return {"bridge.weight": [self.hidden_size] * (self.bridge.out_features // self.hidden_size)}
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
-        """Any embedding will do."""
+        """No requirement."""
         return embedding_size
 
     @classmethod
     def query_dim(cls, **arguments: Any) -> int:
-        """It asks with its top layer's state."""
+        """The width of its top layer's state."""
         return arguments["hidden_size"]
 
     @classmethod
@@ -107,7 +107,7 @@ class RnnDecoder(Decoder):
         return RnnState(cells, fed, self.attention.start(memory))
 
     def forward(self, target_in: Int[Tensor, "B T"], state: RnnState, weights: Weights = Weights.NONE) -> Decoded:
-        """All positions: as one kernel where the equations allow, else by a loop over what truly recurs."""
+        """All positions: in one kernel if possible, else by a loop over the recurrent part."""
         embedded, need_weights = self.embedding(target_in), weights > Weights.NONE
         if self.attend_before or self.input_feeding:
             return self._loop(embedded, state, need_weights)
@@ -126,8 +126,8 @@ class RnnDecoder(Decoder):
         return Decoded(features, embedded, (attended,)), replace(state, fed=features) if self.input_feeding else state
 
     def _loop(self, embedded: Float[Tensor, "B T E"], state: RnnState, need_weights: bool) -> Decoded:
-        """Teacher forcing, step by step. What the embeddings contribute is one product before the loop; the features
-        are one after it, unless they are fed back."""
+        """Teacher forcing, step by step. The embeddings' part is one product before the loop; the features are one
+        product after it, unless they are fed back."""
         gates = self.stack.layers[0].project(embedded)
         outputs: list[Tensor] = []
         attended: list[Attended] = []
@@ -148,7 +148,7 @@ class RnnDecoder(Decoder):
     def _advance(
         self, gates: Float[Tensor, "B K G"], state: RnnState, need_weights: bool
     ) -> tuple[Float[Tensor, "B K D"], Attended, RnnState]:
-        """Attend and run the cells, in the order that `attend` says; the new state still holds the old features."""
+        """Attend and run the cells, in the order that `attend` says; the new state still has the old features."""
         sentences, beams, _ = gates.shape
         weights = state.weights or self.stack.loop_weights(self.embedding.width)
         memory, attended = state.attention, None
@@ -168,8 +168,8 @@ class RnnDecoder(Decoder):
     def _features(
         self, outputs: Float[Tensor, "B T D"], attended: Attended, embedded: Float[Tensor, "B T E"]
     ) -> Float[Tensor, "B T D"]:
-        """tanh(W [s; c]), and y where the attention came before the cell (Bahdanau's deep output, with s_t, and tanh
-        in place of maxout)."""
+        """tanh(W [s; c]), and y if the attention is before the cell (Bahdanau's deep output, with s_t, and tanh instead
+        of maxout)."""
         mixed = self.readout(torch.cat((outputs, attended.context.to(outputs.dtype)), -1))
         if self.embedding_readout is not None:
             mixed = mixed + self.embedding_readout(embedded)

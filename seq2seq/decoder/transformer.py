@@ -24,14 +24,14 @@ FORGETS_EVERY = 4  # steps
 
 @dataclass(frozen=True)
 class TransformerState(State):
-    """One cache and one attention state a layer, and the ancestry that every layer's cache is read by."""
+    """One cache and one attention state per layer, and the ancestry shared by the caches."""
 
     caches: tuple[SlotCache, ...] = hypothesis_part()
     attention: tuple[AttentionState, ...] = hypothesis_part()
     ancestry: Ancestry = hypothesis_part()
 
     def forgetting(self, reach: int | None) -> "TransformerState":
-        """Now and then, without the slots that no hypothesis will read: each reads `reach` steps back, None: all."""
+        """Every few steps, without unused slots: each hypothesis attends `reach` steps back, None: all."""
         left = self.ancestry.living(reach) if self.ancestry.length % FORGETS_EVERY == 0 else None
         if left is None:
             return self
@@ -42,8 +42,8 @@ class TransformerState(State):
 class TransformerDecoder(Decoder):
     """Layers of causal self-attention, cross-attention and feed-forward; D = hidden_size.
 
-    `self_attention` and `attention` make one a layer; `embedding.position` may have a say in the first.
-    `norm: pre` ends with a normalisation of its own; `norm: post` is the paper's.
+    `self_attention` and `attention` make one per layer; `embedding.position` may affect the first. `norm: pre` ends
+    with another normalisation; `norm: post` is the paper's.
     """
 
     wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention"}
@@ -86,12 +86,12 @@ class TransformerDecoder(Decoder):
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
-        """Without a context it would not see the source at all."""
+        """A context: without it the decoder would not see the source."""
         return frozenset({Capability.CONTEXT})
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
-        """Residual connections ask for the layers' own width."""
+        """The layers' width, as residual connections need."""
         return arguments["hidden_size"]
 
     @classmethod
@@ -106,7 +106,7 @@ class TransformerDecoder(Decoder):
 
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
-        """The width must split evenly into heads."""
+        """The heads must divide the width."""
         return heads_problem("decoder.heads", arguments["heads"], "decoder.hidden_size", arguments["hidden_size"])
 
     def start(self, memory: Memory) -> TransformerState:
@@ -121,7 +121,7 @@ class TransformerDecoder(Decoder):
     def forward(
         self, target_in: Int[Tensor, "B T"], state: TransformerState, weights: Weights = Weights.NONE
     ) -> Decoded:
-        """All positions at once, each reading itself and what came before."""
+        """All positions together, each attending to itself and earlier ones."""
         inputs = states = self.embedding(target_in)
         scope = self.layers[0].self_attention.whole(target_in != PAD, self.embedding.position, causal=True)
         attended = []
@@ -133,7 +133,7 @@ class TransformerDecoder(Decoder):
     def step(
         self, tokens: Int[Tensor, "B K"], state: TransformerState, weights: Weights = Weights.NONE
     ) -> tuple[Decoded, TransformerState]:
-        """One position of K hypotheses, which share the cache and know their own past by ancestry."""
+        """One position of K hypotheses, which share the cache; their pasts are given by the ancestry."""
         inputs = states = self.embedding.step(tokens, state.ancestry.length)
         state = state.forgetting(self.layers[0].self_attention.reach)
         ancestry = state.ancestry.extend()
@@ -167,7 +167,7 @@ class TransformerDecoderLayer(nn.Module):
         super().__init__()
         self.self_attention = self_attention
         self.attention = attention
-        # A context of another width (of an attention without an output map) is brought to the layer's.
+        # A context of another width (of an attention without an output map) is projected to the layer's.
         self.adapt = nn.Identity() if attention.context_dim == dim else nn.Linear(attention.context_dim, dim)
         self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
         self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
@@ -209,7 +209,7 @@ class TransformerDecoderLayer(nn.Module):
         attention: Callable[..., tuple[Attended, AttentionState]],
         need_weights: bool,
     ) -> tuple[Float[Tensor, "B T D"], Attended, AttentionState]:
-        """The cross-attention block, and what its attention had to say beside the context."""
+        """The cross-attention block, and its attention's other outputs."""
         said: list[tuple[Attended, AttentionState]] = []
 
         def block(normed: Tensor) -> Tensor:

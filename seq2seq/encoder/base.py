@@ -12,7 +12,7 @@ from seq2seq.types import Component, Memory
 class Encoder(nn.Module, Component, ABC):
     """Source ids [B S] and their mask -> Memory: states [B S M] with M = `output_dim`, summary [B M].
 
-    `recurrent` encoders read embeddings as they are; the others want them scaled, with positions.
+    `recurrent` encoders use embeddings unscaled; for the others they are scaled, with positions.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding"})
@@ -21,7 +21,7 @@ class Encoder(nn.Module, Component, ABC):
     @classmethod
     @abstractmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
-        """The width of the input embeddings it reads."""
+        """The width of its input embeddings."""
 
     @classmethod
     @abstractmethod

@@ -15,10 +15,10 @@ from seq2seq.types import Memory
 
 
 class RnnEncoder(Encoder):
-    """LSTM or GRU layers, each read in one direction or in both, residual connections from the second layer on.
+    """LSTM or GRU layers in one direction or both, residual connections from the second layer on.
 
-    `hidden_size` is the width of one direction: M = 2 * hidden_size if bidirectional. The summary joins the last
-    state of each direction of the top layer. Rows run padded; the backward direction reads each row's real tokens.
+    `hidden_size` is the width of one direction: M = 2 * hidden_size if bidirectional. The summary joins the last state
+    of each direction of the top layer. Rows are padded; the backward direction reads each row's real tokens in reverse.
     """
 
     recurrent: ClassVar[bool] = True
@@ -55,12 +55,12 @@ class RnnEncoder(Encoder):
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
-        """Any embedding will do."""
+        """No requirement."""
         return embedding_size
 
     @classmethod
     def output_dim(cls, **arguments: Any) -> int:
-        """One width a direction."""
+        """One width per direction."""
         return arguments["hidden_size"] * (2 if arguments["bidirectional"] else 1)
 
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
@@ -83,7 +83,7 @@ class RnnEncoder(Encoder):
         return torch.cat((outputs, reorder(reversed_outputs, backward_order)), -1)
 
     def _summary(self, states: Float[Tensor, "B S M"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "B M"]:
-        """What each direction knows when it has read the whole row."""
+        """The last state of each direction."""
         last = (lengths - 1)[:, None, None].expand(-1, 1, self.hidden_size)
         ends = states[..., : self.hidden_size].gather(1, last).squeeze(1)
         return ends if self.backwards is None else torch.cat((ends, states[:, 0, self.hidden_size :]), -1)

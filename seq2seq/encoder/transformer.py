@@ -20,8 +20,8 @@ from seq2seq.types import Memory
 class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
-    `self_attention` makes one a layer; `embedding.position` may have a say in it.
-    `norm: pre` ends with a normalisation of its own; `norm: post` is the paper's. The summary is the mean state.
+    `self_attention` makes one per layer; `embedding.position` may affect it. `norm: pre` ends with another
+    normalisation; `norm: post` is the paper's. The summary is the mean state.
     """
 
     wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention"}
@@ -60,7 +60,7 @@ class TransformerEncoder(Encoder):
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
-        """Residual connections ask for the layers' own width."""
+        """The layers' width, as residual connections need."""
         return arguments["hidden_size"]
 
     @classmethod
@@ -70,7 +70,7 @@ class TransformerEncoder(Encoder):
 
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
-        """The width must split evenly into heads."""
+        """The heads must divide the width."""
         return heads_problem("encoder.heads", arguments["heads"], "encoder.hidden_size", arguments["hidden_size"])
 
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:

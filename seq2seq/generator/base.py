@@ -11,10 +11,10 @@ from seq2seq.types import Component, Decoded, Weights
 
 
 class Generator(nn.Module, Component, ABC):
-    """Features [B T D] -> log-probabilities [B T V], or straight to a loss where that is cheaper.
+    """Features [B T D] -> log-probabilities [B T V], or directly to a loss if that is cheaper.
 
-    `table` is an embedding table [V E] whose weights serve as output weights too, or None. `tokens` are the source
-    ids that the memory's states stand for, None where they stand for none.
+    `table` is an embedding table [V E] shared with the output layer, or None. `tokens` are the source ids of the
+    memory's states, None after pooling.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"feature_dim", "vocab_size", "table"})
@@ -26,13 +26,13 @@ class Generator(nn.Module, Component, ABC):
 
     @abstractmethod
     def prepare(self, shortlist: Shortlist) -> Shortlist:
-        """What `log_probs_among` reads of these tokens, once a source."""
+        """The input of `log_probs_among` for these tokens, once per source."""
 
     @abstractmethod
     def log_probs_among(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Any
     ) -> Float[Tensor, "B T L"]:
-        """Log-probabilities of the shortlist's tokens where there are no others, in fp32 at least; `shortlist` is from
+        """Log-probabilities of the shortlist's tokens, normalised over these, in fp32 at least; `shortlist` is from
         `prepare`."""
 
     @abstractmethod
@@ -54,4 +54,4 @@ class Generator(nn.Module, Component, ABC):
         targets: Int[Tensor, "B T"],
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, " N"]:
-        """Log-probabilities of the targets alone, one a row of `layers.real.real`, in fp32 at least."""
+        """Log-probabilities of the targets only, one per row of `layers.unpad.unpad`, in fp32 at least."""

@@ -1,4 +1,4 @@
-"""The few target tokens that a sentence may have: what a generator scores instead of the whole vocabulary."""
+"""The few target tokens that a sentence may have, scored instead of the whole vocabulary."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from seq2seq.types import State, source_part
 
 @dataclass(frozen=True)
 class Shortlist(State):
-    """`ids` of each sentence, ascending, so that special symbols come first; `real` is False behind its last.
+    """`ids` of each sentence, ascending, so that special symbols come first; `real` is False after its last.
 
-    A column stands for another token in each sentence: `columns` and `tokens` lead from the ones to the others.
+    A column means a different token in each sentence: `columns` and `tokens` convert between them.
     """
 
     ids: Int[Tensor, "B L"] = source_part()
@@ -21,7 +21,7 @@ class Shortlist(State):
 
     @classmethod
     def of(cls, allowed: Bool[Tensor, "B V"]) -> "Shortlist":
-        """Where each sentence's tokens are True. A sentence needs one at least."""
+        """From a mask of each sentence's tokens, at least one per sentence."""
         counts = allowed.sum(1, keepdim=True)
         columns = torch.arange(int(counts.max()), device=allowed.device)
         real = columns < counts
@@ -30,18 +30,18 @@ class Shortlist(State):
         return cls(ids, real)
 
     def tokens(self, columns: Int[Tensor, "B K"]) -> Int[Tensor, "B K"]:
-        """The ids that stand in these columns."""
+        """The ids of these columns."""
         return self.ids.gather(1, columns)
 
     def columns(self, tokens: Int[Tensor, "B K"]) -> Int[Tensor, "B K"]:
-        """Where these ids stand; they must be among those of their sentence."""
+        """The columns of these ids, which must be among those of their sentence."""
         ascending = self.ids.masked_fill(~self.real, torch.iinfo(torch.long).max)
         return torch.searchsorted(ascending, tokens.contiguous())
 
 
 @dataclass(frozen=True)
 class Rows(Shortlist):
-    """A shortlist with its columns of the output layer: `bias` is -inf where nothing is real."""
+    """A shortlist with its columns of the output layer: `bias` is -inf for padding."""
 
     weight: Float[Tensor, "B E L"] = source_part()
     bias: Float[Tensor, "B 1 L"] = source_part()

@@ -1,5 +1,5 @@
-"""The plain generator: a linear map and a softmax, its weights tied to the target embedding on request
-(Press and Wolf 2017, arXiv:1608.05859)."""
+"""The plain generator: a linear map and a softmax, optionally tied to the target embedding (Press and Wolf 2017,
+arXiv:1608.05859)."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Rows, Shortlist
-from seq2seq.layers.unpad import real, real_mask
+from seq2seq.layers.unpad import real_mask, unpad
 from seq2seq.loss.cross_entropy import cross_entropy
 from seq2seq.types import Decoded
 
 
 class SoftmaxGenerator(Generator):
-    """log softmax(E P h + b): E [V E] is the tied table or weights of its own; P brings features to its width.
+    """log softmax(E P h + b): E [V E] is the tied table or its own weights; P maps features to its width.
 
     Shapes: features [B T D] -> log-probabilities [B T V].
     """
@@ -25,7 +25,7 @@ class SoftmaxGenerator(Generator):
         super().__init__()
         width = feature_dim if table is None else table.embedding_dim
         self.adapt = nn.Identity() if width == feature_dim else nn.Linear(feature_dim, width)
-        with torch.random.fork_rng(devices=[]):  # what a linear map draws for itself is not kept
+        with torch.random.fork_rng(devices=[]):  # the linear map's own initialisation is not used
             self.output = nn.Linear(width, vocab_size, bias=bias)
         if table is None:
             nn.init.normal_(self.output.weight, std=width**-0.5)
@@ -39,7 +39,7 @@ class SoftmaxGenerator(Generator):
         return _log_softmax(self._logits(decoded.features))
 
     def prepare(self, shortlist: Shortlist) -> Rows:
-        """Each sentence's columns of the output layer, in the type that products are done in."""
+        """Each sentence's columns of the output layer, in the data type of the products."""
         output: Any = self.output
         weight, bias = output.weight, output.bias
         if callable(weight):  # of torch's own linear map in int8
@@ -68,9 +68,9 @@ class SoftmaxGenerator(Generator):
         mask: Bool[Tensor, "B T"],
         smoothing: float,
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """On a CPU padding leaves before the widest product."""
-        logits = self._logits(real(decoded.features, mask))
-        return cross_entropy(logits, real(targets, mask), smoothing, real_mask(mask))
+        """On a CPU padding is removed before the widest product."""
+        logits = self._logits(unpad(decoded.features, mask))
+        return cross_entropy(logits, unpad(targets, mask), smoothing, real_mask(mask))
 
     def target_log_probs(
         self,
@@ -79,10 +79,10 @@ class SoftmaxGenerator(Generator):
         targets: Int[Tensor, "B T"],
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, " N"]:
-        """On a CPU padding leaves before the widest product."""
-        logits = self._logits(real(decoded.features, mask))
+        """On a CPU padding is removed before the widest product."""
+        logits = self._logits(unpad(decoded.features, mask))
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return wide.gather(-1, real(targets, mask).unsqueeze(-1)).squeeze(-1) - wide.logsumexp(-1)
+        return wide.gather(-1, unpad(targets, mask).unsqueeze(-1)).squeeze(-1) - wide.logsumexp(-1)
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         return self.output(self.adapt(features))

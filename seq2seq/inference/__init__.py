@@ -1,1 +1,1 @@
-"""A trained model at work: translating, scoring, looking at its attention. Evaluation and validation build on it."""
+"""Inference with a trained model: translation, scoring, attention weights. Evaluation and validation use it."""

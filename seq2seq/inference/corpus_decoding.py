@@ -1,4 +1,4 @@
-"""A whole corpus through a model, each process a share of it: the loss of its targets, and its decoded outputs."""
+"""The loss and the decoded outputs of a whole corpus; each process computes a share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """What `on_batch` raises to leave a corpus before its end; of several processes, all leave it."""
+    """Raised by `on_batch` to stop before the end of a corpus; all processes stop together."""
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """What a model made of a corpus: a hypothesis a pair, in the corpus' order, as ids and as text."""
+    """The outputs for a corpus: one hypothesis per pair, in the corpus' order, as ids and as text."""
 
     hypotheses: list[Hypothesis]
     texts: list[str]
@@ -45,7 +45,7 @@ def nll_per_token(
     world: World,
     on_batch: Callable[[int], None] | None = None,
 ) -> float:
-    """Unsmoothed negative log-likelihood of the corpus' targets, in nats a token, end symbols counted."""
+    """Unsmoothed negative log-likelihood of the corpus' targets, in nats per token, end symbols counted."""
     batches = list(by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch))
 
     def own_share() -> Float64[Tensor, "2"]:
@@ -64,13 +64,13 @@ def nll_per_token(
 
 
 def _by_all(world: World, share: Callable[[], T]) -> T:
-    """What `share` comes to in this process; raises Interrupted in all of them where it does in one."""
-    found, left = None, False
+    """The result of `share` in this process; raises Interrupted in all processes if it does in one."""
+    found, interrupted = None, False
     try:
         found = share()
     except Interrupted:
-        left = True
-    if world.all_reduce_max(left):
+        interrupted = True
+    if world.all_reduce_max(interrupted):
         raise Interrupted
     return cast(T, found)
 
@@ -104,8 +104,8 @@ def best_hypotheses(
     on_batch: Callable[[int], None] | None = None,
     shortlists: Shortlists | None = None,
 ) -> list[Hypothesis]:
-    """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main one has
-    them all."""
+    """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main process
+    has all of them."""
     own = range(world.rank, len(corpus), world.size)
     sources = [corpus.source(i) for i in own]
 
@@ -144,6 +144,6 @@ def score_texts(texts: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[st
 
 
 def corpus_references(corpus: EncodedCorpus) -> list[tuple[str, ...]]:
-    """The texts each hypothesis is scored against: the pair's references, or its target where it has none."""
+    """The texts each hypothesis is scored against: the pair's references, or its target if it has none."""
     pairs = (corpus.pairs[i] for i in range(len(corpus)))
     return [pair.references or (pair.target,) for pair in pairs]

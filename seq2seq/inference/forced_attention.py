@@ -1,4 +1,4 @@
-"""Look into a model: the attention weights behind given targets."""
+"""The attention weights of given targets (teacher forcing)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from seq2seq.model.model import Model
 from seq2seq.runtime.device import Runtime
 from seq2seq.types import BOS, PAD, Attended, Weights
 
-END = "</s>"  # how figures show the end symbol
+END = "</s>"  # the label of the end symbol in figures
 
 
 @dataclass(frozen=True)
 class Forced:
-    """Where a model looked while one target was forced through it: weights [H T S] for each layer that has any.
+    """The attention weights of one target: [H T S] for each layer with attention.
 
-    Row t is the step that writes target token t, the end symbol last. Column s is a source token, the end symbol last,
-    or a slot of the memory where that was `pooled`.
+    Row t is the step that predicts target token t, the end symbol last. Column s is a source token, the end symbol
+    last, or a state of the memory if that is `pooled`.
     """
 
     layers: tuple[Float[Tensor, "H T S"], ...]
@@ -33,7 +33,8 @@ class Forced:
         return sum(len(heads) for heads in self.layers)
 
     def columns(self, pieces: Sequence[str]) -> list[str]:
-        """The names of the columns: the source's pieces and the end symbol, or the numbers of the slots, from 1."""
+        """The names of the columns: the source's pieces and the end symbol, or the numbers of the pooled states, from
+        1."""
         if self.pooled:
             return [str(slot + 1) for slot in range(self.layers[-1].shape[-1])]
         return [*pieces, END]
@@ -49,9 +50,9 @@ def force(
 ) -> Iterator[tuple[int, Forced]]:
     """Each sentence's number and its weights, batched by length, the longest first (ids without end symbols).
 
-    Search need not keep weights: forcing its result gives the same ones. A sentence without source tokens is passed
-    over. A batch holds at most `tokens_per_batch` positions of the longer side. `on_batch` hears how many sentences
-    each batch held. The model is in eval mode for the time being.
+    Search does not keep weights: teacher forcing of its result gives the same ones. A sentence without source tokens is
+    skipped. A batch has at most `tokens_per_batch` positions of the longer side. `on_batch` is called with the number
+    of sentences of each batch. The model is in eval mode meanwhile.
     """
     full = np.array([i for i, source in enumerate(sources) if len(source)], dtype=np.int64)
     lengths = np.array([max(len(sources[i]), len(targets[i])) for i in full], dtype=np.int64)
@@ -88,7 +89,7 @@ def _force(
 
 
 def _weights(attended: Sequence[Attended]) -> Iterator[Float[Tensor, "B H T S"]]:
-    """Of each layer that has weights."""
+    """For each layer with weights."""
     for answer in attended:
         if answer.weights is not None:
             yield answer.weights

@@ -1,4 +1,4 @@
-"""What the scripts are given to read: lines of text, or the rows of a table, read as training reads them."""
+"""Input of the scripts: lines of text, or the rows of a table, read as in training."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,15 +44,15 @@ def texts_of(rows: Iterator[Row] | Sequence[Row], settings: TrainSettings, side:
 
 
 def column_of(settings: TrainSettings, side: str) -> str:
-    """The column that holds the run's sources or targets; its side's name where its data have no columns."""
+    """The column of the run's sources or targets; the side's name if its data has no columns."""
     column = settings.data.arguments.get(side)
     return column if isinstance(column, str) else side
 
 
 def with_keys(row: Row, more: Mapping[str, Any], advice: str) -> str:
-    """The row as a JSON line with more keys; what it holds stays as it was written.
+    """The row as a JSON line with more keys; its own values are unchanged.
 
-    Raises DataError, with `advice`, where a key is there already.
+    Raises DataError, with `advice`, if a key already exists.
     """
     if there := [key for key in more if key in row.values]:
         raise DataError(f"{row.place} has a column '{there[0]}' already, which would be overwritten: {advice}")
@@ -63,7 +63,7 @@ def with_keys(row: Row, more: Mapping[str, Any], advice: str) -> str:
 
 
 def _as_json(values: Mapping[str, Any]) -> str:
-    """On one line; what JSON has no form for (a date) as text, halves of surrogate pairs as escapes."""
+    """On one line; other types than JSON's (dates) as text, unpaired surrogates as escapes."""
     text = json.dumps(values, ensure_ascii=False, default=str)
     try:
         text.encode()

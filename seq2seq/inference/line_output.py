@@ -11,7 +11,7 @@ from seq2seq.errors import ConfigError
 
 
 def check_output(output: str | None, read: Mapping[str, str | None]) -> None:
-    """Raises ConfigError where `output` is a file that one of these keys reads: writing would empty it before."""
+    """Raises ConfigError if `output` is a file that one of these keys reads: opening it for writing would empty it."""
     for key, path in read.items():
         if output is None or path is None or not (Path(output).exists() and Path(path).exists()):
             continue
@@ -22,9 +22,10 @@ def check_output(output: str | None, read: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def line_writer(path: str | None) -> Iterator[Callable[[Sequence[str]], None]]:
-    """What writes lines to the file (None: stdout), each call at once. Raises StorageError naming it, or ClosedPipe.
+    """A function that writes lines to the file (None: stdout) and flushes them. Raises StorageError naming it, or
+    ClosedPipe.
 
-    Text is UTF-8; half a surrogate pair, which UTF-8 cannot hold, is written as JSON would: \\ud800.
+    Text is UTF-8; an unpaired surrogate, which UTF-8 does not allow, is written as in JSON: \\ud800.
     """
     doing = f"write {path or 'to stdout'}"
     stream: IO[bytes]
@@ -40,12 +41,12 @@ def line_writer(path: str | None) -> Iterator[Callable[[Sequence[str]], None]]:
         yield write
     finally:
         if path is not None:
-            with storage_errors(doing):  # closing writes too: again what could not be written, and on a network disk
+            with storage_errors(doing):  # closing writes too: what could not be written before, and on a network disk
                 stream.close()
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file that a user named: replaced whole, or, where it is a pipe or a device, written into."""
+    """Write a file that a user named: replaced atomically, or, if it is a pipe or a device, written into."""
     file = Path(path).resolve() if Path(path).is_file() else Path(path)
     if file.is_file() or not file.exists():
         return replace_file(file, text)

@@ -1,4 +1,4 @@
-"""What a person should know of outputs before reading their scores: a line each, and in training each once."""
+"""Warnings about outputs that affect their scores, one line each, and in training each once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,11 @@ from seq2seq.config.problems import show
 from seq2seq.metrics.base import References, without_text
 
 NLL = "valid/nll"
-STILL = 3  # validations with the same score: then it has not moved
+STILL = 3  # validations with the same score before a warning
 
 
 class OutputWatch:
-    """Watches the validations of a session; called with what one found, it returns what has not been said before."""
+    """Checks the validations of a session; called with the results of one, it returns new warnings."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -25,7 +25,7 @@ class OutputWatch:
         return list(new.values())
 
     def _still(self) -> str | None:
-        """Of scores that have not moved since the first validation."""
+        """A warning if scores are unchanged since the first validation."""
         first, last = self._values[0], self._values[-1]
         tags = [tag for tag in first if tag != NLL and len({round(found[tag], 2) for found in self._values}) == 1]
         if len(self._values) < STILL or not tags:
@@ -36,7 +36,7 @@ class OutputWatch:
 
 
 def alike(texts: Sequence[str], references: References) -> str | None:
-    """A line where all outputs are empty, or all the same though the references are not; else None."""
+    """A line if all outputs are empty, or all the same although the references differ; else None."""
     if not any(text.strip() for text in texts):
         return f"all {len(texts):,} outputs are empty" if any(map(any, references)) else None
     if len(set(texts)) == 1 < len({tuple(several) for several in references}):
@@ -45,7 +45,7 @@ def alike(texts: Sequence[str], references: References) -> str | None:
 
 
 def empty_references(references: References) -> str | None:
-    """A line where references are empty, so that what is compared with them scores 0; None where none is."""
+    """A line if references are empty, so that every hypothesis scores 0 against them; else None."""
     count = without_text(references)
     if not count:
         return None

@@ -1,4 +1,4 @@
-"""Forced decoding of given pairs: how likely a model finds what is already written."""
+"""Forced decoding of given pairs: their log-probabilities."""
 
 import logging
 import math
@@ -22,7 +22,7 @@ CHUNK = 4096  # pairs sorted by length and scored together
 
 @dataclass(frozen=True)
 class Texts:
-    """Pairs to score, side by side; `rows` are those of the table they stand in, None where they stand in none."""
+    """Pairs to score; `rows` are the rows of their table, None if they are not from a table."""
 
     sources: list[str]
     targets: list[str]
@@ -31,7 +31,7 @@ class Texts:
 
 @dataclass(frozen=True)
 class Score:
-    """Of one target: log p of its tokens and end in nats, and how many these are, the end counted."""
+    """For one target: log p of its tokens and end in nats, and their number, the end symbol counted."""
 
     log_prob: float
     tokens: int
@@ -42,7 +42,8 @@ class Score:
 
 
 def score(script: ScoreSettings, settings: TrainSettings) -> None:
-    """A line a pair to `output` (or stdout): log p and tokens with a tab between, or a table's row with both added."""
+    """One line per pair to `output` (or stdout): log p and the number of tokens, separated by a tab, or a table's row
+    with both added."""
     _check(script)
     texts = _read(script, settings)
     trained = load_trained(script.run, settings, script.checkpoint)
@@ -64,7 +65,7 @@ def score(script: ScoreSettings, settings: TrainSettings) -> None:
 def score_texts(
     trained: TrainedModel, settings: TrainSettings, sources: Sequence[str], targets: Sequence[str]
 ) -> list[Score]:
-    """The score of each pair, in full: what is longer than the run was trained on is counted, and never cut."""
+    """The score of each pair: texts longer than in training are counted, but not cut."""
     read = as_read(settings, sources)
     ids = trained.tokenizer.source.encode(read), trained.tokenizer.target.encode(targets)
     for side, rows in zip(("source", "target"), ids, strict=True):
@@ -82,14 +83,14 @@ def score_texts(
 
 
 def summary(scores: Sequence[Score]) -> str:
-    """One line on all of them: '3 pairs, 12 tokens with the end symbols, log p -9.3133, perplexity 2.1731 a token'."""
+    """A summary line: '3 pairs, 12 tokens with the end symbols, log p -9.3133, perplexity 2.1731 a token'."""
     total, tokens = math.fsum(one.log_prob for one in scores), sum(one.tokens for one in scores)
     head = f"{len(scores):,} pairs, {tokens:,} tokens with the end symbols"
     return f"{head}, log p {total:.4f}, perplexity {math.exp(-total / tokens):.4f} a token" if tokens else head
 
 
 def _check(script: ScoreSettings) -> None:
-    """What can be refused before anything is read."""
+    """Checks before anything is read."""
     within = is_table(script.source)
     if script.target is not None and (script.source is None or within):
         advice = "give the sources it belongs to with source=FILE" if script.source is None else "leave it out"

@@ -1,4 +1,4 @@
-"""A run's lexicon: learned from its training pairs when it is first asked for, kept in its folder from then on."""
+"""A run's lexicon: learned from its training pairs at first use, then kept in its folder."""
 
 import logging
 import os
@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 
 def check_shortlist(settings: TrainSettings, count: int | None) -> None:
-    """Raises ConfigError for a search that compares texts: in the place of tokens a shortlist has columns."""
+    """Raises ConfigError for a search that compares texts: with a shortlist it has columns instead of tokens."""
     if count is not None and settings.search().compares_texts:
         both = f"search.unit={settings.search.arguments['unit']} and shortlist={count} cannot be combined"
         raise ConfigError(f"{both}: leave shortlist out, or give search.unit=tokens")
 
 
 def open_shortlists(trained: TrainedModel, settings: TrainSettings, count: int | None) -> Shortlists | None:
-    """Of `count` translations a source token; None where none are asked for.
+    """Shortlists with `count` translations per source token; None if `count` is None.
 
-    Raises DataError where the lexicon is missing and the training data too, CheckpointError where it cannot be read.
+    Raises DataError if both the lexicon and the training data are missing, CheckpointError if it cannot be read.
     """
     if count is None:
         return None
@@ -49,7 +49,7 @@ def open_shortlists(trained: TrainedModel, settings: TrainSettings, count: int |
 
 
 def _learn(trained: TrainedModel, settings: TrainSettings) -> None:
-    """From the pairs that the run was trained on, whatever data were asked for now, and wherever they lie now."""
+    """From the pairs that the run was trained on, whatever data is evaluated, in the current data folder."""
     own = load_stored(str(trained.folder.path), data_root=settings.data_root)
     tokenizer, file = trained.tokenizer, trained.folder.lexicon_file
     cache = Path(settings.cache_dir)
@@ -58,10 +58,10 @@ def _learn(trained: TrainedModel, settings: TrainSettings) -> None:
     )
     log.info("learning which tokens translate which, from the training data")
     lexicon = learn_lexicon(corpus, tokenizer.source.size, tokenizer.target.size)
-    beside = file.with_name(f".tmp-{os.getpid()}-{file.name}")
+    temporary = file.with_name(f".tmp-{os.getpid()}-{file.name}")
     with storage_errors(f"write {file}"):
         try:
-            lexicon.save(beside)
-            beside.replace(file)
+            lexicon.save(temporary)
+            temporary.replace(file)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""A trained run, ready to answer: its tokenizer and its model, with the weights of one checkpoint."""
+"""A trained run for inference: its tokenizer and its model, with the weights of one checkpoint."""
 
 import logging
 from collections.abc import Sequence
@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What evaluation and translation work with; `step` is the update the weights are of.
+    """A run's model for evaluation and translation; `step` is the update of its weights.
 
-    `answering` is what is searched: the model, or an ensemble of it and the models of `others`, runs and their steps.
+    `search_model` is the model used by search: the model, or an ensemble of it and the models of `others` (runs and
+    their steps).
     """
 
     folder: RunFolder
@@ -38,15 +39,15 @@ class TrainedModel:
     model: Model
     runtime: Runtime
     step: int
-    answering: Stepwise
+    search_model: Stepwise
     others: dict[str, int]
 
 
 @memory_errors("loading the checkpoint")
 def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> TrainedModel:
-    """The run's model with the weights of checkpoint `which`, in eval mode, and those of the `others` likewise.
+    """The run's model with the weights of checkpoint `which`, in eval mode, and those of the `others`.
 
-    Raises CheckpointError, also where others have another vocabulary or read their sources with another prefix.
+    Raises CheckpointError, also if others have another vocabulary or another source prefix.
     """
     folder = RunFolder(run_path(run))
     runtime = choose_runtime(settings.device, settings.precision)
@@ -61,16 +62,16 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
             runtime.precision,
             precision,
         )
-    beside = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
-    answering = Ensemble([model, *(other for other, *_ in beside.values())]).eval() if beside else model
-    steps = {name: step for name, (_, step, _) in beside.items()}
-    return TrainedModel(folder, tokenizer, model, runtime, step, answering, steps)
+    loaded = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
+    search_model = Ensemble([model, *(other for other, *_ in loaded.values())]).eval() if loaded else model
+    steps = {name: step for name, (_, step, _) in loaded.items()}
+    return TrainedModel(folder, tokenizer, model, runtime, step, search_model, steps)
 
 
 def _load_model(
     folder: RunFolder, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
 ) -> tuple[Model, int, str | None]:
-    """A run's model with the weights of one checkpoint, the update they are of, and the precision it trained in."""
+    """A run's model with the weights of one checkpoint, their update, and the precision of its training."""
     checkpoint = load(folder, which, average=settings.trainer.average, optimizer=False)
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
@@ -83,7 +84,7 @@ def _load_model(
 def _load_other(
     name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
 ) -> tuple[Model, int, str | None]:
-    """Likewise of a run that answers with the one these settings are of."""
+    """The same for another run of the ensemble."""
     own, folder = load_stored(name, key="ensemble"), RunFolder(run_path(name))
     if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:
         head = f"ensemble={name} has another vocabulary than run={settings.run}"

@@ -1,4 +1,4 @@
-"""Translate text: an answer for every line, whatever the line holds."""
+"""Translate text: one output per line."""
 
 import io
 import logging
@@ -25,11 +25,11 @@ from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024  # lines read, sorted by length and answered together
+CHUNK = 1024  # lines read, sorted by length and decoded together
 
 
 def translate(script: TranslateSettings, settings: TrainSettings) -> None:
-    """From `input` (or stdin) to `output` (or stdout), a line for a line; a table in gives jsonl out."""
+    """From `input` (or stdin) to `output` (or stdout), line by line; a table gives JSON lines."""
     search: Search = settings.search()
     _check(script, settings, search)
     check_shortlist(settings, script.shortlist)
@@ -38,14 +38,15 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     shortlists = open_shortlists(trained, settings, script.shortlist)
     form = _form(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
-    damaged: list[int] = []  # broken places, for each line that has any
-    reached: list[str | None] = []  # the limit that each answer came to
+    damaged: list[int] = []  # invalid bytes, for each line that has any
+    reached: list[str | None] = []  # the limit at which each output ended
     answered = 0
     with ExitStack() as stack:
         given = form.open(damaged.append)
         write = stack.enter_context(line_writer(script.output))
-        at_once = 1 if script.input is None and sys.stdin.buffer.isatty() else CHUNK  # who types waits for an answer
-        while chunk := list(islice(given, at_once)):
+        interactive = script.input is None and sys.stdin.buffer.isatty()  # one line at a time
+        chunk_size = 1 if interactive else CHUNK
+        while chunk := list(islice(given, chunk_size)):
             texts = form.read(chunk)
             begun = None if prefixes is None else prefixes.take(len(chunk))
             answers = answer(trained, settings, search, texts, begun, script.n_best, shortlists, answered)
@@ -62,8 +63,8 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """A hypothesis as text, with the score it is ranked by and log p of its tokens and end, in nats; `limit` is the key
-    of the length limit that it came to."""
+    """A hypothesis as text, with its ranking score and log p of its tokens and end, in nats; `limit` is the key of the
+    length limit at which it ended."""
 
     score: float
     log_prob: float
@@ -76,10 +77,10 @@ class Answer:
 
 
 class PlainLines:
-    """A document a line, an answer a line.
+    """One document per line, one output per line.
 
-    With `n_best` above 1, as many lines as there are answers, best first: the document's number, from 1, score,
-    log-probability and text, with tabs between.
+    With `n_best` above 1, one line per output, best first: the document's number, from 1, score, log-probability and
+    text, separated by tabs.
     """
 
     def __init__(self, path: str | None, n_best: int) -> None:
@@ -88,7 +89,7 @@ class PlainLines:
         self.written_before = 0
 
     def open(self, count_damage: Callable[[int], None]) -> Iterator[str]:
-        """The lines, of stdin where there is no path."""
+        """The lines, of stdin if there is no path."""
         if self.path is None:
             return stream_lines(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin", count_damage)
         return read_lines(Path(self.path), count_damage)
@@ -98,7 +99,7 @@ class PlainLines:
         return lines
 
     def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
-        """Line breaks inside an answer become spaces."""
+        """Line breaks inside an output become spaces."""
         first = self.written_before + 1
         self.written_before += len(answers)
         if self.n_best == 1:
@@ -111,11 +112,11 @@ class PlainLines:
 
 
 class Rows:
-    """The rows of a table: the text of each in the run's source column is answered, and the row written as a JSON
-    object with its answer under `column`.
+    """The rows of a table: the text in the run's source column is the input, and the row is written as a JSON object
+    with the output under `column`.
 
-    With `n_best` above 1 all its answers are added as well, under `column` and an s: objects of score, log_prob and
-    text, best first.
+    With `n_best` above 1 all outputs are also added, under `column` + s: objects of score, log_prob and text, best
+    first.
     """
 
     def __init__(self, path: str, settings: TrainSettings, column: str, n_best: int) -> None:
@@ -130,12 +131,12 @@ class Rows:
         return read_table(self.path, self.settings, count_damage)
 
     def read(self, rows: Sequence[Row]) -> list[str]:
-        """The texts to answer. Raises DataError naming file and line."""
+        """The input texts. Raises DataError naming file and line."""
         self.rows = rows
         return list(texts_of(rows, self.settings, "source"))
 
     def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
-        """The rows read last, each with its answers. Raises DataError where it has such a column already."""
+        """The rows read last, each with its outputs. Raises DataError if such a column already exists."""
         advice = "choose another key for the outputs: answer_column=NAME"
         return [with_keys(row, self._keys(found), advice) for row, found in zip(self.rows, answers, strict=True)]
 
@@ -145,9 +146,9 @@ class Rows:
 
 
 class Prefixes:
-    """What the answers begin with: a line for each line of the input, an empty one where an answer is free.
+    """The beginnings of the outputs: one line for each line of the input, empty for no beginning.
 
-    Spaces at a line's end are cut off: in a segmentation the space belongs to the word that follows.
+    Spaces at a line's end are removed: in a segmentation the space belongs to the following word.
     """
 
     def __init__(self, path: str) -> None:
@@ -156,7 +157,7 @@ class Prefixes:
         self.taken = 0
 
     def take(self, count: int) -> list[str]:
-        """The next ones. Raises DataError where there are not as many."""
+        """The next ones. Raises DataError if there are not enough."""
         found = [line.rstrip() for line in islice(self.lines, count)]
         self.taken += len(found)
         if len(found) < count:
@@ -166,7 +167,7 @@ class Prefixes:
         return found
 
     def end(self) -> None:
-        """Raises DataError where there are more."""
+        """Raises DataError if there are more."""
         if next(self.lines, None) is not None:
             raise DataError(f"prefix={self.path} has more lines than the input, which has {self.taken:,}")
 
@@ -181,9 +182,10 @@ def answer(
     shortlists: Shortlists | None = None,
     before: int = 0,
 ) -> list[list[Answer]]:
-    """The `n_best` hypotheses for each text, best first, where the search finds as many; `before` texts came earlier.
+    """At most `n_best` hypotheses for each text, best first; `before` texts were decoded earlier.
 
-    They begin with its prefix, segmented by itself. Sources longer than `length.max_source` tokens are cut and counted.
+    They begin with its prefix, segmented on its own. Sources longer than `length.max_source` tokens are cut and
+    counted.
     """
     longest = settings.length.max_source
     sources = trained.tokenizer.source.encode(as_read(settings, texts))
@@ -194,7 +196,7 @@ def answer(
     begun = None if prefixes is None else trained.tokenizer.target.encode(prefixes)
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
-            trained.answering,
+            trained.search_model,
             search,
             sources,
             numbers=range(before, before + len(texts)),
@@ -214,7 +216,7 @@ def answer(
 
 
 def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:
-    """What can be refused before anything is read."""
+    """Checks before anything is read."""
     if script.n_best > search.most:
         key = next((key for key in ("beam_size", "samples") if key in settings.search.arguments), None)
         advice = f"raise search.{key}" if key else "take search=beam"

@@ -1,8 +1,8 @@
-"""Additive scores and their gradients in two Triton kernels that never hold [B T S A]: each tile of tanh(q + k) is
-computed where it is summed, and once more in the backward pass.
+"""Additive scores and their gradients in two Triton kernels that never store [B T S A]: each tile of tanh(q + k) is
+computed where it is summed, and again in the backward pass.
 
-Every sum has a fixed order: no atomic additions, and tiles that are chosen by shape, not by a timing (autotuning would
-let another session sum in another order). So gradients repeat bitwise, and a resumed run may equal one that ran on.
+Every sum has a fixed order: no atomic additions, and tiles are chosen by shape, without autotuning (which could sum in
+another order in another session). So gradients repeat bitwise, and a resumed run can equal an uninterrupted one.
 """
 
 from typing import Any, no_type_check
@@ -21,15 +21,15 @@ GRADIENT_ROWS, GRADIENT_COLUMNS = 32, 64
 def fused_additive_score(query: Tensor, keys: Tensor, v: Tensor) -> Tensor:
     """query [B T A], keys [B S A], v [1 A] -> scores [B T S] in the type that the plain operations would return.
 
-    All three on one GPU, in fp16, bf16, fp32 or float64; sums are held in fp32 at least.
+    All three on one GPU, in fp16, bf16, fp32 or float64; sums are in fp32 at least.
     """
     scores: Tensor = _AdditiveScore.apply(query, keys, v, _type_of_scores(query, keys))
     return scores
 
 
 def try_kernels(device: torch.device) -> None:
-    """Compile and run both kernels on a few numbers. Raises whatever stands in their way."""
-    with torch.inference_mode(False), torch.enable_grad():  # the first to ask may be a search
+    """Compile and run both kernels on small inputs. Raises whatever prevents it."""
+    with torch.inference_mode(False), torch.enable_grad():  # the first caller may be a search
         shapes = (1, 1, 8), (1, 2, 8), (1, 8)
         query, keys, v = (torch.ones(shape, device=device, requires_grad=True) for shape in shapes)
         fused_additive_score(query, keys, v).sum().backward()
@@ -60,17 +60,17 @@ class _AdditiveScore(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        """For the query and for v each tile of source positions leaves a sum, which torch adds to the others'."""
+        """For the query and for v each tile of source positions writes a partial sum; torch adds them up."""
         query, keys, v = ctx.saved_tensors
         (sentences, targets, width), sources = query.shape, keys.shape[1]
         rows, columns = max(16, _at_most(sources, GRADIENT_ROWS)), _at_most(width, GRADIENT_COLUMNS)
         tiles = triton.cdiv(sources, rows)
-        held = torch.promote_types(gradient.dtype, torch.float32)
-        of_query = query.new_empty((sentences, tiles, targets, width), dtype=held)
-        of_v = query.new_empty((sentences * tiles, width), dtype=held)
+        sum_type = torch.promote_types(gradient.dtype, torch.float32)
+        of_query = query.new_empty((sentences, tiles, targets, width), dtype=sum_type)
+        of_v = query.new_empty((sentences * tiles, width), dtype=sum_type)
         of_keys = torch.empty_like(keys)
         grid = (sentences, tiles, triton.cdiv(width, columns))
-        sizes = (targets, sources, width, _type_of_sums(held), rows, columns)
+        sizes = (targets, sources, width, _type_of_sums(sum_type), rows, columns)
         with torch.cuda.device_of(query):
             _gradient_kernel[grid](query, keys, v, gradient.contiguous(), of_query, of_keys, of_v, *sizes)
         return of_query.sum(1).to(query.dtype), of_keys, of_v.sum(0, keepdim=True).to(v.dtype), None
@@ -155,8 +155,8 @@ def _gradient_kernel(
 @triton.jit
 @no_type_check
 def _tanh(x):
-    """(1 - e) / (1 + e) with e = exp(-2 |x|), which cannot overflow; near 0, where 1 - e would lose its digits, the
-    series up to x^9, whose first term left out is 0.009 x^11. Triton's language has no tanh of its own."""
+    """(1 - e) / (1 + e) with e = exp(-2 |x|), which cannot overflow; near 0, where 1 - e would lose precision, the
+    series up to x^9, whose first term left out is 0.009 x^11. Triton's language has no tanh."""
     series_ends = 0.04 if x.dtype == tl.float64 else 0.25
     size = tl.abs(x)
     e = tl.exp(-2.0 * size)

@@ -13,8 +13,8 @@ def additive_score(
 ) -> Float[Tensor, "B T S"]:
     """sum over a of v_a tanh(query_ta + keys_sa); `v` is the weight of a linear map to one number.
 
-    On a GPU with Triton, [B T S A] is never held, neither here nor for the gradients, which repeat bitwise. Elsewhere
-    it is `plain_additive_score`, which holds it.
+    On a GPU with Triton, [B T S A] is never stored, neither here nor for the gradients, which repeat bitwise. Elsewhere
+    `plain_additive_score` is used, which stores it.
     """
     fused = kernels("seq2seq.layers.additive_kernels") if query.is_cuda else None
     return (plain_additive_score if fused is None else fused.fused_additive_score)(query, keys, v)
@@ -23,6 +23,6 @@ def additive_score(
 def plain_additive_score(
     query: Float[Tensor, "B T A"], keys: Float[Tensor, "B S A"], v: Float[Tensor, "1 A"]
 ) -> Float[Tensor, "B T S"]:
-    """The equation in torch's own operations: the only place that holds [B T S A]."""
+    """The equation in torch's own operations: the only place that stores [B T S A]."""
     hidden = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1))
     return F.linear(hidden, v).squeeze(-1)

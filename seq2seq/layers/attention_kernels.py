@@ -1,7 +1,7 @@
 """Scaled dot-product attention over sentences, in two Triton kernels: all of a head's scores are one tile on the chip.
 
-Kernels for long texts go over keys tile by tile, and of one tile a sentence fills a corner. Here the tile is no larger
-than the sentence asks for. No sum depends on what else runs, so that gradients repeat bitwise.
+Kernels for long texts process keys tile by tile, and a sentence fills only a part of a tile. Here the tile is no larger
+than the sentence needs. No sum depends on what else runs, so gradients repeat bitwise.
 """
 
 from typing import Any, no_type_check
@@ -18,14 +18,14 @@ LONGEST, WIDEST = 64, 128  # positions of a side, and numbers of a head: 64 KiB 
 def fused_attention(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """query [B H T d], keys and values [B H S d], mask [#B #H #T S] -> the context [B H T d], scaled by 1 / sqrt(d).
 
-    All on one GPU, in fp16 or bf16, and such as `suits` says; sums are held in fp32.
+    All on one GPU, in fp16 or bf16, of sizes that `suits` accepts; sums are in fp32.
     """
     context: Tensor = _Attention.apply(query, keys, values, mask)
     return context
 
 
 def suits(query: Tensor, keys: Tensor) -> bool:
-    """Whether the kernels are made for these."""
+    """Whether the kernels support these."""
     targets, sources, width = query.shape[-2], keys.shape[-2], query.shape[-1]
     small = max(targets, sources) <= LONGEST and 16 <= width <= WIDEST and width & (width - 1) == 0
     alike = query.shape[1] == keys.shape[1] and query.dtype == keys.dtype
@@ -33,8 +33,8 @@ def suits(query: Tensor, keys: Tensor) -> bool:
 
 
 def try_kernels(device: torch.device) -> None:
-    """Compile and run both kernels on a few numbers. Raises whatever stands in their way."""
-    with torch.inference_mode(False), torch.enable_grad():  # the first to ask may be a search
+    """Compile and run both kernels on small inputs. Raises whatever prevents it."""
+    with torch.inference_mode(False), torch.enable_grad():  # the first caller may be a search
         numbers = torch.ones(1, 1, LONGEST, WIDEST, device=device, dtype=torch.bfloat16, requires_grad=True)
         fused_attention(numbers, numbers, numbers, None).sum().backward()
 
@@ -59,18 +59,18 @@ class _Attention(torch.autograd.Function):
 
 
 def _with_close_numbers(part: Tensor) -> Tensor:
-    """A head's numbers lie side by side, whatever order the rest is in."""
+    """With a contiguous last dimension, whatever the order of the others."""
     return part if part.stride(-1) == 1 else part.contiguous()
 
 
 def _head_by_head(like: Tensor) -> Tensor:
-    """Room for [B H T d], in the order of [B T H d], in which heads are joined without a copy."""
+    """An empty [B H T d] in the memory order of [B T H d], so that heads are joined without a copy."""
     sentences, heads, length, width = like.shape
     return like.new_empty(sentences, length, heads, width).transpose(1, 2)
 
 
 def _launch(kernel: Any, query: Tensor, keys: Tensor, mask: Tensor | None, *tensors: Tensor) -> None:
-    """One program a head of a sentence."""
+    """One program per head and sentence."""
     (sentences, heads, targets, width), sources = query.shape, keys.shape[2]
     strides = [stride for tensor in tensors for stride in tensor.stride()[:3]]
     if mask is None:
@@ -94,12 +94,12 @@ SIZES = ["mask_b", "mask_h", "mask_t", "mask_s", "H", "T", "S"]
 @triton.jit
 @no_type_check
 def _weights(q, k, mask, mask_b, mask_h, mask_t, mask_s, b, h, t, s, T, S, scale, MASKED: tl.constexpr):
-    """softmax(q k' scale) over what may be seen, in fp32: [t s]."""
+    """softmax(q k' scale) over the unmasked positions, in fp32: [t s]."""
     scores = tl.dot(q, tl.trans(k)) * scale
     seen = (s < S)[None, :] & (t >= 0)[:, None]
     if MASKED:
         place = mask + b * mask_b + h * mask_h + t[:, None] * mask_t + s[None, :] * mask_s
-        # Rows beyond the last one see all, so that nothing is divided by 0 there.
+        # Rows beyond the last one are unmasked, so that there is no division by 0.
         seen = seen & (tl.load(place, (t < T)[:, None] & (s < S)[None, :], 1) != 0)
     scores = tl.where(seen, scores, float("-inf"))
     weights = tl.exp(scores - tl.max(scores, 1)[:, None])

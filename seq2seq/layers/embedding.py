@@ -10,7 +10,7 @@ from seq2seq.types import EOS, PAD, UNK
 
 
 def embedding_table(vocab_size: int, size: int) -> nn.Embedding:
-    """A table [V E] drawn from N(0, 1/E), so that it can serve as output weights too; the row of PAD is zero."""
+    """A table [V E] drawn from N(0, 1/E), so that it can also be the output weights; the row of PAD is zero."""
     table = nn.Embedding(vocab_size, size, padding_idx=PAD)
     nn.init.normal_(table.weight, std=size**-0.5)
     with torch.no_grad():
@@ -19,7 +19,7 @@ def embedding_table(vocab_size: int, size: int) -> nn.Embedding:
 
 
 class InputEmbedding(nn.Module):
-    """dropout(scale * table[token] + position), through a linear map where the table's width is not the layer's.
+    """dropout(scale * table[token] + position), through a linear map if the table's width is not the layer's.
 
     `word_dropout` replaces that share of the tokens by <unk> in training (Gal and Ghahramani 2016, arXiv:1512.05287,
     drop whole words); end symbols stay. Shapes: tokens [B T] -> [B T D].
@@ -49,7 +49,7 @@ class InputEmbedding(nn.Module):
         return self._embed(tokens, torch.arange(tokens.shape[1], device=tokens.device))
 
     def step(self, tokens: Int[Tensor, "B K"], position: int) -> Float[Tensor, "B K D"]:
-        """Inputs for K hypotheses that all stand at the same position."""
+        """Inputs for K hypotheses at the same position."""
         return self._embed(tokens, torch.tensor([position], device=tokens.device))
 
     def _embed(self, tokens: Int[Tensor, "B T"], positions: Int[Tensor, " P"]) -> Float[Tensor, "B T D"]:

@@ -12,7 +12,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "si
 
 
 class FeedForward(nn.Module):
-    """W2 dropout(f(W1 x + b1)) + b2, at each position alone. Shapes: [B T D] -> [B T D]."""
+    """W2 dropout(f(W1 x + b1)) + b2, at each position. Shapes: [B T D] -> [B T D]."""
 
     def __init__(self, *, dim: int, inner_dim: int, activation: Activation, dropout: float) -> None:
         super().__init__()

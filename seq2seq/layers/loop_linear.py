@@ -1,5 +1,5 @@
-"""A linear map that a loop applies at every step: its weight's gradient is one product after the loop instead of one a
-step, each added to the last."""
+"""A linear map that a loop applies at every step: its weight's gradient is one product after the loop instead of a sum
+of one product per step."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-Steps = list[tuple[Tensor, Tensor]]  # what each step read, and the gradient of what it gave
+Steps = list[tuple[Tensor, Tensor]]  # each step's input, and the gradient of its output
 
 
 class LoopLinear:
     """x W', in the precision of W. Shapes: weight [G i], inputs [N i] -> [N G].
 
-    The gradient of W, the sum over all steps of g' x, does not depend on the recurrence: backward passes of the steps
-    leave g and x behind, and that of the weight, which comes after all of them, multiplies them once. A backward pass
-    through the steps must therefore reach the weight, too, as that of a loss does. There are no second derivatives.
+    The gradient of W, the sum over all steps of g' x, does not depend on the recurrence: the backward passes of the
+    steps store g and x, and that of the weight, which runs after them, multiplies them once. So a backward pass through
+    the steps must also reach the weight, as that of a loss does. There are no second derivatives.
     """
 
     def __init__(self, weight: Float[Tensor, "G i"]) -> None:
@@ -33,7 +33,7 @@ class LoopLinear:
 
 
 class _Weight(torch.autograd.Function):
-    """The weight itself; backward, what the steps have left."""
+    """The weight itself; backward, the product of what the steps stored."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, steps: Steps) -> Tensor:
@@ -62,5 +62,5 @@ class _Step(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         inputs, weight = ctx.saved_tensors
-        ctx.steps.append((inputs.detach(), gradient))  # detached, or the list would be part of a circle
+        ctx.steps.append((inputs.detach(), gradient))  # detached, or the list would be part of a reference cycle
         return gradient @ weight, None, None

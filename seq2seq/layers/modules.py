@@ -9,7 +9,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Layers(nn.ModuleList, Generic[M]):
-    """An nn.ModuleList that type checkers can see into; torch itself calls its items modules of any kind."""
+    """An nn.ModuleList with typed items."""
 
     if TYPE_CHECKING:
 

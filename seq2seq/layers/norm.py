@@ -10,7 +10,7 @@ from seq2seq.runtime.triton import kernels
 class LayerNorm(nn.LayerNorm):
     """(x - mean) / sqrt(variance + eps) * weight + bias, over the last dimension. Shapes: [... D] -> [... D].
 
-    On a GPU with Triton the result is in autocast's precision, which whatever reads it would round it to.
+    On a GPU with Triton the result is in autocast's precision, to which the next product would round it.
     """
 
     def forward(self, states: Float[Tensor, "*N D"]) -> Float[Tensor, "*N D"]:

@@ -1,7 +1,7 @@
-"""Layer normalisation that leaves its result in the precision of the product that reads it, in two Triton kernels.
+"""Layer normalisation with its result in the precision of the next product, in two Triton kernels.
 
-What autocast does in three passes (normalise in fp32, write it down, round a copy) is one here, and the gradients of
-the states, of the scale and of the shift are another. Every sum has a fixed order: gradients repeat bitwise.
+What autocast does in three passes (normalise in fp32, store, round a copy) is one pass here, and the gradients of the
+states, of the scale and of the shift are another. Every sum has a fixed order: gradients repeat bitwise.
 """
 
 from typing import Any, no_type_check
@@ -12,23 +12,23 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-NUMBERS = 4096  # that a program holds at a time: 32 for each thread of four warps
+NUMBERS = 4096  # per program at a time: 32 for each thread of four warps
 WIDEST = 4096
-PROGRAMS = 528  # of the gradient at most, each with a sum of its own: four for each multiprocessor of an H100
+PROGRAMS = 528  # of the gradient at most, each with its own partial sum: four for each multiprocessor of an H100
 
 
 def fused_layer_norm(states: Tensor, scale: Tensor, shift: Tensor, eps: float, dtype: torch.dtype) -> Tensor:
     """states [... D], scale and shift [D] -> the normalised states [... D] in `dtype`; all on one GPU, D <= WIDEST.
 
-    Means and sums are held in fp32.
+    Means and sums are in fp32.
     """
     normed: Tensor = _LayerNorm.apply(states, scale, shift, eps, dtype)
     return normed
 
 
 def try_kernels(device: torch.device) -> None:
-    """Compile and run both kernels on a few numbers. Raises whatever stands in their way."""
-    with torch.inference_mode(False), torch.enable_grad():  # the first to ask may be a search
+    """Compile and run both kernels on small inputs. Raises whatever prevents it."""
+    with torch.inference_mode(False), torch.enable_grad():  # the first caller may be a search
         states = torch.ones(2, 8, device=device, requires_grad=True)
         scale, shift = (torch.ones(8, device=device, requires_grad=True) for _ in range(2))
         fused_layer_norm(states, scale, shift, 1e-5, torch.bfloat16).sum().backward()
@@ -53,7 +53,7 @@ class _LayerNorm(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        """Each program leaves a sum for the scale and one for the shift, which torch adds to the others'."""
+        """Each program writes partial sums for the scale and the shift; torch adds them up."""
         states, scale, mean, inverse = ctx.saved_tensors
         rows, width = len(mean), states.shape[-1]
         columns, tile = _tile(width)
@@ -135,6 +135,6 @@ def _gradient_kernel(
         tl.store(of_states + place, ((h - pull) * over).to(of_states.dtype.element_ty), inside)
         of_scale += tl.sum(g * z, 0)
         of_shift += tl.sum(g, 0)
-    left = sums + tl.program_id(0) * 2 * D + column
-    tl.store(left, of_scale, column < D)
-    tl.store(left + D, of_shift, column < D)
+    partial = sums + tl.program_id(0) * 2 * D + column
+    tl.store(partial, of_scale, column < D)
+    tl.store(partial + D, of_shift, column < D)

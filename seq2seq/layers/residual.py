@@ -27,7 +27,7 @@ class Residual(nn.Module):
     def forward(
         self, states: Float[Tensor, "B T D"], block: Callable[[Tensor], Float[Tensor, "B T D"]]
     ) -> Float[Tensor, "B T D"]:
-        """The states with what `block` makes of them added."""
+        """The states plus the output of `block`."""
         if self.pre:
             return states + self.dropout(block(self.norm(states)))
         return self.norm(states + self.dropout(block(states)))

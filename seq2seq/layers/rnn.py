@@ -1,4 +1,4 @@
-"""Recurrent layers with two roads over one set of weights: whole sequences by the fused kernel, or step by step.
+"""Recurrent layers that run whole sequences in the fused kernel, or step by step, with the same weights.
 
 LSTM: Hochreiter and Schmidhuber (1997) with forget gates (Gers et al. 2000). GRU: Cho et al. (2014), arXiv:1406.1078,
 with the reset gate after the recurrent product, as cuDNN computes it.
@@ -24,8 +24,8 @@ CellState = tuple[Tensor, ...]  # (hidden, cell) of an LSTM, (hidden,) of a GRU;
 class RecurrentLayer(nn.Module):
     """One uni-directional layer. Shapes: inputs [N T I], outputs [N T D], state [N D].
 
-    `weight_dropout` drops recurrent weights (DropConnect: Merity et al. 2018, arXiv:1708.02182): those that
-    `drop_weights` has drawn, else others in each forward pass.
+    `weight_dropout` drops recurrent weights (DropConnect: Merity et al. 2018, arXiv:1708.02182): those chosen by
+    `drop_weights`, otherwise new ones in each forward pass.
     """
 
     def __init__(self, *, cell: Cell, input_dim: int, hidden_size: int, weight_dropout: float) -> None:
@@ -53,7 +53,7 @@ class RecurrentLayer(nn.Module):
                 nn.init.ones_(gates[1])
 
     def stacked_rows(self) -> dict[str, list[int]]:
-        """A matrix a gate."""
+        """One matrix per gate."""
         gates = [self.hidden_size] * (4 if self.is_lstm else 3)
         return {"kernel.weight_ih_l0": gates, "kernel.weight_hh_l0": gates}
 
@@ -65,8 +65,8 @@ class RecurrentLayer(nn.Module):
         return weight * self._kept
 
     def drop_weights(self, seed: int) -> None:
-        """Draw which weights are dropped from now on, by `seed` alone. It is drawn where it lay before, so that a CUDA
-        graph reads it."""
+        """Choose which weights are dropped from now on, by `seed`. The mask is written in place, so that CUDA graphs
+        see it."""
         if not self.weight_dropout:
             return
         weight, kept = self.kernel.weight_hh_l0, 1 - self.weight_dropout
@@ -81,7 +81,7 @@ class RecurrentLayer(nn.Module):
         return (zeros, zeros) if self.is_lstm else (zeros,)
 
     def forward(self, inputs: Float[Tensor, "N T I"], state: CellState | None = None) -> Float[Tensor, "N T D"]:
-        """All steps at once; in full precision where the kernel cannot follow autocast."""
+        """All steps together; in full precision if the kernel does not support autocast."""
         device = inputs.device.type
         if torch.is_autocast_enabled(device) and not _kernel_rounds(device):
             with torch.autocast(device, enabled=False):
@@ -92,23 +92,23 @@ class RecurrentLayer(nn.Module):
         kernel = self.kernel
         initial = tuple(part.to(inputs.dtype).contiguous()[None] for part in state or self.zero_state(inputs.shape[0]))
         weights = [kernel.weight_ih_l0, self.recurrent_weight(), kernel.bias_ih_l0, kernel.bias_hh_l0]
-        if not self.weight_dropout:  # the module's call keeps the weights in the layout that cuDNN wants
+        if not self.weight_dropout:  # the module's call keeps the weights in the layout that cuDNN needs
             return kernel(inputs, initial if self.is_lstm else initial[0])[0]
         if self.is_lstm:
             return torch.lstm(inputs, initial, weights, True, 1, 0.0, self.training, False, True)[0]
         return torch.gru(inputs, initial[0], weights, True, 1, 0.0, self.training, False, True)[0]
 
     def project(self, inputs: Float[Tensor, "N T i"]) -> Float[Tensor, "N T G"]:
-        """The gates' share of the first input columns, biases included: what a loop can do beforehand, all at once."""
+        """The gates' part from the first input columns, biases included: computed for all steps before a loop."""
         return F.linear(inputs, self.kernel.weight_ih_l0[:, : inputs.shape[-1]], self.bias())
 
     def bias(self) -> Float[Tensor, " G"]:
-        """What the gates hold before any input; a GRU's recurrent bias stays with its recurrent product."""
+        """The gates' bias; a GRU's recurrent bias stays with its recurrent product."""
         kernel = self.kernel
         return kernel.bias_ih_l0 + kernel.bias_hh_l0 if self.is_lstm else kernel.bias_ih_l0
 
     def loop_weights(self, first: int) -> "LoopWeights":
-        """Weights for the `step`s of one forward pass, whose inputs are the columns from `first` on."""
+        """Weights for the `step`s of one forward pass; their inputs are the columns from `first` on."""
         kernel = self.kernel
         inputs, recurrent = kernel.weight_ih_l0[:, first:], self.recurrent_weight()
         if self.is_lstm:
@@ -123,7 +123,7 @@ class RecurrentLayer(nn.Module):
         state: CellState,
         weights: "LoopWeights",
     ) -> CellState:
-        """One step: `gates` from `project`, plus what this step's own `inputs` and the state add to them."""
+        """One step: `gates` from `project`, plus the parts of this step's `inputs` and of the state."""
         if self.is_lstm:
             joined = state[0] if inputs is None else torch.cat((inputs, state[0].to(inputs.dtype)), -1)
             return _lstm_step(gates + weights.inputs(joined), state[1])
@@ -135,15 +135,15 @@ class RecurrentLayer(nn.Module):
 
 @cache
 def _kernel_rounds(device: str) -> bool:
-    """Whether autocast suits the fused kernel: on a GPU it would run it in fp16, and a CPU without AVX512 has no LSTM
+    """Whether the fused kernel supports autocast: on a GPU it would run in fp16, and a CPU without AVX512 has no LSTM
     in bf16."""
     return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @dataclass(frozen=True)
 class LoopWeights:
-    """A layer's weights, sliced and rounded once for a whole loop. An LSTM's two products are one: `inputs` holds
-    both and `recurrent` is None; a GRU's stay apart, for the reset gate comes between them."""
+    """A layer's weights, sliced and rounded once for a whole loop. An LSTM's two products are one: `inputs` has both
+    and `recurrent` is None; a GRU's are separate, because the reset gate is between them."""
 
     inputs: LoopLinear
     recurrent: LoopLinear | None
@@ -151,7 +151,7 @@ class LoopWeights:
 
 
 def _in_loop(weight: Float[Tensor, "G i"]) -> LoopLinear:
-    """As autocast would round it, but once: it keeps no copy of a slice, and would round it anew at every step."""
+    """Rounded as by autocast, but once: autocast does not cache slices, and would round them at every step."""
     device = weight.device.type
     return LoopLinear(weight.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else weight)
 
@@ -172,9 +172,9 @@ def _gru_step(gates: Float[Tensor, "#N G"], recurrent: Float[Tensor, "N G"], hid
 
 
 class RecurrentStack(nn.Module):
-    """Layers over one another, with dropout and optional residual connections between them.
+    """Stacked layers, with dropout and optional residual connections between them.
 
-    Shapes: inputs [N T I], outputs [N T D]; a state is one CellState a layer.
+    Shapes: inputs [N T I], outputs [N T D]; a state is one CellState per layer.
     """
 
     def __init__(
@@ -203,7 +203,7 @@ class RecurrentStack(nn.Module):
         return 2 if self.layers[0].is_lstm else 1
 
     def forward(self, inputs: Float[Tensor, "N T I"], state: tuple[CellState, ...]) -> Float[Tensor, "N T D"]:
-        """All steps at once, from `state`."""
+        """All steps together, from `state`."""
         outputs = self.layers[0](inputs, state[0])
         for layer, layer_state in zip(self.layers[1:], state[1:], strict=True):
             above = layer(self.dropout(outputs), layer_state)
@@ -211,7 +211,7 @@ class RecurrentStack(nn.Module):
         return outputs
 
     def loop_weights(self, first: int) -> list[LoopWeights]:
-        """Weights for a loop of `step`s, one a layer; the first layer's projected columns end before `first`."""
+        """Weights for a loop of `step`s, one per layer; the first layer's projected columns end before `first`."""
         return [layer.loop_weights(first if number == 0 else 0) for number, layer in enumerate(self.layers)]
 
     def step(
@@ -231,7 +231,7 @@ class RecurrentStack(nn.Module):
 
 
 def reversal(lengths: Int[Tensor, " N"], size: int) -> Int[Tensor, "N T"]:
-    """The index that turns each row's real positions around and leaves its padding in place (its own inverse)."""
+    """The index that reverses each row's real positions and leaves its padding in place (its own inverse)."""
     position = torch.arange(size, device=lengths.device).expand(len(lengths), size)
     last = lengths.unsqueeze(1) - 1
     return torch.where(position <= last, last - position, position)

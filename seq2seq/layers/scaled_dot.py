@@ -27,12 +27,12 @@ def scaled_dot_product(
 ) -> tuple[Float[Tensor, "B H T d"], Float[Tensor, "B H T S"] | None]:
     """softmax(q k' / sqrt(d) + bias) v over the positions where `mask` is True, for each head.
 
-    `normalizer` stands in for the softmax. With fewer heads of keys and values (G) than of queries, H / G neighbouring
-    heads share one.
-    Returns the context, and the weights before dropout if they are asked for. A query must see one position at least.
+    `normalizer` replaces the softmax. With fewer heads of keys and values (G) than of queries, H / G neighbouring heads
+    share one. Returns the context, and the weights before dropout if requested. A query must have at least one unmasked
+    position.
     """
     if type(normalizer) is Softmax:
-        normalizer = None  # the fused kernel has it built in
+        normalizer = None  # the fused kernel has a mask for it
     if normalizer is None and not need_weights and not _plain_is_faster(query):
         for_sentences = _for_sentences(query, keys) if bias is None and not dropout else None
         if for_sentences is not None:
@@ -51,8 +51,8 @@ def scaled_dot_product(
 
 
 def _for_sentences(query: Float[Tensor, "B H T d"], keys: Float[Tensor, "B G S d"]) -> Callable[..., Tensor] | None:
-    """Our kernel, on a GPU that runs it and for shapes it is made for. Of an update of 65,000 target tokens of Multi30k
-    a Transformer's attention took 60 of 183 ms on an H100 without it."""
+    """Our kernel, if the GPU and the shapes are supported. Without it a Transformer's attention took 60 of the 183 ms
+    of an update of 65,000 target tokens of Multi30k on an H100."""
     own = kernels("seq2seq.layers.attention_kernels") if query.is_cuda else None
     return own.fused_attention if own is not None and own.suits(query, keys) else None
 
@@ -69,7 +69,7 @@ def _masked(scores: Float[Tensor, "#B H #T S"], mask: Bool[Tensor, "#B #H #T S"]
 
 
 def _product(rows: Float[Tensor, "B H T m"], shared: Float[Tensor, "B G m n"]) -> Float[Tensor, "B H T n"]:
-    """Each head's rows by the matrix that its group shares: the rows of a group are stacked, no matrix is repeated."""
+    """Each head's rows times the matrix of its group: the rows of a group are stacked, no matrix is repeated."""
     heads, groups = rows.shape[1], shared.shape[1]
     if heads == groups:
         return torch.matmul(rows, shared)
@@ -88,7 +88,7 @@ def join_heads(states: Float[Tensor, "B H T d"]) -> Float[Tensor, "B T A"]:
 
 
 def heads_problem(heads_key: str, heads: int, width_key: str, width: int) -> str | None:
-    """Why this width does not split evenly into heads, or None."""
+    """Why this width cannot be divided into heads, or None."""
     if heads >= 1 and width % heads == 0:
         return None
     return f"{heads_key}={heads} does not divide {width_key}={width}"

@@ -1,7 +1,7 @@
-"""The real positions of a padded batch, and sums over them, at shapes that the host knows.
+"""The real positions of a padded batch, and sums over them, without waiting for a GPU.
 
-How many there are is known to the device alone: on a GPU, to select them is to wait for it, and the shape differs from
-batch to batch. There all positions stay, and padding leaves the sums. On a CPU it leaves before the work is done.
+Selecting them on a GPU needs a synchronisation, and the shape differs from batch to batch. So there all positions are
+kept, and padding is left out of the sums. On a CPU padding is removed first.
 """
 
 from jaxtyping import Bool, Float, Shaped
@@ -9,22 +9,22 @@ from torch import Tensor
 
 
 def selects(mask: Bool[Tensor, "B T"]) -> bool:
-    """Whether padding is taken out beforehand."""
+    """Whether padding is removed beforehand."""
     return mask.device.type == "cpu"
 
 
-def real(rows: Shaped[Tensor, "B T ..."], mask: Bool[Tensor, "B T"]) -> Shaped[Tensor, "N ..."]:
-    """One row a real position; or one a position, which `real_sum` and `real_mask` tell apart."""
+def unpad(rows: Shaped[Tensor, "B T ..."], mask: Bool[Tensor, "B T"]) -> Shaped[Tensor, "N ..."]:
+    """One row per real position, or, on a GPU, one row per position; see `real_sum` and `real_mask`."""
     return rows[mask] if selects(mask) else rows.flatten(0, 1)
 
 
 def real_mask(mask: Bool[Tensor, "B T"]) -> Bool[Tensor, " N"] | None:
-    """Which rows of `real` are real; None: all."""
+    """Which rows of `unpad` are real; None: all."""
     return None if selects(mask) else mask.flatten()
 
 
 def real_sum(rows: Float[Tensor, "N ..."], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
-    """The sum over the real rows of what was made of `real`; the others have no gradient."""
+    """The sum over the real rows of a function of `unpad`; the others have no gradient."""
     kept = real_mask(mask)
     if kept is None:
         return rows.sum()

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from seq2seq.runtime.triton import kernels
 
-CHUNK = 2**20  # logits widened at a time on a CPU: 4 MiB in fp32
-GPU_CHUNK = 2**24  # and elsewhere, where few large pieces are better: 64 MiB; with Triton one kernel does it all
+CHUNK = 2**20  # logits converted at a time on a CPU: 4 MiB in fp32
+GPU_CHUNK = 2**24  # elsewhere few large pieces are better: 64 MiB; with Triton one kernel does all of it
 
 
 def cross_entropy(
@@ -18,11 +18,11 @@ def cross_entropy(
     smoothing: float,
     mask: Bool[Tensor, " N"] | None = None,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """Sums over N tokens, in nats: the smoothed loss, which carries gradients, and the plain negative log-likelihood.
+    """Sums over N tokens, in nats: the smoothed loss, with gradients, and the plain negative log-likelihood.
 
     loss = (1 - e) * -log p(target) + e / V * sum over v of -log p(v). Sums are in fp32 (float64 for float64 logits).
     The logits are read once, a few rows at a time, so that fp32 copies are small (and stay in a processor's cache): the
-    gradient is made in the same pass, in the logits' own precision. Rows that are False in `mask` count for nothing.
+    gradient is made in the same pass, in the logits' own precision. Rows that are False in `mask` are ignored.
     """
     return _CrossEntropy.apply(logits, targets, smoothing, mask)
 
@@ -33,8 +33,8 @@ class _CrossEntropy(torch.autograd.Function):
         ctx: Any, logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         fused = kernels("seq2seq.loss.cross_entropy_kernels") if logits.is_cuda else None
-        road = plain_cross_entropy if fused is None else fused.fused_cross_entropy
-        loss, nll, gradient = road(logits, targets, smoothing, mask, with_gradient=ctx.needs_input_grad[0])
+        function = plain_cross_entropy if fused is None else fused.fused_cross_entropy
+        loss, nll, gradient = function(logits, targets, smoothing, mask, with_gradient=ctx.needs_input_grad[0])
         ctx.save_for_backward(gradient)
         ctx.mark_non_differentiable(nll)
         return loss, nll
@@ -66,7 +66,7 @@ def plain_cross_entropy(
 
 
 def _chunk(logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """The sums over some rows, and their probabilities, which take the place of `logits`."""
+    """The sums over some rows, and their probabilities, which overwrite `logits`."""
     logits -= logits.amax(-1, keepdim=True)
     hit = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1)
     mean = logits.mean(-1) if smoothing else hit

@@ -11,25 +11,25 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-COLUMNS = 4096  # logits of a row that are held at a time: 16 for each thread of eight warps
+COLUMNS = 4096  # logits of a row at a time: 16 for each thread of eight warps
 
 
 def fused_cross_entropy(
     logits: Tensor, targets: Tensor, smoothing: float, mask: Tensor | None, *, with_gradient: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """logits [N V], targets [N], mask [N] -> the sums of the smoothed loss and of the negative log-likelihood, and the
-    gradient [N V] of the first; all on one GPU. Rows that are False in `mask` count for nothing.
+    gradient [N V] of the first; all on one GPU. Rows that are False in `mask` are ignored.
 
     Sums are in fp32, or in float64 for float64 logits.
     """
     logits, targets = logits.contiguous(), targets.contiguous()
     rows, vocabulary = logits.shape
-    held = torch.promote_types(logits.dtype, torch.float32)
-    loss, nll = (torch.zeros(rows, dtype=held, device=logits.device) for _ in range(2))
+    sum_type = torch.promote_types(logits.dtype, torch.float32)
+    loss, nll = (torch.zeros(rows, dtype=sum_type, device=logits.device) for _ in range(2))
     gradient = torch.empty_like(logits) if with_gradient else None
     given = (logits, targets, targets if mask is None else mask.contiguous(), loss, nll)
     written = (logits if gradient is None else gradient, smoothing, vocabulary)
-    exact = tl.float64 if held is torch.float64 else tl.float32
+    exact = tl.float64 if sum_type is torch.float64 else tl.float32
     columns = min(triton.next_power_of_2(vocabulary), COLUMNS)
     if rows:
         with torch.cuda.device_of(logits):
@@ -39,7 +39,7 @@ def fused_cross_entropy(
 
 
 def try_kernels(device: torch.device) -> None:
-    """Compile and run the kernel on a few numbers. Raises whatever stands in its way."""
+    """Compile and run the kernel on small inputs. Raises whatever prevents it."""
     logits, targets = torch.ones(2, 8, device=device), torch.ones(2, dtype=torch.long, device=device)
     fused_cross_entropy(logits, targets, 0.1, targets.bool(), with_gradient=True)
 

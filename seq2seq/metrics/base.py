@@ -1,4 +1,4 @@
-"""What every metric is: sums over sentences from which a corpus score follows, so that resampling it is cheap."""
+"""The interface of metrics: sums over sentences that determine the corpus score, so that resampling is cheap."""
 
 import logging
 from abc import abstractmethod
@@ -20,7 +20,7 @@ References = Sequence[Sequence[str]]  # for each sentence, its references: at le
 class Score:
     """A figure, the settings it was computed with, and where known its 95% confidence interval.
 
-    `details` are further numbers behind it, such as precision and recall, and `intervals` theirs, (low, high).
+    `details` are further numbers such as precision and recall, and `intervals` their (low, high).
     """
 
     value: float
@@ -31,24 +31,24 @@ class Score:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """As it stands in eval/*.json: `score`, `signature`, `low` and `high` where known; then each detail the same
-        way: `precision`, `precision_low`, `precision_high`."""
-        told: dict[str, Any] = {"score": self.value, "signature": self.signature}
+        """As in eval/*.json: `score`, `signature`, `low` and `high` where known; then each detail the same way:
+        `precision`, `precision_low`, `precision_high`."""
+        plain: dict[str, Any] = {"score": self.value, "signature": self.signature}
         if self.low is not None:
-            told |= {"low": self.low, "high": self.high}
+            plain |= {"low": self.low, "high": self.high}
         for name, value in self.details.items():
-            told[name] = value
+            plain[name] = value
             if name in self.intervals:
-                told[f"{name}_low"], told[f"{name}_high"] = self.intervals[name]
-        return told
+                plain[f"{name}_low"], plain[f"{name}_high"] = self.intervals[name]
+        return plain
 
 
 class Metric(Component):
     """Scores a corpus under one or several names. Texts are plain and detokenised, a sentence or document each.
 
-    `of_summaries`: what it scores is made of a longer source, so that a reader wants to know how good sentences of that
-    source would be (metrics/extracts.py) and how much of it was copied (metrics/copying.py). `decimals`: as many as are
-    shown of a score; None: all of them count.
+    `of_summaries`: the scored texts are summaries of a longer source, so baselines from the source
+    (metrics/extracts.py) and copying statistics (metrics/copying.py) are also reported. `decimals`: as many as are
+    shown of a score; None: all of them.
     """
 
     names: tuple[str, ...]
@@ -56,15 +56,15 @@ class Metric(Component):
     decimals: ClassVar[int | None] = None
     warned = False  # whether `warn_once` was called
 
-    def doubts(self, references: References) -> list[str]:
-        """A line for each reason why a score against these references would say little, with what to type."""
+    def warnings(self, references: References) -> list[str]:
+        """A line for each reason why scores against these references would be misleading, with what to type."""
         return []
 
     def warn_once(self, references: References) -> None:
-        """Log the `doubts`, the first time; whatever scores calls it with its references."""
+        """Log the `warnings` at the first call."""
         if not self.warned:
             self.warned = True
-            for line in self.doubts(references):
+            for line in self.warnings(references):
                 log.warning("%s", line)
 
     def higher_is_better(self, name: str) -> bool:
@@ -76,7 +76,7 @@ class Metric(Component):
         return self.scores(self.statistics(hypotheses, references), references)
 
     def scores(self, rows: NDArray[np.float64], references: References) -> dict[str, Score]:
-        """The score under each of `names`, from the statistics of all sentences, a row each."""
+        """The score under each of `names`, from the statistics of all sentences, one row each."""
         signature = self.signature(references)
         scores = {}
         for name, figures in self.figures(rows.sum(axis=0), len(rows)).items():
@@ -90,7 +90,7 @@ class Metric(Component):
 
     @abstractmethod
     def statistics(self, hypotheses: Sequence[str], references: References) -> NDArray[np.float64]:
-        """A row of numbers a sentence, of whose sum over any set of sentences its score is a function."""
+        """A row of numbers per sentence; the score of any set of sentences is a function of their sum."""
 
     @abstractmethod
     def figures(self, total: NDArray[np.float64], sentences: int) -> dict[str, dict[str, float]]:
@@ -113,11 +113,11 @@ def check_fit(hypotheses: Sequence[str], references: References) -> None:
 
 
 def without_text(references: References) -> int:
-    """How many sentences have no reference that says anything: every hypothesis scores 0 against them."""
+    """The number of sentences with only empty references: every hypothesis scores 0 against them."""
     return sum(not any(text.strip() for text in several) for several in references)
 
 
 def count_references(references: References) -> str:
-    """How many references a sentence has, as signatures give it: a number, or 'var' where they differ."""
+    """The number of references per sentence, as in signatures: a number, or 'var' if it differs."""
     counts = {len(several) for several in references}
     return str(counts.pop()) if len(counts) == 1 else "var"

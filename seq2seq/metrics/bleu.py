@@ -18,12 +18,12 @@ UNSPACED: Mapping[str, Ranges] = {
     "Thai, Lao, Khmer or Burmese": SOUTH_EAST_ASIAN,
     "Tibetan, Javanese or Balinese": RARER,
 }
-TAKES_APART: Mapping[str, tuple[Ranges, ...]] = {  # of these scripts; those not named here take any text apart
+TAKES_APART: Mapping[str, tuple[Ranges, ...]] = {  # of these scripts; those not named here split any text
     **dict.fromkeys(("13a", "intl", "none", "ko-mecab"), ()),
     "zh": (HAN,),
     "ja-mecab": (HAN, KANA),
 }
-MUCH = 0.25  # of the letters: from here on BLEU of whole sentences instead of words is warned of
+MUCH = 0.25  # of the letters: from here on a warning says that BLEU compares whole sentences instead of words
 SOME = 0.05  # kana among as many letters make the text Japanese
 LOOKED_AT = 2000  # references, to know the script
 
@@ -69,8 +69,9 @@ class Bleu(SacreMetric):
         precisions = {f"precision{n}": float(value) for n, value in enumerate(score.precisions, start=1)}
         return {**precisions, "brevity_penalty": float(score.bp), "length_ratio": float(score.ratio)}
 
-    def doubts(self, references: References) -> list[str]:
-        """Of scripts without spaces between words, that this tokenizer does not take apart: a sentence is one word."""
+    def warnings(self, references: References) -> list[str]:
+        """References in scripts without spaces between words that this tokenizer does not split: a sentence is one
+        word."""
         taken = TAKES_APART.get(self.tokenize, tuple(UNSPACED.values()))
         texts = [text for several in references[:LOOKED_AT] for text in several]
         shares = dict(zip(UNSPACED, share_of_letters(texts, *UNSPACED.values()), strict=True))

@@ -15,20 +15,20 @@ def ngrams(words: Words, n: int) -> list[tuple[str, ...]]:
 
 
 def novel_share(text: Words, source: Words, n: int) -> float | None:
-    """The share of the text's different n-grams that the source does not have; None for a text without any."""
+    """The share of the text's different n-grams that are not in the source; None for a text without any."""
     own = set(ngrams(text, n))
     return len(own - set(ngrams(source, n))) / len(own) if own else None
 
 
 def repeated_share(text: Words, n: int) -> float | None:
-    """The share of the text's n-grams that stood in it before; None for a text without any."""
+    """The share of the text's n-grams that occurred earlier in it; None for a text without any."""
     found = ngrams(text, n)
     return 1 - len(set(found)) / len(found) if found else None
 
 
 def fragments(text: Words, source: Words) -> list[int]:
     """The lengths of the pieces of the source that the text is made of, in order (figure 3 of the paper): from each
-    word on, the longest run that the source has too. Words that it does not have belong to none."""
+    word on, the longest sequence that is also in the source. Words that are not in it belong to none."""
     places = defaultdict(list)
     for place, word in enumerate(source):
         places[word].append(place)
@@ -50,12 +50,12 @@ def _common(one: Words, other: Words) -> int:
 
 
 def coverage(text: Words, source: Words) -> float | None:
-    """The copy rate: the share of the text's words that lie in fragments, which is the share that the source has too.
-    None for an empty text."""
+    """The copy rate: the share of the text's words in fragments, which is the share also in the source. None for an
+    empty text."""
     return sum(fragments(text, source)) / len(text) if text else None
 
 
 def density(text: Words, source: Words) -> float | None:
-    """The mean length of the fragment that a word of the text lies in, 0 for a word in none: 1 where single words are
-    taken, the text's length where it is one passage of the source. None for an empty text."""
+    """The mean length of the fragment around a word of the text, 0 for a word in none: 1 if single words are copied,
+    the text's length if it is one passage of the source. None for an empty text."""
     return sum(length**2 for length in fragments(text, source)) / len(text) if text else None

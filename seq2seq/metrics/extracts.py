@@ -1,4 +1,4 @@
-"""Baselines for summaries: sentences of the source as they stand, its first ones (lead-K) or any (random-K)."""
+"""Baselines for summaries: sentences of the source, its first ones (lead-K) or random ones (random-K)."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ USUAL = ("lead-1", "lead-3", "random-3")
 
 def extract(name: str, sources: Sequence[str], *, seed: int = SEED) -> list[str]:
     """For each source its first K sentences (`lead-K`), or K drawn with this seed, in the order of the source
-    (`random-K`), a sentence a line; all of them where there are no more than K.
+    (`random-K`), one sentence per line; all of them if there are no more than K.
 
     A sentence ends with its line or with a mark such as .!? (`words.sentences`). Raises ValueError for other names.
     """

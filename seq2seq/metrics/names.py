@@ -1,4 +1,4 @@
-"""Names and numbers in a text, found by their looks: what a summary must copy letter by letter."""
+"""Names and numbers in a text, recognised by their form: a summary must copy them exactly."""
 
 import re
 import unicodedata
@@ -9,7 +9,7 @@ from seq2seq.metrics.words import TITLES
 
 _TOKEN = re.compile(r"\d+(?:[.,:]\d+)+|\w+")
 _BEGINS_SENTENCE = re.compile(r"(?:^|[\n.!?:…。！？।])[^\w\n.!?:…。！？।]*$")
-_FAR_ENOUGH = 20  # characters before a word that can tell whether a sentence begins with it
+_FAR_ENOUGH = 20  # characters before a word that show whether a sentence begins with it
 
 
 def tokens(text: str) -> set[str]:
@@ -18,11 +18,11 @@ def tokens(text: str) -> set[str]:
 
 
 def named(text: str) -> set[str]:
-    """The names and numbers among the tokens: words of two letters and more with a capital that do not begin a
-    sentence, and all that holds a digit.
+    """The names and numbers among the tokens: capitalised words of two letters or more that do not begin a sentence,
+    and all words with a digit.
 
-    A sentence begins with the text, with a line, after .!?:… and the like, but not after Mr. and other titles. Where
-    all nouns are capitalised, as in German, they all count; where there are no capitals, numbers alone.
+    A sentence begins with the text, with a line, after .!?:… and the like, but not after Mr. and other titles. If all
+    nouns are capitalised, as in German, they all count; without capitals only numbers count.
     """
     text = unicodedata.normalize("NFKC", text)
     return {match[0] for match in _TOKEN.finditer(text) if _is_name(match[0], text[: match.start()])}
@@ -40,23 +40,23 @@ def _begins_sentence(before: str) -> bool:
 
 
 def widespread(sources: Sequence[str]) -> set[str]:
-    """Names in more than half of the sources, such as the speakers' #Person1#: they tell no text from another."""
+    """Names in more than half of the sources, such as the speakers' #Person1#: they do not distinguish texts."""
     counts = Counter(name for source in sources for name in named(source))
     return {name for name, count in counts.items() if count > max(1, len(sources) / 2)}
 
 
 def precision(texts: Sequence[str], sources: Sequence[str]) -> float | None:
-    """Of the names and numbers in the texts, the share that each one's source has too, all texts together; None where
-    there are none. Widespread ones do not count."""
+    """Of the names and numbers in the texts, the share also in the text's source, over all texts; None if there are
+    none. Widespread ones are ignored."""
     dull = widespread(sources)
     return _share((named(text) - dull, tokens(source)) for text, source in zip(texts, sources, strict=True))
 
 
 def recall(texts: Sequence[str], sources: Sequence[str], references: Sequence[Sequence[str]]) -> float | None:
-    """Of the references' names and numbers that the source has, the share that the text has too, all references of all
-    texts together; None where there are none. Widespread ones do not count.
+    """Of the names and numbers in both reference and source, the share also in the text, over all references of all
+    texts; None if there are none. Widespread ones are ignored.
 
-    A capital that begins a reference's sentence counts as well where the source has the word as a name elsewhere.
+    A capitalised word that begins a reference's sentence also counts if it is a name elsewhere in the source.
     """
     dull = widespread(sources)
     return _share(

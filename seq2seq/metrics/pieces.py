@@ -11,7 +11,7 @@ SHARED = {"flores200": "flores200", "flores101": "flores101", "spm": "flores101"
 class Pieces:
     """Splits a text into a model's pieces. The interface is that of sacreBLEU's tokenizers.
 
-    Raises ValueError where the file is missing or no SentencePiece model.
+    Raises ValueError if the file is missing or not a SentencePiece model.
     """
 
     def __init__(self, file: str) -> None:
@@ -28,7 +28,7 @@ class Pieces:
         self._split = lru_cache(maxsize=1 << 16)(self._pieces)
 
     def signature(self) -> str:
-        """What tells these pieces from another model's: part of the content's hash."""
+        """Identifies the model: part of the content's hash."""
         return self._name
 
     def __call__(self, line: str) -> str:
@@ -40,7 +40,7 @@ class Pieces:
 
 
 def shared_model(name: str) -> str:
-    """The file of a model that sacreBLEU shares. Raises ValueError, saying where it must lie, where it does not."""
+    """The file of a model that sacreBLEU shares. Raises ValueError, naming its place, if it is missing."""
     from sacrebleu.tokenizers import tokenizer_spm
 
     url = tokenizer_spm.SPM_MODELS[SHARED[name]]["url"]

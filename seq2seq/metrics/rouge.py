@@ -16,11 +16,11 @@ from seq2seq.metrics.words import Remembered, UnicodeWords, mostly_beyond_a_to_z
 class Rouge(Metric):
     """Mean F1 over documents, 0 to 100, of n-grams (rouge1, rouge2 ...) or common subsequences (rougeL, rougeLsum).
 
-    With several references a document's figure is the best one's (`references: max`, the reference with the highest
-    F1, for each name on its own) or their mean (`mean`); both then stand in the details. rougeLsum compares sentence
-    by sentence: `newline` takes each line for one, `punctuation` also cuts after .!? and 。！？. The tokenizer
-    `english` is rouge-score's own, which sees nothing but a-z and 0-9 (a warning is logged where references are written
-    in other letters); `unicode` knows the words of every script.
+    With several references a document's figure is the best one's (`references: max`, the reference with the highest F1,
+    for each name on its own) or their mean (`mean`); both are then in the details. rougeLsum compares sentence by
+    sentence: `newline` takes each line for one, `punctuation` also cuts after .!? and 。！？. The tokenizer `english`
+    is rouge-score's own, which keeps only a-z and 0-9 (a warning is logged if references have other letters);
+    `unicode` splits words of every script.
     """
 
     of_summaries = True
@@ -87,8 +87,8 @@ class Rouge(Metric):
             f"|stem:{'yes' if self.stemmer else 'no'}|sents:{self.sentences}|rouge-score:{version('rouge-score')}"
         )
 
-    def doubts(self, references: References) -> list[str]:
-        """Of references that the tokenizer `english` drops, so that all scores are near 0."""
+    def warnings(self, references: References) -> list[str]:
+        """References that the tokenizer `english` drops, so that all scores are near 0."""
         if self.tokenizer == "english" and mostly_beyond_a_to_z(text for texts in references for text in texts):
             return [
                 "most letters of the references are outside a-z, the only ones that tokenizer: english keeps, so "

@@ -1,4 +1,4 @@
-"""Scripts that put no spaces between words: how much of a text is written in them."""
+"""Scripts without spaces between words: the share of a text in each of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """How far a score can be trusted: bootstrap intervals and the paired bootstrap test, Koehn (2004), as in sacreBLEU.
 
-Sentences are drawn with replacement, and the score is computed anew from the sums of their statistics. With the same
-seed the draws, the intervals and the p-values are those of sacreBLEU's own test, which keeps all draws in memory.
+Sentences are sampled with replacement, and the score is computed again from the sums of their statistics. With the same
+seed the samples, the intervals and the p-values are those of sacreBLEU's own test, which keeps all samples in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from seq2seq.metrics.base import Metric, References, Score
 
 SAMPLES, SEED = 1000, 12345  # sacreBLEU's own
-EQUAL = 1e-9  # of scores from 0 to 100: what is less is rounding
+EQUAL = 1e-9  # of scores from 0 to 100: smaller differences are rounding
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A system beside a baseline: the scores, and how probable a difference as large is by chance alone."""
+    """A system compared with a baseline: the scores, and the probability of such a difference by chance."""
 
     value: float
     baseline: float
@@ -28,11 +28,11 @@ class Comparison:
 
     @property
     def difference(self) -> float:
-        """What the system has more than the baseline."""
+        """The system's score minus the baseline's."""
         return self.value - self.baseline
 
     def plain(self) -> dict[str, Any]:
-        """As it stands in eval/*.json."""
+        """As in eval/*.json."""
         return {
             "score": self.value,
             "baseline": self.baseline,
@@ -45,7 +45,7 @@ class Comparison:
 def bootstrap(
     metric: Metric, hypotheses: Sequence[str], references: References, *, samples: int = SAMPLES, seed: int = SEED
 ) -> dict[str, tuple[float, float]]:
-    """The 95% confidence interval (low, high) of each of the metric's scores: the middle of `samples` redrawn ones.
+    """The 95% confidence interval (low, high) of each of the metric's scores: the middle of `samples` resampled ones.
 
     Raises ValueError if hypotheses and references do not fit together, or for fewer than 40 samples.
     """
@@ -86,8 +86,8 @@ def compare(
 ) -> dict[str, Comparison]:
     """The two-sided paired bootstrap test of `hypotheses` against `baseline`, for each of the metric's scores.
 
-    Both systems are redrawn alike. The p-value is the share of draws whose difference, in size, exceeds the mean of
-    all drawn ones by more than the real difference. Raises ValueError as `bootstrap` does.
+    Both systems are resampled with the same sentences. The p-value is the share of samples whose difference, in size,
+    exceeds the mean of all sampled ones by more than the real difference. Raises ValueError as `bootstrap` does.
     """
     ours, theirs = metric.statistics(hypotheses, references), metric.statistics(baseline, references)
     return compare_rows(metric, ours, theirs, metric.signature(references), samples=samples, seed=seed)
@@ -123,8 +123,8 @@ def _check_samples(samples: int) -> None:
 
 
 def _p_value(differences: NDArray[np.float64], difference: float) -> float:
-    """One is added to both counts, as for any test by simulation, so that it is never 0. Of equal scores it is 1: where
-    the draws do not differ either, the formula would call them significantly different."""
+    """One is added to both counts, as in any simulation test, so that it is never 0. For equal scores it is 1: if the
+    samples do not differ either, the formula would call them significantly different."""
     if abs(difference) < EQUAL:
         return 1.0
     sizes = np.abs(differences)
@@ -149,7 +149,7 @@ def _redrawn(
 
 
 def _draws(sentences: int, samples: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """How often each sentence is drawn, sample by sample."""
+    """How often each sentence occurs, sample by sample."""
     random = np.random.default_rng(seed)
     for _ in range(samples):
         yield np.bincount(random.choice(sentences, size=sentences, replace=True), minlength=sentences)

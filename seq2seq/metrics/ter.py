@@ -6,7 +6,7 @@ from seq2seq.metrics.sacre import SacreMetric
 
 
 class Ter(SacreMetric):
-    """Edits (insertions, deletions, substitutions, shifts of phrases) a hundred reference tokens; lower is better."""
+    """Edits (insertions, deletions, substitutions, shifts of phrases) per hundred reference tokens; lower is better."""
 
     def __init__(self, *, normalized: bool, no_punct: bool, asian_support: bool, case_sensitive: bool) -> None:
         from sacrebleu.metrics import TER

@@ -48,7 +48,7 @@ def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int
 
 
 def _build(group: str, part: Part, **supplied: Any) -> Any:
-    """One part, with what it asks for of what is supplied; a value that it refuses is the user's to mend."""
+    """One part, with the supplied arguments that it needs; a value that it refuses is a ConfigError."""
     wired = _target(part).wired
     try:
         return part(**{name: value for name, value in supplied.items() if name in wired})
@@ -63,14 +63,14 @@ def _target(part: Part) -> Any:
 def _tables(
     size: int, tie: Literal["none", "target", "all"], source_vocab: int, target_vocab: int
 ) -> tuple[nn.Embedding, nn.Embedding]:
-    """The embedding tables of source and target: one and the same with tie=all, which a joint vocabulary allows."""
+    """The embedding tables of source and target: the same object with tie=all, which needs a joint vocabulary."""
     source = embedding_table(source_vocab, size)
     return source, source if tie == "all" else embedding_table(target_vocab, size)
 
 
 def _input_embedding(settings: TrainSettings, part: Part, table: nn.Embedding) -> InputEmbedding:
-    """A table read the way this encoder or decoder wants it: recurrent parts plain, the others scaled by sqrt(E),
-    with positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
+    """The input embedding of this encoder or decoder: recurrent parts use the table as it is, the others scale by
+    sqrt(E) and add positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
     recurrent = _target(part).recurrent
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
     positioned = settings.position.arguments.get("recurrent") or not recurrent
@@ -85,7 +85,7 @@ def _input_embedding(settings: TrainSettings, part: Part, table: nn.Embedding) -
 
 
 def position_widths(settings: TrainSettings, part: Part) -> dict[str, int]:
-    """What a position is built for, in this encoder or decoder: the width of its inputs and its self-attention's heads,
-    1 where it has none."""
+    """The arguments of a position in this encoder or decoder: the width of its inputs and its self-attention's heads, 1
+    if it has none."""
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
     return {"dim": width, "heads": 1 if _target(part).recurrent else part.arguments["heads"]}

@@ -1,5 +1,5 @@
-"""Several models that answer as one: the mean of their probabilities, as in Sutskever et al. (2014), arXiv:1409.3215,
-section 3.6 and table 1."""
+"""An ensemble of models: the mean of their probabilities, as in Sutskever et al. (2014), arXiv:1409.3215, section 3.6
+and table 1."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from seq2seq.types import State, hypothesis_part, source_part
 
 @dataclass(frozen=True)
 class Memories(State):
-    """What each model remembers."""
+    """Each model's memory."""
 
     each: tuple[Any, ...] = source_part()
 
@@ -39,7 +39,7 @@ class States(State):
 class Ensemble(Stepwise):
     """p(token) = 1/N * sum over the N models of p_n(token). They must have the same vocabularies.
 
-    Weights, where they are asked for, are those of the first model.
+    Requested attention weights are those of the first model.
     """
 
     def __init__(self, models: Sequence[Stepwise]) -> None:
@@ -47,7 +47,7 @@ class Ensemble(Stepwise):
         self.models = Layers(models)
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memories:
-        """Each model reads the source."""
+        """Each model's memory of the source."""
         return Memories(tuple(model.encode(source, mask) for model in self.models))
 
     def start(self, memory: Memories, shortlist: Shortlist | None = None) -> States:
@@ -59,7 +59,7 @@ class Ensemble(Stepwise):
         self, tokens: Int[Tensor, "B K"], state: States, need_weights: bool = False
     ) -> tuple[Float[Tensor, "B K V"], Float[Tensor, "B K S"] | None, States]:
         """The log of the mean of their probabilities, the first model's weights, all states."""
-        asked = [need_weights] + [False] * (len(self.models) - 1)
-        steps = zip(self.models, state.each, asked, strict=True)
+        needed = [need_weights] + [False] * (len(self.models) - 1)
+        steps = zip(self.models, state.each, needed, strict=True)
         log_probs, weights, states = zip(*(model.step(tokens, own, ask) for model, own, ask in steps), strict=True)
         return reduce(torch.logaddexp, log_probs) - math.log(len(self.models)), weights[0], States(states)

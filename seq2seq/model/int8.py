@@ -16,10 +16,10 @@ HOLDERS = (FullSelfAttention, MultiHeadAttention, FeedForward, SoftmaxGenerator)
 
 
 def to_int8(model: Model) -> None:
-    """Round the weights of a Transformer's linear maps and of any output layer, a scale for each row; inputs are
-    rounded as they come, a scale for each batch. Embeddings and recurrent cells stay as they are.
+    """Round the weights of a Transformer's linear maps and of any output layer, with a scale for each row; inputs are
+    rounded at run time, with a scale for each batch. Embeddings and recurrent cells are not rounded.
 
-    Raises ConfigError where torch has no such kernels.
+    Raises ConfigError if torch has no such kernels.
     """
     for holder in model.modules():
         if isinstance(holder, HOLDERS):
@@ -35,7 +35,7 @@ def _rounded(linear: nn.Linear) -> nn.Module:
     except ImportError as error:
         raise ConfigError("precision=int8: this PyTorch has no dynamic quantisation; use fp32 or bf16") from error
     with warnings.catch_warnings():
-        # What takes its place computes this many times slower on a CPU.
+        # Its replacement is many times slower on a CPU.
         warnings.filterwarnings("ignore", message="(?s).*deprecated")
         around = quantize_dynamic(nn.Sequential(linear), {"0": per_channel_dynamic_qconfig})
     return around[0]

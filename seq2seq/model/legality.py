@@ -1,4 +1,4 @@
-"""Which parts go together: read from what their classes declare, before anything is built."""
+"""Which parts can be combined: checked from the classes' declarations, before anything is built."""
 
 from typing import Any
 
@@ -23,19 +23,21 @@ def _unmet_needs(settings: TrainSettings) -> list[str]:
     lines = []
     for group, part in parts.items():
         missing = _target(part).needs(**part.arguments) - given
-        lines += [f"{_named(group, part)}{_beside(group, need, settings)}: it needs {need.value}" for need in missing]
+        lines += [
+            f"{_choice(group, part)}{_conflict(group, need, settings)}: it needs {need.value}" for need in missing
+        ]
     return lines
 
 
-def _named(group: str, part: Part) -> str:
-    """The choice as typed; of a search the one key that reads weights, for searches need nothing else."""
+def _choice(group: str, part: Part) -> str:
+    """The choice as typed; for a search the one key that needs weights, because searches need nothing else."""
     if group == "search":
         return f"search.coverage_penalty={part.arguments['coverage_penalty']}"
     return f"{group}={part.name}"
 
 
-def _beside(group: str, need: Capability, settings: TrainSettings) -> str:
-    """The part that stands in the way, where it is another one."""
+def _conflict(group: str, need: Capability, settings: TrainSettings) -> str:
+    """The conflicting part, if it is another one."""
     guilty = {Capability.ALIGNED_MEMORY: "pooling", Capability.CONTEXT: "attention", Capability.WEIGHTS: "attention"}
     other = guilty.get(need, group)
     return "" if other == group else f" cannot be combined with {other}={getattr(settings, other).name}"

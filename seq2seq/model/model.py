@@ -1,4 +1,4 @@
-"""The model: an encoder's memory, pooled or whole, a decoder that attends to it, a generator of tokens."""
+"""The model: encoder, pooling, decoder with attention, generator."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Shortlist
-from seq2seq.layers.unpad import real, real_sum
+from seq2seq.layers.unpad import real_sum, unpad
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
@@ -20,8 +20,8 @@ from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_par
 class TokenLoss:
     """Sums over the real target tokens of a batch, in nats; `loss` and `penalty` carry gradients.
 
-    `penalty` is what the attention asks to be kept small, the mean over the layers that ask; None if none does.
-    `candidates` is the sum over those that were asked for of weight times -log p; None if none were.
+    `penalty` is the attention's own loss, the mean over the layers that have one; None if none has. `candidates` is the
+    sum over the given candidates of weight times -log p; None if none were given.
     """
 
     loss: Float[Tensor, ""]
@@ -33,7 +33,7 @@ class TokenLoss:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Other targets for the sources of a batch, R / B for each, one source's after the other's, and their weights."""
+    """Other targets for the sources of a batch, R / B per source in consecutive rows, and their weights."""
 
     target_in: Int[Tensor, "R T"]
     target_out: Int[Tensor, "R T"]
@@ -43,9 +43,9 @@ class Candidates:
 
 @dataclass(frozen=True)
 class ModelState(State):
-    """The decoder's state, and the source ids that the memory's states stand for, None after pooling.
+    """The decoder's state, and the source ids of the memory's states, None after pooling.
 
-    With a `shortlist` its columns stand in the place of target ids.
+    With a `shortlist` its columns are used instead of target ids.
     """
 
     decoder: State = hypothesis_part()
@@ -72,11 +72,11 @@ class Model(Stepwise):
         return TokenLoss(loss, nll, batch.target_mask.sum(), _penalty(decoded, batch.target_mask), others)
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
-        """Read the source, and shorten what is remembered of it where the pooling does."""
+        """Encode the source and pool the memory."""
         return self.pooling(self.encoder(source, mask))
 
     def decode(self, target_in: Int[Tensor, "B T"], memory: Memory, weights: Weights = Weights.NONE) -> Decoded:
-        """Features at every position of the given targets, with the attention weights of these layers at least."""
+        """Features at every position of the given targets, with the attention weights of at least these layers."""
         return self.decoder(target_in, self.decoder.start(memory), max(weights, self.generator.weights))
 
     def _candidates_loss(self, candidates: Candidates, memory: Memory) -> Float[Tensor, ""]:
@@ -86,7 +86,7 @@ class Model(Stepwise):
         decoded, mask = self.decode(candidates.target_in, memory), candidates.target_mask
         log_probs = self.generator.target_log_probs(decoded, memory.tokens, candidates.target_out, mask)
         weights = candidates.weights.unsqueeze(1).expand(mask.shape)
-        return -real_sum(real(weights, mask) * log_probs, mask)
+        return -real_sum(unpad(weights, mask) * log_probs, mask)
 
     def log_probs(self, batch: Batch) -> Float[Tensor, "B T V"]:
         """Log-probabilities of every token at every position of the given targets."""
@@ -94,15 +94,15 @@ class Model(Stepwise):
         return self.generator.log_probs(self.decode(batch.target_in, memory), memory.tokens)
 
     def start(self, memory: Memory, shortlist: Shortlist | None = None) -> ModelState:
-        """The state before the first token, with the shortlist as the generator reads it."""
+        """The state before the first token, with the shortlist prepared for the generator."""
         prepared = None if shortlist is None else self.generator.prepare(shortlist)
         return ModelState(self.decoder.start(memory), memory.tokens, prepared)
 
     def step(
         self, tokens: Int[Tensor, "B K"], state: ModelState, need_weights: bool = False
     ) -> tuple[Float[Tensor, "B K V"], Float[Tensor, "B K S"] | None, ModelState]:
-        """Log-probabilities of the token after `tokens`, for each hypothesis; on request the weights by which the last
-        layer that attends read the memory, the mean over its heads; and the state that holds the tokens."""
+        """Log-probabilities of the token after `tokens`, for each hypothesis; on request the attention weights of the
+        last layer with attention, the mean over its heads; and the new state."""
         wanted = max(Weights.LAST if need_weights else Weights.NONE, self.generator.weights)
         shortlist = state.shortlist
         ids = tokens if shortlist is None else shortlist.tokens(tokens)
@@ -115,6 +115,6 @@ class Model(Stepwise):
 
 
 def _penalty(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:
-    """The sum over real positions of what the attention asks to be kept small."""
-    asked = [attended.penalty for attended in decoded.attended if attended.penalty is not None]
-    return real_sum(real(torch.stack(asked).mean(0), mask), mask) if asked else None
+    """The sum over real positions of the attention's own loss."""
+    penalties = [attended.penalty for attended in decoded.attended if attended.penalty is not None]
+    return real_sum(unpad(torch.stack(penalties).mean(0), mask), mask) if penalties else None

@@ -1,5 +1,5 @@
-"""A model whose sentences may have a few target tokens each, as in Jean et al. (2015), arXiv:1412.2007, whose candidate
-lists are here each sentence's own."""
+"""A model limited to a few target tokens per sentence, as in Jean et al. (2015), arXiv:1412.2007, with one candidate
+list per sentence."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from seq2seq.model.stepwise import Stepwise
 
 
 class Shortlisted(Stepwise):
-    """`model`, for the search of one batch: in the place of target ids are columns of `shortlist`.
+    """`model`, for the search of one batch: instead of target ids it has columns of `shortlist`.
 
-    Log-probabilities are those of a sentence's own tokens, made to sum to 1. None depends on another sentence.
+    Log-probabilities are over a sentence's own tokens only, normalised over these. None depends on another sentence.
     """
 
     def __init__(self, model: Stepwise, shortlist: Shortlist) -> None:

@@ -17,7 +17,7 @@ class Normalizer(nn.Module, Component, ABC):
 
     @abstractmethod
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
-        """Weights over the positions that `mask` shows."""
+        """Weights over the unmasked positions."""
 
 
 class SparseNormalizer(Normalizer):
@@ -28,6 +28,6 @@ class SparseNormalizer(Normalizer):
         """Weights of scores of which some are -inf."""
 
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
-        """Weights over the positions that `mask` shows, in the scores' own precision."""
+        """Weights over the unmasked positions, in the scores' precision."""
         exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
         return self.project(exact.masked_fill(~mask, float("-inf"))).to(scores.dtype)

@@ -24,7 +24,7 @@ class Entmax15(SparseNormalizer):
 class _Entmax15(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
-        # Shifting all scores shifts tau; with the best at 0 it keeps its digits however large the scores are.
+        # Shifting all scores shifts tau; with the best at 0 it stays precise however large the scores are.
         halves = (scores - scores.amax(-1, keepdim=True)) / 2
         roots = (halves - _threshold(halves)).clamp_(min=0)
         ctx.save_for_backward(roots)
@@ -42,7 +42,7 @@ class _Entmax15(torch.autograd.Function):
 def _threshold(halves: Float[Tensor, "*N S"]) -> Float[Tensor, "*N 1"]:
     """tau such that max(z/2 - tau, 0)^2 sums to 1, where the best z is 0: of the k best, tau_k = mean -
     sqrt((1 - k variance) / k), for the largest k with tau_k <= z_(k) / 2."""
-    best = halves.sort(-1, descending=True).values.clamp_(min=-1)  # tau is -1 or more: lower scores have no say in it
+    best = halves.sort(-1, descending=True).values.clamp_(min=-1)  # tau is -1 or more: lower scores do not matter
     count = torch.arange(1, halves.shape[-1] + 1, device=halves.device, dtype=halves.dtype)
     mean = best.cumsum(-1) / count
     deviation = count * (best.square().cumsum(-1) / count - mean.square())

@@ -24,7 +24,7 @@ class Sparsemax(SparseNormalizer):
 class _Sparsemax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor) -> Tensor:
-        # Shifting all scores shifts tau; with the best at 0 it keeps its digits however large the scores are.
+        # Shifting all scores shifts tau; with the best at 0 it stays precise however large the scores are.
         shifted = scores - scores.amax(-1, keepdim=True)
         weights = (shifted - _threshold(shifted)).clamp_(min=0)
         ctx.save_for_backward(weights)
@@ -42,7 +42,7 @@ class _Sparsemax(torch.autograd.Function):
 def _threshold(scores: Float[Tensor, "*N S"]) -> Float[Tensor, "*N 1"]:
     """tau such that max(z - tau, 0) sums to 1, where the best score is 0: the k best scores are the support, for the
     largest k with 1 + k z_(k) > z_(1) + ... + z_(k), and tau = (their sum - 1) / k."""
-    best = scores.sort(-1, descending=True).values.clamp_(min=-1)  # tau is -1 or more: lower scores have no say in it
+    best = scores.sort(-1, descending=True).values.clamp_(min=-1)  # tau is -1 or more: lower scores do not matter
     count = torch.arange(1, scores.shape[-1] + 1, device=scores.device, dtype=scores.dtype)
     sums = best.cumsum(-1)
     size = (1 + count * best > sums).sum(-1, keepdim=True)

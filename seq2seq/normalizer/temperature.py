@@ -27,7 +27,7 @@ class TemperatureSoftmax(Normalizer):
 
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
         """exp of the tempered scores, over its sum."""
-        # With the best at 0 nothing overflows; and an infinity times the 0 that is its gradient would be NaN.
+        # With the best at 0 nothing overflows; infinity times its gradient of 0 would be NaN.
         seen = scores.masked_fill(~mask, float("-inf"))
         shifted = (seen - seen.detach().amax(-1, keepdim=True)).clamp(min=torch.finfo(scores.dtype).min)
         tempered = shifted * torch.exp(-self.log_temperature).to(scores.dtype)

@@ -8,7 +8,7 @@ from seq2seq.normalizer.base import Normalizer
 
 
 class TopK(Normalizer):
-    """softmax over the `k` highest scores of each row (over all of them where there are fewer). Shapes: [... S]."""
+    """softmax over the `k` highest scores of each row (over all of them if there are fewer). Shapes: [... S]."""
 
     def __init__(self, *, k: int) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class TopK(Normalizer):
         self.k = k
 
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
-        """Weights over the best of the positions that `mask` shows."""
+        """Weights over the best of the unmasked positions."""
         seen = scores.masked_fill(~mask, float("-inf"))
         best, index = seen.topk(min(self.k, scores.shape[-1]), -1, sorted=False)
         weights = best.softmax(-1)

@@ -9,7 +9,7 @@ from seq2seq.types import Component, Memory
 
 
 class Pooling(nn.Module, Component, ABC):
-    """Memory [B S M] -> Memory [B R M] with R <= S and no `tokens`: a state no longer stands for one source token.
+    """Memory [B S M] -> Memory [B R M] with R <= S and no `tokens`: a state no longer belongs to one source token.
 
     The summary stays the encoder's.
     """

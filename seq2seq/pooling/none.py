@@ -1,4 +1,4 @@
-"""No pooling: the memory keeps one state a source token."""
+"""No pooling: the memory has one state per source token."""
 
 from typing import Any
 

@@ -12,9 +12,10 @@ from seq2seq.types import Memory
 
 
 class QueryPooling(Pooling):
-    """`size` learned vectors each read the whole memory by multi-head attention: its cost no longer grows with S.
+    """`size` learned vectors attend to the whole memory with multi-head attention: later attention no longer grows with
+    S.
 
-    W_o [head_1; ...] + q, with the queries as they are learned. Shapes: [B S M] -> [B size M].
+    W_o [head_1; ...] + q, with the learned queries q. Shapes: [B S M] -> [B size M].
     """
 
     def __init__(self, *, memory_dim: int, size: int, heads: int) -> None:
@@ -31,11 +32,11 @@ class QueryPooling(Pooling):
 
     @classmethod
     def problem(cls, *, memory_dim: int, **arguments: Any) -> str | None:
-        """The memory's width must split evenly into heads."""
+        """The heads must divide the memory's width."""
         return heads_problem("pooling.heads", arguments["heads"], "the memory's width", memory_dim)
 
     def forward(self, memory: Memory) -> Memory:
-        """Every query takes what it looks for."""
+        """Multi-head attention of the learned queries to the memory."""
         sentences = len(memory.states)
         queries = self.queries.expand(sentences, -1, -1)
         context, _ = scaled_dot_product(

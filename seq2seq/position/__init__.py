@@ -1,1 +1,1 @@
-"""Positions: how a model that looks at all tokens at once knows their order."""
+"""Positions: how a model without recurrence knows the order of tokens."""

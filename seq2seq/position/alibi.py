@@ -8,11 +8,11 @@ from seq2seq.position.base import Position
 
 
 class AlibiPosition(Position):
-    """score(q, k) = q . k / sqrt(d) - m_h |t_q - t_k|, with a fixed slope m_h a head: nothing is learned, and nothing
-    added to the inputs.
+    """score(q, k) = q . k / sqrt(d) - m_h |t_q - t_k|, with a fixed slope m_h per head: nothing is learned, and nothing
+    is added to the inputs.
 
-    The paper's models are causal, where the distance is never negative. In an encoder, which reads both ways, the same
-    slope serves both: a head cannot tell left from right. Shapes: [T], [P] -> [H T P].
+    The paper's models are causal, where the distance is never negative. In an encoder the same slope is used in both
+    directions: a head cannot distinguish left from right. Shapes: [T], [P] -> [H T P].
     """
 
     slopes: Tensor
@@ -22,7 +22,7 @@ class AlibiPosition(Position):
         self.register_buffer("slopes", torch.tensor(slopes(heads)), persistent=False)
 
     def bias(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Float[Tensor, "H T P"]:
-        """The further away, the less is read."""
+        """A penalty in proportion to the distance."""
         distance = (queries.unsqueeze(1) - keys).abs()
         return -self.slopes[:, None, None] * distance
 
@@ -30,8 +30,8 @@ class AlibiPosition(Position):
 def slopes(heads: int) -> list[float]:
     """2^(-8i/n) for i = 1..n where the number of heads n is a power of 2 (section 3).
 
-    For others the authors' program takes the slopes of the next lower power of 2, then every other one, beginning with
-    the first, of the next higher.
+    For others, as in the authors' program, the slopes of the next lower power of 2, then every other one of the next
+    higher, beginning with the first.
     """
     power = 2 ** (heads.bit_length() - 1)
     regular = [2 ** (-8 * i / power) for i in range(1, power + 1)]

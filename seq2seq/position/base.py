@@ -10,10 +10,10 @@ from seq2seq.types import Component
 
 
 class Position(nn.Module, Component):
-    """Knowledge of token order, given in one of three places: the inputs (`embed`), queries and keys of self-attention
-    (`rotate`), its scores (`bias`). A kind overrides one of them; the others add nothing.
+    """Information about token order, added in one of three places: the inputs (`embed`), queries and keys of
+    self-attention (`rotate`), its scores (`bias`). A kind overrides one of them; the others add nothing.
 
-    `dim` is the width of the inputs, `heads` are those of the self-attention that reads them (1 where there is none): a
+    `dim` is the width of the inputs, `heads` are those of the self-attention that reads them (1 if there is none): a
     head is dim / heads wide. Positions are counted from 0.
     """
 
@@ -34,10 +34,10 @@ class Position(nn.Module, Component):
         return torch.zeros(1, 1, device=positions.device)
 
     def rotate(self, states: Float[Tensor, "B H T d"], positions: Int[Tensor, " T"]) -> Float[Tensor, "B H T d"]:
-        """Queries or keys, turned by where they stand."""
+        """Queries or keys, rotated by their position."""
         return states
 
     def bias(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Float[Tensor, "H T P"] | None:
-        """What to add to the scaled scores of queries and keys at these positions: a function of key - query alone, so
-        that windows of a sequence can share it."""
+        """The bias of the scaled scores of queries and keys at these positions: a function of key - query only, so that
+        windows of a sequence can share it."""
         return None

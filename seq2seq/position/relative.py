@@ -14,9 +14,9 @@ class RelativePosition(Position):
     """score(q, k) = q . k / sqrt(d) + b[h, bucket(t_k - t_q)]: a learned number for each head and bucket of distances,
     shared by all layers of an encoder or decoder.
 
-    Half of the buckets look back, half ahead (the encoder's in T5); a decoder uses those that look back. In each half
-    the first half are one distance each; the rest grow with the logarithm up to `max_distance`, from where on all
-    distances share the last. Shapes: [T], [P] -> [H T P].
+    Half of the buckets are for earlier positions, half for later ones (the encoder's in T5); a decoder uses the first
+    half. In each half the first half are one distance each; the rest grow with the logarithm up to `max_distance`, from
+    where on all distances share the last. Shapes: [T], [P] -> [H T P].
     """
 
     bucket_of: Tensor
@@ -30,7 +30,7 @@ class RelativePosition(Position):
 
     @classmethod
     def problem(cls, *, dim: int, heads: int, **arguments: Any) -> str | None:
-        """Both directions have as many buckets, of one distance each and beyond."""
+        """Both directions need an equal number of buckets, for single distances and for ranges."""
         buckets, max_distance = arguments["buckets"], arguments["max_distance"]
         if buckets < 4 or buckets % 2:
             return f"position.buckets must be even and at least 4, not {buckets}"
@@ -39,7 +39,7 @@ class RelativePosition(Position):
         return None
 
     def bias(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Float[Tensor, "H T P"]:
-        """The learned number of each pair's bucket."""
+        """The learned bias of each pair's bucket."""
         ahead = keys - queries.unsqueeze(1)
         buckets = self.bucket_of[ahead.abs().clamp(max=len(self.bucket_of) - 1)]
         buckets = buckets + (ahead > 0) * (self.table.num_embeddings // 2)
@@ -47,10 +47,10 @@ class RelativePosition(Position):
 
 
 def bucket(distance: int, buckets: int, max_distance: int) -> int:
-    """The bucket, of those of one direction, that holds this distance."""
+    """The bucket of this distance, among those of one direction."""
     exact = buckets // 2
     if distance < exact:
         return distance
     share = math.log(distance / exact) / math.log(max_distance / exact)
-    # A share that is a whole number of buckets may come out a rounding error below it.
+    # A whole number of buckets may be computed a rounding error too low.
     return min(exact + int(share * (buckets - exact) + 1e-9), buckets - 1)

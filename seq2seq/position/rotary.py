@@ -11,10 +11,10 @@ from seq2seq.position.base import Position
 
 
 class RotaryPosition(Position):
-    """(x_2i, x_2i+1) of a query or key at position t is turned by the angle t / 10000^(2i/d), with d = dim / heads.
+    """(x_2i, x_2i+1) of a query or key at position t is rotated by the angle t / 10000^(2i/d), with d = dim / heads.
 
-    A query at m and a key at n then meet as if turned by m - n: scores know distances, values know nothing.
-    Shapes: [B H T d] -> [B H T d].
+    The score of a query at m and a key at n then depends on m - n; values are not rotated. Shapes: [B H T d] ->
+    [B H T d].
     """
 
     frequencies: Tensor
@@ -27,8 +27,8 @@ class RotaryPosition(Position):
 
     @classmethod
     def problem(cls, *, dim: int, heads: int, **arguments: Any) -> str | None:
-        """Numbers are turned in pairs."""
-        if heads < 1 or dim % heads or dim // heads % 2 == 0:  # what does not divide is another part's complaint
+        """Features are rotated in pairs."""
+        if heads < 1 or dim % heads or dim // heads % 2 == 0:  # another part reports heads that do not divide the width
             return None
         return f"position=rotary rotates pairs of features: the width of a head must be even, not {dim} / {heads}"
 

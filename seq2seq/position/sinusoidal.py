@@ -10,7 +10,7 @@ from seq2seq.position.base import Position
 
 
 class SinusoidalPosition(Position):
-    """p[t, 2i] = sin(t / 10000^(2i/D)), p[t, 2i+1] = cos(the same). No length is the last. Shapes: [P] -> [P D].
+    """p[t, 2i] = sin(t / 10000^(2i/D)), p[t, 2i+1] = cos(the same). There is no maximum length. Shapes: [P] -> [P D].
 
     `recurrent` says whether LSTM and GRU parts use it too; they know the order anyway.
     """

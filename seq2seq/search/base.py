@@ -13,14 +13,14 @@ from seq2seq.search.constraints import Constraints
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import BOS, PAD, Component
 
-EXTRA = 10  # tokens that a target may have beyond its source's times max_length_ratio
+EXTRA = 10  # tokens that a target may have beyond max_length_ratio times its source's
 BLOCKS = 8  # a row is reduced to its blocks' maxima, an eighth of it
-WORTH_IT = 2**18  # scores; fewer are looked at sooner than they are sorted into blocks
+WORTH_IT = 2**18  # scores; for fewer, plain topk is faster
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Token ids without the end symbol, log p(tokens and end | source), and the score hypotheses are ranked by."""
+    """Token ids without the end symbol, log p(tokens and end | source), and the score for ranking."""
 
     tokens: list[int]
     log_prob: float
@@ -30,9 +30,9 @@ class Hypothesis:
 class Search(Component, ABC):
     """Finds likely targets of `min_length` to `max_length` tokens, the end symbol counted.
 
-    A target has at most `max_length_ratio` times the source's tokens, plus 10, unless `min_length` asks for more. The
-    last allowed token is the end symbol, so every hypothesis ends. With `no_repeat_ngram` = n > 0 no n token ids in a
-    row come twice; a hypothesis that could only go on by repeating itself ends, be it before `min_length`.
+    A target has at most `max_length_ratio` times the source's tokens, plus 10, unless `min_length` is more. The last
+    allowed token is the end symbol, so every hypothesis ends. With `no_repeat_ngram` = n > 0 no n-gram of token ids
+    occurs twice; a hypothesis that could only continue by repeating one ends, even before `min_length`.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Search(Component, ABC):
         self.min_length = min_length
         self.no_repeat_ngram = no_repeat_ngram
 
-    compares_texts = False  # whether it has to be told the vocabulary
+    compares_texts = False  # whether it needs the vocabulary
 
     @property
     @abstractmethod
     def most(self) -> int:
-        """The most hypotheses that a sentence gets."""
+        """The most hypotheses per sentence."""
 
     @abstractmethod
     def __call__(
@@ -72,13 +72,13 @@ class Search(Component, ABC):
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each sentence, best first. The model must be in eval mode, without gradients.
 
-        Targets begin with the tokens of `prefix`, PAD behind them. It is written whole, whatever the limits and the
-        n-grams in it, and is part of the hypotheses and their scores. `numbers` are the sentences' own, each another:
-        what is drawn for a sentence depends on its number, not on its batch; None: 0, 1, 2, ...
+        Targets begin with the tokens of `prefix`, padded on the right. It is always complete, whatever the limits and
+        its n-grams, and is part of the hypotheses and their scores. `numbers` are distinct numbers of the sentences:
+        samples for a sentence depend on its number, not on its batch; None: 0, 1, 2, ...
         """
 
     def reading(self, vocabulary: Vocabulary) -> Self:
-        """The same search, told what text its tokens stand for; most have no need to know."""
+        """The same search with a vocabulary to decode its tokens; most searches do not need one."""
         return self
 
     def constraints(self, mask: Bool[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None) -> Constraints:
@@ -89,21 +89,22 @@ class Search(Component, ABC):
         return Constraints(limits, prefix, self.min_length, self.no_repeat_ngram)
 
     def limits(self, source_lengths: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """The most tokens that targets of such sources may have, the end symbol counted on both sides."""
+        """The most tokens of targets for these sources, the end symbol counted on both sides."""
         by_ratio = (source_lengths * self.max_length_ratio).long() + EXTRA
         return by_ratio.clamp(self.min_length, self.max_length)
 
 
 def first_tokens(sentences: int, device: torch.device) -> Int[Tensor, "B 1"]:
-    """The symbol every target begins after."""
+    """The begin symbol, before every target."""
     return torch.full((sentences, 1), BOS, device=device)
 
 
 def topk(scores: Float[Tensor, "*N V"], count: int) -> tuple[Float[Tensor, "*N {count}"], Int[Tensor, "*N {count}"]]:
-    """The `count` highest of each row, highest first, and where they stand: topk, by a shorter way on a CPU.
+    """The `count` highest values of each row, highest first, and their indices: torch.topk, with a faster way on a CPU.
 
-    There topk looks at one number after the other. But the highest lie in the blocks with the highest maxima, one to a
-    block at worst; maxima are found many numbers at a time, and the highest of them in the same way.
+    There torch.topk goes through single elements. But the highest ones are in the blocks with the highest maxima, at
+    worst one per block; maxima are computed with vector instructions, and the highest of them are found in the same
+    way.
     """
     width = scores.shape[-1] // BLOCKS
     if scores.device.type != "cpu" or scores.numel() < WORTH_IT or width < 4 * count:

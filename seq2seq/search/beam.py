@@ -18,9 +18,9 @@ UNSEEN = 1e-6  # the least weight a source position counts with: sparse attentio
 
 @dataclass(frozen=True)
 class Beams(State):
-    """The hypotheses still growing, and the best that ended: one row a sentence of the batch.
+    """The growing hypotheses and the best finished ones, one row per sentence of the batch.
 
-    `coverage` sums up the weight each source position got, from 1 for padding; None where nothing is scored by it.
+    `coverage` sums the weights of each source position, starting at 1 for padding; None without a coverage penalty.
     """
 
     tokens: Int[Tensor, "B K t"] = hypothesis_part()
@@ -34,12 +34,12 @@ class Beams(State):
 
     @property
     def width(self) -> int:
-        """How many ended hypotheses are wanted, and the most that grow at a time."""
+        """How many finished hypotheses are wanted, and the most that grow at a time."""
         return self.ended_scores.shape[1]
 
     @property
     def done(self) -> Bool[Tensor, " B"]:
-        """Sentences with as many ended hypotheses as are wanted, or with none that could grow on."""
+        """Sentences with enough finished hypotheses, or with none that can grow."""
         return (self.ended_scores > NEVER).all(1) | (self.log_probs == NEVER).all(1)
 
     def attending(self, weights: Float[Tensor, "B K S"] | None) -> "Beams":
@@ -51,15 +51,15 @@ class Beams(State):
 
 
 class BeamSearch(Search):
-    """Keep the `beam_size` likeliest hypotheses; a sentence is done when that many have ended.
+    """Keep the `beam_size` most likely hypotheses; a sentence is done when that many have ended.
 
-    Hypotheses grow by log p alone. Those that end are ranked, among each other and at last, by
+    Hypotheses grow by log p alone. Finished ones are ranked by
 
         log p / |y|^length_penalty + coverage_penalty * sum over s of log(min(weight of s over all steps, 1))
 
     where |y| and the steps count the end symbol, and s runs over the real positions of the memory (equation 14; less
-    than UNSEEN counts as UNSEEN). The weights are those of the last layer that attends, the mean over its heads. Done
-    sentences leave the batch.
+    than UNSEEN counts as UNSEEN). The weights are those of the last layer with attention, the mean over its heads.
+    Finished sentences are removed from the batch.
     """
 
     roots = 1  # hypotheses before the first token
@@ -91,12 +91,12 @@ class BeamSearch(Search):
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
-        """Weights, where hypotheses are scored by what they cover."""
+        """Weights, if there is a coverage penalty."""
         return frozenset({Capability.WEIGHTS}) if arguments.get("coverage_penalty") else frozenset()
 
     @property
     def most(self) -> int:
-        """As many as the beam is wide."""
+        """The beam size."""
         return self.beam_size
 
     def __call__(
@@ -136,22 +136,23 @@ class BeamSearch(Search):
         )
 
     def _grow(
-        self, beams: Beams, log_probs: Float[Tensor, "B J V"], toll: Float[Tensor, "B V"] | None = None
+        self, beams: Beams, log_probs: Float[Tensor, "B J V"], penalty: Float[Tensor, "B V"] | None = None
     ) -> tuple[Beams, Int[Tensor, "B K"]]:
-        """One more token each: hypotheses that end join the ended ones, the best others grow on. A `toll` on tokens
-        has a say in which candidates are the best, and none in what they score.
+        """One more token each: hypotheses that end join the finished ones, the best others grow. A `penalty` on tokens
+        affects which candidates are the best, but not their scores.
 
-        Twice as many candidates as may grow always hold enough that do not end, for each hypothesis ends in one way.
+        Twice as many candidates as may grow always include enough that do not end, because each hypothesis has only one
+        candidate that ends.
         """
         count = 2 * beams.width
         # Each hypothesis' own best first: a narrow selection from few candidates instead of a wide one from all.
-        paid = log_probs if toll is None else log_probs - toll.unsqueeze(1)
+        paid = log_probs if penalty is None else log_probs - penalty.unsqueeze(1)
         best, tokens = topk(paid, min(count, paid.shape[-1]))
         ranks = (beams.log_probs.unsqueeze(-1) + best).flatten(1)
         ranks, index = ranks.topk(min(count, ranks.shape[1]), -1)
         parents = index // best.shape[-1]
         tokens = tokens.flatten(1).gather(1, index)
-        totals = ranks if toll is None else ranks + toll.gather(1, tokens)
+        totals = ranks if penalty is None else ranks + penalty.gather(1, tokens)
         ends = tokens == EOS
         beams = self._collect(beams, parents, totals, ends)
         order = torch.where(ends, NEVER, ranks).topk(min(beams.width, ranks.shape[1]), -1).indices
@@ -167,7 +168,7 @@ class BeamSearch(Search):
         totals: Float[Tensor, "B c"],
         ends: Bool[Tensor, "B c"],
     ) -> Beams:
-        """Merge candidates that end, from among the first that could grow, with those that ended before."""
+        """Merge candidates that end, among the first that could grow, with those that ended before."""
         fresh = ends & (totals > NEVER)
         fresh[:, beams.width :] = False
         if not fresh.any():
@@ -197,7 +198,7 @@ class BeamSearch(Search):
         done: Bool[Tensor, " B"],
         results: list[list[Hypothesis]],
     ) -> tuple[Beams, Any, Int[Tensor, "b K"]]:
-        """Write down the sentences that are done and drop their rows."""
+        """Store the finished sentences and drop their rows."""
         if not done.any():
             return beams, state, parents
         finished = beams.keep(done.nonzero().squeeze(1))

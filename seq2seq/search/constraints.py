@@ -1,4 +1,4 @@
-"""What may come next, decided in one place for every search: length bounds, blocked n-grams, given beginnings.
+"""Constraints on the next token, the same for every search: length limits, blocked n-grams, prefixes.
 
 N-gram blocking: Paulus et al. (2017), arXiv:1705.04304, section 2.5.
 """
@@ -18,8 +18,8 @@ NEVER = float("-inf")
 class Constraints(State):
     """The rules of a batch. Lengths are in tokens, the end symbol counted.
 
-    `limits` is the most each sentence may have, `min_length` the fewest. No n-gram of `no_repeat_ngram` token ids comes
-    twice; 0 lets any. A target begins with its sentence's `prefix`, PAD behind it; None where none has one.
+    `limits` is the most per sentence, `min_length` the fewest. No n-gram of `no_repeat_ngram` token ids occurs twice;
+    0: off. A target begins with its sentence's `prefix`, padded on the right; None if no sentence has one.
     """
 
     limits: Int[Tensor, " B"] = source_part()
@@ -28,16 +28,16 @@ class Constraints(State):
     no_repeat_ngram: int = 0
 
     def at_limit(self, tokens: Int[Tensor, "B K t"]) -> Bool[Tensor, " B"]:
-        """Which sentences come to their last position next; `tokens` begin with the start symbol."""
+        """Which sentences are at their last position; `tokens` begin with the start symbol."""
         return tokens.shape[-1] >= self.limits
 
     def restrict(self, log_probs: Float[Tensor, "B K V"], tokens: Int[Tensor, "B K t"]) -> Float[Tensor, "B K V"]:
-        """-inf for what may not come after `tokens`; `log_probs` may be overwritten.
+        """-inf for tokens that may not follow `tokens`; `log_probs` may be overwritten.
 
-        What remains keeps the model's own log-probability: nothing is normalised anew. Something always remains: a
-        prefix is written whatever the other rules say, and the end may come early where nothing else may come.
+        The others keep the model's log-probability, without normalising again. Some token always remains: a prefix has
+        priority over the other rules, and the end symbol is allowed early if nothing else is.
         """
-        position = tokens.shape[-1]  # of what comes next, from 1: the start symbol stands at 0
+        position = tokens.shape[-1]  # of the next token, from 1: the start symbol is at 0
         if self.prefix is None or position > self.prefix.shape[1]:
             return self._restrict_freely(log_probs, tokens)
         given = self.prefix[:, position - 1]
@@ -47,7 +47,7 @@ class Constraints(State):
     def _restrict_freely(
         self, log_probs: Float[Tensor, "B K V"], tokens: Int[Tensor, "B K t"]
     ) -> Float[Tensor, "B K V"]:
-        """What may not come where no prefix says what must."""
+        """The constraints without a prefix."""
         end = log_probs[..., EOS].clone()
         for never in (PAD, BOS, EOS):
             log_probs[..., never] = NEVER
@@ -70,8 +70,7 @@ def _only(given: Int[Tensor, " B"], log_probs: Float[Tensor, "B K V"]) -> Float[
 
 
 def _block(log_probs: Float[Tensor, "B K V"], tokens: Int[Tensor, "B K t"], n: int) -> None:
-    """-inf for tokens that would end an n-gram the hypothesis already holds: those after which its last n - 1 stand
-    again."""
+    """-inf for tokens that would complete an n-gram that the hypothesis already has."""
     if tokens.shape[-1] < n:
         return
     ngrams = tokens.unfold(-1, n, 1)

@@ -1,4 +1,4 @@
-"""Decode many sentences: batched by length, answered in order. Validation, evaluation and translation all come here."""
+"""Decode many sentences, batched by length, with results in order. Used by validation, evaluation and translation."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -30,12 +30,12 @@ def decode(
 ) -> list[list[Hypothesis]]:
     """Hypotheses, best first, of each sentence (token ids without the end symbol), in the order given.
 
-    `prefixes` are the ids that each sentence's targets begin with; an empty one lets them begin as they like. `numbers`
-    are the sentences' own where they are part of a larger text, for searches that draw; None: 0, 1, 2, ... A batch
-    holds at most `tokens_per_batch` source positions, beams not counted; on a CPU several batches at a time share
-    these positions. A sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists`
-    targets are made of the tokens that these name. `on_batch` hears how many sentences each batch held; what it raises
-    ends the decoding. The model is put in eval mode for the time being.
+    `prefixes` are the ids that each sentence's targets begin with; an empty one sets no beginning. `numbers` are the
+    sentences' numbers within a larger text, for searches that sample; None: 0, 1, 2, ... A batch holds at most
+    `tokens_per_batch` source positions, beams not counted; on a CPU several parallel batches share these positions. A
+    sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists` outputs have only the tokens
+    of these. `on_batch` is called with the number of sentences of each batch; what it raises ends the decoding. The
+    model is in eval mode meanwhile.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
@@ -64,7 +64,7 @@ def decode(
 
 @contextmanager
 def evaluating(model: Stepwise) -> Iterator[None]:
-    """The model in eval mode, without gradients, for the time being."""
+    """A context with the model in eval mode and without gradients."""
     training = model.training
     model.eval()
     try:
@@ -75,6 +75,6 @@ def evaluating(model: Stepwise) -> Iterator[None]:
 
 
 def _collate_prefixes(prefixes: Sequence[Sequence[int]]) -> Int[Tensor, "B P"]:
-    """Padded, and without an end."""
+    """Padded, without an end symbol."""
     ids, _ = collate_sources(prefixes)
     return ids.masked_fill(ids == EOS, PAD)[:, :-1]

@@ -16,11 +16,12 @@ SHARED = ("tokens", "log_probs", "coverage", "ended_tokens", "ended_log_probs", 
 
 
 class DiverseBeamSearch(BeamSearch):
-    """`groups` beams of beam_size / groups hypotheses each, which choose their tokens in turn, step by step.
+    """`groups` beams of beam_size / groups hypotheses each, which choose their tokens one after the other in each step.
 
-    A token that n hypotheses of earlier groups took at the same step ranks `diversity` * n lower, in nats: this decides
-    what grows and what ends, but is no part of log_prob or score. A sentence is done when each group's share has ended.
-    What two groups found both is given once, so there may be fewer than beam_size results.
+    A token that n hypotheses of earlier groups took at the same step is ranked `diversity` * n lower, in nats: this
+    affects which hypotheses grow and end, but not log_prob or score. A sentence is done when each group has enough
+    finished hypotheses. A hypothesis found by two groups is returned once, so there may be fewer than beam_size
+    results.
     """
 
     def __init__(
@@ -60,13 +61,13 @@ class DiverseBeamSearch(BeamSearch):
         prefix: Int[Tensor, "B P"] | None = None,
         numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
-        """What the groups found for each sentence, best first."""
+        """The groups' hypotheses for each sentence, best first."""
         return [_together(found) for found in super().__call__(model, source, mask, prefix, numbers)]
 
     def _grow(
-        self, beams: Beams, log_probs: Float[Tensor, "B J V"], toll: Float[Tensor, "B V"] | None = None
+        self, beams: Beams, log_probs: Float[Tensor, "B J V"], penalty: Float[Tensor, "B V"] | None = None
     ) -> tuple[Beams, Int[Tensor, "B K"]]:
-        """Group after group; later ones pay for what earlier ones took."""
+        """Group after group, with the penalty for tokens of earlier groups."""
         taken = torch.zeros_like(log_probs[:, 0])
         grown: list[Beams] = []
         parents: list[Tensor] = []
@@ -78,13 +79,13 @@ class DiverseBeamSearch(BeamSearch):
         return _join(grown), torch.cat(parents, 1)
 
     def _split(self, beams: Beams) -> list[Beams]:
-        """Each group's hypotheses, growing and ended."""
+        """Each group's growing and finished hypotheses."""
         parts = zip(*(part.chunk(self.groups, 1) for part in _shared(beams).values()), strict=True)
         return [replace(beams, **dict(zip(_shared(beams), part, strict=True))) for part in parts]
 
 
 def _join(groups: Sequence[Beams]) -> Beams:
-    """The groups' hypotheses side by side again."""
+    """The groups' hypotheses concatenated."""
     joined: dict[str, Any] = {
         name: torch.cat([_shared(group)[name] for group in groups], 1) for name in _shared(groups[0])
     }
@@ -92,12 +93,12 @@ def _join(groups: Sequence[Beams]) -> Beams:
 
 
 def _shared(beams: Beams) -> dict[str, Any]:
-    """What there is with an axis of hypotheses."""
+    """The fields with an axis of hypotheses."""
     return {name: getattr(beams, name) for name in SHARED if getattr(beams, name) is not None}
 
 
 def _together(found: Sequence[Hypothesis]) -> list[Hypothesis]:
-    """The groups' hypotheses, best first, each once."""
+    """The groups' hypotheses, best first, without duplicates."""
     once: dict[tuple[int, ...], Hypothesis] = {}
     for hypothesis in sorted(found, key=lambda hypothesis: -hypothesis.score):
         once.setdefault(tuple(hypothesis.tokens), hypothesis)

@@ -1,7 +1,7 @@
-"""Random numbers that depend on what they are for alone, so that no batch, order or process has a say in them.
+"""Random numbers that depend only on their purpose, not on batch, order or process.
 
 Each sample of each sentence has a stream of its own, SplitMix64 (Steele, Lea and Flood 2014, figure 15), and its
-numbers are computed from their places in it: a few integer operations for all rows at once, on any device.
+numbers are computed from their positions in it: a few integer operations for all rows at once, on any device.
 """
 
 import torch
@@ -10,18 +10,18 @@ from torch import Tensor
 
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, odd: the distance between two states of a stream
 MIXERS = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))
-FIRST_BITS = 53  # as many as a float64 holds
+FIRST_BITS = 53  # the bits of a float64's mantissa
 
 
 def streams(seed: int, sentences: Int[Tensor, " B"], samples: int) -> Int[Tensor, "B {samples}"]:
-    """Where the stream of each sample begins: a function of (seed, sentence's number, sample)."""
+    """The start of each sample's stream: a function of (seed, sentence's number, sample)."""
     of_seed = _mixed(torch.tensor(_signed(seed + GOLDEN), device=sentences.device))
     of_sentence = _mixed(of_seed + sentences * _signed(GOLDEN))
     return _mixed(of_sentence.unsqueeze(1) + torch.arange(samples, device=sentences.device) * _signed(GOLDEN))
 
 
 def uniforms(streams: Int[Tensor, "*N"], step: int) -> Float[Tensor, "*N"]:
-    """The number at this place of each stream, uniform in (0, 1)."""
+    """The number at this position of each stream, uniform in (0, 1)."""
     words = _mixed(streams + _signed((step + 1) * GOLDEN))
     return (_shifted(words, 64 - FIRST_BITS).double() + 0.5) * 2.0**-FIRST_BITS
 
@@ -34,7 +34,7 @@ def _mixed(words: Int[Tensor, "*N"]) -> Int[Tensor, "*N"]:
 
 
 def _shifted(words: Int[Tensor, "*N"], places: int) -> Int[Tensor, "*N"]:
-    """To the right, with zeros coming in: torch's own shift repeats the sign."""
+    """A logical shift to the right: torch's own repeats the sign."""
     return (words >> places) & ((1 << (64 - places)) - 1)
 
 

@@ -1,4 +1,4 @@
-"""Forced decoding: what a model gives to targets that are already there."""
+"""Forced decoding: the log-probabilities of given targets."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,8 +25,8 @@ def forced_log_probs(
     """log p(target and end | source) in nats of each pair (token ids without end symbols), in the order given.
 
     These are the log-probabilities that search gives the same hypotheses. A batch holds at most `tokens_per_batch`
-    positions of the longer side. `on_batch` hears how many pairs each batch held. The model is put in eval mode for the
-    time being.
+    positions of the longer side. `on_batch` is called with the number of pairs of each batch. The model is in eval mode
+    meanwhile.
     """
     results = [0.0] * len(sources)
     lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int64)
@@ -51,7 +51,7 @@ def _collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]])
 def collate_targets(
     targets: Sequence[Sequence[int]],
 ) -> tuple[Int[Tensor, "N T"], Int[Tensor, "N T"], Bool[Tensor, "N T"]]:
-    """What a decoder reads, what it is to write, and where that is real."""
+    """The decoder's inputs, its targets, and their mask."""
     target_out, mask = collate_sources(targets)
     target_in = target_out.roll(1, 1).masked_fill(~mask, PAD)
     target_in[:, 0] = BOS

@@ -1,4 +1,4 @@
-"""Greedy search: the likeliest token at each step."""
+"""Greedy search: the most likely token at each step."""
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,7 +10,7 @@ from seq2seq.types import EOS
 
 
 class GreedySearch(Search):
-    """One hypothesis a sentence; its score is its log-probability. Sentences that ended leave the batch."""
+    """One hypothesis per sentence; its score is its log-probability. Finished sentences are removed from the batch."""
 
     @property
     def most(self) -> int:

@@ -1,4 +1,4 @@
-"""Length limits: which outputs ended at one, and which targets of training are longer than any output may be."""
+"""Length limits: which outputs ended at one, and which training targets are longer than the limits allow."""
 
 import math
 from collections import Counter
@@ -10,7 +10,7 @@ import torch
 from seq2seq.search.base import EXTRA, Hypothesis, Search
 
 LENGTH, RATIO = "search.max_length", "search.max_length_ratio"
-NEARLY_ALL = 0.999  # of the training pairs have targets that the advised limits allow; fewer are not worth a warning
+NEARLY_ALL = 0.999  # of the training pairs have targets that the advised limits allow; fewer exceptions give no warning
 
 
 def limits_reached(
@@ -19,9 +19,9 @@ def limits_reached(
     source_lengths: Sequence[int],
     prefix_lengths: Sequence[int] | None = None,
 ) -> list[str | None]:
-    """For each sentence the key of the limit that its hypothesis came to; None where it ended before.
+    """For each sentence the key of the limit at which its hypothesis ended; None if it ended earlier.
 
-    Lengths are in tokens, the end symbol not counted. Who ends by itself just there cannot be told from who was cut.
+    Lengths are in tokens, the end symbol not counted. Outputs that end by themselves at the limit count as well.
     """
     limits = search.limits(torch.tensor(source_lengths, dtype=torch.long) + 1)
     if prefix_lengths is not None:
@@ -33,13 +33,13 @@ def limits_reached(
 
 
 def count_limits(reached: Iterable[str | None]) -> dict[str, int]:
-    """How many outputs came to each limit, by its key."""
+    """How many outputs ended at each limit, by its key."""
     counts = Counter(reached)
     return {key: counts[key] for key in (LENGTH, RATIO)}
 
 
 def outputs_line(search: Search, counts: dict[str, int], outputs: int) -> str | None:
-    """'12 of 300 outputs ended at search.max_length=256', with both limits where both were reached; None for none."""
+    """'12 of 300 outputs ended at search.max_length=256', with both limits if both were reached; None for none."""
     if not sum(counts.values()):
         return None
     given = {
@@ -52,7 +52,7 @@ def outputs_line(search: Search, counts: dict[str, int], outputs: int) -> str | 
 
 
 def target_lines(search: Search, max_target: int, source_lengths: np.ndarray, target_lengths: np.ndarray) -> list[str]:
-    """A line for each limit that more than a thousandth of training's targets exceed: no output could be like them.
+    """A line for each limit that more than a thousandth of the training targets exceed.
 
     `max_target` is length.max_target; lengths are in tokens, the end symbol not counted.
     """

@@ -22,13 +22,12 @@ Type = Literal["rouge1", "rougeL"]
 
 
 class MinimumRiskSearch(SamplingSearch):
-    """Of several candidates the one that has most in common with what else the model would write.
+    """Of several candidates the one with the highest mean similarity to samples of the model.
 
-    `samples` targets are drawn as SamplingSearch draws them. The candidates are what a beam search finds, with
-    `beam_size` > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples,
-    less one copy of itself, of their F1, the mean of those that `types` names, over tokens, or over the `words` or word
-    `stems` of their texts; log_prob is the model's own, as ever. To know texts it must be told the vocabulary
-    (`reading`).
+    `samples` targets are sampled as by SamplingSearch. The candidates are the results of a beam search, if `beam_size`
+    > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples, without one
+    copy of itself, of the F1 of `types` (or their mean), over tokens, or over the `words` or word `stems` of the texts;
+    log_prob is the model's own. For texts it needs the vocabulary (`reading`).
     """
 
     def __init__(
@@ -88,13 +87,13 @@ class MinimumRiskSearch(SamplingSearch):
         return self.samples * self.samples_compete + (self.beam.most if self.beam else 0)
 
     def reading(self, vocabulary: Vocabulary) -> Self:
-        """The same search, which knows the words that tokens of this vocabulary make."""
+        """The same search with this vocabulary, to split texts into words."""
         if not self.compares_texts:
             return self
-        told = copy(self)
+        reading = copy(self)
         split = _splitting(self.unit)
-        told.words = lambda tokens: split(vocabulary.decode([tokens])[0])
-        return told
+        reading.words = lambda tokens: split(vocabulary.decode([tokens])[0])
+        return reading
 
     def __call__(
         self,
@@ -113,8 +112,8 @@ class MinimumRiskSearch(SamplingSearch):
         ]
 
     def _ranked(self, candidates: Sequence[Hypothesis], samples: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """The candidates, each once, by what they have in common with the samples; of equal ones the first stays
-        first. A candidate that was drawn is left out once: that it agrees with itself says nothing for it."""
+        """The candidates without duplicates, by their mean similarity to the samples; ties keep their order. A
+        candidate that is a sample is not compared with itself."""
         once = list({tuple(one.tokens): one for one in reversed(candidates)}.values())[::-1]
         rows = self._compared([one.tokens for one in (*once, *samples)])
         drawn = {tuple(one.tokens) for one in samples}
@@ -125,7 +124,7 @@ class MinimumRiskSearch(SamplingSearch):
         return sorted(scored, key=lambda one: -one.score)
 
     def _compared(self, rows: Rows) -> Rows:
-        """Tokens as they are, or a number for each kind of word."""
+        """Tokens, or a number for each distinct word."""
         if not self.compares_texts:
             return rows
         if self.words is None:
@@ -135,7 +134,7 @@ class MinimumRiskSearch(SamplingSearch):
 
 
 def _splitting(unit: Unit) -> Callable[[str], list[str]]:
-    """Text into what is compared."""
+    """The function that splits a text into the units compared."""
     if unit == "words":
         return UnicodeWords().tokenize
     from rouge_score.tokenizers import DefaultTokenizer

@@ -1,4 +1,4 @@
-"""How much two texts have in common: ROUGE-1 and ROUGE-L, Lin (2004), W04-1013, sections 2 and 3.1, of all with all."""
+"""ROUGE-1 and ROUGE-L between all pairs of texts: Lin (2004), W04-1013, sections 2 and 3.1."""
 
 from collections.abc import Sequence
 
@@ -9,13 +9,13 @@ from torch.nn.utils.rnn import pad_sequence
 
 from seq2seq.types import PAD
 
-NOTHING = -1  # behind the tokens of the one side, as PAD is behind those of the other: no two of them are the same
+NOTHING = -1  # padding of one side; it differs from PAD, the padding of the other side
 Rows = Sequence[Sequence[int]]  # ids above PAD
 
 
 def pairwise_rouge(left: Rows, right: Rows, types: Sequence[str] = ("rougeL",)) -> Float[Tensor, "C N"]:
-    """F1 of each on the left with each on the right, the mean over `types`, rouge1 and rougeL; 1 for two that are
-    empty."""
+    """F1 of each on the left with each on the right, the mean over `types`, rouge1 and rougeL; 1 for two empty
+    texts."""
     lengths = [torch.tensor([len(row) for row in rows]) for rows in (left, right)]
     both = lengths[0].unsqueeze(1) + lengths[1]
     found = torch.stack([_IN_COMMON[one](_padded(left, PAD), _padded(right, NOTHING)) for one in types])
@@ -26,7 +26,7 @@ def longest_common(left: Int[Tensor, "C T"], right: Int[Tensor, "N U"]) -> Int[T
     """The length of the longest common subsequence of each row on the left with each on the right.
 
     The usual recurrence over prefixes i, j, max(L[i-1, j], L[i, j-1], L[i-1, j-1] + same), with the middle term as a
-    running maximum: so a row of it, for all pairs, is made at once.
+    running maximum, so that a whole row is computed for all pairs.
     """
     lengths = left.new_zeros(len(left), len(right), right.shape[1] + 1)
     for tokens in left.unbind(1):
@@ -36,7 +36,7 @@ def longest_common(left: Int[Tensor, "C T"], right: Int[Tensor, "N U"]) -> Int[T
 
 
 def shared(left: Int[Tensor, "C T"], right: Int[Tensor, "N U"]) -> Int[Tensor, "C N"]:
-    """How many ids each row on the left shares with each on the right, those that come twice counted twice."""
+    """How many ids each row on the left shares with each on the right, with repetitions."""
     kinds, places = torch.cat((left.flatten(), right.flatten())).unique(return_inverse=True)
     real = (kinds != PAD) & (kinds != NOTHING)
     ours, theirs = places[: left.numel()].view(left.shape), places[left.numel() :].view(right.shape)

@@ -14,10 +14,10 @@ from seq2seq.types import EOS
 
 
 class SamplingSearch(Search):
-    """Draw `samples` targets a sentence, each token from p^(1/temperature), cut to `top_k` tokens and mass `top_p`.
+    """Sample `samples` targets per sentence, each token from p^(1/temperature), cut to `top_k` tokens and mass `top_p`.
 
-    Scores are the model's own log-probabilities, whatever the cut. A draw is a function of `seed`, the sentence's
-    number, the sample and the step, whatever else stands in the batch.
+    Scores are the model's own log-probabilities, before the cut. A sample is a function of `seed`, the sentence's
+    number, the sample's number and the step, whatever else is in the batch.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SamplingSearch(Search):
 
     @property
     def most(self) -> int:
-        """As many as are drawn."""
+        """The number of samples."""
         return self.samples
 
     def __call__(
@@ -62,7 +62,7 @@ class SamplingSearch(Search):
         prefix: Int[Tensor, "B P"] | None = None,
         numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
-        """`samples` hypotheses of each sentence, likeliest first."""
+        """`samples` hypotheses of each sentence, most likely first."""
         if numbers is None:
             numbers = torch.arange(len(source), device=source.device)
         random = streams(self.seed, numbers, self.samples)
@@ -89,7 +89,7 @@ class SamplingSearch(Search):
         return results
 
     def _draw(self, log_probs: Float[Tensor, "B K V"], random: Float[Tensor, "B K"]) -> Int[Tensor, "B K"]:
-        """One token for each hypothesis, by its number from (0, 1)."""
+        """One token for each hypothesis, by its random number in (0, 1)."""
         scaled = log_probs / self.temperature
         order = None
         if self.top_k is not None:
@@ -98,21 +98,22 @@ class SamplingSearch(Search):
             scaled, order = scaled.sort(-1, descending=True)
         probabilities = scaled.softmax(-1)
         if self.top_p is not None:
-            beyond = probabilities.cumsum(-1) - probabilities >= self.top_p  # the token that crosses the mass stays
+            beyond = probabilities.cumsum(-1) - probabilities >= self.top_p  # the token that crosses the mass is kept
             probabilities = probabilities.masked_fill(beyond, 0.0)
         drawn = _one_of_each(probabilities, random)
         return (drawn if order is None else order.gather(-1, drawn)).squeeze(-1)
 
 
 def _one_of_each(shares: Float[Tensor, "B K n"], random: Float[Tensor, "B K"]) -> Int[Tensor, "B K 1"]:
-    """A place of each row, drawn by its share: where the running sum reaches a number from (0, total], so that no place
-    without a share is drawn. One number a row, where torch.multinomial takes one for each place."""
+    """An index per row, sampled in proportion to `shares`: where the cumulative sum reaches a number in (0, total], so
+    that no index with share 0 is sampled. It needs one random number per row; torch.multinomial uses one per
+    element."""
     running = shares.cumsum(-1)
     return torch.searchsorted(running, random.unsqueeze(-1).to(shares.dtype) * running[..., -1:])
 
 
 def _hypotheses(tokens: Int[Tensor, "K t"], totals: Float[Tensor, " K"]) -> list[Hypothesis]:
-    """The drawn targets of one sentence, likeliest first."""
+    """The sampled targets of one sentence, most likely first."""
     found = [
         Hypothesis(ids[1 : ids.index(EOS)], total, total)
         for ids, total in zip(tokens.tolist(), totals.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Shortlists from a lexicon: the likeliest translations of a sentence's own tokens, and the most frequent targets."""
+"""Shortlists from a lexicon: the most likely translations of a sentence's own tokens, and the most frequent targets."""
 
 import torch
 from jaxtyping import Bool, Int
@@ -15,8 +15,8 @@ FREQUENT = 100  # target tokens that any sentence may have
 
 
 class Shortlists:
-    """For each source token its `count` likeliest translations, for each sentence those of nothing too, FREQUENT
-    targets, the special symbols, and, where both sides share a vocabulary (`joint`), its own tokens."""
+    """For each source token its `count` most likely translations, and for each sentence those of the empty token,
+    FREQUENT targets, the special symbols, and, if both sides share a vocabulary (`joint`), its own tokens."""
 
     def __init__(self, lexicon: Lexicon, count: int, *, joint: bool, device: torch.device) -> None:
         self.translations = torch.from_numpy(lexicon.translations[:, :count].astype("int64")).to(device)
@@ -27,7 +27,7 @@ class Shortlists:
         self.joint = joint
 
     def of(self, source: Int[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None = None) -> Shortlist:
-        """What the targets of these sentences may be made of; what they must begin with is among it."""
+        """The target tokens of these sentences, including those of their prefixes."""
         allowed: Bool[Tensor, "B V"] = self.always.repeat(len(source), 1)
         allowed.scatter_(1, self.translations[source].flatten(1), True)
         for ids in (source if self.joint else None, prefix):
@@ -44,7 +44,7 @@ class Shortlists:
         prefix: Int[Tensor, "B P"] | None,
         numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
-        """What `search` finds among these tokens."""
+        """The result of `search` among these tokens."""
         shortlist = self.of(source, prefix)
         columns = None if prefix is None else shortlist.columns(prefix)
         found = search(Shortlisted(model, shortlist), source, mask, columns, numbers)

@@ -1,1 +1,1 @@
-"""Self-attention: the positions of a sequence read each other."""
+"""Self-attention: attention between the positions of a sequence."""

@@ -14,10 +14,10 @@ from seq2seq.types import Component, State
 
 @dataclass(frozen=True)
 class Scope:
-    """What the layers of one pass share: where its tokens stand, which keys each may read, and what the distance of the
-    two adds to their score. Made once a pass, by any of the layers.
+    """What the layers of one pass share: the positions of its tokens, which keys each may attend to, and the position
+    bias of the scores. Computed once per pass, by any of the layers.
 
-    `bias`, where there is one, holds the mask too, as -inf.
+    `bias`, if there is one, includes the mask, as -inf.
     """
 
     positions: Int[Tensor, " T"]
@@ -34,9 +34,9 @@ class Scope:
         keys: Int[Tensor, " t"],
         slots: Int[Tensor, "B P"] | None = None,
     ) -> "Scope":
-        """The scope of queries and keys at these positions; `mask` is True where a query may read a key.
+        """The scope of queries and keys at these positions; `mask` is True if a query may attend to a key.
 
-        The keys of a cache lie in `slots`, each of which names one of the positions.
+        The keys of a cache are in `slots`, which are indices of the positions.
         """
         bias = None if position is None else position.bias(queries, keys)
         if bias is not None and slots is not None:
@@ -46,12 +46,12 @@ class Scope:
         return cls(queries, position, None, bias.masked_fill(~mask, float("-inf")))
 
     def rotate(self, states: Float[Tensor, "B H T d"]) -> Float[Tensor, "B H T d"]:
-        """Queries or keys of this pass's tokens, as the position turns them."""
+        """Queries or keys of this pass's tokens, rotated by the position encoding."""
         return states if self.position is None else self.position.rotate(states, self.positions)
 
 
 class SlotCache(State, ABC):
-    """What steps left for later steps, in slots that an Ancestry numbers."""
+    """The cache of earlier steps, in slots that an Ancestry numbers."""
 
     @abstractmethod
     def only(self, slots: Int[Tensor, "B p"]) -> Self:
@@ -59,10 +59,10 @@ class SlotCache(State, ABC):
 
 
 class SelfAttention(nn.Module, Component, ABC):
-    """Each position of a sequence reads others of the same. Two roads that agree: `forward` runs whole sequences,
-    `step` one position of K hypotheses. Shapes: [B T D] -> [B T D], D = `dim`.
+    """Each position of a sequence attends to others of the same. `forward` runs whole sequences, `step` one position of
+    K hypotheses, with the same results. Shapes: [B T D] -> [B T D], D = `dim`.
 
-    No cache lives on the module: what `step` leaves for later steps is in a State.
+    The module has no cache: what `step` stores for later steps is in a State.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"dim", "heads", "dropout"})
@@ -74,16 +74,17 @@ class SelfAttention(nn.Module, Component, ABC):
 
     @property
     def reach(self) -> int | None:
-        """How many steps back a step reads, besides itself; None: all."""
+        """How many steps back a step attends, besides itself; None: all."""
         return None
 
     @abstractmethod
     def whole(self, real: Bool[Tensor, "B T"], position: Position | None, *, causal: bool) -> Scope:
-        """The scope of whole sequences: tokens read `real` ones; where `causal`, only themselves and earlier ones."""
+        """The scope of whole sequences: tokens attend to `real` ones; if `causal`, only to themselves and earlier
+        ones."""
 
     @abstractmethod
     def latest(self, ancestry: Ancestry, position: Position | None) -> Scope:
-        """The scope of one step, whose slots `ancestry` holds already: each hypothesis reads its own past."""
+        """The scope of one step, whose slots are already in `ancestry`: each hypothesis attends to its own past."""
 
     @abstractmethod
     def forward(self, states: Float[Tensor, "B T D"], scope: Scope) -> Float[Tensor, "B T D"]:
@@ -91,8 +92,8 @@ class SelfAttention(nn.Module, Component, ABC):
 
     @abstractmethod
     def empty_cache(self, sentences: int) -> SlotCache:
-        """What the first step finds."""
+        """The cache before the first step."""
 
     @abstractmethod
     def step(self, states: Float[Tensor, "B K D"], cache: Any, scope: Scope) -> tuple[Float[Tensor, "B K D"], Any]:
-        """One step of K hypotheses, and the cache that holds it; `scope` is from `latest`."""
+        """One step of K hypotheses, and the new cache; `scope` is from `latest`."""

@@ -15,14 +15,14 @@ from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
 from seq2seq.types import source_part
 
-APART = 32  # hypotheses: fewer read all of each other's slots, masked, sooner than their own are picked out
+APART = 32  # hypotheses: for fewer, masked attention to all slots is faster than gathering their own
 
 
 @dataclass(frozen=True)
-class Apart(Scope):
-    """The scope of one step of many hypotheses, as samples are, each of which is a row of its own that reads the slots
-    of its own past alone: `rows` are those of a cache whose sentences, heads and slots are one axis. Time and memory
-    grow with their number, not with its square."""
+class PerHypothesis(Scope):
+    """The scope of one step of many hypotheses (samples), each a row of its own with only the slots of its own past:
+    `rows` index a cache whose sentences, heads and slots are one axis. Time and memory grow with their number, not with
+    its square."""
 
     rows: Int[Tensor, "B K G t"]
 
@@ -35,13 +35,13 @@ class SelfAttentionCache(SlotCache):
     values: Float[Tensor, "B G P d"] = source_part()
 
     def written(self, keys: Float[Tensor, "B G K d"], values: Float[Tensor, "B G K d"]) -> "SelfAttentionCache":
-        """With these slots behind the others."""
+        """With these slots appended."""
         return SelfAttentionCache(
             torch.cat((self.keys.to(keys.dtype), keys), 2), torch.cat((self.values.to(values.dtype), values), 2)
         )
 
-    def apart(self, rows: Int[Tensor, "B K G t"]) -> list[Float[Tensor, "B*K G t d"]]:
-        """Keys and values of these slots, a row a hypothesis."""
+    def per_hypothesis(self, rows: Int[Tensor, "B K G t"]) -> list[Float[Tensor, "B*K G t d"]]:
+        """Keys and values of these slots, one row per hypothesis."""
         _, _, heads, past = rows.shape
         chosen = (part.flatten(0, 2).index_select(0, rows.flatten()) for part in (self.keys, self.values))
         return [part.view(-1, heads, past, part.shape[-1]) for part in chosen]
@@ -58,8 +58,8 @@ class SelfAttentionCache(SlotCache):
 class FullSelfAttention(SelfAttention):
     """W_o [head_1; ...; head_H] with head_h = softmax(q_h k_g' / sqrt(d) + bias_h) v_g and d = D / H.
 
-    g = h where `kv_heads` is null; else the heads fall into G = kv_heads groups, each with one head g of keys and
-    values: 1 is multi-query. The cache is G / H times as large. Shapes: [B T D] -> [B T D]; scores [B H T T].
+    g = h where `kv_heads` is null; else the heads are divided into G = kv_heads groups, each with one head g of keys
+    and values: 1 is multi-query. The cache is G / H times as large. Shapes: [B T D] -> [B T D]; scores [B H T T].
     """
 
     def __init__(self, *, dim: int, heads: int, dropout: float, kv_heads: int | None) -> None:
@@ -84,28 +84,28 @@ class FullSelfAttention(SelfAttention):
 
     @classmethod
     def problem(cls, *, heads: int, **arguments: Any) -> str | None:
-        """The heads must split evenly into groups."""
+        """The groups must divide the heads."""
         kv_heads = arguments["kv_heads"]
         return None if kv_heads is None else heads_problem("self_attention.kv_heads", kv_heads, "heads", heads)
 
     def reads(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Bool[Tensor, "T P"] | None:
-        """Which positions may read which, causality and padding apart; None: any may read all."""
+        """Which positions may attend to which, without causality and padding; None: all."""
         return None
 
     def whole(self, real: Bool[Tensor, "B T"], position: Position | None, *, causal: bool) -> Scope:
-        """The scope of whole sequences. Padding stands on the right, out of sight of whoever looks back only."""
+        """The scope of whole sequences. Padding is on the right, so a causal mask hides it."""
         positions = torch.arange(real.shape[1], device=real.device)
         mask = (positions.unsqueeze(1) >= positions)[None, None] if causal else real[:, None, None, :]
         reads = self.reads(positions, positions)
         if reads is not None:
-            # Padding may stand out of reach of real tokens, and a row without any key would be NaN: it reads itself.
+            # Padding may be out of reach of real tokens, and a row without any key would be NaN: it attends to itself.
             mask = (mask & reads) | (positions.unsqueeze(1) == positions)
         return Scope.of(mask, position, positions, positions)
 
     def latest(self, ancestry: Ancestry, position: Position | None) -> Scope:
-        """The scope of one step: K queries at the same position, and every slot that is left, or each one's own."""
+        """The scope of one step: K queries at the same position, and every remaining slot, or each one's own."""
         if ancestry.slots.shape[1] >= APART:
-            return self._apart(ancestry, position)
+            return self._per_hypothesis(ancestry, position)
         mask, steps = ancestry.mask(), torch.arange(ancestry.length, device=ancestry.slots.device)
         queries = steps[-1].expand(mask.shape[2])
         reads = self.reads(queries[:1], steps)
@@ -113,14 +113,14 @@ class FullSelfAttention(SelfAttention):
             mask = mask & reads[0, ancestry.steps][:, None, None]
         return Scope.of(mask, position, queries, steps, ancestry.steps)
 
-    def _apart(self, ancestry: Ancestry, position: Position | None) -> Apart:
+    def _per_hypothesis(self, ancestry: Ancestry, position: Position | None) -> PerHypothesis:
         slots = ancestry.slots if self.reach is None else ancestry.slots[..., -(self.reach + 1) :]
         (sentences, beams, past), size = slots.shape, ancestry.steps.shape[1]
         first = torch.arange(0, sentences * self.kv_heads * size, size, device=slots.device)
         rows = first.view(sentences, 1, self.kv_heads, 1) + slots.unsqueeze(2)
         keys = torch.arange(ancestry.length - past, ancestry.length, device=slots.device)
         bias = None if position is None else position.bias(keys[-1:], keys)
-        return Apart(keys[-1].expand(beams), position, None, None if bias is None else bias.unsqueeze(0), rows)
+        return PerHypothesis(keys[-1].expand(beams), position, None, None if bias is None else bias.unsqueeze(0), rows)
 
     def forward(self, states: Float[Tensor, "B T D"], scope: Scope) -> Float[Tensor, "B T D"]:
         """All positions at once."""
@@ -147,18 +147,18 @@ class FullSelfAttention(SelfAttention):
     def step(
         self, states: Float[Tensor, "B K D"], cache: SelfAttentionCache, scope: Scope
     ) -> tuple[Float[Tensor, "B K D"], SelfAttentionCache]:
-        """One step of K hypotheses: write their slots, then read those that the scope shows."""
+        """One step of K hypotheses: write their slots, then attend to those in the scope."""
         query, keys, values = self._project(states, scope)
         cache = cache.written(keys, values)
-        if not isinstance(scope, Apart):
+        if not isinstance(scope, PerHypothesis):
             return self.output_map(join_heads(self.attend(query, cache.keys, cache.values, scope))), cache
         alone = query.transpose(1, 2).flatten(0, 1).unsqueeze(2)
-        own_keys, own_values = cache.apart(scope.rows)
+        own_keys, own_values = cache.per_hypothesis(scope.rows)
         context = join_heads(self.attend(alone, own_keys, own_values, scope))
         return self.output_map(context.view(states.shape[0], states.shape[1], -1)), cache
 
     def _project(self, states: Float[Tensor, "B T D"], scope: Scope) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries and keys, turned by their positions, and values; each split into its heads."""
+        """Queries and keys, rotated by their positions, and values, split into heads."""
         query, keys, values = self.maps(states).split(self.widths, -1)
         query = split_heads(query + self.query_bias.to(query.dtype), self.heads)
         values = split_heads(values + self.value_bias.to(values.dtype), self.kv_heads)

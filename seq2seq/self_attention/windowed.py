@@ -15,19 +15,20 @@ from seq2seq.self_attention.full import FullSelfAttention
 
 @dataclass(frozen=True)
 class Blocks(Scope):
-    """The scope of sequences cut into blocks, each of which reads `count` of them: the one before it, itself, and where
-    `count` is 3 the one after it. `inside` is the scope of every block's queries and of the keys that it reads."""
+    """The scope of sequences cut into blocks, each of which attends to `count` of them: the previous one, itself, and
+    if `count` is 3 the next one. `inside` is the scope of every block's queries and its keys."""
 
     count: int
     inside: Scope
 
 
 class WindowedSelfAttention(FullSelfAttention):
-    """As full attention, but token i reads only tokens j with |i - j| <= `window`; a decoder's, i - window <= j <= i.
+    """As full attention, but token i attends only to tokens j with |i - j| <= `window`; a decoder's, i - window <= j <=
+    i.
 
-    Long sequences run in blocks of `window` tokens, each of which reads itself and its neighbours: time and memory grow
-    with T * window instead of T * T. Shapes: [B T D] -> [B T D]; scores [B*N H W P] of N blocks, W = window, P = 3 W
-    (2 W in a decoder).
+    Long sequences run in blocks of `window` tokens, each of which attends to itself and its neighbours: time and memory
+    grow with T * window instead of T * T. Shapes: [B T D] -> [B T D]; scores [B*N H W P] of N blocks, W = window, P = 3
+    W (2 W in a decoder).
     """
 
     def __init__(self, *, dim: int, heads: int, dropout: float, kv_heads: int | None, window: int) -> None:
@@ -36,7 +37,7 @@ class WindowedSelfAttention(FullSelfAttention):
 
     @classmethod
     def problem(cls, *, heads: int, **arguments: Any) -> str | None:
-        """A window holds a neighbour at least."""
+        """A window has at least one neighbour."""
         if arguments["window"] < 1:
             return f"self_attention.window must be at least 1, not {arguments['window']}"
         return super().problem(heads=heads, **arguments)
@@ -47,11 +48,11 @@ class WindowedSelfAttention(FullSelfAttention):
         return self.window
 
     def reads(self, queries: Int[Tensor, " T"], keys: Int[Tensor, " P"]) -> Bool[Tensor, "T P"]:
-        """Those in the window."""
+        """The positions in the window."""
         return (queries.unsqueeze(1) - keys).abs() <= self.window
 
     def whole(self, real: Bool[Tensor, "B T"], position: Position | None, *, causal: bool) -> Scope:
-        """Blocks, or full attention under a mask where that makes no more scores."""
+        """Blocks, or masked full attention if that has no more scores."""
         count = 2 if causal else 3
         if real.shape[1] <= count * self.window:
             return super().whole(real, position, causal=causal)
@@ -60,7 +61,7 @@ class WindowedSelfAttention(FullSelfAttention):
         reads = self.reads(queries, keys)
         if causal:
             reads = reads & (queries.unsqueeze(1) >= keys)
-        # As in full attention, padding reads itself at least.
+        # As in full attention, padding attends at least to itself.
         mask = (self._neighbours(real, count).unsqueeze(2) & reads) | (queries.unsqueeze(1) == keys)
         inside = Scope.of(mask.flatten(0, 1).unsqueeze(1), position, queries, keys)
         return Blocks(torch.arange(real.shape[1], device=real.device), position, None, None, count, inside)
@@ -72,7 +73,7 @@ class WindowedSelfAttention(FullSelfAttention):
         values: Float[Tensor, "B G P d"],
         scope: Scope,
     ) -> Float[Tensor, "B H T d"]:
-        """Each head's context; block by block, as if each were a sentence, where the scope is cut."""
+        """Each head's context; block by block, as if each were a sentence, if the scope has blocks."""
         if not isinstance(scope, Blocks):
             return super().attend(query, keys, values, scope)
         query, keys, values = (part.transpose(1, 2) for part in (query, keys, values))
@@ -88,7 +89,7 @@ class WindowedSelfAttention(FullSelfAttention):
         return torch.cat((rows, missing), 1).unflatten(1, (-1, self.window))
 
     def _neighbours(self, rows: Shaped[Tensor, "B T *X"], count: int) -> Shaped[Tensor, "B N P *X"]:
-        """What each block reads, side by side; zeros stand beyond both ends."""
+        """Each block with its neighbours; zeros beyond both ends."""
         blocks = self._blocks(rows)
         nothing = torch.zeros_like(blocks[:, :1])
         padded = torch.cat((nothing, blocks, nothing), 1)

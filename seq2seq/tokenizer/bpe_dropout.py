@@ -8,17 +8,18 @@ from seq2seq.tokenizer.runs import Runs, gathered
 from seq2seq.tokenizer.sampling import Sampler
 from seq2seq.tokenizer.vocabulary import Vocabulary
 
-CELLS = 1 << 17  # symbols of the runs that are merged together: what the processor's cache holds
+CELLS = 1 << 17  # symbols of the runs that are merged together: as many as fit into the processor's cache
 GROWTH = 1.25  # of the lengths in a batch, at most
 NEVER = np.iinfo(np.int32).max  # the order of a pair that does not merge
 GONE = -1  # what is left of a symbol that has been merged into the one before
 
 
 class DropoutSampler(Sampler):
-    """At each step each possible merge is dropped with probability p, and of those left the one that comes first in
-    the merge table is made, until none is left.
+    """At each step each possible merge is dropped with probability p, and the first of the others in the merge table is
+    done, until none is left.
 
-    With one draw a step: the first k merges are dropped, and the next is not, with probability p^k (1 - p).
+    It needs one random number per step: the first k merges are dropped, and the next is not, with probability p^k (1 -
+    p).
     """
 
     def __init__(self, vocabulary: Vocabulary, strength: float) -> None:
@@ -57,7 +58,7 @@ class DropoutSampler(Sampler):
         return gathered(np.concatenate(parts), begins, counts), counts
 
     def _merge(self, runs: "_Merging", keys: np.ndarray) -> None:
-        """Each step merges a pair in every run that goes on."""
+        """Each step merges a pair in every unfinished run."""
         columns, step = np.arange(runs.symbols.shape[1]), 0
         order = runs.order  # of the columns' pairs: the least is the next to be merged
         while len(columns):
@@ -95,9 +96,10 @@ class DropoutSampler(Sampler):
 
 
 class _Merging:
-    """Runs [place, run] of up to as many symbols, in the middle of their merges: lists linked both ways.
+    """Runs [place, run] of similar length during their merges, as doubly linked lists. Row 0 is before the first symbol
+    and the last row after the last:
 
-    Row 0 stands before the first symbol and the last row after the last: no symbol is ever there.
+    both are always empty.
     """
 
     def __init__(self, symbols: np.ndarray, ranks: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:

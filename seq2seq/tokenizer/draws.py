@@ -1,6 +1,6 @@
-"""Random numbers that are a function of a key and a place alone: SplitMix64 (Steele, Lea and Flood 2014).
+"""Random numbers that are a function of a key and a position: SplitMix64 (Steele, Lea and Flood 2014).
 
-Whatever is drawn for one text does not depend on what stands around it, or on who draws.
+The numbers for a text do not depend on other texts or on the process.
 """
 
 import numpy as np
@@ -15,12 +15,12 @@ def keys_of(*origin: int, count: int, first: int = 0) -> np.ndarray:
 
 
 def keys_below(keys: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Of each key that of its number (from 0): each key has a row of keys below it."""
+    """Keys derived from each key by number (from 0)."""
     return _mixed(keys + (numbers.astype(np.uint64) + np.uint64(1)) * GAMMA)
 
 
 def uniform(keys: np.ndarray, number: int) -> np.ndarray:
-    """The draw number `number` of each key: above 0 and below 1."""
+    """The random number `number` of each key: above 0 and below 1."""
     bits = _mixed(keys + np.uint64((number + 1) * int(GAMMA) & 0xFFFFFFFFFFFFFFFF))
     return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 

@@ -1,9 +1,9 @@
-"""Many keys looked up in a table at once: open addressing with linear probing, multiplicative hashing."""
+"""Vectorised lookup of keys in a table: open addressing with linear probing, multiplicative hashing."""
 
 import numpy as np
 
 FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio, and odd
-SPARSE = 8  # places a key: a query that is not in the table mostly meets an empty place
+SPARSE = 8  # places per key: a query that is not in the table mostly finds an empty place
 
 
 class Lookup:
@@ -33,7 +33,7 @@ class Lookup:
         values = self._values[place]
         wrong = np.flatnonzero(found != keys)
         while len(wrong):
-            # An empty place has the value `missing`; at one that is taken by another key the search goes on.
+            # An empty place has the value `missing`; at one with another key the search continues.
             values[wrong] = self._values[-1]
             wrong = wrong[found[wrong] >= 0]
             place[wrong] += 1

@@ -1,7 +1,7 @@
-"""Texts as rows of runs: stretches of characters that are segmented on their own, each distinct one kept once.
+"""Texts as sequences of runs: pieces of text that are segmented independently, each distinct one stored once.
 
-Pieces never reach across a space. Splitting is plain Python and the same in every epoch; what is drawn anew works on
-these arrays alone.
+Pieces never reach across a space. Splitting is plain Python and the same in every epoch; sampling only uses these
+arrays.
 """
 
 import re
@@ -16,14 +16,14 @@ from seq2seq.tokenizer.vocabulary import Vocabulary
 
 SPACE = "\u2581"
 WORDS = re.compile(rf"{SPACE}[^{SPACE}\n]*|[^{SPACE}\n]+|\n")
-LONGEST_RUN = 200  # characters segmented as one; text without spaces is cut there, so that none takes forever
+LONGEST_RUN = 200  # characters segmented together; text without spaces is cut there, to limit the time
 
 
 @dataclass(frozen=True)
 class Runs:
     """Text i is the runs numbers[ends[i]:ends[i + 1]]; run r begins as symbols[offsets[r]:offsets[r + 1]].
 
-    The symbols are the ids of its characters, or, where it is `fixed`, the only segmentation that it has.
+    The symbols are the ids of its characters, or, if it is `fixed`, its only segmentation.
     """
 
     numbers: np.ndarray  # int32 [occurrences]
@@ -34,7 +34,7 @@ class Runs:
 
 
 class RunSplitter:
-    """Splits texts as a vocabulary sees them."""
+    """Splits texts for a vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.processor = vocabulary.processor
@@ -65,7 +65,7 @@ class RunSplitter:
         return Runs(numbers, ends, flat, offsets, fixed)
 
     def _words(self, text: str) -> list[str]:
-        """The symbols of a text, and the words around them."""
+        """The symbols of a text, and the words between them."""
         words: list[str] = []
         for number, part in enumerate(self._symbol.split(text)):
             words += [part] if number % 2 else WORDS.findall(part)
@@ -93,19 +93,19 @@ class RunSplitter:
 
 
 def pieces_of(vocabulary: Vocabulary) -> dict[str, int]:
-    """The id of each piece that a text may be segmented into: no byte, no symbol, and none of the reserved four."""
+    """The id of each piece that a text may be segmented into, without bytes, symbols and the reserved four."""
     processor = vocabulary.processor
     ids = sorted(set(range(4, vocabulary.size)) - set(vocabulary.symbols.values()))
     return {processor.id_to_piece(i): i for i in ids if not processor.is_byte(i)}
 
 
 def gathered(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The stretches flat[start:start + length], one after another."""
+    """The concatenation of flat[start:start + length]."""
     before = np.cumsum(lengths) - lengths
     return flat[np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))]
 
 
 def _flat(rows: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows one after another, and where each begins and the last one ends."""
+    """The concatenated rows and their offsets."""
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     return np.fromiter(chain.from_iterable(rows), np.int32, int(offsets[-1])), offsets

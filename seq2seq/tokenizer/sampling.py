@@ -1,6 +1,6 @@
-"""Sampled segmentation, our own: SentencePiece's cannot be seeded so that another process draws the same.
+"""Sampled segmentation, our own: SentencePiece's cannot be seeded reproducibly across processes.
 
-A text's draw is a function of its key alone, whatever other texts are drawn with it.
+A text's sample is a function of its key, independent of other texts.
 """
 
 from abc import ABC, abstractmethod
@@ -13,14 +13,14 @@ from seq2seq.tokenizer.vocabulary import Vocabulary
 
 
 class Sampler(ABC):
-    """Draws a segmentation of each text; `strength` is the model's own measure, see SentencePiece.sampling."""
+    """Samples a segmentation of each text; for `strength` see SentencePiece.sampling."""
 
     def __init__(self, vocabulary: Vocabulary, strength: float) -> None:
         self.strength = strength
         self.pieces = pieces_of(vocabulary)
 
     def sample(self, runs: Runs, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The texts' ids in a row (int32), and how many each has (int64); `keys` [texts] are those of draws.py."""
+        """The texts' concatenated ids (int32), and the length of each (int64); `keys` [texts] are those of draws.py."""
         counts = np.diff(runs.ends)
         place = np.arange(len(runs.numbers)) - np.repeat(runs.ends[:-1], counts)
         ids, lengths = self._segment(runs, keys_below(np.repeat(keys, counts), place))
@@ -29,4 +29,4 @@ class Sampler(ABC):
 
     @abstractmethod
     def _segment(self, runs: Runs, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The ids of `runs.numbers` in a row, and how many each has; `keys` has one for each."""
+        """The concatenated ids of `runs.numbers`, and the length of each; `keys` has one for each."""

@@ -22,19 +22,19 @@ from seq2seq.tokenizer.vocabulary import Tokenizer, Vocabulary
 
 log = logging.getLogger(__name__)
 
-LONGEST_TRAINING_LINE = 4000  # characters; SentencePiece passes over lines of more than 4,192 bytes
+LONGEST_TRAINING_LINE = 4000  # characters; SentencePiece skips lines of more than 4,192 bytes
 TRAINING_THREADS = 4  # fixed: the sums of unigram training depend on their number
 RESERVED = ("<pad>", "<unk>", "<s>", "</s>")
-NOT_TRAINED_ON = {ord("\0"): " ", ord("\u2585"): " "}  # SentencePiece passes over lines that hold one of these
+NOT_TRAINED_ON = {ord("\0"): " ", ord("\u2585"): " "}  # SentencePiece skips lines with one of these
 
 
 class SentencePiece(Component):
     """Settings of a tokenizer, and its training.
 
-    `vocab_size` counts every piece: the 4 reserved ones, the line break and, with `byte_fallback`, the 256 bytes too.
+    `vocab_size` counts every piece: the 4 reserved ones, the line break and, with `byte_fallback`, the 256 bytes.
     `sampling` is 0 for one fixed segmentation; in training, BPE then drops merges with that probability (BPE-dropout,
-    arXiv:1910.13267) and unigram samples segmentations with that smoothing exponent alpha (arXiv:1804.10959).
-    `symbols` are texts that are a piece each wherever they stand: never split, normalised or sampled.
+    arXiv:1910.13267) and unigram samples segmentations with that smoothing exponent alpha (arXiv:1804.10959). `symbols`
+    are texts that are always one piece: never split, normalised or sampled.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class SentencePiece(Component):
         self.symbols = list(symbols)
 
     def identity(self) -> dict[str, object]:
-        """What a trained tokenizer depends on besides the text; `sampling` is not part of it, nor symbols not given."""
+        """What a trained tokenizer depends on besides the text; without `sampling`, and without empty `symbols`."""
         settings = {name: value for name, value in vars(self).items() if name != "sampling"}
         if not self.symbols:
             del settings["symbols"]
@@ -83,7 +83,7 @@ class SentencePiece(Component):
     def train(self, source_lines: Sequence[str], target_lines: Sequence[str]) -> Tokenizer:
         """One joint vocabulary or two. Of more than `training_lines` pairs, that many evenly spaced ones are used.
 
-        Raises DataError where the text allows no vocabulary of that size, naming the sizes it allows.
+        Raises DataError if the text does not allow a vocabulary of that size, with the sizes it allows.
         """
         if self.joint:
             joint = self._train_one("joint", [source_lines, target_lines])
@@ -91,7 +91,7 @@ class SentencePiece(Component):
         return Tokenizer(self._train_one("source", [source_lines]), self._train_one("target", [target_lines]))
 
     def sampler(self, vocabulary: Vocabulary) -> Sampler | None:
-        """What draws segmentations for training; None where `sampling` is 0."""
+        """The sampler of segmentations for training; None if `sampling` is 0."""
         return sampler_of(self.model_type, vocabulary, self.sampling) if self.sampling else None
 
     def _train_one(self, name: str, columns: list[Sequence[str]]) -> Vocabulary:
@@ -106,7 +106,7 @@ class SentencePiece(Component):
         return vocabulary
 
     def _sized(self, name: str, columns: list[Sequence[str]]) -> tuple[Vocabulary, str]:
-        """The vocabulary of the size that is asked for or, under auto, suits the text, and in that case why."""
+        """The vocabulary of the given size or, with auto, of a size chosen for the text, and then the reason."""
         if self.vocab_size != "auto":
             try:
                 return self._trained(columns, self.vocab_size), ""
@@ -154,7 +154,7 @@ class SentencePiece(Component):
         return Vocabulary(model.getvalue())
 
     def _lines(self, columns: list[Sequence[str]]) -> Iterator[str]:
-        """The training text, cut so that SentencePiece passes over none of it."""
+        """The training text, cut so that SentencePiece skips no line."""
         for lines in columns:
             picked = range(len(lines))
             if len(lines) > self.training_lines:
@@ -164,12 +164,12 @@ class SentencePiece(Component):
 
 
 def sampler_of(model_type: str, vocabulary: Vocabulary, strength: float) -> Sampler:
-    """What draws segmentations with a model of that type."""
+    """The sampler for a model of that type."""
     return (DropoutSampler if model_type == "bpe" else UnigramSampler)(vocabulary, strength)
 
 
 def _symbol_problems(symbols: Sequence[str]) -> Iterator[str]:
-    """What cannot be a piece of its own."""
+    """Texts that cannot be a piece."""
     for symbol, count in Counter(symbols).items():
         if not symbol or re.search(rf"[\s{SPACE}\0]", symbol):
             yield f"tokenizer.symbols: {symbol!r} must be a text without white space, {SPACE} or NUL"
@@ -180,7 +180,7 @@ def _symbol_problems(symbols: Sequence[str]) -> Iterator[str]:
 
 
 def _cut(line: str) -> Iterator[str]:
-    """A line in parts of at most 4,192 bytes, cut at spaces where it has some."""
+    """A line in parts of at most 4,192 bytes, cut at spaces if it has any."""
     if len(line) * 4 <= LONGEST_TRAINING_LINE or len(line.encode()) <= LONGEST_TRAINING_LINE:
         yield line
         return
@@ -194,33 +194,33 @@ def _cut(line: str) -> Iterator[str]:
 
 
 def suitable_size(characters: int) -> int:
-    """Pieces for a text of so many characters: about what gave the best scores at 10,000 to 160,000 pairs
+    """A vocabulary size for this number of characters: near the best scores for 10,000 to 160,000 pairs
     (docs/results/first-sitting.md), and what is usual for a million; as a multiple of 100."""
     return min(max(100 * round(0.015 * characters**0.5), 400), 16_000)
 
 
 def allowed_sizes(message: str) -> tuple[int | None, int | None]:
-    """The most and the fewest pieces that SentencePiece's refusal allows, where it names them."""
+    """The most and the fewest pieces named in SentencePiece's error message, if any."""
     most = re.search(r"Vocabulary size too high .*<= (\d+)", message)
     fewest = re.search(r"smaller than required_chars\. \d+ vs (\d+)", message)
     return int(most[1]) if most else None, int(fewest[1]) if fewest else None
 
 
-def _explain(message: str, name: str, asked: int) -> str:
-    """SentencePiece's failure in our words."""
+def _explain(message: str, name: str, size: int) -> str:
+    """A DataError message for SentencePiece's error."""
     most, fewest = allowed_sizes(message)
     if most is not None:
         return (
-            f"tokenizer.vocab_size={asked}: the {name} text allows at most {most} pieces. "
+            f"tokenizer.vocab_size={size}: the {name} text allows at most {most} pieces. "
             f"Set tokenizer.vocab_size={most} or lower, or give more text."
         )
     if fewest is not None:
         return (
-            f"tokenizer.vocab_size={asked}: the {name} text needs at least {fewest} pieces for its "
+            f"tokenizer.vocab_size={size}: the {name} text needs at least {fewest} pieces for its "
             "characters. Raise tokenizer.vocab_size, or lower tokenizer.character_coverage."
         )
     if "vocab_size" in message and ">= (0)" in message:
-        return f"tokenizer.vocab_size={asked} is smaller than the number of reserved pieces; raise it to 300 or more"
+        return f"tokenizer.vocab_size={size} is smaller than the number of reserved pieces; raise it to 300 or more"
     if "sentences_.empty" in message:
         return f"the {name} text is empty: there is nothing to train the tokenizer on"
     return f"SentencePiece cannot train the {name} vocabulary: {message}"

@@ -14,10 +14,10 @@ ROOT = 0
 
 
 class UnigramSampler(Sampler):
-    """Draws segmentation x with probability proportional to P(x)^alpha.
+    """Samples segmentation x with probability proportional to P(x)^alpha.
 
-    Each run is a lattice: node j stands before character j, an edge is a piece. Forward sums give each edge into a
-    node its probability; a draw walks from the last node back to the first.
+    Each run is a lattice: node j stands before character j, an edge is a piece. Forward sums give each edge into a node
+    its probability; sampling goes from the last node back to the first.
     """
 
     def __init__(self, vocabulary: Vocabulary, strength: float) -> None:
@@ -25,11 +25,11 @@ class UnigramSampler(Sampler):
         self.size = vocabulary.size
         prefixes: dict[tuple[int, ...], int] = {(): ROOT}  # of pieces, as ids of their characters
         steps: dict[int, int] = {}  # from a prefix and a character to the prefix they make
-        ends: dict[int, int] = {}  # the piece that a prefix is
+        ends: dict[int, int] = {}  # the piece of a prefix
         for piece, number in self.pieces.items():
             symbols = tuple(self.pieces.get(character, -1) for character in piece)
             if min(symbols) < 0:
-                continue  # no run holds such a character
+                continue  # no run has such a character
             for length in range(1, len(symbols) + 1):
                 prefix = prefixes.setdefault(symbols[:length], len(prefixes))
                 steps[prefixes[symbols[: length - 1]] * self.size + symbols[length - 1]] = prefix
@@ -41,7 +41,7 @@ class UnigramSampler(Sampler):
 
     def _segment(self, runs: Runs, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         lattice = self._lattice(runs)
-        first_node = runs.offsets + np.arange(len(runs.offsets))  # a run has a node more than symbols
+        first_node = runs.offsets + np.arange(len(runs.offsets))  # a run has one more node than symbols
         node, root = first_node[runs.numbers + 1] - 1, first_node[runs.numbers]
         walking = np.arange(len(node))
         steps: list[tuple[np.ndarray, np.ndarray]] = []
@@ -83,7 +83,7 @@ class UnigramSampler(Sampler):
 class _Lattice:
     """Edges in the order of their ends; those into node v are numbers first[v] to first[v + 1] - 1.
 
-    `shares` are the probabilities of a node's edges, summed up one after another.
+    `shares` are the cumulative probabilities of a node's edges.
     """
 
     begins: np.ndarray
@@ -97,7 +97,7 @@ class _Lattice:
         its end."""
         begins, ends, ids, depths = edges[:, np.lexsort(edges[:2])]
         first = np.searchsorted(ends, np.arange(nodes + 1))
-        forward = np.zeros(nodes)  # log of the sum over all ways to get to a node
+        forward = np.zeros(nodes)  # log of the sum over all paths to a node
         logs = scores[ids]
         by_depth = np.argsort(depths, kind="stable")
         for some in np.split(by_depth, np.flatnonzero(np.diff(depths[by_depth])) + 1):
@@ -112,7 +112,7 @@ class _Lattice:
         return cls(begins, ids, first, shares)
 
     def into(self, nodes: np.ndarray, draw: np.ndarray) -> np.ndarray:
-        """Of each node the edge that its draw takes: the first whose share is above it, or else the last."""
+        """The sampled edge of each node: the first whose share is above the random number, or else the last."""
         edge, last = self.first[nodes], self.first[nodes + 1] - 1
         open_ = np.flatnonzero((self.shares[edge] <= draw) & (edge < last))
         while len(open_):

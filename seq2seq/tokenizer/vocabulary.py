@@ -1,4 +1,4 @@
-"""A trained vocabulary, and the pair of them that a run keeps: encode, decode, save, load."""
+"""A trained vocabulary, and a run's pair of vocabularies: encode, decode, save, load."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from seq2seq.files import flush_folder, write_flushed
 from seq2seq.plain_types import BOS, EOS, PAD, UNK
 from seq2seq.runtime.cores import usable_cores
 
-SUMS = "sha256.json"  # beside the models
+SUMS = "sha256.json"  # stored with the models
 
 
 class Vocabulary:
-    """A SentencePiece model. Ids 0 to 3 are padding, unknown, begin and end; `encode` gives none of the last two."""
+    """A SentencePiece model. Ids 0 to 3 are padding, unknown, begin and end; `encode` does not add begin or end."""
 
     def __init__(self, model: bytes) -> None:
         self.model = model
@@ -48,10 +48,10 @@ class Vocabulary:
         return self.processor.encode(list(texts), num_threads=usable_cores()) if texts else []
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
-        """The text of each row of ids; padding, begin and end are passed over.
+        """The text of each row of ids; padding, begin and end are skipped.
 
-        decode(encode(text)) is the text itself, but for the character U+2581, which becomes a space, and for
-        characters outside the vocabulary where it has no byte fallback.
+        decode(encode(text)) is the text itself, except for the character U+2581, which becomes a space, and for
+        characters outside the vocabulary without byte fallback.
         """
         return [self.processor.decode([i for i in row if i not in (PAD, BOS, EOS)]) for row in ids]
 
@@ -61,7 +61,7 @@ class Vocabulary:
 
 
 class Tokenizer:
-    """The vocabularies of source and target: one and the same object where `joint`."""
+    """The vocabularies of source and target: the same object if `joint`."""
 
     def __init__(self, source: Vocabulary, target: Vocabulary) -> None:
         self.source = source
@@ -78,8 +78,7 @@ class Tokenizer:
         return hashlib.sha256(f"{self.source.fingerprint} {self.target.fingerprint}".encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write joint.model, or source.model and target.model, and last the SHA-256 of each; all of it is on the disk
-        then."""
+        """Write joint.model, or source.model and target.model, and last the SHA-256 of each, flushed to the disk."""
         folder.mkdir(parents=True, exist_ok=True)
         sides = {"joint": self.source} if self.joint else {"source": self.source, "target": self.target}
         for name, vocabulary in sides.items():
@@ -90,7 +89,7 @@ class Tokenizer:
 
     @classmethod
     def load(cls, folder: Path) -> "Tokenizer":
-        """What `save` wrote. Raises CheckpointError naming the file that is missing, damaged or not the one written."""
+        """What `save` wrote. Raises CheckpointError naming the file that is missing, damaged or changed."""
         sums = _sums(folder / SUMS)
         names = sums or (["joint.model"] if (folder / "joint.model").exists() else ["source.model", "target.model"])
         first, *second = (_load(folder / name, sums.get(name)) for name in names)
@@ -98,7 +97,7 @@ class Tokenizer:
 
 
 def _sums(path: Path) -> dict[str, str]:
-    """The SHA-256 of each model; none where an older version wrote them."""
+    """The SHA-256 of each model; none if an older version wrote them."""
     try:
         sums = json.loads(path.read_bytes()[:10_000])
     except FileNotFoundError:

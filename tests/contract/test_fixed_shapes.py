@@ -6,7 +6,7 @@ from contract.combinations import Triple, further_choices, some_batch
 from torch import Tensor
 
 from seq2seq.data.shapes import Shape, padded
-from seq2seq.layers import unpad as real
+from seq2seq.layers import unpad
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.types import Batch
 
@@ -35,7 +35,7 @@ def sums(triple: Triple, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
 def test_more_columns_and_blank_rows_change_nothing(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = some_batch([6, 1, 4], [3, 5, 0])
     expected, gradients = sums(triple, batch)
-    monkeypatch.setattr(real, "selects", lambda mask: False)  # as on a GPU
+    monkeypatch.setattr(unpad, "selects", lambda mask: False)  # as on a GPU
     found, others = sums(triple, padded(batch, Shape(5, 9, 8)))
     assert (found - expected).abs().max() < 1e-9
     assert others.keys() == gradients.keys()

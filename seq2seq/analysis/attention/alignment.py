@@ -13,7 +13,7 @@ Link = tuple[int, int]  # source word, target word, from 0
 
 
 def chosen_map(layers: Sequence[Float[np.ndarray, "H T S"]], settings: AlignmentSettings) -> Float[np.ndarray, "T S"]:
-    """The weights that alignments are read from: one layer's, of one head or the mean over them."""
+    """The weights used for alignments: one layer's, of one head or the mean over heads."""
     heads = layers[-1 if settings.layer is None else settings.layer - 1]
     return heads.mean(0) if settings.head is None else heads[settings.head - 1]
 
@@ -23,8 +23,8 @@ def word_weights(
 ) -> Float[np.ndarray, "t s"]:
     """Weights between words: summed over a source word's pieces, averaged over a target word's.
 
-    Rows are target words, columns source words and last the end symbol. A piece's row is the step that writes it, or
-    with `shift` the step after, which reads it (Chen et al. 2020, arXiv:2004.14837).
+    Rows are target words, columns source words and last the end symbol. A piece's row is the step that predicts it, or
+    with `shift` the next step, which reads it (Chen et al. 2020, arXiv:2004.14837).
     """
     rows = weights[1:] if shift else weights[:-1]
     columns = rows @ source.membership()
@@ -35,8 +35,8 @@ def word_weights(
 def align(weights: Float[np.ndarray, "t s"], method: Literal["argmax", "intersect"]) -> list[Link]:
     """Links from the weights between words, the end symbol in the last column.
 
-    argmax: each target word to its heaviest source word. intersect: of these, the links whose target word is the
-    heaviest of its source word too.
+    argmax: each target word to the source word with the largest weight. intersect: of these, the links that are also
+    the largest for the source word.
     """
     words = weights[:, :-1]
     if not words.size:

@@ -12,7 +12,7 @@ from seq2seq.data.text import read_lines
 from seq2seq.errors import DataError
 
 LINK = re.compile(r"(\d+)([-?p])(\d+)", flags=re.ASCII)
-FEW = 0.01  # of a file's links may lie outside of their sentences: a slip of the annotator's, not another text
+FEW = 0.01  # of a file's links may be outside their sentences: an annotation error, not another text
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ class AlignmentError:
 
 
 def read_gold(path: Path, lengths: Sequence[tuple[int, int]]) -> list[Gold]:
-    """A line a sentence: source-target word indexes from 0, i-j where the link is sure, i?j or ipj where possible.
+    """One line per sentence: source-target word indexes from 0, i-j for a sure link, i?j or ipj for a possible one.
 
-    `lengths` are the words of each source and target. Raises DataError naming the line, for links outside of their
-    sentences if there are more than a few; of a few it warns, and they count as links that nobody finds.
+    `lengths` are the words of each source and target. Raises DataError naming the line, for links outside their
+    sentences if there are more than a few; a few give a warning and count as missed.
     """
     lines = list(read_lines(path))
     if len(lines) != len(lengths):

@@ -1,4 +1,4 @@
-"""Which pieces write which words: SentencePiece's offsets laid over the whitespace-separated words of a text."""
+"""Which pieces belong to which words: from SentencePiece's offsets and the whitespace-separated words of a text."""
 
 import re
 from bisect import bisect_right
@@ -19,8 +19,8 @@ WORD = re.compile(r"\S+")
 class Segmented:
     """A text as a model reads or writes it.
 
-    `ids` has no end symbol; `pieces[w]` are the positions in `ids` that write `words[w]`, none where the words are cut
-    off or normalised away.
+    `ids` has no end symbol; `pieces[w]` are the positions in `ids` of `words[w]`, none if the word is cut off or
+    normalised away.
     """
 
     text: str
@@ -29,10 +29,10 @@ class Segmented:
     pieces: list[list[int]]
 
     def membership(self) -> Float[np.ndarray, "S w"]:
-        """What share of a piece belongs to each word; the last row and column are the end symbol.
+        """The share of each piece that belongs to each word; the last row and column are the end symbol.
 
-        A row of zeros belongs to no word: a space among several. A piece that writes parts of two words (over a
-        no-break space) belongs to both by halves.
+        A row of zeros belongs to no word: a repeated space. A piece with parts of two words (over a no-break space)
+        belongs half to each.
         """
         belongs = np.zeros((len(self.ids) + 1, len(self.words) + 1))
         belongs[-1, -1] = 1.0
@@ -53,7 +53,7 @@ def segment(vocabulary: Vocabulary, texts: Sequence[str], longest: int) -> list[
 
 
 def segment_written(vocabulary: Vocabulary, rows: Sequence[Sequence[int]]) -> list[Segmented]:
-    """What a search wrote, by its ids: they need not be those that the text would be encoded to."""
+    """The output of a search, by its ids, which may differ from the encoding of its text."""
     found = []
     for ids in rows:
         assert not {PAD, BOS, EOS} & set(ids)
@@ -63,7 +63,7 @@ def segment_written(vocabulary: Vocabulary, rows: Sequence[Sequence[int]]) -> li
 
 
 def _segmented(text: str, proto: SentencePieceText, longest: int) -> Segmented:
-    """Lay pieces over words: the offsets in `proto` count bytes of `text`."""
+    """Assign pieces to words: the offsets in `proto` count bytes of `text`."""
     words, begins, ends = _words(text)
     pieces: list[list[int]] = [[] for _ in words]
     spans = [(piece.begin, piece.end) for piece in proto.pieces][:longest]
@@ -71,7 +71,8 @@ def _segmented(text: str, proto: SentencePieceText, longest: int) -> Segmented:
         first = bisect_right(ends, begin)  # the first word that ends after the piece begins
         covered = range(first, max(first, bisect_right(begins, end - 1)))
         if not covered:
-            # Only space or nothing (a lone U+2581, all but the last byte of a letter): part of what follows at once.
+            # Only space or nothing (a single U+2581, all but the last byte of a character): part of what follows
+            # directly.
             after = bisect_right(ends, end)
             covered = range(after, after + (after < len(words) and begins[after] <= end))
         for word in covered:

@@ -1,4 +1,4 @@
-"""How widely attention is spread: its entropy as a share of the largest that is possible."""
+"""The normalised entropy of attention weights: a share of the largest possible entropy."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,10 @@ from torch import Tensor
 
 
 def normalized_entropy(weights: Float[Tensor, "B H T S"], source_lengths: Int[Tensor, " B"]) -> Float[Tensor, "B H T"]:
-    """-sum_s p_s log p_s / log n: 0 with all weight on one position, 1 with the same on each of the n.
+    """-sum_s p_s log p_s / log n: 0 with all weight on one position, 1 if uniform.
 
-    n = `source_lengths` counts a sentence's real positions, the end symbol among them; one position alone gives 0.
-    0 log 0 = 0. Weights that do not sum to 1 (a Gaussian window) are taken as shares of their sum; no weight at all
-    gives 0.
+    n = `source_lengths` counts a sentence's real positions, the end symbol included; one position gives 0. 0 log 0 = 0.
+    Weights that do not sum to 1 (a Gaussian window) are divided by their sum; zero weights give 0.
     """
     weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
     total = weights.sum(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What scripts/attention.py leaves in its folder: pictures, the page, texts, alignments, entropies, error rates."""
+"""The files of scripts/attention.py: pictures, the page, texts, alignments, entropies, error rates."""
 
 import json
 import re
@@ -22,8 +22,8 @@ PICTURE = re.compile(r"s\d+(-heads)?\.png")
 
 @dataclass(frozen=True)
 class Origin:
-    """Where all that is shown comes from. `search` holds its settings, None where the targets were given; `alignment`
-    is the method in words, None where there can be none."""
+    """The origin of what is shown. `search` is its settings, None for given targets; `alignment` is the method in
+    words, None if there are no alignments."""
 
     run: str
     checkpoint: str
@@ -34,17 +34,17 @@ class Origin:
 
     @property
     def title(self) -> str:
-        """What stands above the page."""
+        """The heading of the page."""
         return f"Attention of {self.run}"
 
     def facts(self, seen: Seen) -> str:
-        """The rest, on a line."""
-        told = f"{self.checkpoint}; {len(seen.views):,} sentences of {self.source}; targets from {self.target}."
-        return told if self.alignment is None else f"{told} Alignments: {self.alignment}."
+        """The other facts, on one line."""
+        line = f"{self.checkpoint}; {len(seen.views):,} sentences of {self.source}; targets from {self.target}."
+        return line if self.alignment is None else f"{line} Alignments: {self.alignment}."
 
 
 def clear(folder: Path) -> None:
-    """Make the folder, without what an earlier call left there and this one may not write anew."""
+    """Make the folder, without files of an earlier call that this one may not overwrite."""
     with storage_errors(f"write {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
@@ -53,7 +53,7 @@ def clear(folder: Path) -> None:
 
 
 def draw(folder: Path, number: int, view: View, tokenizer: Tokenizer, settings: AlignmentSettings) -> None:
-    """s<number>.png, the map that alignments are read from, and s<number>-heads.png, all maps where there are more."""
+    """s<number>.png, the map used for alignments, and s<number>-heads.png, all maps if there are several."""
     if view.forced is None:
         return
     layers = [layer.numpy() for layer in view.forced.layers]
@@ -65,7 +65,7 @@ def draw(folder: Path, number: int, view: View, tokenizer: Tokenizer, settings: 
 
 
 def write_texts(folder: Path, seen: Seen) -> None:
-    """source.txt and target.txt, a pair a line, and their alignments in the Pharaoh format, if there are any."""
+    """source.txt and target.txt, one pair per line, and their alignments in the Pharaoh format, if there are any."""
     _write_lines(folder / "source.txt", (view.source.text for view in seen.views))
     _write_lines(folder / "target.txt", (view.target.text for view in seen.views))
     if not seen.pooled:
@@ -73,14 +73,14 @@ def write_texts(folder: Path, seen: Seen) -> None:
 
 
 def write_numbers(folder: Path, seen: Seen, error: AlignmentError | None, origin: Origin) -> None:
-    """entropy.json and, where there are gold links, aer.json."""
+    """entropy.json and, with gold links, aer.json."""
     _write_json(folder / "entropy.json", {"entropy": seen.entropy, "target_tokens": seen.tokens, **asdict(origin)})
     if error is not None:
         _write_json(folder / ERROR_RATE, {**asdict(error), **asdict(origin)})
 
 
 def table(seen: Seen, error: AlignmentError | None, origin: Origin) -> str:
-    """The figures for a person: entropies, a row a layer, then the alignment's errors."""
+    """The table for stdout: entropies, one row per layer, then the alignment error rate."""
     lines = [f"{origin.run}, {origin.checkpoint}; {len(seen.views):,} sentences of {origin.source}"]
     lines += ["entropy, from 0 (one position) to 1 (uniform), one row per layer, one column per head:"]
     lines += [f"{layer:>9}  " + "  ".join(f"{value:.3f}" for value in row) for layer, row in enumerate(seen.entropy, 1)]

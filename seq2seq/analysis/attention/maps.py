@@ -1,4 +1,4 @@
-"""See where a run looks while it writes: heat maps, a page to explore, word alignments, entropies, error rates."""
+"""The attention weights of a run: heat maps, an HTML page, word alignments, entropies, error rates."""
 
 import logging
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Given:
-    """The texts that files gave: None where they come from the run's data, or from its search."""
+    """The texts given as files: None if they come from the run's data, or from its search."""
 
     sources: list[str] | None
     targets: list[str] | None
@@ -38,7 +38,8 @@ class Given:
 
 
 def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> None:
-    """Find or take targets, force them through the model; the table goes to stdout, the rest into the folder."""
+    """Find targets or use the given ones, and compute their weights; the table goes to stdout, the rest into the
+    folder."""
     _check(script, settings)
     given = _read(script, settings)
     trained = load_trained(script.run, settings, script.checkpoint)
@@ -50,7 +51,7 @@ def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> Non
 
 
 def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
-    """What can be refused before anything is read."""
+    """Checks before anything is read."""
     for key, least in (("sentences", 1), ("pictures", 0), ("page", 0)):
         if getattr(script, key) < least:
             raise ConfigError(f"{key}={getattr(script, key)}: expected {least} or more")
@@ -133,7 +134,7 @@ def _targets(
 
 
 def _warn_of_cuts(found: Sequence[Segmented], key: str, longest: int) -> None:
-    """Words behind the cut have no pieces."""
+    """Words after the cut have no pieces."""
     cut = sum(len(each.ids) == longest and not all(each.pieces) for each in found)
     if cut:
         log.warning("%s lines were longer than %s=%s tokens and were cut", f"{cut:,}", key, longest)
@@ -191,7 +192,7 @@ def _write(
 
 
 def result_name(script: AttentionMapSettings) -> str:
-    """The input's or split's name, and whatever is not the run's own: forced targets, checkpoint, changed keys."""
+    """The input's or split's name, and what differs from the run: given targets, checkpoint, changed keys."""
     parts = [Path(script.input).name if script.input else script.split]
     parts += ["forced"] if script.target else []
     parts += [script.checkpoint] if script.checkpoint != "best" else []

@@ -1,4 +1,4 @@
-"""One self-contained HTML page on which words light up what they looked at: no network, nothing to install."""
+"""One self-contained HTML page with interactive attention weights: no network, nothing to install."""
 
 import base64
 import html
@@ -33,7 +33,7 @@ def page(
     title: str,
     facts: str,
 ) -> str:
-    """The page on the first `shown` pairs; it opens at the weights that the alignments are read from."""
+    """The page on the first `shown` pairs; it opens at the weights used for the alignments."""
     views = seen.views[:shown]
     data = {
         "facts": facts,
@@ -46,13 +46,13 @@ def page(
             for number, view in enumerate(views)
         ],
     }
-    # No text may end the script element that holds it.
+    # No text may end its script element.
     written = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return fill({"TITLE": html.escape(title), "DATA": written, "STYLE": _beside("css"), "SCRIPT": _beside("js")})
+    return fill({"TITLE": html.escape(title), "DATA": written, "STYLE": _asset("css"), "SCRIPT": _asset("js")})
 
 
 def pair(view: View, tokenizer: Tokenizer, gold: Gold | None, *, pooled: bool) -> dict[str, Any]:
-    """What the page knows of a pair; without weights it shows the texts alone."""
+    """The page's data of a pair; without weights it shows only the texts."""
     source, target = {"text": view.source.text}, {"text": view.target.text}
     if view.forced is None:
         return {"source": source, "target": target}
@@ -75,8 +75,8 @@ def packed(layers: Sequence[Float[np.ndarray, "H T S"]]) -> str:
 
 
 def fill(values: Mapping[str, str]) -> str:
-    """The template with its @NAMES@ replaced, in one go: what is filled in is not looked at again."""
-    return re.sub("@([A-Z]+)@", lambda match: values[match[1]], _beside("html"))
+    """The template with its @NAMES@ replaced, in one pass, so that inserted text is not replaced again."""
+    return re.sub("@([A-Z]+)@", lambda match: values[match[1]], _asset("html"))
 
 
 def _words(side: Segmented) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _words(side: Segmented) -> dict[str, Any]:
 
 
 def _each(pieces: Sequence[str]) -> dict[str, Any]:
-    """Slots of a pooled memory stand for no words: each is shown by itself."""
+    """States of a pooled memory are not words: each is shown by itself."""
     return {"words": pieces, "of": [[slot] for slot in range(len(pieces))]}
 
 
@@ -93,5 +93,5 @@ def _names(pieces: Sequence[str]) -> list[str]:
     return [shown_as(piece, longest=LONGEST_NAME) for piece in pieces]
 
 
-def _beside(ending: str) -> str:
+def _asset(ending: str) -> str:
     return Path(__file__).with_suffix(f".{ending}").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is seen of each sentence pair: where the model looked while the target was forced through it."""
+"""The attention weights of each sentence pair, with its target teacher-forced."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from seq2seq.tokenizer import Vocabulary
 
 @dataclass(frozen=True)
 class View:
-    """A sentence pair. `links` are its word alignment, none where the memory is pooled.
+    """A sentence pair. `links` are its word alignment, none if the memory is pooled.
 
-    `forced` holds the weights; None where there is no source token to look at, or where only the links were asked for.
+    `forced` has the weights; None if there is no source token, or if only the links were requested.
     """
 
     source: Segmented
@@ -27,7 +27,8 @@ class View:
     forced: Forced | None
 
     def columns(self, vocabulary: Vocabulary) -> list[str]:
-        """The names of the weights' columns: source pieces and the end symbol, or the numbers of the memory's slots."""
+        """The names of the weights' columns: source pieces and the end symbol, or the numbers of the memory's
+        states."""
         assert self.forced is not None
         return self.forced.columns([vocabulary.piece(index) for index in self.source.ids])
 
@@ -38,7 +39,7 @@ class View:
 
 @dataclass(frozen=True)
 class Seen:
-    """All views in order, and what holds for all: each layer's number of heads, mean entropies [layers][heads]."""
+    """All views in order, and common values: each layer's number of heads, mean entropies [layers][heads]."""
 
     views: list[View]
     heads: list[int]
@@ -55,8 +56,8 @@ def look(
     *,
     kept: int,
 ) -> Seen:
-    """What `force` finds, pair by pair; of the first `kept` pairs the weights stay, the others are reduced to links and
-    entropies as they come: all at once would fill the memory. Raises ConfigError for a layer or head that is not there.
+    """The results of `force`, pair by pair; the weights of the first `kept` pairs are kept, the others are reduced to
+    links and entropies to save memory. Raises ConfigError for a layer or head that does not exist.
     """
     views = [View(source, target, [], None) for source, target in zip(sources, targets, strict=True)]
     entropy, pooled = MeanEntropy(), False
@@ -78,7 +79,7 @@ def _links(forced: Forced, source: Segmented, target: Segmented, settings: Align
 
 
 def _check_map(settings: AlignmentSettings, heads: Sequence[int]) -> None:
-    """Layers and heads that the model has not."""
+    """Raise ConfigError for layers and heads that do not exist."""
     if settings.layer is not None and not 1 <= settings.layer <= len(heads):
         raise ConfigError(f"alignment.layer={settings.layer}: layers with attention are numbered 1 to {len(heads)}")
     there = heads[-1 if settings.layer is None else settings.layer - 1]

@@ -1,1 +1,1 @@
-"""The scores of a run on a split of its data, beside baselines."""
+"""The scores of a run on a split of its data, compared with baselines."""

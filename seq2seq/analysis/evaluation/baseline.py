@@ -1,4 +1,4 @@
-"""What another run made of the same texts, to be compared with: found among its evaluations, or refused with advice."""
+"""Another run's outputs for the same texts, for comparison: from its evaluations, or an error with advice."""
 
 from seq2seq.analysis.comparison.command_lines import command
 from seq2seq.analysis.comparison.differences import as_text
@@ -11,7 +11,7 @@ from seq2seq.errors import CheckpointError
 
 def baseline_texts(script: EvaluateSettings, settings: TrainSettings, texts: str) -> list[str]:
     """The hypotheses of the run `script.baseline`, with its own settings, for the sources and references whose hash is
-    `texts`. Raises CheckpointError, with the command to type, where it was not evaluated on them."""
+    `texts`. Raises CheckpointError, with the command to type, if it was not evaluated on them."""
     stored_config(str(script.baseline), "baseline")  # or there is no such run
     folder = RunFolder(run_path(str(script.baseline))).eval_folder
     found = [result for result in split_results(folder, script.split) if result.changes_only("data", "metrics")]

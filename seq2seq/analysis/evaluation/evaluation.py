@@ -65,7 +65,7 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     ended = _note_outputs(decoding, corpus, settings.search(), references)
     made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3), "ended_at_limit": ended}
     scores = {name: score.plain() for name, score in run.scores.items()}
-    content = {**scores, **made_with, **_beside(script, scored, statistics)}
+    content = {**scores, **made_with, **_summaries_and_baselines(script, scored, statistics)}
     table = f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts\n"
     table += score_table(run, scored)
     if statistics:
@@ -74,7 +74,8 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
 
 
 def keep_and_show(keep: Callable[[], Path], table: str) -> None:
-    """`keep` writes the files, first: a terminal that has gone loses no decoding, and a full disk loses no table."""
+    """Write the files with `keep` first, then print: a closed terminal loses no files, and a full disk loses no
+    table."""
     try:
         log.info("wrote %s", keep())
     finally:
@@ -84,11 +85,11 @@ def keep_and_show(keep: Callable[[], Path], table: str) -> None:
 def _decode(
     trained: TrainedModel, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None
 ) -> tuple[Decoding, float]:
-    """What the model makes of the corpus, not scored yet, and the seconds it took."""
+    """The model's outputs for the corpus, not scored yet, and the seconds it took."""
     began = time.monotonic()
     with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
         decoding = decode_corpus(
-            trained.answering,
+            trained.search_model,
             corpus,
             trained.tokenizer,
             settings.search().reading(trained.tokenizer.target),
@@ -102,7 +103,7 @@ def _decode(
 
 
 def _note_outputs(decoding: Decoding, corpus: EncodedCorpus, search: Search, references: References) -> dict[str, int]:
-    """Warn of what makes these scores say little; how many outputs ended at a length limit, by its key."""
+    """Warn of problems of the outputs; returns how many ended at a length limit, by its key."""
     counts = count_limits(limits_reached(search, decoding.hypotheses, corpus.source_lengths.tolist()))
     lines = [empty_references(references), alike(decoding.texts, references)]
     for line in [*lines, outputs_line(search, counts, len(corpus))]:
@@ -114,7 +115,7 @@ def _note_outputs(decoding: Decoding, corpus: EncodedCorpus, search: Search, ref
 def _statistics(
     texts: Sequence[str], sources: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]
 ) -> dict[str, Statistics]:
-    """Of summaries alone: how their texts and the references look, and the shares of both sides that were cut."""
+    """For summaries only: statistics of the texts and the references, and the shares of both sides that were cut."""
     if not any(metric.of_summaries for metric in metrics.values()):
         return {}
     return {**compare_texts(texts, sources, corpus_references(corpus)), "truncated": asdict(corpus.truncated)}
@@ -133,10 +134,10 @@ def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Train
     }
 
 
-def _beside(
+def _summaries_and_baselines(
     script: EvaluateSettings, others: Mapping[str, Scored], statistics: Mapping[str, Statistics]
 ) -> dict[str, Any]:
-    """What eval/<name>.json holds beside the run's scores: the baselines, and how the texts look."""
+    """Further content of eval/<name>.json: the baselines, and statistics of the texts."""
     content: dict[str, Any] = {}
     extracts = {name: scored for name, scored in others.items() if name != BASELINE}
     if extracts:
@@ -150,7 +151,7 @@ def _beside(
 
 
 def _with_lead(baseline: Scored) -> dict[str, Any]:
-    """A baseline's scores, with what the run has more (`difference`) and how probable that is by chance."""
+    """A baseline's scores, with the run's `difference` and its p-value."""
     return {
         name: {
             **score.plain(),
@@ -162,7 +163,8 @@ def _with_lead(baseline: Scored) -> dict[str, Any]:
 
 
 def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
-    """What is not the run's own, by its keys: checkpoint unless best, shortlist, other runs, changed settings."""
+    """Settings other than the run's own, by their keys: checkpoint unless best, shortlist, other runs, changed
+    settings."""
     typed: dict[str, Any] = {"checkpoint": script.checkpoint} if script.checkpoint != "best" else {}
     if script.shortlist is not None:
         typed |= {"shortlist": script.shortlist}
@@ -172,7 +174,7 @@ def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
 
 
 def result_name(script: EvaluateSettings) -> str:
-    """The split's name, and what is not the run's own."""
+    """The split's name, and the settings other than the run's own."""
     changed = changed_settings(script)
     checkpoint = changed.pop("checkpoint", None)
     return file_name([script.split, checkpoint] if checkpoint else [script.split], changed)

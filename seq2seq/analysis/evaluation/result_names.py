@@ -1,4 +1,4 @@
-"""The names under which results are kept: short, and a word for each setting that is not the run's own."""
+"""The file names of results: short, with a word for each setting that is not the run's own."""
 
 import hashlib
 import re
@@ -6,29 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST = 100  # bytes, so that a name can be read; file systems allow 255
-DIGEST = 8  # letters of a hash behind what does not tell all
-OBVIOUS = ("search.", "metrics.")  # sections that a key can do without in a long name
+DIGEST = 8  # characters of the hash after an ambiguous name
+OBVIOUS = ("search.", "metrics.")  # sections that are omitted in a long name
 
 
-def told(value: Any) -> str:
-    """A setting's value, in a few letters."""
+def value_text(value: Any) -> str:
+    """A setting's value as short text."""
     if isinstance(value, list | tuple):
-        return "+".join(map(told, value)) or "none"
+        return "+".join(map(value_text, value)) or "none"
     return "null" if value is None else str(value)
 
 
 def file_name(parts: Sequence[str], changed: Mapping[str, Any]) -> str:
     """The parts, and a word for each changed setting: test-last-search=greedy-search.max_length=9; the data come last.
 
-    Where that is too long, the keys go without their sections. Of a path the file's name is enough. Where a name does
-    not tell all, or is still too long, a hash of the whole stands behind it, so that two settings never share one.
+    If that is too long, the keys are written without their sections. Of a path only the file's name is used. If a name
+    is ambiguous, or still too long, a hash follows it, so that two settings never share a name.
     """
     keys = sorted(changed, key=lambda key: (key.split(".")[0] == "data", key))
-    whole = [*parts, *(f"{key}={told(changed[key])}" for key in keys)]
+    whole = [*parts, *(f"{key}={value_text(changed[key])}" for key in keys)]
     digest = hashlib.sha256("\n".join(whole).encode(errors="backslashreplace")).hexdigest()[:DIGEST]
     for sections in ((), OBVIOUS):
         named = {key: _without(sections, key) for key in keys}
-        full = [*parts, *(f"{named[key]}={told(changed[key])}" for key in keys)]
+        full = [*parts, *(f"{named[key]}={value_text(changed[key])}" for key in keys)]
         words = [*map(_clean, parts), *(f"{_clean(named[key])}={_clean(_short(changed[key]))}" for key in keys)]
         name = "-".join(words) if words == full else "-".join([*words, digest])
         if len(name.encode()) <= LONGEST:
@@ -42,20 +42,20 @@ def _without(sections: Sequence[str], key: str) -> str:
 
 
 def _short(value: Any) -> str:
-    """A value as `told`, of a path its last part."""
+    """A value as `value_text`, of a path its last part."""
     if isinstance(value, list | tuple):
         return "+".join(map(_short, value)) or "none"
-    text = told(value)
+    text = value_text(value)
     return text.rstrip("/").rpartition("/")[2] or text
 
 
 def _clean(text: str) -> str:
-    """What may stand in a file's name anywhere, in one word."""
+    """Only characters that are allowed in file names everywhere."""
     return re.sub(r"[^\w.,=+#@%~()\[\]-]+", "_", text)
 
 
 def _fitting(words: Sequence[str], longest: int) -> str:
-    """As many of the words as fit in so many bytes, of the first at least its beginning."""
+    """As many of the words as fit into this many bytes, at least the beginning of the first."""
     name = ""
     for word in words:
         longer = f"{name}-{word}" if name else word

@@ -1,7 +1,7 @@
-"""What evaluate.py leaves in a run's eval folder, and how it is found again: scores, and the hypotheses they are of.
+"""The files of evaluate.py in a run's eval folder: scores and their hypotheses.
 
-<name>.json holds the scores and what they depend on; <name>.hyp.jsonl the hypotheses as they were scored, an object
-{"output": ...} a line; <name>.hyp.txt the same for reading, with spaces for the line breaks inside one.
+<name>.json has the scores and what they depend on; <name>.hyp.jsonl the hypotheses as they were scored, one object
+{"output": ...} per line; <name>.hyp.txt the same for reading, with spaces for the line breaks inside one.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from seq2seq.checkpoint.storage import replace_file
 from seq2seq.errors import CheckpointError
 from seq2seq.metrics.base import References
 
-# Keys of the JSON beside the scores: the split, hashes of its sources and references and of the hypotheses, and the
+# Keys of the JSON other than scores: the split, hashes of its sources and references and of the hypotheses, and the
 # settings other than the run's own, by their keys.
 SPLIT, TEXTS, OUTPUTS, CHANGED = "split", "texts", "outputs", "changed"
 DIGEST = 16  # letters
@@ -23,13 +23,13 @@ DIGEST = 16  # letters
 
 @dataclass(frozen=True)
 class Result:
-    """An evaluation as it is kept: its JSON file and what that holds."""
+    """A stored evaluation: its JSON file and its content."""
 
     path: Path
     content: dict[str, Any]
 
     def changes_only(self, *sections: str) -> bool:
-        """Whether all that is not the run's own lies in these sections. Of older versions' results it is not known."""
+        """Whether only settings of these sections differ from the run's own. Unknown for results of older versions."""
         return all(key.split(".")[0] in sections for key in self.content.get(CHANGED, ["unknown"]))
 
     def measures(self, metric: str) -> bool:
@@ -42,7 +42,7 @@ class Result:
         return [name for name, value in self.content.items() if isinstance(value, dict) and "score" in value]
 
     def hypotheses(self) -> list[str] | None:
-        """The texts that were scored; None where they are no longer there as they were."""
+        """The texts that were scored; None if they are missing or were changed."""
         base = self.path.with_suffix("")
         lossless, plain = base.with_name(f"{base.name}.hyp.jsonl"), base.with_name(f"{base.name}.hyp.txt")
         for path in (lossless, plain):
@@ -67,7 +67,7 @@ def write_result(folder: Path, name: str, texts: Sequence[str], content: Mapping
 
 
 def read_result(path: Path) -> Result:
-    """Raises CheckpointError where the file is not a result."""
+    """Raises CheckpointError if the file is not a result."""
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
@@ -92,7 +92,7 @@ def split_results(folder: Path, split: str) -> Iterator[Result]:
 
 
 def digest_texts(sources: Sequence[str], references: References) -> str:
-    """A hash of what is translated and what it is compared with: it changes with any of these texts."""
+    """A hash of sources and references: it changes with any of these texts."""
     return _digest([source, *several] for source, several in zip(sources, references, strict=True))
 
 

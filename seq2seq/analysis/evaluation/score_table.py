@@ -1,4 +1,5 @@
-"""What evaluate.py prints: the scores of a run and of its baselines, and what its texts look like, 120 columns wide."""
+"""The output of evaluate.py: the scores of a run and of its baselines, and statistics of its texts, 120 columns
+wide."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +27,7 @@ LINES = {  # a statistic: how it is written, and what it is
 
 
 def score_table(run: Scored, others: Mapping[str, Scored]) -> str:
-    """A line a score, and below it one for each other system, with the run's lead over it; then the signatures."""
+    """One line per score, and below it one per other system, with the run's lead over it; then the signatures."""
     details = [name for name in DETAILS if any(name in score.details for score in run.scores.values())]
     head = ["", *[""] * bool(others), "F1" if "precision" in details else "", "", *details]
     rows = [[*head, "this run's lead"] if others else head] if details or others else []
@@ -39,7 +40,7 @@ def score_table(run: Scored, others: Mapping[str, Scored]) -> str:
 
 
 def statistics_table(statistics: Mapping[str, Statistics]) -> str:
-    """A line a statistic, of the run's texts and of the references, and the shares that had to be cut."""
+    """One line per statistic, for the run's texts and the references, and the shares that were cut."""
     output, references = statistics["output"], statistics["references"]
     rows = [["", RUN, "references", ""]]
     for name, (written, meaning) in LINES.items():
@@ -65,7 +66,7 @@ def _lead(scored: Scored, name: str) -> str:
 
 
 def _signatures(scores: Mapping[str, Score]) -> list[str]:
-    """Each signature once, behind the scores it belongs to."""
+    """Each signature once, after the scores it belongs to."""
     by_signature: dict[str, list[str]] = {}
     for name, score in scores.items():
         by_signature.setdefault(score.signature, []).append(name)
@@ -73,11 +74,11 @@ def _signatures(scores: Mapping[str, Score]) -> list[str]:
 
 
 def _aligned(rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> list[str]:
-    """Columns of one width each, flush right but for those in `left`; empty columns are left out."""
+    """Aligned columns, right-justified except those in `left`; empty columns are omitted."""
     columns = [[row[number] for row in rows] for number in range(len(rows[0]))] if rows else []
-    told = []
+    padded = []
     for number, column in enumerate(columns):
         width = max(map(len, column))
         if width:
-            told.append([cell.ljust(width) if number in left else cell.rjust(width) for cell in column])
-    return ["  ".join(cells).rstrip() for cells in zip(*told, strict=True)]
+            padded.append([cell.ljust(width) if number in left else cell.rjust(width) for cell in column])
+    return ["  ".join(cells).rstrip() for cells in zip(*padded, strict=True)]

@@ -1,4 +1,4 @@
-"""A run's outputs and the baselines beside them, scored alike: values, intervals, and how far the run is ahead."""
+"""Scores of a run's outputs and of the baselines: values, intervals, and the run's difference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def score_systems(
 ) -> tuple[Scored, dict[str, Scored]]:
     """The run, and the others by name. Intervals are bootstrapped from `samples` draws; 0: there are none.
 
-    Each system's texts are compared with the references once, whatever is drawn from the outcome.
+    Each system's texts are compared with the references once; all samples use the result.
     """
     ours, theirs = Scored(), {name: Scored() for name in others}
     for metric in metrics.values():

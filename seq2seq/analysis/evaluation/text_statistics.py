@@ -1,4 +1,4 @@
-"""What texts look like beside their sources and references: new words, copies, repetitions, lengths, names."""
+"""Statistics of texts compared with their sources and references: new words, copies, repetitions, lengths, names."""
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
@@ -13,9 +13,9 @@ LONGEST_NOVEL, REPEATED = 4, 3  # n of the n-grams
 
 
 def compare_texts(texts: Sequence[str], sources: Sequence[str], references: References) -> dict[str, Statistics]:
-    """`describe` of the system's texts (`output`) and of all references (`references`), for a reader to compare.
+    """`describe` of the system's texts (`output`) and of all references (`references`), for comparison.
 
-    `names_recall` is of the output alone: a reference has all its names.
+    `names_recall` is only for the output: a reference has all its names.
     """
     flat = [reference for several in references for reference in several]
     their_sources = [source for source, several in zip(sources, references, strict=True) for _ in several]
@@ -30,14 +30,14 @@ def compare_texts(texts: Sequence[str], sources: Sequence[str], references: Refe
 
 
 def describe(texts: Sequence[str], sources: Sequence[str], references: References) -> Statistics:
-    """Shares, 0 to 1, as means over the texts that have the n-grams (or words) in question; None where none has.
+    """Shares, 0 to 1, as means over the texts that have such n-grams (or words); None if none has.
 
-    novel_Ngrams: of its different n-grams, those that its source does not have. copy_rate: of its words, those that its
-    source has too (extractive fragment coverage); copy_density: how long a passage of the source a word stands in, in
-    words. repeated_3grams: of its 3-grams, those that occurred earlier in it. words: the mean length;
-    length_to_references, length_to_source: all its words over all of theirs (of several references, their mean).
-    names_precision: of its names and numbers, those that its source has too, over all texts. Words are those of
-    `UnicodeWords`: lower-cased, without punctuation, not stemmed.
+    novel_Ngrams: of its different n-grams, those not in its source. copy_rate: of its words, those also in its source
+    (extractive fragment coverage); copy_density: the mean length of the copied fragment around a word, in words.
+    repeated_3grams: of its 3-grams, those that occurred earlier in it. words: the mean length; length_to_references,
+    length_to_source: all its words over all of theirs (of several references, their mean). names_precision: of its
+    names and numbers, those also in its source, over all texts. Words are those of `UnicodeWords`: lower-cased, without
+    punctuation, not stemmed.
     """
     split = UnicodeWords().tokenize
     own, theirs = [split(text) for text in texts], [split(source) for source in sources]

@@ -1,4 +1,4 @@
-"""Translation pairs written by Babel from the Unicode CLDR: needs no download, and any two of its locales will do."""
+"""Translation pairs written by Babel from the Unicode CLDR: no download, any two of its locales."""
 
 import hashlib
 import random
@@ -9,17 +9,17 @@ from seq2seq.data.text import TextData, suggestion
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
-FORMAT = 1  # to be raised whenever this code writes other sentences: runs and caches go by it
-DRAWN_FIRST = ("test", "valid", "train")  # so that a larger train leaves valid and test as they are
-FRUITLESS = 1000  # phrases in a row that say nothing new before we give up
+FORMAT = 1  # raise it whenever this code writes other sentences: runs and caches depend on it
+DRAWN_FIRST = ("test", "valid", "train")  # so that a larger train does not change valid and test
+FRUITLESS = 1000  # consecutive phrases without a new one before an error
 
 
 class CLDR(TextData):
-    """Sentences of dates, times, amounts, prices, countries, languages and relative times, said in two languages.
+    """Sentences of dates, times, amounts, prices, countries, languages and relative times, in two languages.
 
-    A sentence is a phrase, drawn by a seeded generator, put into words in both locales. The same source never has
+    A sentence consists of phrases, chosen by a seeded generator and written in both locales. The same source never has
     two targets, and no two pairs, of one split or of two, share a source or a target. The train, valid and test
-    arguments are numbers of pairs. Raises ConfigError for a locale that Babel does not know.
+    arguments are numbers of pairs. Raises ConfigError for a locale that Babel does not have.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class CLDR(TextData):
         return tuple(self.sizes)
 
     def read(self, split: str) -> Iterator[Pair]:
-        """The split's pairs. Raises DataError where the languages have no more different sentences to offer."""
+        """The split's pairs. Raises DataError if there are not enough different sentences."""
         self.check_split(split)
         sources: set[str] = set()
         targets: set[str] = set()
@@ -61,7 +61,7 @@ class CLDR(TextData):
                 pass
 
     def fingerprint(self, split: str) -> str:
-        """A hash of the settings and of what else the text follows from: Babel's and Python's versions, and FORMAT."""
+        """A hash of the settings, of Babel's and Python's versions, and of FORMAT."""
         self.check_split(split)
         import babel
 
@@ -69,7 +69,7 @@ class CLDR(TextData):
         return hashlib.sha256(repr(origin).encode()).hexdigest()
 
     def _fresh_pairs(self, split: str, sources: set[str], targets: set[str]) -> Iterator[Pair]:
-        """As many new pairs as the split holds; they are noted in `sources` and `targets`."""
+        """The new pairs of the split; they are added to `sources` and `targets`."""
         from seq2seq.data.embedded.cldr_locale import LocaleFormatter
         from seq2seq.data.embedded.cldr_phrases import SentenceSampler, common_names
 
@@ -82,8 +82,8 @@ class CLDR(TextData):
             if source in sources or target in targets:
                 fruitless += 1
                 if fruitless == FRUITLESS:
-                    asked = " + ".join(f"{size:,}" for size in self.sizes.values())
-                    raise DataError(f"{' to '.join(self.locales)} has fewer than {asked} sentences; ask for fewer")
+                    sizes = " + ".join(f"{size:,}" for size in self.sizes.values())
+                    raise DataError(f"{' to '.join(self.locales)} has fewer than {sizes} sentences; ask for fewer")
                 continue
             found, fruitless = found + 1, 0
             sources.add(source)

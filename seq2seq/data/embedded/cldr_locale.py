@@ -1,4 +1,4 @@
-"""One locale's way of putting things, as Babel (Unicode CLDR) has it."""
+"""Formatting of dates, amounts, names and lists in one locale, by Babel (Unicode CLDR)."""
 
 import datetime
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Style = Literal["full", "long", "medium", "short"]
 
 
 class LocaleFormatter:
-    """Says dates, amounts, names and lists in one locale."""
+    """Formats dates, amounts, names and lists in one locale."""
 
     def __init__(self, locale: str) -> None:
         self.locale = Locale.parse(locale)

@@ -1,4 +1,4 @@
-"""What the sentences of the embedded data say: phrases, drawn at random, that a LocaleFormatter can put into words."""
+"""The content of the embedded sentences: random phrases that a LocaleFormatter can write in its locale."""
 
 import datetime
 import random
@@ -32,13 +32,13 @@ UNITS = {
 STEPS = {1: 59, 60: 59, 3600: 23, 86400: 6, 7 * 86400: 3, 30 * 86400: 11, 365 * 86400: 30}  # seconds: most of them
 NO_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 DAY_ZERO = datetime.date(1950, 1, 1)
-DAYS = 36525  # up to the end of 2049: within 100 years, so that the two digits of a short date mean one year only
+DAYS = 36525  # up to the end of 2049: within 100 years, so that the two digits of a short date are unambiguous
 DATE_STYLES: tuple[Style, ...] = ("full", "long", "medium", "short")
 
 
 @dataclass(frozen=True)
 class Names:
-    """CLDR codes that every formatter has a word for, a word that means one of them only."""
+    """CLDR codes with an unambiguous name in every formatter's locale."""
 
     countries: list[str]
     languages: list[str]
@@ -47,7 +47,7 @@ class Names:
 
 
 def common_names(formatters: Sequence[LocaleFormatter]) -> Names:
-    """What all the formatters can name."""
+    """The codes that all formatters can name."""
     locale = formatters[0].locale
     countries = [code for code in map(str, locale.territories) if len(code) == 2 and code not in NO_COUNTRIES]
     languages = [code for code in map(str, locale.languages) if len(code) == 2]
@@ -75,14 +75,15 @@ def _unambiguous(
     for code in codes:
         try:
             named[code] = name(formatter, code)
-        except (KeyError, UnknownUnitError):  # this locale has no word for it
+        except (KeyError, UnknownUnitError):  # this locale has no name for it
             continue
     uses = Counter(named.values())
     return {code for code, word in named.items() if uses[word] == 1}
 
 
 class SentenceSampler:
-    """Draws phrases. Parts are drawn before they are said, so that every formatter says the same."""
+    """Samples phrases. Their content is chosen before it is formatted, so that all formatters write the same
+    content."""
 
     def __init__(self, names: Names, draw: random.Random) -> None:
         self.names = names
@@ -90,11 +91,11 @@ class SentenceSampler:
         self.parts = (self.date, self.interval, self.moment, self.ago, self.amount, self.price, self.share)
 
     def sentence(self) -> Phrase:
-        """One to three phrases, with punctuation between them that belongs to no language."""
+        """One to three phrases, with language-independent punctuation between them."""
         phrases = self.draw.sample((self.places, self.tongues, self.things, self.date, self.moment), 3)
         frame = self.draw.choice(("{0}", "{0}: {1}", "{0} ({1})", "{0} – {1}", "{0} / {1}", "{0}: {1} ({2})"))
-        said = [phrase() for phrase in phrases[: frame.count("{")]]
-        return lambda formatter: frame.format(*(phrase(formatter) for phrase in said))
+        parts = [phrase() for phrase in phrases[: frame.count("{")]]
+        return lambda formatter: frame.format(*(phrase(formatter) for phrase in parts))
 
     def places(self) -> Phrase:
         """'Germany, France, and Italy'."""
@@ -134,7 +135,7 @@ class SentenceSampler:
         return lambda formatter: formatter.ago(seconds)
 
     def amount(self) -> Phrase:
-        """'12.5 kilometers'; a plain share where the formatters have no units in common."""
+        """'12.5 kilometers'; a percentage if the formatters have no units in common."""
         if not self.names.units:
             return self.share()
         value, unit = self._number(), self.draw.choice(self.names.units)
@@ -167,6 +168,6 @@ class SentenceSampler:
         return DAY_ZERO + datetime.timedelta(days=self.draw.randrange(DAYS))
 
     def _number(self) -> Decimal:
-        """Mostly small, now and then with a fraction."""
+        """Mostly small, sometimes with a fraction."""
         whole = self.draw.randrange(1, 10 ** self.draw.randint(1, 4))
         return Decimal(whole) + (Decimal(self.draw.randint(1, 9)) / 10 if self.draw.random() < 0.25 else 0)

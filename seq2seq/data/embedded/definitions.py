@@ -17,13 +17,13 @@ class Definition:
 
 
 def definitions(code: bytes) -> Iterator[Definition]:
-    """What has a docstring, in the file's order; functions within functions are left out.
+    """Definitions with a docstring, in the file's order; nested functions are left out.
 
-    Raises ValueError for what this Python cannot read.
+    Raises ValueError for what this Python cannot parse.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes in other people's strings
+            warnings.simplefilter("ignore")  # invalid escapes in strings of the packages
             tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f"not valid for this version of Python: {error}") from error
@@ -40,13 +40,13 @@ def _defined_in(statements: list[ast.stmt], owner: str) -> Iterator[Definition]:
             if docstring := ast.get_docstring(statement, clean=False):
                 name = f"{owner}.{statement.name}" if owner else statement.name
                 yield Definition(f"{name}({_arguments(statement, bound=bool(owner))})", docstring)
-        else:  # definitions stand in branches too: if sys.platform == ..., try: import ...
+        else:  # definitions can be in branches too: if sys.platform == ..., try: import ...
             for block in ("body", "orelse", "finalbody"):
                 yield from _defined_in(getattr(statement, block, []), owner)
 
 
 def _class_signature(node: ast.ClassDef) -> str:
-    """With the arguments of __init__, where the class has its own."""
+    """With the arguments of __init__, if the class has its own."""
     for statement in node.body:
         if isinstance(statement, Function) and statement.name == "__init__":
             return f"class {node.name}({_arguments(statement, bound=True)})"

@@ -1,6 +1,6 @@
-"""What the docstrings of Python files have to learn from, mined on all cores: parsing takes 8 ms a file.
+"""Summarization pairs from the docstrings of Python files, parsed on all cores at 8 ms per file.
 
-Neither this module nor what it imports needs torch, so a process that shares the work begins at once.
+Neither this module nor its imports need torch, so that worker processes start quickly.
 """
 
 import json
@@ -25,8 +25,8 @@ LEAST_LETTERS = 0.75  # of a summary's characters
 NO_SUMMARY = re.compile(
     r"\bdeprecated\b|^(?:alias|same as|see|todo|fixme|inherited|overrides?|initialize self)\b", re.I
 )
-FILES_A_PROCESS = 500  # at least: fewer are read sooner than it has started
-# Modules are looked for where this program finds them; -P: and not in the working directory.
+FILES_A_PROCESS = 500  # at least: fewer are read faster than a process starts
+# Modules are imported from this program's path; -P: not from the working directory.
 PROCESS = """
 import json, sys
 sys.path, files = json.load(sys.stdin)
@@ -44,9 +44,10 @@ class Described(NamedTuple):
 
 
 def described_in(files: Sequence[Path]) -> Iterator[list[Described] | None]:
-    """Of each file, in order: what is worth learning from; None for a file that cannot be read as Python.
+    """For each file, in order, its usable docstrings; None for a file that cannot be parsed as Python. Many files are
+    shared by processes, one per core.
 
-    Many files are shared by processes, one a core. Raises DataError where these cannot be started, or die.
+    Raises DataError if these cannot be started, or die.
     """
     processes = min(usable_cores(), len(files) // FILES_A_PROCESS)
     if processes <= 1:
@@ -59,13 +60,13 @@ def described_in(files: Sequence[Path]) -> Iterator[list[Described] | None]:
             try:
                 found = json.loads(line)
             except ValueError as error:
-                told = f"answered {line.strip()[:80]!r}" if line else "has died"
-                raise DataError(f"{file}: the process that reads docstrings {told}") from error
+                problem = f"answered {line.strip()[:80]!r}" if line else "has died"
+                raise DataError(f"{file}: the process that reads docstrings {problem}") from error
             yield None if found is None else [Described(*parts) for parts in found]
 
 
 def answer(files: Sequence[str]) -> None:
-    """Print a line of JSON for each file, until nobody reads it any more."""
+    """Print a line of JSON for each file, until the reader closes the pipe."""
     try:
         for file in files:
             print(json.dumps(_described(Path(file))), flush=True)
@@ -75,9 +76,9 @@ def answer(files: Sequence[str]) -> None:
 
 @contextmanager
 def _answers(files: Sequence[Path]) -> Iterator[IO[str]]:
-    """A process' lines on these files. It is in a session of its own, so that Ctrl-C is told to its parent alone."""
+    """A process' lines on these files. It has its own session, so that Ctrl-C only reaches its parent."""
     with TemporaryFile("w+", encoding="utf-8") as given:
-        json.dump([list(map(str, sys.path)), list(map(str, files))], given)  # others than text may be in a path
+        json.dump([list(map(str, sys.path)), list(map(str, files))], given)  # a path may have non-string entries
         given.seek(0)
         try:
             process = subprocess.Popen(
@@ -107,7 +108,7 @@ def _described(file: Path) -> list[Described] | None:
 
 
 def _worthwhile(definition: Definition) -> Described | None:
-    """None where there is too little to learn from."""
+    """None if there is too little text."""
     if len(definition.docstring.split()) < SUMMARY_WORDS[0] + LEAST_BODY_WORDS:
         return None
     summary, body = summary_and_body(definition.docstring)
@@ -117,7 +118,7 @@ def _worthwhile(definition: Definition) -> Described | None:
         and letters(summary) >= LEAST_LETTERS
         and not summary.endswith(":")
         and not NO_SUMMARY.search(summary)
-        and (summary.endswith((".", "!", "?")) or not body[0].islower())  # or the sentence goes on in the body
+        and (summary.endswith((".", "!", "?")) or not body[0].islower())  # or the sentence continues in the body
         and f"{definition.signature}{summary}{body}".replace("\n", "").isprintable()
     )
     return Described(definition.signature, summary, body) if sensible else None

@@ -1,4 +1,4 @@
-"""What a docstring says in sentences: its summary, and its body without code, tables of parameters and markup."""
+"""The prose of a docstring: its summary, and its body without code, tables of parameters and markup."""
 
 import inspect
 import re
@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Sections of tables, code or addresses, under whatever convention; what is not listed here is prose.
+# Sections of tables, code or addresses, in any convention; all others are prose.
 NO_PROSE = re.compile(
     r"(?:(?:other|keyword|optional|type|call|input|output|class|instance|public|sample|example|usage) )?"
     r"(?:param(?:eter)?s?|arg(?:ument)?s?|returns?|yields?|raises?|exceptions?|throws|attributes?|members|methods"
@@ -48,10 +48,10 @@ MARKUP = [
 
 
 def summary_and_body(docstring: str) -> tuple[str, str]:
-    """The first sentence, and all prose after it, a paragraph or list item a line; either may be empty.
+    """The first sentence, and all prose after it, one paragraph or list item per line; either may be empty.
 
-    Left out are doctests and other code, sections and fields of parameters, directives but for notes and warnings
-    (whose text stays), tables, underlines and footnotes. Of inline markup the text stays.
+    Removed are doctests and other code, sections and fields of parameters, directives except for the text of notes and
+    warnings, tables, underlines and footnotes. Inline markup is reduced to its text.
     """
     paragraphs = _texts(list(_paragraphs(_prose(inspect.cleandoc(docstring).split("\n")))))
     if not paragraphs:
@@ -63,7 +63,7 @@ def summary_and_body(docstring: str) -> tuple[str, str]:
 
 
 def _prose(lines: list[str]) -> Iterator[str]:
-    """The lines that are prose, and empty ones between what does not belong together."""
+    """The lines that are prose, with empty lines between separate parts."""
     at = 0
     while at < len(lines):
         line = lines[at].strip()
@@ -102,13 +102,13 @@ def _indent(line: str) -> int:
 
 
 def _block_end(lines: list[str], at: int) -> int:
-    """Where what is indented below this line ends."""
+    """The end of the block indented below this line."""
     edge = _indent(lines[at])
     return next((i for i in range(at + 1, len(lines)) if lines[i].strip() and _indent(lines[i]) <= edge), len(lines))
 
 
 def _list_end(lines: list[str], at: int, edge: int) -> int:
-    """Where a list that begins here, indented like the heading above it, ends."""
+    """The end of a list that begins here, indented like the heading above it."""
     while at < len(lines) and ITEM.match(lines[at].strip()) and _indent(lines[at]) == edge:
         at = _block_end(lines, at)
     return at
@@ -123,7 +123,7 @@ def _fence_end(lines: list[str], at: int) -> int:
 
 
 def _section_end(lines: list[str], at: int) -> int:
-    """Where the next underlined heading stands."""
+    """The line of the next underlined heading."""
     heads = (i for i in range(at, len(lines) - 1) if lines[i].strip() and UNDERLINE.match(lines[i + 1].strip()))
     return next(heads, len(lines))
 
@@ -136,7 +136,7 @@ class _Paragraph:
 
 
 def _paragraphs(lines: Iterator[str]) -> Iterator[_Paragraph]:
-    """Lines that belong together, joined: line breaks within a paragraph mean nothing."""
+    """Paragraphs, with their lines joined."""
     current: _Paragraph | None = None
     for line in lines:
         text, indent = line.strip(), _indent(line)
@@ -153,7 +153,8 @@ def _paragraphs(lines: Iterator[str]) -> Iterator[_Paragraph]:
 
 
 def _texts(paragraphs: list[_Paragraph]) -> list[str]:
-    """The paragraphs without markup; without those that are no sentences, and sentences that introduce what is gone."""
+    """The paragraphs without markup, without those that are not sentences, and without sentences that introduce removed
+    parts."""
     texts: list[str] = []
     follower: _Paragraph | None = None
     for paragraph in reversed(paragraphs):
@@ -170,7 +171,7 @@ def _texts(paragraphs: list[_Paragraph]) -> list[str]:
 
 
 def _reads(text: str, *, item: bool) -> bool:
-    """Whether a paragraph or list item is language, as far as its characters tell."""
+    """Whether a paragraph or list item is natural language, judged by its characters."""
     enough = item or len(WORD.findall(text)) >= LEAST_WORDS
     return enough and not CODE.match(text) and letters(text) >= LEAST_LETTERS
 

@@ -1,4 +1,4 @@
-"""Summarization pairs mined from the installed Python packages: what a docstring goes on to say -> its summary."""
+"""Summarization pairs from the installed Python packages: a docstring's body -> its summary."""
 
 import contextlib
 import hashlib
@@ -18,18 +18,18 @@ from seq2seq.types import Pair
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # to be raised whenever this code finds other pairs: runs and caches go by it
-READ_FIRST = ("test", "valid", "train")  # so that what is written twice stays in the smaller split
+FORMAT = 1  # raise it whenever this code finds other pairs: runs and caches depend on it
+READ_FIRST = ("test", "valid", "train")  # so that duplicates are kept in the smaller split
 MOST_LISTED = 8  # packages named in the log; the others are counted
 
 
 class Docstrings(TextData):
     """Functions, methods and classes: source = signature, then the docstring's prose; target = its first sentence.
 
-    A module belongs to one split, drawn by a hash of its name, so that neighbours stay together and another version
-    of a package leaves its modules where they were; `valid` and `test` are shares of the modules. No two pairs, of
-    one split or of two, have the same target or the same prose, cases and punctuation aside. Files are parsed, never
-    imported. Raises ConfigError for a package that is not installed.
+    A module belongs to one split, chosen by a hash of its name, so that another version of a package keeps its modules
+    in their splits; `valid` and `test` are shares of the modules. No two pairs, of one split or of two, have the same
+    target or the same prose, ignoring case and punctuation. Files are parsed, never imported. Raises ConfigError for a
+    package that is not installed.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Docstrings(TextData):
         return ("train", "valid", "test")
 
     def read(self, split: str) -> Iterator[Pair]:
-        """The split's pairs, by package and module. Raises DataError where there are none."""
+        """The split's pairs, by package and module. Raises DataError if there are none."""
         self.check_split(split)
         seen = _Seen()
         found: Counter[str] = Counter()
@@ -78,7 +78,7 @@ class Docstrings(TextData):
 
     @cached_property
     def modules(self) -> list[Module]:
-        """All that is read, sorted by package and name."""
+        """All modules, sorted by package and name."""
         return installed_modules(self.packages, standard_library=self.standard_library)
 
     @cached_property
@@ -91,7 +91,7 @@ class Docstrings(TextData):
         return digest.hexdigest()
 
     def _fresh_pairs(self, split: str, seen: "_Seen") -> Iterator[tuple[Module, Pair]]:
-        """The split's pairs that say something new, each with its module."""
+        """The split's pairs without duplicates, each with its module."""
         modules = [module for module in self.modules if self._split_of(module) == split]
         for module, found in zip(modules, described_in([module.path for module in modules]), strict=True):
             seen.unread += found is None
@@ -109,14 +109,14 @@ class Docstrings(TextData):
 
 @dataclass
 class _Seen:
-    """What has been said before, as words alone in lower case, and how many files could not be read."""
+    """The texts found so far, as lower-case words, and the number of unreadable files."""
 
     targets: set[str] = field(default_factory=set)
     bodies: set[str] = field(default_factory=set)
     unread: int = 0
 
     def is_new(self, target: str, body: str) -> bool:
-        """Whether neither has been said; from now on both have."""
+        """Whether neither was found before; adds both."""
         target, body = (" ".join(re.findall(r"\w+", text.lower())) for text in (target, body))
         new = target not in self.targets and body not in self.bodies
         self.targets.add(target)

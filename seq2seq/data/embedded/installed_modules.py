@@ -1,4 +1,4 @@
-"""The Python files of the packages installed in this environment, by what their installer recorded."""
+"""The Python files of the packages installed in this environment, from the installers' records."""
 
 import csv
 import importlib.metadata
@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 
 from seq2seq.data.text import suggestion
 
-# Folders left out: tests explain little, and what a package brings along from another is that one's.
+# Folders left out: tests, and vendored packages.
 NOT_OURS = {"test", "tests", "testing", "_vendor", "vendor", "_vendored", "third_party", "site-packages"}
-OURSELVES = "seq2seq"  # an installation that is being worked on would be another text every day
+OURSELVES = "seq2seq"  # an editable installation changes all the time
 
 
 @dataclass(frozen=True)
 class Module:
-    """One file: the package it was installed with, that one's version, the module's dotted name."""
+    """One file: its package, the package's version, the module's dotted name."""
 
     package: str
     version: str
@@ -28,7 +28,7 @@ class Module:
 
 
 def installed_modules(packages: Iterable[str] | None, *, standard_library: bool) -> list[Module]:
-    """The modules of these packages (all, if None), and Python's own where asked for, sorted by package and name."""
+    """The modules of these packages (all, if None), and Python's own if requested, sorted by package and name."""
     there = _distributions()
     wanted = there if packages is None else {_normal(name) for name in packages}
     found = [module for name in wanted & there.keys() for module in _modules_of(name, there[name])]
@@ -38,13 +38,13 @@ def installed_modules(packages: Iterable[str] | None, *, standard_library: bool)
 
 
 def unknown_packages(packages: Iterable[str] | None) -> list[str]:
-    """Each of these that is not installed, with the nearest one that is."""
+    """Those that are not installed, each with the nearest one that is."""
     there = _distributions() if packages is not None else {}
     return [f"'{name}'{suggestion(name, sorted(there))}" for name in packages or () if _normal(name) not in there]
 
 
 def site_packages() -> list[str]:
-    """Where this environment's packages lie; what else the interpreter's path holds does not matter."""
+    """The folders of this environment's packages; other entries of the interpreter's path are ignored."""
     paths = sysconfig.get_paths()
     return list(dict.fromkeys((paths["purelib"], paths["platlib"])))
 
@@ -59,13 +59,13 @@ def _distributions() -> dict[str, importlib.metadata.Distribution]:
 
 
 def _normal(name: str) -> str:
-    """A package's name as indexes compare it: case, dots and underscores aside."""
+    """A package's normalised name: without case, dots and underscores."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _modules_of(package: str, distribution: importlib.metadata.Distribution) -> Iterator[Module]:
-    version = distribution.version  # read from a file anew each time
-    record = distribution.read_text("RECORD") or ""  # of what pip and its like installed; .files would look for each
+    version = distribution.version  # read from a file at each access
+    record = distribution.read_text("RECORD") or ""  # written by pip and others; .files would look up each file
     for name, *_ in csv.reader(line for line in record.split("\n") if ".py," in line):
         if _counts(file := PurePosixPath(name)):
             yield Module(package, version, _dotted(file), Path(str(distribution.locate_file(name))))
@@ -80,7 +80,7 @@ def _standard_modules() -> Iterator[Module]:
 
 
 def _counts(file: PurePosixPath) -> bool:
-    """Whether a recorded file is code of the package's own, and no test."""
+    """Whether a recorded file is the package's own code, and not a test."""
     test = file.name.startswith("test_") or file.name == "conftest.py"
     return file.suffix == ".py" and not test and not ({"..", *NOT_OURS} & set(file.parts))
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from seq2seq.layers import unpad as real
+from seq2seq.layers import unpad
 
 
 @pytest.fixture(params=["padding left out", "padding masked"], autouse=True)
 def both_ways(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real, "selects", lambda mask: request.param == "padding left out")
+    monkeypatch.setattr(unpad, "selects", lambda mask: request.param == "padding left out")

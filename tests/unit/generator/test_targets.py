@@ -4,7 +4,7 @@ import pytest
 import torch
 from contract.combinations import Triple, choices, some_batch
 
-from seq2seq.layers.unpad import real
+from seq2seq.layers.unpad import unpad
 
 
 @pytest.mark.parametrize("name", choices("generator"))
@@ -16,7 +16,7 @@ def test_targets_have_the_log_probabilities_of_the_whole_distribution(name: str)
     decoded = model.decode(batch.target_in, memory)
     found = model.generator.target_log_probs(decoded, memory.tokens, batch.target_out, batch.target_mask)
     whole = model.generator.log_probs(decoded, memory.tokens).gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
-    expected = real(whole, batch.target_mask)
+    expected = unpad(whole, batch.target_mask)
     assert (found - expected).abs().max() < 1e-12
     mine, other = (
         torch.autograd.grad(part.sum(), list(model.parameters()), retain_graph=True) for part in (found, expected)

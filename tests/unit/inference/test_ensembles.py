@@ -73,7 +73,7 @@ def test_a_long_command_leaves_its_result_too(settings: TrainSettings) -> None:
 def test_decoding_leaves_the_models_as_they_were(settings: TrainSettings) -> None:
     trained = load_trained("one", settings, "last", ["two"])
     answer(trained, settings, settings.search(), ["12 January"])
-    assert not any(part.training for part in trained.answering.modules())
+    assert not any(part.training for part in trained.search_model.modules())
 
 
 def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings) -> None:

@@ -17,7 +17,7 @@ from seq2seq.position.rotary import RotaryPosition
 from seq2seq.self_attention import full as module
 from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import SelfAttention
-from seq2seq.self_attention.full import Apart, FullSelfAttention
+from seq2seq.self_attention.full import FullSelfAttention, PerHypothesis
 from seq2seq.self_attention.windowed import Blocks, WindowedSelfAttention
 
 DIM, HEADS = 16, 4
@@ -119,20 +119,20 @@ def test_outputs_are_those_of_the_equations(
 @pytest.mark.parametrize("kv_heads", [1, 2])
 @torch.no_grad()
 def test_shared_heads_are_full_attention_with_keys_and_values_repeated(kv_heads: int) -> None:
-    shared, apart = full(kv_heads), full()
+    shared, separate = full(kv_heads), full()
     repeat = HEADS // kv_heads
 
     def repeated(rows: Tensor) -> Tensor:
         return rows.unflatten(0, (kv_heads, -1)).repeat_interleave(repeat, 0).flatten(0, 1)
 
     query, keys, values = shared.maps.weight.split(shared.widths)
-    apart.maps.weight.copy_(torch.cat((query, repeated(keys), repeated(values))))
-    apart.query_bias.copy_(shared.query_bias)
-    apart.value_bias.copy_(repeated(shared.value_bias))
-    apart.output_map.load_state_dict(shared.output_map.state_dict())
+    separate.maps.weight.copy_(torch.cat((query, repeated(keys), repeated(values))))
+    separate.query_bias.copy_(shared.query_bias)
+    separate.value_bias.copy_(repeated(shared.value_bias))
+    separate.output_map.load_state_dict(shared.output_map.state_dict())
     states, real = sequences([7, 4])
     scope = shared.whole(real, None, causal=False)
-    assert (shared(states, scope) - apart(states, scope)).abs().max() < 1e-10
+    assert (shared(states, scope) - separate(states, scope)).abs().max() < 1e-10
     query, keys, values = (
         split_heads(part, heads)
         for part, heads in zip(
@@ -196,13 +196,13 @@ def test_blocks_never_hold_scores_of_all_pairs() -> None:
     ids=["full", "multi-query", "grouped-query", "windowed", "windowed-grouped"],
 )
 @pytest.mark.parametrize("forgets", [False, True])
-@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("per_hypothesis", [False, True])
 @torch.no_grad()
 def test_a_beam_reads_its_own_past_through_shared_slots(
-    attention: SelfAttention, name: str, forgets: bool, apart: bool, monkeypatch: pytest.MonkeyPatch
+    attention: SelfAttention, name: str, forgets: bool, per_hypothesis: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hypotheses branch, overtake each other and become fewer: each must see just what it would have seen alone."""
-    if apart:
+    if per_hypothesis:
         monkeypatch.setattr(module, "APART", 1)
     torch.manual_seed(2)
     position = position_of(name)
@@ -235,7 +235,7 @@ def test_many_samples_do_not_read_each_other() -> None:
         for _ in range(5):
             ancestry = ancestry.extend()
         scope = attention.latest(ancestry, None)
-        assert isinstance(scope, Apart) and scope.mask is None
+        assert isinstance(scope, PerHypothesis) and scope.mask is None
         sizes.append(scope.rows.numel())
     assert sizes == [64 * 5 * HEADS, 128 * 5 * HEADS]
 

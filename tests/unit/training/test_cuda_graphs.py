@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
-from seq2seq.layers import unpad as real
+from seq2seq.layers import unpad
 from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
@@ -89,7 +89,7 @@ def updates(
 
 @pytest.mark.parametrize("triple", [COVERAGE, Triple("transformer", "multihead", "transformer")], ids=str)
 def test_updates_that_are_replayed_are_those_that_are_not(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(real, "selects", lambda mask: False)  # as on a GPU
+    monkeypatch.setattr(unpad, "selects", lambda mask: False)  # as on a GPU
     recorder = StandIn()
     expected, weights = updates(*made(triple), shaped=False)
     passes, step = graphed(*made(triple), SHAPES, recorder)
@@ -185,7 +185,7 @@ def test_a_run_with_graphs_is_the_one_without_and_continues_bitwise(
     """Beyond its first epoch, without dropout: what a micro-batch draws depends on its shape."""
     monkeypatch.setattr(checks, "graph_problems", lambda settings: [])
     monkeypatch.setattr(module, "GraphRecorder", StandIn)
-    monkeypatch.setattr(real, "selects", lambda mask: False)
+    monkeypatch.setattr(unpad, "selects", lambda mask: False)
     still = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "decoder.attend=after")
     loop = [f"trainer.{key}" for key in ("tokens_per_update=2500", "tokens_per_batch=1500", "probes=0", "save_every=3")]
     words = (*still, "decoder.input_feeding=false", *loop, "trainer.validate_every=6")

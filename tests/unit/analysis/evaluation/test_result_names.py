@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from seq2seq.analysis.evaluation.result_names import LONGEST, file_name, told
+from seq2seq.analysis.evaluation.result_names import LONGEST, file_name, value_text
 
 
 def test_values_are_told_in_a_few_letters() -> None:
-    assert [told(one) for one in (None, [], ["a", 1], 0.5, True)] == ["null", "none", "a+1", "0.5", "True"]
+    assert [value_text(one) for one in (None, [], ["a", 1], 0.5, True)] == ["null", "none", "a+1", "0.5", "True"]
 
 
 @pytest.mark.parametrize(
