@@ -8,8 +8,7 @@ from typing import ClassVar
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_ACCESS = (errno.EACCES, errno.EPERM, errno.EROFS)
-# What a RuntimeError or a failed import says where there is no memory: torch on a CPU, CUDA and its libraries, C++, the
-# dynamic loader.
+# Parts of the messages of out-of-memory errors: torch on a CPU, CUDA and its libraries, C++, the dynamic loader.
 NO_MEMORY = (
     "can't allocate memory",
     "cannot allocate memory",
@@ -19,7 +18,7 @@ NO_MEMORY = (
     "std::bad_alloc",
     "failed to map segment",
 )
-# What helps, by what is being done: the keys that decide how much memory it takes.
+# Advice by activity: the keys that determine its memory.
 ADVICE = {
     "starting": "raise the limit of the process (ulimit -v): PyTorch alone needs more",
     "training": "lower trainer.tokens_per_batch (each update keeps the same pairs), or length.max_source and "
@@ -35,7 +34,7 @@ ADVICE = {
 class Seq2SeqError(Exception):
     """Base class: `exit_code` is the status the scripts end with.
 
-    Of several processes that meet the same error one tells it; in the others it is `told` already.
+    If several processes have the same error, one reports it; in the others `told` is True.
     """
 
     exit_code: ClassVar[int] = 1
@@ -43,7 +42,7 @@ class Seq2SeqError(Exception):
 
 
 class ConfigError(Seq2SeqError):
-    """A mistake in the YAML files or on the command line."""
+    """An error in the YAML files or on the command line."""
 
     exit_code = 2
 
@@ -67,22 +66,22 @@ class StorageError(Seq2SeqError):
 
 
 class ClosedPipe(Seq2SeqError):
-    """Whoever reads the output has read enough (`| head`): not a mistake, so there is no message.
+    """The output was closed by its reader (`| head`): no error of the user, so there is no message.
 
-    The exit code is that of a program which the signal SIGPIPE ends.
+    The exit code is that of a program ended by SIGPIPE.
     """
 
     exit_code = 141
 
 
 class NonFiniteLossError(Seq2SeqError):
-    """The loss or its gradient is no longer a number."""
+    """The loss or its gradient is not finite."""
 
     exit_code = 6
 
 
 class PeerError(Seq2SeqError):
-    """Another process of the same run has failed, or does not answer."""
+    """Another process of the same run has failed, or does not respond."""
 
     exit_code = 7
 
@@ -102,7 +101,7 @@ class Stopped(Seq2SeqError):
 
 
 def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
-    """What a failed write becomes: a ClosedPipe, or a StorageError that begins with 'cannot `doing`'."""
+    """The error for a failed write: a ClosedPipe, or a StorageError that begins with 'cannot `doing`'."""
     if isinstance(error, BrokenPipeError):
         return ClosedPipe()
     if is_out_of_memory(error):
@@ -115,8 +114,10 @@ def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the error is of a device or a machine that has no memory left, whoever raised it."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's: not imported for this
+    """Whether the error means that a device or machine is out of memory, whichever library raised it."""
+    if (
+        isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    ):  # torch's class, without importing torch
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
@@ -131,7 +132,7 @@ def memory_failure(doing: str = "working") -> OutOfMemoryError:
 
 @contextmanager
 def memory_errors(doing: str) -> Iterator[None]:
-    """Around a block or a function: where no memory is left, it raises an OutOfMemoryError that says what helps."""
+    """For a block or a function: converts out-of-memory errors to an OutOfMemoryError with advice."""
     try:
         yield
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
@@ -141,7 +142,7 @@ def memory_errors(doing: str) -> Iterator[None]:
 
 
 def _number(error: Exception) -> int | None:
-    """The system's number of the error: safetensors tells it in words."""
+    """The system's error number: safetensors only has it in its message."""
     if isinstance(error, OSError):
         return error.errno
     match = re.search(r"\(os error (\d+)\)", str(error))
@@ -149,7 +150,7 @@ def _number(error: Exception) -> int | None:
 
 
 def _reason(error: Exception) -> str:
-    """The system's own words where there are any: safetensors wraps them in a sentence of its own."""
+    """The system's message, if any: safetensors wraps it in a sentence."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).replace("Error while serializing: I/O error: ", "")

@@ -1,4 +1,4 @@
-"""Writing files: flushed to the disk, and to the file that is named, never to one that a link there points to."""
+"""Writing files: flushed to the disk, and never through a symbolic link."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def no_link(path: str, flags: int) -> int:
-    """An `opener` for `open`: raises OSError where the path is a symbolic link."""
+    """An `opener` for `open`: raises OSError if the path is a symbolic link."""
     try:
         return os.open(path, flags | _NO_LINK, 0o666)
     except OSError as error:
@@ -26,7 +26,7 @@ def write_flushed(path: Path, raw: bytes) -> None:
 
 
 def flush_folder(path: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
+    """Wait until a folder's entries are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

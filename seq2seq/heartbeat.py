@@ -1,4 +1,4 @@
-"""A line after every ten seconds without any other, so that long work is seen to go on where no bar stands."""
+"""A log line after every ten seconds without another one, so that long work shows progress without a bar."""
 
 import logging
 import threading
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 
 SILENCE = 10.0  # seconds
 
-Place = Callable[[str], None]  # takes a text on how far the work is
+Place = Callable[[str], None]  # called with a text on the progress
 
 log = logging.getLogger(__name__)
 
 
 class _Lines(logging.Handler):
-    """Knows when a line was last logged."""
+    """Remembers when a line was last logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class _Lines(logging.Handler):
 def heartbeat(what: str, *, silence: float = SILENCE) -> Iterator[Place]:
     """While the block runs, log `what` and the seconds it has taken after each `silence` seconds without another line.
 
-    What is yielded takes a text on how far the work is, which is logged in place of the seconds.
+    Yields a function for a text on the progress, which is logged instead of the seconds.
     """
     lines, over = _Lines(), threading.Event()
     package, began, place = logging.getLogger("seq2seq"), time.monotonic(), [""]

@@ -1,4 +1,4 @@
-"""Signals that end a command outside of its training loop: as exceptions, so that what was begun is tidied up."""
+"""Signals that end a command outside its training loop, as exceptions, so that clean-up code runs."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ IN_BACKGROUND = "in background"  # the name of the thread
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGTERM or SIGHUP has come; `number` says which."""
+    """SIGTERM or SIGHUP was received; `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -22,14 +22,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _Work:
-    """Whether a thread is left behind in an operation that nobody waits for any more."""
+    """Whether an abandoned thread is still running."""
 
     abandoned = False
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Interrupted, as SIGINT raises KeyboardInterrupt. What is ignored stays so."""
+    """SIGTERM and SIGHUP raise Interrupted, as SIGINT raises KeyboardInterrupt. Ignored signals stay ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
@@ -47,9 +47,10 @@ def interruptible() -> Iterator[None]:
 
 
 def in_background(work: Callable[[], T]) -> T:
-    """work(), in a thread of its own: a signal is heard at once, though the work is one long operation of a library.
+    """work() in its own thread, so that signals are handled immediately even during one long operation of a library.
+    After an interruption the thread is abandoned:
 
-    Interrupted, nobody waits for it any more: end such a process by `end`.
+    end such a process with `end`.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -74,7 +75,7 @@ def in_background(work: Callable[[], T]) -> T:
 
 
 def end(code: int) -> NoReturn:
-    """End the process, whatever a thread that was left behind is doing."""
+    """End the process without waiting for an abandoned thread."""
     if _Work.abandoned:
         sys.stderr.flush()
         os._exit(code)

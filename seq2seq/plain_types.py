@@ -1,4 +1,4 @@
-"""The types that need no torch: a process that only handles text starts without it."""
+"""Types without torch, so that processes that only handle text start quickly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One example as text. `references` are what a hypothesis is scored against (the target, if none are given)."""
+    """One example as text. `references` are for scoring hypotheses (the target, if none are given)."""
 
     source: str
     target: str
@@ -18,7 +18,7 @@ class Pair:
 
 
 class Capability(Enum):
-    """What one part gives and another needs; the value completes 'it needs ...'."""
+    """A capability that one part gives and another needs; the value completes 'it needs ...'."""
 
     CONTEXT = "an attention that reads the source (any but none)"
     ALIGNED_MEMORY = "one memory state per source token (pooling=none)"
@@ -27,7 +27,7 @@ class Capability(Enum):
 
 
 class Component:
-    """What can be asked of a pluggable's class before one is built.
+    """The interface of a part's class before one is built.
 
     `wired` names the constructor's arguments that the builder supplies; a YAML file gives all the others.
     """
@@ -36,12 +36,12 @@ class Component:
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
-        """What this part, with these YAML arguments, asks of the others."""
+        """What this part, with these YAML arguments, needs from the others."""
         return frozenset()
 
     @classmethod
     def gives(cls, **arguments: Any) -> frozenset[Capability]:
-        """What this part, with these YAML arguments, offers the others."""
+        """What this part, with these YAML arguments, gives the others."""
         return frozenset()
 
 

@@ -1,4 +1,4 @@
-"""A script's standard streams: what fails behind them becomes one of our errors, and every character can be written."""
+"""A script's standard streams: their failures become our errors, and every character can be written."""
 
 import io
 import logging
@@ -11,14 +11,13 @@ from typing import Any
 
 from seq2seq.errors import DataError, Seq2SeqError, storage_failure
 
-# Beside line breaks and tabs: what a terminal obeys instead of showing it, changes the direction of writing, or breaks
-# a line in its own way.
+# Other than line breaks and tabs: characters that control a terminal, change the direction of writing, or break lines.
 _UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    """The text as a terminal may be given it: control characters, those of the direction of writing and halves of
-    surrogates as the escapes that Python would write; a byte of a file's name that is not UTF-8 as \\xe9."""
+    """The text, safe for a terminal: control characters, those of the direction of writing and unpaired surrogates as
+    Python's escapes; a byte of a file's name that is not UTF-8 as \\xe9."""
     return _UNSEEN.sub(_escaped, text)
 
 
@@ -30,7 +29,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 class VisibleFormatter(logging.Formatter):
-    """Of log records: their message, all of it visible."""
+    """A log formatter with `visible` messages."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One record as text."""
@@ -38,7 +37,7 @@ class VisibleFormatter(logging.Formatter):
 
 
 class _Input(io.FileIO):
-    """stdin. Raises DataError where it cannot be read."""
+    """stdin. Raises DataError if it cannot be read."""
 
     def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
         try:
@@ -69,7 +68,7 @@ class _Results(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """stderr. What it cannot take is dropped: a training need not end because its terminal has gone."""
+    """stderr. Failed writes are dropped: a training continues when its terminal is closed."""
 
     def write(self, data: memoryview) -> int | None:  # type: ignore[override]
         try:
@@ -80,10 +79,10 @@ class _Messages(io.FileIO):
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Replace sys.stdin, stdout and stderr by streams that fail as a script should, until the end of the block.
+    """Replace sys.stdin, stdout and stderr by streams with our errors, until the end of the block.
 
-    Text keeps the stream's own encoding; a character that this lacks (PYTHONIOENCODING=ascii) is backslash-escaped.
-    A stream that was closed when the process started fails when it is used; a closed stderr is passed over.
+    Text keeps the stream's encoding; a character that it lacks (PYTHONIOENCODING=ascii) is backslash-escaped. A stream
+    that was closed when the process started fails when it is used; a closed stderr is ignored.
     """
     before = sys.stdin, sys.stdout, sys.stderr
     if sys.stdin is None or _is_file(sys.stdin):
@@ -101,7 +100,7 @@ def standard_streams() -> Iterator[None]:
 
 
 def finish_output() -> None:
-    """Write what stdout still holds. Raises StorageError or ClosedPipe."""
+    """Flush stdout. Raises StorageError or ClosedPipe."""
     sys.stdout.flush()
     if _is_file(sys.stdout):
         try:
@@ -111,7 +110,7 @@ def finish_output() -> None:
 
 
 def _is_file(stream: Any) -> bool:
-    """Whether a file of the system lies behind the stream: some test runners and notebooks put other things there."""
+    """Whether the stream is a system file: in some test runners and notebooks it is not."""
     try:
         stream.fileno()
     except (OSError, ValueError, AttributeError):

@@ -1,12 +1,12 @@
 """The types that travel between packages, and the one legend of tensor axes.
 
     B  sentences of a batch            S  source positions        T  target positions
-    K  hypotheses (beams) a sentence   V  vocabulary              H  attention heads
+    K  hypotheses per sentence         V  vocabulary              H  attention heads
     E  embedding width                 D  hidden width            M  memory width
     Q  query width                     A  attention width         C  context width
     F  summary width                   L  layers                  N  rows of any kind
 
-A mask is True where a token is real, everywhere. Padding is on the right and has id `PAD`.
+A mask is True for real tokens. Padding is on the right and has id `PAD`.
 """
 
 from collections.abc import Callable
@@ -46,12 +46,12 @@ class Batch:
 
 
 def source_part(default: Any = None) -> Any:
-    """A State's field with a row a sentence: [B ...]."""
+    """A State's field with one row per sentence: [B ...]."""
     return field(default=default, metadata={"part": "source"})
 
 
 def hypothesis_part(default: Any = None) -> Any:
-    """A State's field with a row a sentence and beam: [B K ...]."""
+    """A State's field with one row per hypothesis: [B K ...]."""
     return field(default=default, metadata={"part": "hypothesis"})
 
 
@@ -70,14 +70,13 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
 
 @dataclass(frozen=True)
 class State:
-    """What is carried from step to step: fields made by `source_part` or `hypothesis_part`, or plain numbers.
+    """The state between steps: fields made by `source_part` or `hypothesis_part`, or plain numbers.
 
-    A field may hold a tensor, another State (whose own fields say what they are), a tuple of them, or None. Nothing of
-    the source is repeated per beam.
+    A field may be a tensor, another State, a tuple of them, or None. Nothing of the source is repeated per hypothesis.
     """
 
     def keep(self, sentences: Int[Tensor, " b"]) -> Self:
-        """Only these sentences, in this order: finished ones leave both parts."""
+        """Only these sentences, in this order, in both parts."""
 
         def rows(value: Any) -> Any:
             return value.keep(sentences) if isinstance(value, State) else value.index_select(0, sentences)
@@ -98,10 +97,10 @@ class State:
 
 @dataclass(frozen=True)
 class Memory(State):
-    """What an encoder leaves to be attended to.
+    """The output of an encoder.
 
-    `tokens` are the source ids that `states` stand for, position by position, or None after pooling.
-    `summary` is one vector a sentence, from which a recurrent decoder makes its first state.
+    `tokens` are the source ids of `states`, or None after pooling. `summary` is one vector per sentence, from which a
+    recurrent decoder makes its first state.
     """
 
     states: Float[Tensor, "B S M"] = source_part()
@@ -112,7 +111,7 @@ class Memory(State):
 
 @dataclass(frozen=True)
 class Attended:
-    """What attention returns for each query: the context, and on request the weights (H = 1 where single-headed)."""
+    """What attention returns for each query: the context, and on request the weights (H = 1 if single-headed)."""
 
     context: Float[Tensor, "B T C"]
     weights: Float[Tensor, "B H T S"] | None = None
@@ -120,7 +119,7 @@ class Attended:
 
     @staticmethod
     def join(steps: "list[Attended]") -> "Attended":
-        """One answer over all steps from one a step."""
+        """Join the results of single steps."""
 
         def along(parts: list[Tensor | None], axis: int) -> Tensor | None:
             return None if parts[0] is None else torch.cat(parts, axis)  # type: ignore[arg-type]
@@ -134,8 +133,8 @@ class Attended:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoder's answer for each target position, with one Attended a layer that attends; `inputs` are the embedded
-    tokens it read."""
+    """A decoder's output for each target position, with one Attended per layer with attention; `inputs` are the
+    embedded input tokens."""
 
     features: Float[Tensor, "B T D"]
     inputs: Float[Tensor, "B T E"]
@@ -143,19 +142,19 @@ class Decoded:
 
     @property
     def weights(self) -> Float[Tensor, "B T S"]:
-        """Of the last layer that attends, the mean over its heads; they must have been asked for."""
+        """The weights of the last layer with attention, the mean over its heads; they must have been requested."""
         weights = self.attended[-1].weights
         assert weights is not None
         return weights.mean(1)
 
 
 class Weights(IntEnum):
-    """Of which layers that attend the weights are wanted: all others keep their fused kernels."""
+    """The layers whose attention weights are requested: all others keep their fused kernels."""
 
     NONE = 0
     LAST = 1
     ALL = 2
 
     def of(self, layer: int, layers: int) -> bool:
-        """Whether those of this layer, counted from 0, are."""
+        """Whether the weights of this layer, counted from 0, are requested."""
         return self == Weights.ALL or (self == Weights.LAST and layer == layers - 1)

@@ -1,4 +1,4 @@
-"""What every objective offers: sums over tokens; the trainer divides once, by the whole update's count."""
+"""The interface of objectives: sums over tokens; the trainer divides once, by the whole update's count."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from seq2seq.types import Batch, Component
 class Losses:
     """Sums over a batch's real target tokens, in nats: the objective (with gradients), and its unsmoothed NLL.
 
-    `terms` are the objective's weighted parts by name, where there is more than one.
+    `terms` are the objective's weighted parts by name, if there are several.
     """
 
     total: Float[Tensor, ""]
@@ -25,14 +25,15 @@ class Losses:
 class Objective(Component, ABC):
     """Maps (model, batch) to the sums that are minimised. It may call the model more than once.
 
-    `recordable`: it launches the same operations for every batch of one shape and reads nothing back from the device,
-    so that a CUDA graph may stand for it.
+    `recordable`: it launches the same operations for every batch of one shape and does not synchronise with the device,
+    so that CUDA graphs can capture it.
     """
 
     recordable: ClassVar[bool] = False
 
     def begin(self, seed: int) -> None:
-        """An update begins; `seed` is its own, the same in all processes, for objectives that draw."""
+        """Called at the start of an update; `seed` is that of the update, the same in all processes, for objectives
+        that sample."""
         return
 
     @abstractmethod

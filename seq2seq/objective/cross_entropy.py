@@ -1,4 +1,4 @@
-"""Cross-entropy with label smoothing, and with what the attention asks to be kept small."""
+"""Cross-entropy with label smoothing, plus the attention's own loss."""
 
 from typing import ClassVar
 
@@ -12,8 +12,8 @@ from seq2seq.types import Batch
 class CrossEntropy(Objective):
     """-log p(target | source), smoothed: Szegedy et al. (2016), arXiv:1512.00567, section 7.
 
-    What the attention asks to be kept small (coverage: See et al. 2017, arXiv:1704.04368, equation 13) is added
-    `attention_penalty` times.
+    The attention's own loss (coverage: See et al. 2017, arXiv:1704.04368, equation 13) is added `attention_penalty`
+    times.
     """
 
     recordable: ClassVar[bool] = True
@@ -31,7 +31,7 @@ class CrossEntropy(Objective):
         return self.of(model(batch, self.label_smoothing))
 
     def of(self, losses: TokenLoss) -> Losses:
-        """The objective of what a model has said of a batch."""
+        """The objective from a model's outputs for a batch."""
         if losses.penalty is None or not self.attention_penalty:
             return Losses(losses.loss, losses.nll)
         penalty = self.attention_penalty * losses.penalty

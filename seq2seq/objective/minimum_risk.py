@@ -1,8 +1,8 @@
-"""Minimum risk training: what a sample lacks of the reference is what it costs, and the expected cost is to fall.
+"""Minimum risk training: minimise the expected cost of samples, which is their distance from the reference.
 
 Shen et al. (2016), arXiv:1512.02433, with the gradient of REINFORCE (Williams 1992) and, as in self-critical training
-(Rennie et al. 2017, arXiv:1612.00563), a baseline that the model's own writing gives: the mean cost of a source's other
-samples (Kool et al. 2019). The likelihood has a say, too, as in Paulus et al. (2018), arXiv:1705.04304, equation 16.
+(Rennie et al. 2017, arXiv:1612.00563), a baseline from the model's own samples: the mean cost of a source's other
+samples (Kool et al. 2019). The likelihood is a second term, as in Paulus et al. (2018), arXiv:1705.04304, equation 16.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from seq2seq.types import EOS, Batch
 
 
 class MinimumRisk(Objective):
-    """E[1 - F1(y, target)] over targets y that the model would draw, plus `cross_entropy` times the cross-entropy.
+    """E[1 - F1(y, target)] over targets y sampled from the model, plus `cross_entropy` times the cross-entropy.
 
-    F1 is that of their longest common subsequence, ROUGE-L over token ids (Lin 2004). `samples` are drawn a source,
-    from the whole distribution and without dropout. It is for a model that is already trained: begin with `init_from`.
+    F1 is that of their longest common subsequence, ROUGE-L over token ids (Lin 2004). `samples` are sampled per source,
+    from the whole distribution and without dropout. It is for a model that is already trained: start with `init_from`.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class MinimumRisk(Objective):
         self.seed = 0
 
     def begin(self, seed: int) -> None:
-        """The update's samples are a function of `seed` and the pair, whatever micro-batches it is cut into."""
+        """The update's samples are a function of `seed` and the pair, independent of its micro-batches."""
         self.seed = seed
 
     def __call__(self, model: nn.Module, batch: Batch) -> Losses:
-        """Draw, judge, and pass over the batch with what was drawn. The total is the risk and the gradient is its
+        """Sample, compute the costs, and run the batch with the samples. The total is the risk, and the gradient is its
         estimate."""
         drawn, limits = self._draw(model.module if isinstance(model, DistributedDataParallel) else model, batch)
         costs = _costs(drawn, batch)
@@ -85,19 +85,19 @@ class MinimumRisk(Objective):
         )
         with evaluating(model):
             drawn = search(model, batch.source, batch.source_mask, numbers=batch.pair_ids)
-        torch.clear_autocast_cache()  # weights that were rounded here know no gradient
+        torch.clear_autocast_cache()  # weights rounded here would have no gradient
         return drawn, search.constraints(batch.source_mask, None).limits
 
 
 def _candidates(
     drawn: Sequence[Sequence[Hypothesis]], limits: Int[Tensor, " B"], costs: Float[Tensor, "B n"]
 ) -> Candidates:
-    """The samples, with weights of -log p such that what costs more than the others becomes rarer."""
+    """The samples, with weights of -log p such that those with higher cost become less probable."""
     samples = costs.shape[1]
     weights = (costs.mean(1, keepdim=True) - costs) / (samples - 1)
     parts = collate_targets([one.tokens for each in drawn for one in each])
     target_in, target_out, mask = (part.to(costs.device) for part in parts)
-    # The end symbol of a sample that reached the limit was not drawn.
+    # The end symbol of a sample at the limit was not sampled.
     place = torch.arange(1, mask.shape[1] + 1, device=costs.device)
     mask = mask & (place < limits.repeat_interleave(samples).unsqueeze(1))
     return Candidates(target_in, target_out, mask, weights.flatten())

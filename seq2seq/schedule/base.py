@@ -1,4 +1,4 @@
-"""What every learning-rate schedule is: a function of the update's number, and for some of the validation scores."""
+"""The interface of learning-rate schedules: functions of the update's number, and for some of the validation scores."""
 
 import math
 from abc import abstractmethod
@@ -6,7 +6,7 @@ from typing import Any
 
 from seq2seq.types import Component
 
-# Updates of a warm-up that is a share of the run, at least: before, Adam's running square is no mean of many gradients
+# The fewest updates of a warm-up given as a share: before, Adam's running square is a mean of too few gradients
 # (2 / (1 - 0.98): Ma & Yarats 2021, arXiv:1910.04209). It is also the warm-up until a plan is known.
 LEAST_WARMUP = 100
 
@@ -14,8 +14,8 @@ LEAST_WARMUP = 100
 class Schedule(Component):
     """Multiplies the optimizer's learning rate. Updates are counted 1, 2, ...; the first one already has a factor.
 
-    `warmup` is a number of updates or, below 1, a share of the run; `horizon`, where a schedule decays, the update at
-    which that ends, or None for the end of the run. How long the run is, `plan` says.
+    `warmup` is a number of updates or, below 1, a share of the run; `horizon` is the update at which a decay ends, or
+    None for the end of the run. The length of the run is set by `plan`.
     """
 
     warmup: float = 0
@@ -24,31 +24,31 @@ class Schedule(Component):
 
     @abstractmethod
     def factor(self, update: int) -> float:
-        """What the learning rate is multiplied by at `update` (>= 1)."""
+        """The factor of the learning rate at `update` (>= 1)."""
 
     def plan(self, updates: int) -> None:
-        """The run is to have `updates` updates: what is a share of it follows from that."""
+        """Set the run's number of updates, from which shares are computed."""
         self.planned = updates
 
     @property
     def end(self) -> int:
-        """The update that the schedule is laid out for: its horizon, or the last one planned."""
+        """The last update of the schedule: its horizon, or the last one planned."""
         return self.horizon or self.planned or 0
 
     @property
     def warmup_updates(self) -> int:
-        """Updates of warm-up; as a share of a short run at least 100, but at most half of the run."""
+        """Updates of warm-up; a share is at least 100 updates, but at most half of the run."""
         if not 0 < self.warmup < 1:
             return int(self.warmup)
         least = LEAST_WARMUP if self.end == 0 else min(LEAST_WARMUP, self.end // 2)
         return max(1, round(self.warmup * self.end), least)
 
     def over(self, update: int) -> bool:
-        """Whether the plan ends with `update`, and the rate would be 0 from there on."""
+        """Whether the plan ends with `update`, and the learning rate would be 0 afterwards."""
         return self.horizon is None and self.planned is not None and self.factor(update + 1) == 0.0
 
     def too_long_a_warmup(self) -> str | None:
-        """A line, if the run is to end before its learning rate has reached the peak."""
+        """A warning, if the run ends before its learning rate reaches the peak."""
         if self.planned is None or self.warmup_updates <= self.planned:
             return None
         return (
@@ -62,17 +62,16 @@ class Schedule(Component):
         return min(update / warmup, 1.0) if warmup else 1.0
 
     def decayed(self, update: int) -> float:
-        """How much of a decay is done: 0 until the warm-up is over and the end is known, 1 once `end` is past. The
-        update at the end, often a run's last, is the last step before that: with a floor of 0 it would else change
-        nothing."""
+        """The share of a decay that is done: 0 until the warm-up is over and the end is known, 1 after `end`. The
+        update at the end, often a run's last, is the last step before that: otherwise, with a floor of 0, it would
+        change nothing."""
         if self.horizon is None and self.planned is None:
             return 0.0
         warmup = self.warmup_updates
         return min(max(update - warmup, 0) / max(self.end + 1 - warmup, 1), 1.0)
 
     def observe(self, score: float, higher_is_better: bool, nll: float = math.nan) -> None:
-        """Take in a validation's score and its negative log-likelihood; only schedules that react to it (plateau) do
-        anything."""
+        """Called with a validation's score and its negative log-likelihood; only plateau uses it."""
         return
 
     def state(self) -> dict[str, Any]:

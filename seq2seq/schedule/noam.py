@@ -16,6 +16,6 @@ class Noam(Schedule):
         self.warmup = checked_warmup(warmup)
 
     def factor(self, update: int) -> float:
-        """A learning rate outright, where optimizer.lr is 1.0."""
+        """The learning rate itself, if optimizer.lr is 1.0."""
         warmup = max(self.warmup_updates, 1)
         return float(self.dim**-0.5 * min(update**-0.5, update * warmup**-1.5))

@@ -1,4 +1,4 @@
-"""A rate that is cut whenever the validation score has stopped improving."""
+"""A learning rate that is reduced whenever the validation score has stopped improving."""
 
 import math
 from typing import Any
@@ -9,8 +9,8 @@ from seq2seq.schedule.base import Schedule, check_share, checked_warmup
 class Plateau(Schedule):
     """factor(u) = min(u / warmup, 1) · scale, where `scale` shrinks after `patience` validations without a new best.
 
-    The count starts again after each cut. A score that is not a number is no improvement; one that equals the best is,
-    where its negative log-likelihood is lower.
+    The count starts again after each cut. NaN is not an improvement; an equal score is, if its negative log-likelihood
+    is lower.
     """
 
     def __init__(self, *, warmup: float, shrink: float, patience: int, threshold: float, floor: float) -> None:
@@ -32,7 +32,7 @@ class Plateau(Schedule):
         self.waited = 0
 
     def factor(self, update: int) -> float:
-        """The warm-up's share times what the cuts have left."""
+        """The warm-up factor times the cuts so far."""
         return self.rise(update) * self.scale
 
     def observe(self, score: float, higher_is_better: bool, nll: float = math.nan) -> None:
@@ -56,6 +56,6 @@ class Plateau(Schedule):
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from `state()`."""
-        state = {"nll": math.nan, **state} if state else state  # runs of before have none
+        state = {"nll": math.nan, **state} if state else state  # older runs have none
         super().restore(state)
         self.scale, self.best, self.nll, self.waited = (state[key] for key in ("scale", "best", "nll", "waited"))
