@@ -59,13 +59,13 @@ capabilities: $(READY) ## train every legal combination of parts and write docs/
 benchmark-attention: $(READY) ## measure what each attention costs; other sizes: make benchmark-attention ARGS="--sizes 50x20"
 	$(BIN)/python benchmarks/attention.py $(ARGS)
 
-benchmark-training: $(READY) ## measure training beside Hugging Face and JoeyNMT (make benchmark-peers), in turns
+benchmark-training: $(READY) ## compare training with Hugging Face and JoeyNMT (make benchmark-peers), in turns
 	$(BIN)/python benchmarks/training.py --json $(FIGURES)/training.json $(ARGS)
 
-benchmark-decoding: $(READY) ## measure greedy and beam search beside Hugging Face and CTranslate2, in turns
+benchmark-decoding: $(READY) ## compare greedy and beam search with Hugging Face and CTranslate2, in turns
 	$(BIN)/python benchmarks/decoding.py --json $(FIGURES)/decoding.json $(ARGS)
 
-benchmark-processes: $(READY) ## measure training with two processes beside one, in turns
+benchmark-processes: $(READY) ## compare training with two processes and with one, in turns
 	$(BIN)/python benchmarks/processes.py --json $(FIGURES)/processes.json $(ARGS)
 
 benchmark-data: $(READY) ## measure batches from the cache, and a million pairs made into ids
@@ -77,7 +77,7 @@ benchmark-startup: $(READY) ## measure the time from the command to the first up
 benchmark-gpu: $(READY) ## measure training and decoding on one GPU, in nine minutes
 	$(BIN)/python benchmarks/gpu.py --json $(FIGURES)/gpu.json $(ARGS)
 
-benchmark-peers: $(PEERS_READY) ## install what ours is measured beside, in an environment of its own (.venv-peers)
+benchmark-peers: $(PEERS_READY) ## install the programs to compare with, in their own environment (.venv-peers)
 
 lint: $(READY) ## check style and formatting
 	$(BIN)/ruff check .

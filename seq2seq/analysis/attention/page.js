@@ -86,7 +86,7 @@ function build(number) {
   link.href = `#s${number}`;
   section.append(link);
   if (pair.weights === undefined) {
-    section.append(element("p", "plain", "(an empty source: there is nothing to look at)"));
+    section.append(element("p", "plain", "(empty source: no attention weights)"));
     return;
   }
   if (data.pooled) section.append(element("p", "plain", pair.source.text));
