@@ -21,7 +21,7 @@ class LuongDotAttention(ScoredAttention):
         if query_dim == memory_dim:
             return None
         return (
-            f"luong_dot needs a query as wide as the memory: the decoder's is {query_dim}, the encoder's memory "
+            f"a dot product needs a query as wide as the memory: the decoder's is {query_dim}, the encoder's memory "
             f"{memory_dim}; make them equal (decoder.hidden_size) or take attention=luong_general"
         )
 

@@ -34,7 +34,7 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         (
             Triple("lstm", "luong_dot", "lstm"),
             {"decoder": with_argument("decoder", "lstm", hidden_size=7)},
-            "luong_dot needs a query as wide as the memory: the decoder's is 7, the encoder's memory 16",
+            "a dot product needs a query as wide as the memory: the decoder's is 7, the encoder's memory 16",
         ),
         (
             Triple("lstm", "multihead", "lstm"),
