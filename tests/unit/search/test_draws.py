@@ -148,7 +148,7 @@ def test_samples_are_the_same_whatever_else_is_decoded_and_how(
 class Share(World):
     """A process of several that keeps what it would send, and hears of no trouble elsewhere."""
 
-    def largest(self, value: float) -> float:
+    def all_reduce_max(self, value: float) -> float:
         return value
 
     def gather(self, value: T) -> list[T]:
