@@ -1,4 +1,4 @@
-"""What a choice brings along where the command line leaves it open: summaries want other parts than translations."""
+"""Settings that a choice implies unless they are typed: summaries need other parts than translations."""
 
 from collections.abc import Mapping, Sequence
 

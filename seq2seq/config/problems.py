@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: collected first, told all at once, each on a line of its own."""
+"""Mistakes in a configuration: collected, then reported together, one per line."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

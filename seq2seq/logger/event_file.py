@@ -1,6 +1,6 @@
 """An event file of TensorBoard's, written by the thread that calls: what fails is raised where it happened.
 
-TensorBoard's own writer has a thread, whose traceback appears beside whatever else is reported.
+TensorBoard's own writer has a thread, whose traceback appears between other messages.
 """
 
 import os
@@ -41,7 +41,7 @@ class EventFile:
         self._records.flush()
 
     def close(self) -> None:
-        """Flush, and let go of the file."""
+        """Flush and close the file."""
         self._records.close()
 
     def _add(self, **fields: Any) -> None:

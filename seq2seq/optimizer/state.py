@@ -11,7 +11,7 @@ SCALARS = ("step", "mu_product")  # what torch's optimizers keep as one number a
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
     """The state as tensors, e.g. 'exp_avg/encoder.layers.0.weight'; the optimizer's own tensors, not copies.
 
-    A tied parameter stands once, under its first name. Hyperparameters are not state: they come from the run's
+    A tied parameter is included once, under its first name. Hyperparameters are not state: they come from the run's
     configuration, and the learning rate from its schedule.
     """
     tensors = {}

@@ -1,4 +1,4 @@
-"""Attention as pictures: one map of a sentence pair, or a grid of them, one a layer and head."""
+"""Attention figures: one map of a sentence pair, or a grid of maps, one per layer and head."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 LARGEST_SIDE = 12.0  # inches
-MOST_PIECES = 64  # of a side; more could not be told apart, nor their names be read
+MOST_PIECES = 64  # per side; more would not be legible
 LONGEST_TITLE = 100  # characters
 STRETCH = 3.0  # a cell of a grid may be so much longer one way than the other
 CAPTION_WIDTH, CAPTION_HEIGHT = 1.05, 0.3  # inches around 'layer 1, head 2'
@@ -27,10 +27,10 @@ Place = tuple[float, float, float, float]  # left, bottom, width, height in inch
 def attention_figure(
     weights: np.ndarray, source: Sequence[str], target: Sequence[str], title: str
 ) -> "matplotlib.figure.Figure":
-    """How much each target piece (row) looked at each source piece (column).
+    """The attention weight of each target piece (row) on each source piece (column).
 
-    Of a long pair a part is shown (see `_part`), and the title tells which. Shapes: weights [T S], each at least 0;
-    T target pieces, S source pieces. Raises ValueError if they do not agree.
+    Of a long pair a part is shown (see `_part`); the title says which. Shapes: weights [T S], each at least 0; T target
+    pieces, S source pieces. Raises ValueError if they do not agree.
     """
     weights = _checked(weights, source, target)
     part = _part([weights])
@@ -116,7 +116,7 @@ def _with_part(title: str, part: Part, sources: int, targets: int) -> str:
 
 
 def _labels(pieces: Sequence[str]) -> list[str]:
-    """The pieces as they stand beside the map."""
+    """The labels of the pieces."""
     return [shown_as(piece, longest=18) for piece in pieces]
 
 

@@ -1,4 +1,4 @@
-"""Fonts for figures: matplotlib brings DejaVu alone; letters that it lacks are lent by whatever is installed."""
+"""Fonts for figures: matplotlib has only DejaVu; characters that it lacks come from installed fonts."""
 
 import logging
 import unicodedata
@@ -76,7 +76,7 @@ def _package_with(letter: str) -> str:
 
 @cache
 def _warn(package: str) -> None:
-    """Once a package: the letters differ, what to do about them does not."""
+    """Warn once per package."""
     log.warning(
         "figures show boxes for some characters, because no installed font has them; install fonts, for example the "
         "package %s",

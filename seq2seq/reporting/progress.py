@@ -1,7 +1,7 @@
-"""What is seen while a run trains: a bar with loss, speed and time left, and a table after each validation.
+"""The progress of a training: a bar with loss, speed and time left, and a table after each validation.
 
-On a terminal the bar stands still at the bottom and everything else is written above it; elsewhere (a file, a pipe, a
-batch job) there are plain lines, one for each report.
+On a terminal the bar stays at the bottom and everything else is written above it; elsewhere (a file, a pipe, a batch
+job) there are plain lines, one for each report.
 """
 
 import logging
@@ -203,7 +203,7 @@ class Clock:
 
 
 class LeftColumn(ProgressColumn):
-    """The time left, by the run's own clock: rich's knows nothing of a limit in minutes."""
+    """The time left, by the run's own clock, because rich's does not support a limit in minutes."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ def clock_text(seconds: float) -> str:
 
 
 def bar_values(values: Mapping[str, float]) -> str:
-    """The few numbers that have room beside the bar."""
+    """The few numbers that fit next to the bar."""
     shown = {"train/epoch": "epoch {}", "train/loss": "loss {}", "train/tokens_per_second": "{} tokens/s"}
     return "  ".join(form.format(number_text(tag, values[tag])) for tag, form in shown.items() if tag in values)
 

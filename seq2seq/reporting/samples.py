@@ -7,10 +7,10 @@ LONGEST = 600  # characters of a text that are shown
 
 
 def samples_page(titles: Sequence[str], samples: Iterable[Sequence[str]]) -> str:
-    """A small section a sample, with a line a title and the whole width for each text.
+    """A section per sample, with one line per title and the whole width for each text, because long texts do not fit
+    into a table.
 
-    In a table with a column a title, a long text would leave its neighbours no more than a letter a line. No character
-    of a text is taken for markup.
+    No character of a text is interpreted as markup.
     """
     sections = []
     for number, texts in enumerate(samples, start=1):

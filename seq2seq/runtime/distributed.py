@@ -1,6 +1,6 @@
-"""The processes that train one run together, as torchrun starts them: who is who, and what they tell one another.
+"""The processes of one run, started by torchrun: ranks and communication.
 
-All of this goes over gloo, from processor to processor: nothing here waits for a GPU. Gradients are the strategy's.
+Everything here uses gloo between CPUs and does not wait for a GPU. Gradients are communicated by the strategy.
 """
 
 import time
@@ -25,10 +25,10 @@ LAST_WORDS = timedelta(seconds=5)  # in which the main process ends, if it has m
 
 
 class World:
-    """Process `rank` of the `size` that train a run; a process alone hears itself at once.
+    """Process `rank` of the `size` that train a run; with one process nothing is sent.
 
-    Whatever sends is to be called by all processes, in the same order. Values are pickled on their way by torch, from
-    process to process of one run; nothing of it is stored.
+    Collective methods must be called by all processes, in the same order. Values are pickled on their way by torch,
+    from process to process of one run; nothing of it is stored.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, store: dist.Store | None = None) -> None:
@@ -75,9 +75,10 @@ class World:
         return float(found)
 
     def delayed_max(self, *values: float) -> list[float]:
-        """Of each value the largest that any process gave *when last asked*, zeros at first; alone, the values.
+        """The maximum of each value over all processes *at the previous call*, zeros at first; with one process, the
+        values.
 
-        So nobody waits: the answer to a question comes with the next one, and it is the same in every process.
+        So there is no waiting: a result is returned by the next call, and it is the same in every process.
         """
         if self.size == 1:
             return list(values)
@@ -87,7 +88,7 @@ class World:
         return heard
 
     def _last_delayed(self) -> list[float] | None:
-        """The answer to the last question, if one was asked."""
+        """The result of the previous call, if any."""
         if self._asked is None:
             return None
         work, answer = self._asked
@@ -96,9 +97,9 @@ class World:
         return list(answer.tolist())
 
     def any_nonzero(self, number: int) -> int:
-        """This process's number or, where that is 0, one that another has spread so far; 0: none has.
+        """This process's number or, if that is 0, one sent by another process so far; 0: none.
 
-        Unlike all else here it is not asked by all at the same time, and nobody waits.
+        It is not a collective call, and does not wait.
         """
         if self.size == 1:
             return number
@@ -116,7 +117,7 @@ class World:
 
     @contextmanager
     def main_first(self) -> Iterator[None]:
-        """What the main process does while the others wait, and they after it: they find what it has written."""
+        """Run the block in the main process first, then in the others, which see its files."""
         if not self.is_main:
             self.barrier()
         yield
@@ -124,13 +125,13 @@ class World:
             self.barrier()
 
     def close(self) -> None:
-        """Part from the others, all at the same time."""
+        """Close the connections of all processes together."""
         self._last_delayed()
         self.barrier()
         dist.destroy_process_group()
 
     def main_is_ending(self) -> bool:
-        """Whether the main process ends within a few seconds: then it has told what there is to tell."""
+        """Whether the main process ends within a few seconds: then it has reported the error."""
         began = time.monotonic()
         with suppress(RuntimeError):  # nothing is ever sent: the wait ends when the connection breaks, or in vain
             work = dist.irecv(torch.zeros(1), src=0)
@@ -143,8 +144,8 @@ class World:
 def process_group() -> Iterator[World]:
     """The world that torchrun has started this process in, or one of its own.
 
-    Raises PeerError where another process has failed. An error that all processes meet is told by the main one, which
-    is the first to end: torchrun ends the others as soon as one has.
+    Raises PeerError where another process has failed. An error of all processes is reported by the main one, which is
+    the first to end: torchrun ends the others as soon as one has.
     """
     here = place()
     if here.size == 1:
@@ -164,7 +165,7 @@ def process_group() -> Iterator[World]:
 
 
 def _as_reported(error: Exception, world: World) -> Exception:
-    """The error as this process is to tell it."""
+    """The error that this process reports."""
     if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         error = PeerError(
             "another process of this run has failed or does not respond: its error is printed above or in its own "

@@ -28,7 +28,7 @@ def keep_few_kernels() -> None:
 def forget_peak(device: torch.device) -> None:
     """Count from here on, for a multirun trains one run after another in the same process.
 
-    Where the system cannot be told to forget (macOS), `peak_memory` counts from the start of the process.
+    If the system cannot reset the peak (macOS), `peak_memory` counts from the start of the process.
     """
     gc.collect()
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""How long a device takes, asked without waiting for it."""
+"""Times of a device, measured without waiting for it."""
 
 import time
 

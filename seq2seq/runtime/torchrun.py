@@ -1,4 +1,4 @@
-"""What torchrun tells each process that it starts, in its environment: how many there are, and which one this is."""
+"""What torchrun sets in the environment of each process: how many there are, and which one this is."""
 
 import os
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 class Place:
     """Process `rank` of `size`; `local_rank` and `local_size` count those on this machine alone.
 
-    Rank 0 is the main process. Without torchrun there is but one.
+    Rank 0 is the main process. Without torchrun there is only one.
     """
 
     rank: int = 0

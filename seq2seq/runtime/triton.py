@@ -1,4 +1,4 @@
-"""Triton kernels where they run, and nothing where they do not."""
+"""Triton kernels, if they run on this machine."""
 
 import logging
 from functools import cache
@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 def kernels(module: str) -> ModuleType | None:
     """The module of that name after its `try_kernels(device)` has run on the GPU; or None where it cannot.
 
-    Triton comes with torch's CUDA builds for Linux, but it needs a C compiler and Python's headers beside it: what
-    trains without them must go on training.
+    Triton comes with torch's CUDA builds for Linux, but it also needs a C compiler and Python's headers; training must
+    work without them.
     """
     if find_spec("triton") is None:
         return None

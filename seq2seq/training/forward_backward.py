@@ -1,4 +1,4 @@
-"""A micro-batch's forward and backward pass, and what its random numbers come from."""
+"""A micro-batch's forward and backward pass, and its random seeds."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -29,8 +29,8 @@ class ForwardBackward:
             layer.drop_weights((seed + number * OF_A_LAYER) % 2**63)
 
     def __call__(self, batch: Batch, weight: int, tokens: int, *, last: bool) -> Losses:
-        """The sums over the batch; it counts `weight` times in an update of so many tokens, of which it is the `last`
-        micro-batch here or not. They are to be read before the next call."""
+        """The sums over the batch, which counts `weight` times in the update; `last`: of its micro-batches here. They
+        must be read before the next call."""
         with self.strategy.micro_batch(last=last):
             with self.runtime.autocast():
                 losses = self.objective(self.strategy.module, batch)
@@ -39,9 +39,9 @@ class ForwardBackward:
 
 
 def refusable(loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """The loss; where it is not finite its gradients are no numbers, in any case, so that the update is refused.
+    """The loss; if it is not finite, its gradients are made NaN, so that the update is refused.
 
-    Nobody waits for a device or asks the other processes: the gradients, which all of them sum, tell.
+    This needs no synchronisation and no communication, because the gradients are summed over all processes.
     """
     return loss * (1 + 0 * loss.detach())
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
-    """Take what `patterns` name out of training; call it before the optimizer is built.
+    """Freeze the parameters that `patterns` name; call it before the optimizer is built.
 
     Tied weights are one parameter: frozen under one of its names, it is frozen under all of them, and the log says so.
     Raises ConfigError for a pattern that names nothing, and where nothing is left to train.
@@ -41,7 +41,7 @@ def _named_by(patterns: Sequence[str], model: nn.Module) -> list[tuple[nn.Parame
 
 
 def freeze_problems(settings: TrainSettings) -> list[str]:
-    """A line for each reason why `freeze` cannot be meant, told before any data is read; the parts must go together."""
+    """A line for each problem of `freeze`, before any data is read; the parts must be compatible."""
     if not settings.freeze:
         return []
     try:

@@ -1,5 +1,5 @@
-"""How many updates a run is to have, and when it validates, reports and saves: from its limits, its data and, where
-time is limited, its pace."""
+"""The planned number of updates, and when to validate, report and save: from limits, data and, with a time limit, the
+measured speed."""
 
 import math
 

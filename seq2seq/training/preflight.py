@@ -1,4 +1,4 @@
-"""What can be known to be wrong before any data is read, beyond what each key may hold."""
+"""Checks before any data is read, in addition to those of single keys."""
 
 from seq2seq.config import CONFIGS
 from seq2seq.config.metric_choices import choices_that_measure

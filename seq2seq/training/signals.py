@@ -1,4 +1,4 @@
-"""Signals to stop: announced at once, and remembered until the training loop can save and leave."""
+"""Signals to stop: announced immediately, and remembered until the training loop can save and stop."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ NO_SIGNAL = 0
 
 
 class StopSignal:
-    """While entered, the first signal is remembered in `number`; a second SIGINT interrupts at once.
+    """While entered, the first signal is remembered in `number`; a second SIGINT interrupts immediately.
 
     Python hands a signal to the main thread when its current operation is over, which may be a long one of torch's:
     `announce` is called at once, in a thread of its own. A signal that was ignored before (SIGHUP under nohup) still

@@ -1,6 +1,7 @@
-"""Pretrained word vectors as the first values of embeddings, from a text file with a word and its numbers a line.
+"""Pretrained word vectors as the first values of embeddings, from a text file with a word and its numbers per line, the
+format of word2vec, GloVe and fastText.
 
-That is how word2vec, GloVe and fastText publish them. The first line may hold their count and their width instead.
+The first line may be their count and width.
 """
 
 import logging
@@ -81,9 +82,9 @@ def words_of(vocabulary: Vocabulary) -> dict[int, str]:
 def fill(table: nn.Embedding, rows: list[int], vectors: Float[Tensor, "N E"]) -> float:
     """Write the vectors into these rows, all times the one factor that is returned.
 
-    It makes their mean square length 1, that of the random rows N(0, 1/E) which they replace: as input they are then
-    as loud as their neighbours, and as tied output weights they do not begin with logits of another size. Angles and
-    relative lengths, which carry what the vectors know, stay.
+    It makes their mean square length 1, that of the random rows N(0, 1/E) which they replace: as inputs they then have
+    the scale of the other rows, and as tied output weights they do not start with larger logits. Angles and relative
+    lengths do not change.
     """
     length = float(vectors.square().sum(1).mean().sqrt())
     factor = 1 / length if length > 0 else 1.0
@@ -95,8 +96,8 @@ def fill(table: nn.Embedding, rows: list[int], vectors: Float[Tensor, "N E"]) ->
 def read_vectors(path: Path, words: Collection[str], width: int) -> dict[str, list[float]]:
     """The vectors of those of `words` that the file has, of the first line where one stands twice.
 
-    The file is streamed, and lines of other words are passed over unread. A word with a space in it is no piece: its
-    line, longer than `width`, is passed over too. Raises DataError with the file and the line.
+    The file is streamed, and lines of other words are skipped. A word with a space is not a piece: its line, longer
+    than `width`, is skipped too. Raises DataError with the file and the line.
     """
     found: dict[str, list[float]] = {}
     for number, word, rest in _entries(path):

@@ -1,1 +1,1 @@
-"""Runs of one budget side by side, as a page."""
+"""Comparison of runs with the same budget, as a page."""

@@ -1,4 +1,4 @@
-"""Runs of one budget side by side: found, checked, measured, and written as a page of Markdown."""
+"""Comparison of runs with the same budget: found, checked, measured, and written as a page of Markdown."""
 
 import json
 import logging
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 def compare_runs(script: CompareSettings) -> None:
     """Write the page to `output` or stdout, and the figures to `json` where that is asked for.
 
-    Raises CheckpointError with a line for each run that is missing, unfinished or not evaluated, ConfigError where one
-    table cannot hold them all.
+    Raises CheckpointError with a line for each run that is missing, unfinished or not evaluated, ConfigError if they
+    cannot be compared in one table.
     """
     settings = _ready(script)
     budget = check_budgets(settings)
@@ -65,7 +65,7 @@ def find_runs(given: str | list[str]) -> list[str]:
 
 
 def _ready(script: CompareSettings) -> list[TrainSettings]:
-    """The settings of all runs, each found to be trained and evaluated."""
+    """The settings of all runs; each is trained and evaluated."""
     settings, lines = [], []
     for run in find_runs(script.runs):
         try:
@@ -91,7 +91,7 @@ def as_json(rows: Sequence[Row], common: Sequence[str], budget: dict[str, object
 
 
 def _check_scores(measured: Sequence[Measured]) -> None:
-    """Scores with different signatures, or of different texts, are different things."""
+    """Raise ConfigError for scores with different signatures or of different texts."""
     first = measured[0]
     for run in measured[1:]:
         if (run.signature, run.sentences) != (first.signature, first.sentences):

@@ -1,4 +1,4 @@
-"""The rows of a comparison: a setting each, with its seeds together, and no order where chance could be."""
+"""The rows of a comparison: one per setting, with its seeds together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from seq2seq.errors import ConfigError
 @dataclass(frozen=True)
 class Row:
     """The runs of one setting, which differ in their seed alone. `like_best`: their range overlaps the best row's, so
-    that the figures do not tell one from the other."""
+    that they do not differ significantly."""
 
     name: str
     runs: tuple[Measured, ...]
     like_best: bool = False
 
     def values(self, figure: str) -> list[float]:
-        """A figure of each seed, by its name in Measured; none where it was not measured."""
+        """A figure of each seed, by its name in Measured; without those not measured."""
         return [value for run in self.runs if (value := getattr(run, figure)) is not None]
 
     @property

@@ -44,7 +44,7 @@ class KnownKeys:
         return Any if found is _UNKNOWN else found
 
     def unknown(self, key: str) -> str:
-        """What to say of a key that is not known: what may be meant, or what there is beside it."""
+        """The message for an unknown key: similar keys, or the other keys of its section."""
         above, _, _ = key.rpartition(".")
         if above and self.known(above):
             beside = [
