@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from seq2seq.config.command_line.overrides import as_typed, literal
 from seq2seq.config.composition import Composition, Layer
 from seq2seq.config.extensions import allow, extension_problems, others_line
-from seq2seq.config.limits import check_limits, check_parts, check_script, device_problems
+from seq2seq.config.limits import check_limits, check_parts, check_script
 from seq2seq.config.problems import Mistakes, Problem, did_you_mean, listed
 from seq2seq.config.reading import MISSING, Reader, stand_in
 from seq2seq.config.schema import (
@@ -131,7 +131,11 @@ def read_settings(
     name = run_name(clean, choices) if read["run"] is None else read["run"]
     clean["run"] = read["run"] = name + suffix
     settings = TrainSettings(**read, choices=dict(choices), plain=clean)
-    return settings, [*reader.problems, *check_limits(settings), *check_parts(settings, reader.problems)]
+    return settings, [
+        *reader.problems,
+        *check_limits(settings, reader.problems),
+        *check_parts(settings, reader.problems),
+    ]
 
 
 def load_run(
@@ -155,7 +159,9 @@ def load_run(
     merged = _over(stored, typed, composed)
     plain, problems = merged.plain()
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
-    finished = _finished(settings, merged, [*reader.problems, *check_script(script), *wrong, *problems, *found], checks)
+    finished = _finished(
+        settings, merged, [*reader.problems, *check_script(script, reader.problems), *wrong, *problems, *found], checks
+    )
     return dataclasses.replace(script, changed=_changes(stored, finished, merged)), finished
 
 
@@ -187,8 +193,8 @@ def load_compare(composed: Composition) -> CompareSettings:
     typed = [as_typed(word) for word in composed.overrides]
     script = reader.section("", CompareSettings, {**plain, "typed": typed})
     allow(plain.get("extensions"))
-    wrong_device = device_problems(script.device) if script and not reader.problems else []
-    wrong = [*problems, *reader.problems, *wrong_device, *extension_problems(plain.get("extensions"))]
+    wrong = [*problems, *reader.problems, *extension_problems(plain.get("extensions"))]
+    wrong += check_script(script, reader.problems) if script else []
     if wrong:
         raise Mistakes([composed.line(problem) for problem in wrong])
     return cast(CompareSettings, script)

@@ -1,8 +1,25 @@
 """The fixed sections of a configuration; the rest are pluggable parts, checked against their own signatures."""
 
+import re
 from dataclasses import dataclass
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
+from seq2seq.config.key_rules import (
+    ABOVE_ZERO,
+    CHECKPOINT,
+    FOLDER,
+    MAY_CHANGE,
+    NEW_RUN,
+    NO_KEY,
+    NOT_STORED,
+    ONE_OR_MORE,
+    OTHER_RUN,
+    SHARE,
+    ZERO_OR_MORE,
+    Limit,
+    Older,
+)
+from seq2seq.config.problems import did_you_mean
 from seq2seq.plain_types import Part
 
 Auto = Literal["auto"]  # for what the data or the machine decide
@@ -19,69 +36,93 @@ ELSEWHERE = {
         **dict.fromkeys(["float32", "32", "full"], "did you mean fp32?"),
     },
 }
+LOGGERS = {  # of runs that are older than the choice of loggers
+    "jsonl": {"_target_": "seq2seq.logger.jsonl.JsonLines", "_partial_": True},
+    "tensorboard": {"_target_": "seq2seq.logger.tensorboard.TensorBoard", "_partial_": True},
+}
+
+
+def _device_hint(device: str) -> str:
+    known = ELSEWHERE["device"].get(device.lower())
+    return f"; {known}" if known else did_you_mean(device, ["auto", "cpu", "cuda"])
+
+
+DEVICE = Limit(
+    "auto, cpu, cuda or one of several (cuda:1)",
+    lambda name: re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name) is not None,
+    of=str,
+    hint=_device_hint,
+)
+SHORTLIST = Limit(f"1 to {TRANSLATIONS}, or null for all tokens", range(1, TRANSLATIONS + 1).__contains__)
 
 
 @dataclass(frozen=True)
 class EmbeddingSettings:
     """Token embeddings, of source and target alike."""
 
-    size: int
-    dropout: float
-    word_dropout: float  # share of tokens replaced by <unk> in training
-    source_vectors: str | None = None  # files of word vectors to begin with; None: all is drawn at random
-    target_vectors: str | None = None
+    size: Annotated[int, ABOVE_ZERO]
+    dropout: Annotated[float, SHARE]
+    word_dropout: Annotated[float, SHARE]
+    source_vectors: Annotated[str | None, Older(None)] = None
+    target_vectors: Annotated[str | None, Older(None)] = None
 
 
 @dataclass(frozen=True)
 class LengthSettings:
     """Bounds on a pair, in tokens, the end symbol not counted; `overlong` says what happens to the rest."""
 
-    max_source: int
-    max_target: int
+    max_source: Annotated[int, ABOVE_ZERO]
+    max_target: Annotated[int, ABOVE_ZERO]
     overlong: Literal["drop", "truncate"]
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The training loop. Limits are whole-run totals; the first one reached ends the run."""
+    """The training loop; configs/trainer/default.yaml says what each key does. Limits are whole-run totals; the first
+    one reached ends the run.
 
-    max_updates: int | Auto | None  # auto: where there is no other limit, as many as suit the data
-    max_epochs: int | None
-    max_minutes: float | None
-    tokens_per_update: int  # real tokens, whatever the number of devices
-    count: Literal["source+target", "target"]  # the sides whose tokens those are
-    tokens_per_batch: int  # rows x longest side of a micro-batch
-    log_every: int | Auto  # updates; auto: by seconds
-    validate_every: int | Auto  # updates; auto: an even share of the run
-    validate_pairs: int | None  # of the validation set, evenly spaced; None: all
-    save_every: int | Auto  # updates; auto: at each validation, and every few minutes
-    patience: int | None  # validations without improvement
-    best_metric: str  # auto: what the metrics suggest
-    clip_norm: float | None
-    keep_last: int  # checkpoints kept in addition to the best one
-    average: int  # checkpoints that `checkpoint=average` averages
-    probes: int  # fixed validation sentences shown with their attention
-    deterministic: bool
-    strategy: Literal["auto", "single", "ddp"]  # how several processes share an update
-    cuda_graphs: bool  # whether a GPU replays recorded updates
+    What may change when a run is continued leaves training as it is, but for rounding: limits may be raised, and where
+    memory ran out a run goes on with smaller micro-batches, for an update stays the same set of pairs. validate_every
+    may not: early stopping, the plateau schedule and the choice of the best checkpoint depend on it.
+    """
+
+    max_updates: Annotated[int | Auto | None, ABOVE_ZERO, MAY_CHANGE]
+    max_epochs: Annotated[int | None, ABOVE_ZERO, MAY_CHANGE]
+    max_minutes: Annotated[float | None, ABOVE_ZERO, MAY_CHANGE]
+    tokens_per_update: Annotated[int, ABOVE_ZERO]
+    count: Annotated[Literal["source+target", "target"], Older("target")]
+    tokens_per_batch: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    log_every: Annotated[int | Auto, ABOVE_ZERO, MAY_CHANGE]
+    validate_every: Annotated[int | Auto, ABOVE_ZERO]
+    validate_pairs: Annotated[int | None, ABOVE_ZERO, Older(None)]
+    save_every: Annotated[int | Auto, ABOVE_ZERO, MAY_CHANGE]
+    patience: Annotated[int | None, ABOVE_ZERO, MAY_CHANGE]
+    best_metric: str
+    clip_norm: Annotated[float | None, ABOVE_ZERO]
+    keep_last: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    average: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    probes: Annotated[int, ZERO_OR_MORE, MAY_CHANGE]
+    deterministic: Annotated[bool, MAY_CHANGE]
+    strategy: Annotated[Literal["auto", "single", "ddp"], MAY_CHANGE, Older("auto")]
+    cuda_graphs: Annotated[bool, MAY_CHANGE, Older(False)]
 
 
 @dataclass(frozen=True)
 class TrainSettings:
     """Everything scripts/train.py needs. `choices` maps a group to the file chosen; `plain` is the resolved config."""
 
-    run: str
-    seed: int
-    device: str  # auto, cpu, cuda or one of several: cuda:1
+    run: Annotated[str, NEW_RUN, MAY_CHANGE]
+    seed: Annotated[int, ZERO_OR_MORE]
+    device: Annotated[str, DEVICE, MAY_CHANGE]
     precision: Literal["auto", "fp32", "bf16", "int8"]  # int8: of a trained model
-    data_root: str
-    cache_dir: str  # the folder of derived files: texts, tokenizers, ids
+    data_root: Annotated[str, MAY_CHANGE]
+    cache_dir: Annotated[str, FOLDER, MAY_CHANGE, NOT_STORED, Older(".cache/seq2seq")]
     tie: Literal["none", "target", "all"]
-    init_from: str | None  # the run whose weights and tokenizer this one starts from
-    init_checkpoint: str
-    init_fresh: list[str]  # names of parameters or modules that begin at random all the same
-    freeze: list[str]  # names of parameters or modules that are not trained
-    extensions: list[str]  # packages of the user's own that parts may come from
+    init_from: Annotated[str | None, OTHER_RUN, Older(None)]  # the run whose weights and tokenizer this one starts from
+    init_checkpoint: Annotated[str, CHECKPOINT, Older("best")]
+    init_fresh: Annotated[list[str], Older([])]  # names of parameters or modules that begin at random all the same
+    freeze: Annotated[list[str], Older([])]  # names of parameters or modules that are not trained
+    extensions: Annotated[list[str], MAY_CHANGE, Older([])]  # packages of the user's own that parts may come from
     embedding: EmbeddingSettings
     length: LengthSettings
     trainer: TrainerSettings
@@ -100,9 +141,9 @@ class TrainSettings:
     schedule: Part
     search: Part
     metrics: dict[str, Part]
-    logger: dict[str, Part]  # what records the run; metrics.jsonl is written in any case
-    choices: dict[str, str]
-    plain: dict[str, Any]
+    logger: Annotated[dict[str, Part], MAY_CHANGE, Older(LOGGERS)]  # metrics.jsonl is written in any case
+    choices: Annotated[dict[str, str], NO_KEY]
+    plain: Annotated[dict[str, Any], NO_KEY]
 
 
 # The sections that hold several parts, each under a name of its own.
@@ -116,13 +157,15 @@ class EvaluateSettings:
 
     run: str
     split: str
-    checkpoint: str
+    checkpoint: Annotated[str, CHECKPOINT]
     baseline: str | None
     baselines: str | list[str]  # auto, none, or names: texts cut from the sources, scored beside the run
-    bootstrap: int  # samples of the confidence interval; 0 for none
-    shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
+    bootstrap: Annotated[int, ZERO_OR_MORE]  # samples of the confidence interval; 0 for none
+    shortlist: Annotated[
+        int | None, SHORTLIST
+    ]  # translations of each source token that targets are made of; None: the whole vocabulary
     ensemble: list[str]  # other runs whose models answer with this one
-    changed: dict[str, Any]
+    changed: Annotated[dict[str, Any], NO_KEY]
 
 
 @dataclass(frozen=True)
@@ -130,14 +173,16 @@ class TranslateSettings:
     """What scripts/translate.py adds to a run's own settings; input and output are files, or None for stdin, stdout."""
 
     run: str
-    checkpoint: str
+    checkpoint: Annotated[str, CHECKPOINT]
     input: str | None
     output: str | None
     prefix: str | None  # a file of what each line's answer begins with
-    n_best: int
-    shortlist: int | None  # translations of each source token that targets are made of; None: the whole vocabulary
+    n_best: Annotated[int, ONE_OR_MORE]
+    shortlist: Annotated[
+        int | None, SHORTLIST
+    ]  # translations of each source token that targets are made of; None: the whole vocabulary
     ensemble: list[str]  # other runs whose models answer with this one
-    changed: dict[str, Any]
+    changed: Annotated[dict[str, Any], NO_KEY]
     answer_column: str = "output"  # of what is written for a table
 
 
@@ -146,12 +191,12 @@ class ScoreSettings:
     """What scripts/score.py adds to a run's own settings: files of texts, or None for a split of the run's data."""
 
     run: str
-    checkpoint: str
+    checkpoint: Annotated[str, CHECKPOINT]
     source: str | None
     target: str | None
     split: str
     output: str | None
-    changed: dict[str, Any]
+    changed: Annotated[dict[str, Any], NO_KEY]
 
 
 @dataclass(frozen=True)
@@ -163,11 +208,11 @@ class CompareSettings:
     metric: str
     output: str | None  # a Markdown file; None for stdout
     json: str | None  # a file for the same figures as JSON
-    device: str  # auto, cpu, cuda or one of several: cuda:1
+    device: Annotated[str, DEVICE]
     data_root: str | None  # where the runs' corpora lie now; None: where they were
     cache_dir: str  # the folder of derived files
     extensions: list[str]  # packages of the user's own that the runs' parts may come from
-    typed: tuple[str, ...]
+    typed: Annotated[tuple[str, ...], NO_KEY]
 
 
 @dataclass(frozen=True)
@@ -185,7 +230,7 @@ class AttentionMapSettings:
     """What scripts/attention.py adds to a run's own settings; input, target, gold and output are paths."""
 
     run: str
-    checkpoint: str
+    checkpoint: Annotated[str, CHECKPOINT]
     input: str | None  # None: sentences of a split
     split: str
     sentences: int  # the first ones of the split
@@ -195,4 +240,4 @@ class AttentionMapSettings:
     pictures: int  # sentences drawn as PNG
     page: int  # sentences on the page
     alignment: AlignmentSettings
-    changed: dict[str, Any]
+    changed: Annotated[dict[str, Any], NO_KEY]

@@ -1,5 +1,6 @@
 """A run's name, where it lies, and whether a command continues it: what matters to training, hashed and compared."""
 
+import copy
 import hashlib
 import json
 import re
@@ -8,38 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seq2seq.config.key_rules import MAY_CHANGE, NOT_STORED, keys_with, older_values
 from seq2seq.config.problems import did_you_mean, listed, show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.types import Part
 
-# Keys that leave training as it is, but for rounding. Limits may be raised: a longer training continues the shorter.
-# Where memory ran out, a run is continued with smaller micro-batches: an update stays the same set of pairs.
-# validate_every matters: early stopping, the plateau schedule and the choice of the best checkpoint hear validations.
-FREE = frozenset(
-    ["run", "device", "data_root", "cache_dir", "extensions", "logger"]
-    + [f"trainer.{limit}" for limit in ("max_updates", "max_epochs", "max_minutes", "patience")]
-    + [f"trainer.{key}" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")]
-    + [f"trainer.{key}" for key in ("probes", "deterministic", "strategy", "cuda_graphs")]
-)
-# Keys that came later: a run whose config.yaml lacks one did what these values say.
-LATER: dict[str, Any] = {
-    "cache_dir": ".cache/seq2seq",  # of this machine, now: it is never stored
-    "extensions": [],
-    "init_from": None,
-    "init_checkpoint": "best",
-    "init_fresh": [],
-    "freeze": [],
-    "embedding": {"source_vectors": None, "target_vectors": None},
-    "trainer": {"strategy": "auto", "cuda_graphs": False, "count": "target", "validate_pairs": None},
-}
-# The loggers of a run whose config.yaml names none.
-LOGGERS = {
-    "jsonl": {"_target_": "seq2seq.logger.jsonl.JsonLines", "_partial_": True},
-    "tensorboard": {"_target_": "seq2seq.logger.tensorboard.TensorBoard", "_partial_": True},
-}
-# Likewise, of parts by their class.
+FREE = keys_with(MAY_CHANGE, TrainSettings)
+UNSTORED = keys_with(NOT_STORED, TrainSettings)
+# Arguments of parts that came later, by class: a run whose config.yaml lacks one did what these values say.
 LATER_OF: dict[str, dict[str, Any]] = {
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
@@ -88,9 +67,14 @@ def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that matter to training, by dotted key; paths below data_root are told relative to it."""
     root = plain.get("data_root")
     tree = {key: value for key, value in plain.items() if key != "choices"}
-    leaves = {key: value for key, value in flatten(tree).items() if not FREE & {key, key.split(".")[0]}}
+    leaves = {key: value for key, value in flatten(tree).items() if not _is_free(key)}
     with_paths = ("data.", "embedding.")
     return {key: move_root(value, root, "") if key.startswith(with_paths) else value for key, value in leaves.items()}
+
+
+def _is_free(key: str) -> bool:
+    """Whether a run is continued under another value of the dotted key, by its own rule or that of one above it."""
+    return any(key[: dot.start()] in FREE for dot in re.finditer(r"\.|$", key))
 
 
 def move_root(value: Any, old: str | None, new: str) -> Any:
@@ -163,13 +147,13 @@ def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings
 
 def write_config(settings: TrainSettings, path: Path) -> None:
     """Write the resolved settings, and the choices they came from, as a run's config.yaml."""
-    plain = {key: value for key, value in settings.plain.items() if key != "cache_dir"}
+    plain = {key: value for key, value in settings.plain.items() if key not in UNSTORED}
     write_yaml({**plain, "run": settings.run, "choices": settings.choices}, path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml as plain lists and dicts; raises CheckpointError naming the file if it is broken."""
-    stored = {"logger": LOGGERS, **read_yaml(path)}
+    stored = read_yaml(path)
     for key in ("choices", "encoder", "decoder", "tokenizer"):
         if not isinstance(stored.get(key), dict):
             raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")
@@ -178,8 +162,13 @@ def read_config(path: Path) -> dict[str, Any]:
         target = section.get("_target_")
         if isinstance(target, str) and target in MOVED:
             section["_target_"] = MOVED[target]
-    parts = {key: LATER_OF.get(value.get("_target_", ""), {}) for key, value in sections.items()}
-    return _completed(_completed(stored, LATER), parts)
+    for key, value in sections.items():
+        stored[key] = _completed(value, LATER_OF.get(value.get("_target_", ""), {}))
+    for key, value in older_values(TrainSettings).items():
+        above, _, name = key.rpartition(".")
+        section = stored.get(above, {}) if above else stored
+        section.setdefault(name, copy.deepcopy(value))
+    return stored
 
 
 def _completed(stored: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:

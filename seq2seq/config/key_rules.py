@@ -1,0 +1,96 @@
+"""What a field of a settings class says of its key besides the type: its limits, and how it concerns runs.
+
+size: Annotated[int, ABOVE_ZERO]
+strategy: Annotated[Literal["auto", "ddp"], MAY_CHANGE, Older("auto")]
+"""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from operator import attrgetter
+from types import UnionType
+from typing import Any
+
+from seq2seq.config.problems import Problem, show
+from seq2seq.plain_types import Part
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """What a value must be, in words and as a function. Values of other types than `of` (null, auto) are not asked.
+
+    `hint` completes the message for a value that is refused.
+    """
+
+    expected: str
+    holds: Callable[[Any], bool]
+    of: type | UnionType = int | float
+    hint: Callable[[Any], str] = lambda _: ""
+
+
+class Rule(Enum):
+    """How a key concerns runs."""
+
+    MAY_CHANGE = "a run is continued under another value; below a section's or a group's key, too"
+    NOT_STORED = "of this machine: no run keeps it"
+    NO_KEY = "the loader fills it in; nobody types it"
+
+
+@dataclasses.dataclass(frozen=True)
+class Older:
+    """The key came later: a run whose config.yaml lacks it did what this value says."""
+
+    value: Any
+
+
+MAY_CHANGE, NOT_STORED, NO_KEY = Rule.MAY_CHANGE, Rule.NOT_STORED, Rule.NO_KEY
+ABOVE_ZERO = Limit("more than 0", lambda value: value > 0)
+ONE_OR_MORE = Limit("1 or more", lambda value: value >= 1)
+ZERO_OR_MORE = Limit("0 or more", lambda value: value >= 0)
+SHARE = Limit("a share from 0 to below 1", lambda value: 0 <= value < 1)
+
+
+def is_run_name(run: str) -> bool:
+    """Whether a run can be called so, or lie there: no control characters, nothing that is no text."""
+    return run not in ("", ".", "..") and not re.search("[\0-\x1f\x7f-\x9f\ud800-\udfff]", run)
+
+
+NEW_RUN = Limit("a name (runs/NAME) or a path with a slash", is_run_name, str)
+OTHER_RUN = Limit("a run's name or a path with a slash", is_run_name, str)
+CHECKPOINT = Limit(
+    "best, last, average or step-N", lambda name: re.fullmatch(r"best|last|average|step-\d+", name) is not None, str
+)
+FOLDER = Limit("a folder (SEQ2SEQ_CACHE or the given value is empty)", bool, str)
+
+
+def rules(kind: Any, above: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Every key of a settings class, dotted below its sections, with what its field says of it."""
+    plain = typing.get_type_hints(kind)
+    for name, annotation in typing.get_type_hints(kind, include_extras=True).items():
+        yield f"{above}{name}", getattr(annotation, "__metadata__", ())
+        if dataclasses.is_dataclass(plain[name]) and plain[name] is not Part:
+            yield from rules(plain[name], f"{above}{name}.")
+
+
+def keys_with(rule: Rule, kind: Any) -> frozenset[str]:
+    """The keys of a settings class that have this rule."""
+    return frozenset(key for key, said in rules(kind) if rule in said)
+
+
+def older_values(kind: Any) -> dict[str, Any]:
+    """By dotted key, the value of runs that are older than the key."""
+    return {key: rule.value for key, said in rules(kind) for rule in said if isinstance(rule, Older)}
+
+
+def beyond_limits(settings: Any, known: Sequence[Problem] = ()) -> list[Problem]:
+    """A problem for each value beyond a limit of its field; keys with a `known` problem are passed over."""
+    wrong = {problem.key.partition("[")[0] for problem in known}
+    return [
+        Problem(key, f"expected {limit.expected}, got {show(value)}{limit.hint(value)}")
+        for key, said in rules(type(settings))
+        for limit in said
+        if isinstance(limit, Limit) and key not in wrong
+        if isinstance(value := attrgetter(key)(settings), limit.of) and not limit.holds(value)
+    ]
