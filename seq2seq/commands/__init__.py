@@ -1,23 +1,26 @@
 """The commands: `seq2seq train ...`, which scripts/train.py is too. Nothing heavy is imported before one is named."""
 
+import ast
 import importlib
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NoReturn
 
 from seq2seq import __version__
 from seq2seq.errors import Seq2SeqError, is_out_of_memory, memory_failure
 from seq2seq.streams import finish_output, standard_streams
 
-COMMANDS = {
-    "train": "train a model, or continue its training",
-    "evaluate": "score a trained model on a set of its data",
-    "translate": "write one output line for each input line",
-    "score": "the log-probabilities a trained model gives to pairs",
-    "attention": "show a trained model's attention: maps, alignments, entropies",
-    "compare": "compare runs in one table",
-}
+
+def _description(path: Path) -> str:
+    """What a command does, for the list of all: the first line of its file's docstring."""
+    line = (ast.get_docstring(ast.parse(path.read_bytes())) or "").partition("\n")[0].rstrip(".")
+    return line[:1].lower() + line[1:]
+
+
+# Every other file here is a command: its SCRIPT says all of it, and its docstring what it does.
+COMMANDS = {path.stem: _description(path) for path in sorted(Path(__file__).parent.glob("[!_]*.py"))}
 HELP = """usage: seq2seq COMMAND [key=value ...]
 
 {commands}
@@ -66,6 +69,7 @@ def run(name: str, *, installed: bool = False) -> NoReturn:
     """Run a command with the words of `sys.argv`; `installed`: it was called as `seq2seq NAME`, not as a script."""
     try:
         command = importlib.import_module(f"seq2seq.commands.{name}")
+        from seq2seq.config import launch
         from seq2seq.config.command_line.program import called_as
     except KeyboardInterrupt:  # importing takes seconds
         print("interrupted", file=sys.stderr)
@@ -77,5 +81,4 @@ def run(name: str, *, installed: bool = False) -> NoReturn:
         print(failure, file=sys.stderr)
         sys.exit(failure.exit_code)
     called_as(installed=installed)
-    command.start()
-    raise AssertionError("a command ends its process")
+    launch(command.SCRIPT)

@@ -1,37 +1,8 @@
-"""See where a run looks: seq2seq attention run=NAME [input=FILE] [target=FILE] [gold=FILE]."""
+"""Show a trained model's attention: maps, alignments, entropies.
 
-from typing import NoReturn
+seq2seq attention run=NAME [input=FILE] [target=FILE] [gold=FILE]
+"""
 
-import hydra
+from seq2seq.config import AttentionMapSettings, Script
 
-from seq2seq.config import (
-    ATTENTION_KEYS,
-    CONFIGS,
-    AttentionMapSettings,
-    Composition,
-    Script,
-    TrainSettings,
-    job,
-    launch,
-    load_run,
-)
-
-
-def settings(composed: Composition) -> tuple[AttentionMapSettings, TrainSettings]:
-    """This script's settings and those of the run."""
-    return load_run(composed, AttentionMapSettings)
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="attention")
-@job
-def main(composed: Composition) -> None:
-    """Force translations through the model; write maps, a page, alignments and entropies."""
-    checked = settings(composed)
-    from seq2seq.analysis.attention.maps import show_attention
-
-    show_attention(*checked)
-
-
-def start() -> NoReturn:
-    """The whole process: the command line checked, the task run, its exit code."""
-    launch(main, Script("attention", CONFIGS, ATTENTION_KEYS, settings, of_run=True))
+SCRIPT = Script("attention", AttentionMapSettings, run="seq2seq.analysis.attention.maps:show_attention")

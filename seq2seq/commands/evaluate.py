@@ -1,39 +1,13 @@
-"""Score a run: seq2seq evaluate run=NAME [split=test] [search.beam_size=5] [baseline=NAME]."""
+"""Score a trained model on a set of its data.
 
-from typing import NoReturn
+seq2seq evaluate run=NAME [split=test] [search.beam_size=5] [baseline=NAME]
+"""
 
-import hydra
+from seq2seq.config import EvaluateSettings, Script
 
-from seq2seq.config import (
-    CONFIGS,
-    EVALUATE_KEYS,
-    Composition,
+SCRIPT = Script(
+    "evaluate",
     EvaluateSettings,
-    Script,
-    TrainSettings,
-    job,
-    launch,
-    load_run,
+    run="seq2seq.analysis.evaluation.evaluation:evaluate",
+    checks=("seq2seq.model.legality:problems",),
 )
-
-
-def settings(composed: Composition) -> tuple[EvaluateSettings, TrainSettings]:
-    """This script's settings and those of the run; the search as typed must go with the run's parts."""
-    from seq2seq.model.legality import problems
-
-    return load_run(composed, EvaluateSettings, checks=[problems])
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="evaluate")
-@job
-def main(composed: Composition) -> None:
-    """Decode the split, print the table, write eval/."""
-    checked = settings(composed)
-    from seq2seq.analysis.evaluation.evaluation import evaluate
-
-    evaluate(*checked)
-
-
-def start() -> NoReturn:
-    """The whole process: the command line checked, the task run, its exit code."""
-    launch(main, Script("evaluate", CONFIGS, EVALUATE_KEYS, settings, of_run=True))

@@ -42,7 +42,13 @@ class Composition:
     overrides: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = ()  # later ones win
     job_suffix: str = ""  # what a multirun's job appends to its run's name
+    typed: tuple[str, ...] | None = None  # all words of the command line; None: there is none
     refused: frozenset[str] = frozenset()  # groups whose typed choice does not exist: another stands in its place
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words that make this configuration: those of the command line, or else the overrides."""
+        return tuple(map(as_typed, self.overrides)) if self.typed is None else self.typed
 
     def plain(self) -> tuple[dict[str, Any], list[Problem]]:
         """The configuration as plain lists and dicts, interpolations resolved, with those that cannot be."""
@@ -121,11 +127,11 @@ def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Compo
         return _composition(config, name, config.hydra)
 
 
-def of_job(config: DictConfig, *, suffix: str = "") -> Composition:
+def of_job(config: DictConfig, *, suffix: str = "", typed: tuple[str, ...] | None = None) -> Composition:
     """The composition of the Hydra job now running, as its task function received it."""
     job = HydraConfig.get()
     composed = _composition(config, str(job.job.config_name), job)
-    return replace(composed, job_suffix=suffix)
+    return replace(composed, job_suffix=suffix, typed=typed)
 
 
 def _composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:

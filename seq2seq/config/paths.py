@@ -1,10 +1,14 @@
-"""Paths as a shell reads them: ~ and $HOME, in every key that names a file, a folder or a run."""
+"""Where the choices lie, and paths as a shell reads them: ~ and $HOME in every key that names a file or a folder."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Installed, the choices lie inside the package; in a checkout, next to it.
+CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
 # Plain keys of the scripts; below `data`, `embedding` and each metric the arguments that name files.
 PATHS = frozenset(
     "run runs init_from data_root cache_dir baseline ensemble input output prefix source target gold json".split()  # noqa: SIM905

@@ -1,7 +1,7 @@
 """The fixed sections of a configuration; the rest are pluggable parts, checked against their own signatures."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_type_hints
 
 from seq2seq.config.key_rules import (
@@ -18,6 +18,7 @@ from seq2seq.config.key_rules import (
     ZERO_OR_MORE,
     Limit,
     Older,
+    keys_with,
 )
 from seq2seq.config.problems import did_you_mean
 from seq2seq.plain_types import Part
@@ -109,7 +110,8 @@ class TrainerSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Everything scripts/train.py needs. `choices` maps a group to the file chosen; `plain` is the resolved config."""
+    """Everything scripts/train.py needs. `choices` maps a group to the file chosen, `plain` is the resolved config,
+    `command` the words of the command line, none where another program made these settings."""
 
     run: Annotated[str, NEW_RUN, MAY_CHANGE]
     seed: Annotated[int, ZERO_OR_MORE]
@@ -144,16 +146,27 @@ class TrainSettings:
     logger: Annotated[dict[str, Part], MAY_CHANGE, Older(LOGGERS)]  # metrics.jsonl is written in any case
     choices: Annotated[dict[str, str], NO_KEY]
     plain: Annotated[dict[str, Any], NO_KEY]
+    command: Annotated[tuple[str, ...], NO_KEY] = field(default=(), compare=False)
 
 
 # The sections that hold several parts, each under a name of its own.
 SEVERAL = tuple(name for name, kind in get_type_hints(TrainSettings).items() if kind == dict[str, Part])
 
 
+class OfRun:
+    """What the settings of a script hold that works on an existing run: they add to the run's own settings.
+
+    `changed` are settings of search, metrics and data and the precision, where they are other than the run's own.
+    """
+
+    run: str
+    checkpoint: str
+    changed: dict[str, Any]
+
+
 @dataclass(frozen=True)
-class EvaluateSettings:
-    """What scripts/evaluate.py adds to a run's own settings. `changed` are settings of search, metrics
-    and data and the precision, where they are other than the run's own."""
+class EvaluateSettings(OfRun):
+    """What scripts/evaluate.py adds to a run's own settings."""
 
     run: str
     split: str
@@ -169,7 +182,7 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True)
-class TranslateSettings:
+class TranslateSettings(OfRun):
     """What scripts/translate.py adds to a run's own settings; input and output are files, or None for stdin, stdout."""
 
     run: str
@@ -187,7 +200,7 @@ class TranslateSettings:
 
 
 @dataclass(frozen=True)
-class ScoreSettings:
+class ScoreSettings(OfRun):
     """What scripts/score.py adds to a run's own settings: files of texts, or None for a split of the run's data."""
 
     run: str
@@ -226,7 +239,7 @@ class AlignmentSettings:
 
 
 @dataclass(frozen=True)
-class AttentionMapSettings:
+class AttentionMapSettings(OfRun):
     """What scripts/attention.py adds to a run's own settings; input, target, gold and output are paths."""
 
     run: str
@@ -241,3 +254,14 @@ class AttentionMapSettings:
     page: int  # sentences on the page
     alignment: AlignmentSettings
     changed: Annotated[dict[str, Any], NO_KEY]
+
+
+def parts(kind: Any) -> dict[str, Any]:
+    """The groups of a settings class: a part, or several parts by name."""
+    return {key: hint for key, hint in get_type_hints(kind).items() if hint in (Part, dict[str, Part])}
+
+
+def plain_keys(kind: Any) -> dict[str, Any]:
+    """The type of each key of a settings class that can be typed and is no group."""
+    computed = keys_with(NO_KEY, kind) | parts(kind).keys()
+    return {key: hint for key, hint in get_type_hints(kind).items() if key not in computed}

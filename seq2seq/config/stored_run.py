@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from seq2seq.config.key_rules import MAY_CHANGE, NOT_STORED, keys_with, older_values
+from seq2seq.config.key_rules import MAY_CHANGE, NO_KEY, NOT_STORED, keys_with, older_values
 from seq2seq.config.problems import did_you_mean, listed, show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.yaml_files import read_yaml, write_yaml
@@ -18,6 +18,7 @@ from seq2seq.types import Part
 
 FREE = keys_with(MAY_CHANGE, TrainSettings)
 UNSTORED = keys_with(NOT_STORED, TrainSettings)
+RECORDED = keys_with(NO_KEY, TrainSettings)  # what a config.yaml may hold that is no setting
 # Arguments of parts that came later, by class: a run whose config.yaml lacks one did what these values say.
 LATER_OF: dict[str, dict[str, Any]] = {
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
@@ -66,7 +67,7 @@ def flatten(tree: Any, key: str = "") -> dict[str, Any]:
 def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that matter to training, by dotted key; paths below data_root are told relative to it."""
     root = plain.get("data_root")
-    tree = {key: value for key, value in plain.items() if key != "choices"}
+    tree = {key: value for key, value in plain.items() if key not in RECORDED}
     leaves = {key: value for key, value in flatten(tree).items() if not _is_free(key)}
     with_paths = ("data.", "embedding.")
     return {key: move_root(value, root, "") if key.startswith(with_paths) else value for key, value in leaves.items()}
@@ -146,14 +147,18 @@ def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings
 
 
 def write_config(settings: TrainSettings, path: Path) -> None:
-    """Write the resolved settings, and the choices they came from, as a run's config.yaml."""
+    """Write the resolved settings, the choices and the command line they came from, as a run's config.yaml."""
     plain = {key: value for key, value in settings.plain.items() if key not in UNSTORED}
-    write_yaml({**plain, "run": settings.run, "choices": settings.choices}, path)
+    origin = {"choices": settings.choices, "command": list(settings.command)}
+    write_yaml({**plain, "run": settings.run, **origin}, path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml as plain lists and dicts; raises CheckpointError naming the file if it is broken."""
     stored = read_yaml(path)
+    words = stored.setdefault("command", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise CheckpointError(f"{path}: command: expected a list of words, got {show(words)}")
     for key in ("choices", "encoder", "decoder", "tokenizer"):
         if not isinstance(stored.get(key), dict):
             raise CheckpointError(f"{path}: not the configuration of a run: it has no section {key}")

@@ -5,20 +5,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
 from system.documents import blocks, first_column, links, trainings
 from system.scripts import Finished
 
-from seq2seq.config import CONFIGS, TRAIN_KEYS, Script, compose, load_train
+from seq2seq.commands.train import SCRIPT as train
+from seq2seq.config import compose
 from seq2seq.config.command_line.check import check
 from seq2seq.config.problems import Mistakes
-from seq2seq.training.preflight import check as check_parts
 
 FLAGS = ("--help", "--cfg", "job")  # Hydra's own
-train = Script("train", CONFIGS, TRAIN_KEYS, partial(load_train, checks=[check_parts]))
 
 
 def run_commands(commands: str, folder: Path) -> Finished:

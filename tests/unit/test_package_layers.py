@@ -82,8 +82,7 @@ def test_imports_look_down(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "seq2seq")))
 def test_hydra_and_omegaconf_stay_where_configurations_are_made(path: Path) -> None:
     foreign = [module for _, module in imported(path) if module.split(".")[0] in ("hydra", "omegaconf")]
-    assert package_of(path) in ("config", "commands") or foreign == []
-    assert package_of(path) == "commands" or "@hydra.main" not in path.read_text()
+    assert package_of(path) == "config" or foreign == []
 
 
 def test_scripts_are_thin() -> None:

@@ -7,12 +7,11 @@ from statistics import mean, median
 from typing import Any
 
 from seq2seq.analysis.attention.entropy import MeanEntropy
-from seq2seq.analysis.comparison.command_lines import train_command
 from seq2seq.analysis.evaluation.results import TEXTS, Result, read_result, split_results
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import best_step, load
 from seq2seq.config import CONFIGS
-from seq2seq.config.command_line.program import program
+from seq2seq.config.command_line.program import command_line, program
 from seq2seq.config.metric_choices import choices_that_measure
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.config.stored_run import run_path
@@ -47,6 +46,13 @@ class Measured:
     device: str
     precision: str
     texts: str | None = None  # a hash of what was scored; older versions did not keep it
+
+
+def train_command(settings: TrainSettings) -> str:
+    """The command line that the run was last started with; of a run that did not keep it, where its settings are."""
+    if settings.command:
+        return command_line("train", settings.command)
+    return f"{program('train')} ... run={settings.run}  # its settings: {run_path(settings.run)}/config.yaml"
 
 
 def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str | None:

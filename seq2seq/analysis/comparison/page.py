@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from seq2seq.analysis.comparison.command_lines import command, train_commands
 from seq2seq.analysis.comparison.differences import as_text, differently_chosen
+from seq2seq.analysis.comparison.measured import train_command
 from seq2seq.analysis.comparison.rows import Row
-from seq2seq.config.command_line.program import program
+from seq2seq.config.command_line.program import command_line, program
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.runtime.cores import usable_cores
 from seq2seq.types import Part
@@ -83,11 +83,12 @@ def _mean(values: Sequence[float], written: Callable[[float], str]) -> str:
 
 
 def commands(script: CompareSettings, settings: Sequence[TrainSettings]) -> list[str]:
-    """Every command that it takes to make the page again."""
+    """The commands that made the page: those that started the runs, each once, an evaluation, this comparison."""
     runs = ",".join(run.run for run in settings)
     evaluate = [f"run={runs}"] if len(settings) == 1 else ["-m", f"run={runs}"]
     split = [] if script.split == "test" else [f"split={script.split}"]
-    return [*train_commands(settings), command("evaluate", [*evaluate, *split]), command("compare", script.typed)]
+    train = dict.fromkeys(map(train_command, settings))
+    return [*train, command_line("evaluate", [*evaluate, *split]), command_line("compare", script.typed)]
 
 
 def machine() -> str:

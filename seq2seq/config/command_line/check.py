@@ -2,8 +2,8 @@
 
 import logging
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from seq2seq.config.command_line.overrides import (
     take_apart,
     wants_text,
 )
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.companions import companions
 from seq2seq.config.composition import Composition, Layer, compose
 from seq2seq.config.extensions import allow, extension_problems, others_line
@@ -29,33 +30,10 @@ from seq2seq.config.paths import expanded
 from seq2seq.config.problems import Mistakes, did_you_mean, listed
 from seq2seq.config.reading import describe
 from seq2seq.config.stored_run import stored_config
-from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_reading import NotYaml, parse_yaml
 from seq2seq.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Script:
-    """What the entry must know of a script: its YAML (`<folder>/<name>.yaml`), its plain keys, how it is loaded.
-
-    `of_run`: it works on an existing run, whose own configuration is changed by what is typed. `own`: a folder of
-    choices that the user adds.
-    """
-
-    name: str
-    folder: Path
-    keys: Mapping[str, Any]
-    load: Callable[[Composition], Any]
-    of_run: bool = False
-    own: Path | None = None
-    targets: Targets = field(default_factory=Targets)
-
-    @property
-    def library(self) -> Library:
-        """The choice files."""
-        return Library(self.folder, self.name, self.own)
 
 
 def check(script: Script, typed: Sequence[str]) -> list[str]:

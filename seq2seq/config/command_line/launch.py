@@ -1,4 +1,4 @@
-"""What surrounds each script's Hydra main: the command line checked first, errors to exit codes, a multirun's jobs."""
+"""What surrounds each script: the command line checked first, errors to exit codes, a multirun's jobs."""
 
 import argparse
 import errno
@@ -15,19 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq import __version__
-from seq2seq.config.command_line.check import Script, check, check_words
+from seq2seq.config.command_line.check import check, check_words
 from seq2seq.config.command_line.help import help_text
 from seq2seq.config.command_line.multirun import Job, split_jobs
 from seq2seq.config.command_line.overrides import take_apart
 from seq2seq.config.command_line.own_folder import own_folder
 from seq2seq.config.command_line.program import program, under_torchrun
-from seq2seq.config.composition import Composition, compose, of_job, one_line
+from seq2seq.config.command_line.script import Script
+from seq2seq.config.composition import compose, of_job, one_line
 from seq2seq.config.problems import Mistakes
 from seq2seq.errors import (
     NO_ACCESS,
@@ -49,56 +51,31 @@ LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that
 logger = logging.getLogger(__name__)
 
 
-class _Now:
-    """The job now running: what it adds to its run's name, and the error it ended with."""
-
-    launched = False
-    suffix = ""
-    error: Exception | None = None
-
-
-def job(task: Callable[[Composition], None]) -> Callable[[DictConfig], None]:
-    """Between Hydra and a script's task: hands it the Composition, and keeps its error for `launch` to report."""
-
-    @functools.wraps(task)
-    def run(config: DictConfig) -> None:
-        composed = of_job(config, suffix=_Now.suffix)
-        if not _Now.launched:
-            return task(composed)
-        try:
-            task(composed)
-        except Exception as error:  # Hydra would print half of it and go on: it is raised again outside of Hydra
-            _Now.error = error
-        return None
-
-    return run
-
-
-def launch(main: Callable[[], Any], script: Script) -> NoReturn:
-    """Run a script: `main` is its Hydra main over a @job. Ends the process with the error's exit code."""
+def launch(script: Script) -> NoReturn:
+    """Run a script with the words of `sys.argv`. Ends the process with the error's exit code."""
     gc.freeze()  # what is imported stays: the collector need not go through it again and again
     with standard_streams(), interruptible():
-        code = _launched(main, script)
+        code = _launched(script)
     end(code)
 
 
-def _launched(main: Callable[[], Any], script: Script) -> int:
+def _launched(script: Script) -> int:
     main_process = place().rank == 0  # of several, it alone reports
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(VisibleFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING if main_process else logging.ERROR)
     logging.getLogger("seq2seq").setLevel(logging.INFO if main_process else logging.ERROR)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of ending the process with exit 1
-    return _guarded(lambda: _launch(main, script, sys.argv[1:]))
+    return _guarded(lambda: _launch(script, sys.argv[1:]))
 
 
-def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -> int:
+def _launch(script: Script, arguments: Sequence[str]) -> int:
     options, flags, words = _split(arguments)
     if options.config_dir is not None:
         script = replace(script, own=_own_folder(options.config_dir, arguments, script))
         flags = [flag for flag in flags if not flag.startswith("--config-dir")]
     if options.hydra_help or options.shell_completion:  # nothing is run: no run need be named
-        return _call(main, [*flags, *words])
+        return _call(script, [*flags, *words], arguments)
     if options.help:
         print(visible(help_text(script.library, words)))
         return 0
@@ -107,13 +84,13 @@ def _launch(main: Callable[[], Any], script: Script, arguments: Sequence[str]) -
     _check_processes(script, options.multirun)
     words = [word for word in words if not word.startswith("-")]
     if not options.multirun:
-        return _call(main, [*flags, *_checked(script, words, unknown)])
+        return _call(script, [*flags, *_checked(script, words, unknown)], arguments)
     if mistakes := [*unknown, *check_words(script.library, [take_apart(word) for word in words])]:
         raise Mistakes(mistakes)
     # Other sweepers and launchers (hydra/launcher=submitit_slurm) are Hydra's own affair.
     if any(word.startswith(("hydra/launcher=", "hydra/sweeper=")) for word in words):
-        return _call(main, [*flags, *script.library.search_path, *words])
-    return _multirun(main, script, [flag for flag in flags if flag != "--multirun"], words)
+        return _call(script, [*flags, *script.library.search_path, *words], arguments)
+    return _multirun(script, [flag for flag in flags if flag != "--multirun"], words, arguments)
 
 
 def _own_folder(typed: str, arguments: Sequence[str], script: Script) -> Path:
@@ -164,22 +141,30 @@ def _refuse(message: str) -> NoReturn:
     raise Mistakes([message])
 
 
-def _call(main: Callable[[], Any], arguments: Sequence[str], *, suffix: str = "") -> int:
-    """One Hydra run of `main` with these arguments; raises the error its task ended with."""
-    typed, sys.argv = sys.argv, [sys.argv[0], *arguments]
-    _Now.launched, _Now.suffix, _Now.error = True, suffix, None
+def _call(script: Script, words: Sequence[str], typed: Sequence[str], *, suffix: str = "") -> int:
+    """One Hydra run of the script with these words, `typed` being all of the command line; raises the task's error."""
+    failed: list[Exception] = []
+
+    def task(config: DictConfig) -> None:
+        try:
+            script.start(of_job(config, suffix=suffix, typed=tuple(typed)))
+        except Exception as error:  # Hydra would print half of it and go on: it is raised again outside of Hydra
+            failed.append(error)
+
+    main = hydra.main(version_base="1.3", config_path=str(script.folder), config_name=script.name)(task)
+    argv, sys.argv = sys.argv, [sys.argv[0], *words]
     try:
         main()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own: the task's are kept aside
         raise Mistakes([one_line(error)]) from error
     finally:
-        sys.argv = typed
-    if _Now.error is not None:
-        raise _Now.error
+        sys.argv = argv
+    if failed:
+        raise failed[-1]
     return 0
 
 
-def _multirun(main: Callable[[], Any], script: Script, flags: list[str], words: list[str]) -> int:
+def _multirun(script: Script, flags: list[str], words: list[str], typed: Sequence[str]) -> int:
     """Every combination of the words' values, one after the other; a job that fails is reported and the rest run."""
     jobs = split_jobs(words)
     ready = [_checked_job(script, this) for this in jobs]
@@ -190,7 +175,7 @@ def _multirun(main: Callable[[], Any], script: Script, flags: list[str], words: 
     # What cannot run is told at once, not when its turn comes hours later; then the others run.
     for index in sorted(range(len(jobs)), key=lambda index: not isinstance(ready[index], Exception)):
         logger.info("%s", names[index])
-        codes[index] = _guarded(functools.partial(_run_job, main, flags, jobs[index], ready[index]))
+        codes[index] = _guarded(functools.partial(_run_job, script, flags, jobs[index], ready[index], typed))
         if codes[index] > 128:
             return codes[index]
     for name, code in zip(names, codes, strict=True):
@@ -209,10 +194,10 @@ def _checked_job(script: Script, this: Job) -> list[str] | Seq2SeqError:
         return error
 
 
-def _run_job(main: Callable[[], Any], flags: list[str], this: Job, ready: list[str] | Seq2SeqError) -> int:
+def _run_job(script: Script, flags: list[str], this: Job, ready: list[str] | Seq2SeqError, typed: Sequence[str]) -> int:
     if isinstance(ready, Seq2SeqError):
         raise ready
-    return _call(main, [*flags, *ready], suffix=this.suffix)
+    return _call(script, [*flags, *ready], typed, suffix=this.suffix)
 
 
 def _guarded(task: Callable[[], int]) -> int:

@@ -1,5 +1,8 @@
 """How a user calls our commands: as scripts of a checkout, or as the command that was installed."""
 
+import shlex
+from collections.abc import Sequence
+
 
 class _Called:
     """Whether this process was started as `seq2seq NAME`."""
@@ -15,6 +18,11 @@ def called_as(*, installed: bool) -> None:
 def program(command: str) -> str:
     """The first words of a command line: seq2seq train, or python scripts/train.py."""
     return f"seq2seq {command}" if _Called.installed else f"python scripts/{command}.py"
+
+
+def command_line(command: str, words: Sequence[str]) -> str:
+    """The command with these words, as a shell reads it."""
+    return " ".join([program(command), *map(shlex.quote, words)])
 
 
 def under_torchrun(command: str) -> str:

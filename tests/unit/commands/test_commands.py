@@ -40,8 +40,8 @@ def test_without_a_command_they_are_listed_as_a_mistake(call: Call) -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("trian", "seq2seq: there is no command 'trian'; did you mean train? Commands: train, evaluate, "),
-        ("run=mine", "seq2seq: there is no command 'run=mine'. Commands: train, "),
+        ("trian", "seq2seq: there is no command 'trian'; did you mean train? Commands: attention, compare, "),
+        ("run=mine", "seq2seq: there is no command 'run=mine'. Commands: attention, "),
         ("\x1b[2J", "seq2seq: there is no command '\\x1b[2J'. Commands: "),
     ],
 )

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.command_line.check import Script
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import Composition, compose
-from seq2seq.config.loading import EVALUATE_KEYS, TRAIN_KEYS, TRANSLATE_KEYS, load_run, load_train
+from seq2seq.config.loading import load_train
 from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
 from seq2seq.config.targets import Targets
 
@@ -92,33 +92,19 @@ def load(composed: Composition) -> TrainSettings:
 @pytest.fixture
 def train(folder: Path) -> Script:
     """scripts/train.py over the small tree."""
-    return Script("train", folder, TRAIN_KEYS, load, targets=TARGETS)
+    return Script("train", TrainSettings, run=print, folder=folder, targets=TARGETS)
 
 
 @pytest.fixture
 def evaluate(folder: Path) -> Script:
     """scripts/evaluate.py over the small tree."""
-    return Script(
-        "evaluate",
-        folder,
-        EVALUATE_KEYS,
-        lambda composed: load_run(composed, EvaluateSettings, targets=TARGETS),
-        of_run=True,
-        targets=TARGETS,
-    )
+    return Script("evaluate", EvaluateSettings, run=print, folder=folder, targets=TARGETS)
 
 
 @pytest.fixture
 def translate(folder: Path) -> Script:
     """scripts/translate.py over the small tree."""
-    return Script(
-        "translate",
-        folder,
-        TRANSLATE_KEYS,
-        lambda composed: load_run(composed, TranslateSettings, targets=TARGETS),
-        of_run=True,
-        targets=TARGETS,
-    )
+    return Script("translate", TranslateSettings, run=print, folder=folder, targets=TARGETS)
 
 
 @pytest.fixture

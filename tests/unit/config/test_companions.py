@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config import CONFIGS, TRAIN_KEYS, Script, compose, load_train
+from seq2seq.config import CONFIGS, Script, TrainSettings, compose, load_train
 from seq2seq.config.command_line.check import check
 from seq2seq.config.companions import companions
 
@@ -34,7 +34,7 @@ def test_companions(typed: list[str], brought: list[str]) -> None:
 
 def test_a_training_for_summaries_has_them_and_says_so(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
-    words = check(Script("train", CONFIGS, TRAIN_KEYS, load_train), [SUMMARIES])
+    words = check(Script("train", TrainSettings, run=print), [SUMMARIES])
     assert caplog.messages == [
         "metrics=summarization also sets generator=pointer length.overlong=truncate (type other values to change them)"
     ]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import extensions, targets
-from seq2seq.config.command_line.check import Script, check
+from seq2seq.config.command_line.check import check
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import compose
-from seq2seq.config.loading import load_compare, load_stored
+from seq2seq.config.loading import load_own, load_stored
 from seq2seq.config.problems import Mistakes
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.config.stored_run import diff, read_config, settle, write_config
 
 MODULE = """
@@ -223,5 +224,5 @@ def test_which_packages_were_allowed_is_no_matter_of_training(train: Script, run
 
 def test_runs_are_compared_with_the_packages_typed(run: TrainSettings, repository: Path) -> None:
     words = ["runs=one", "extensions=[my_package,sample_parts]"]
-    load_compare(compose(repository / "configs", "compare", words))
+    load_own(compose(repository / "configs", "compare", words), CompareSettings)
     assert load_stored("one").attention.name == "mine"

@@ -10,16 +10,14 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytest
 
 from seq2seq.config.command_line import launch as entry
-from seq2seq.config.command_line.check import Script
-from seq2seq.config.command_line.launch import job
-from seq2seq.config.composition import Composition
+from seq2seq.config.command_line.script import Script
 
 FULL = bool(os.environ.get("SEQ2SEQ_FUZZ"))
 SEED = int(os.environ.get("SEQ2SEQ_FUZZ_SEED", "1"))
@@ -177,16 +175,13 @@ def run(train: Script, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
     """Starts the script with these words, in this process; its exit code and what it said."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
-    @hydra.main(version_base="1.3", config_path=str(train.folder), config_name="train")
-    @job
-    def main(composed: Composition) -> None:
-        train.load(composed)
+    script = replace(train, run=lambda settings: None)
 
     def started(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["train.py", *words])
         with no_longer_than(LONGEST):
             try:
-                code = entry._guarded(lambda: entry._launch(main, train, sys.argv[1:]))
+                code = entry._guarded(lambda: entry._launch(script, sys.argv[1:]))
             except SystemExit as ended:  # --version
                 code = int(ended.code or 0)
         return code, capfd.readouterr().err

@@ -10,9 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from sample_parts import Beam, Greedy, Recurrent
 
 from seq2seq.config import read_config, write_config
-from seq2seq.config.command_line.check import Script, check
+from seq2seq.config.command_line.check import check
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import compose
-from seq2seq.config.loading import TRAIN_KEYS, load_train
+from seq2seq.config.loading import load_train
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainerSettings, TrainSettings
 from seq2seq.config.stored_run import settle
@@ -292,9 +293,8 @@ def test_paths_expand_as_a_shell_would(
     (tmp_path / "runs").rename(tmp_path / "elsewhere")
 
     def read(*words: str) -> TrainSettings:
-        return load_train(
-            compose(folder, "train", check(Script("train", folder, TRAIN_KEYS, id), words)), targets=TARGETS
-        )
+        script = Script("train", TrainSettings, run=print, folder=folder)
+        return load_train(compose(folder, "train", check(script, words)), targets=TARGETS)
 
     found = read("data=corpus", "data_root=~/corpora", "run=$HOME/runs/x", "embedding.source_vectors=$CORPORA/v.gz")
     assert found.data.arguments["files"]["train"]["source"] == f"{tmp_path}/corpora/a"
@@ -317,7 +317,7 @@ def test_paths_expand_as_a_shell_would(
     ],
 )
 def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: object) -> None:
-    script = Script("train", folder, TRAIN_KEYS, id, targets=TARGETS)
+    script = Script("train", TrainSettings, run=print, folder=folder, targets=TARGETS)
     found: Any = load_train(compose(folder, "train", check(script, words)), targets=TARGETS).plain
     for name in key.split("."):
         found = found[name]

@@ -10,7 +10,7 @@ import pytest
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import MOVED, diff, read_config, run_path, settle, write_config
 from seq2seq.config.yaml_files import read_yaml, write_yaml
-from seq2seq.errors import ConfigError
+from seq2seq.errors import CheckpointError, ConfigError
 
 Make = Callable[..., TrainSettings]
 
@@ -125,13 +125,27 @@ def test_the_stored_configuration_is_continued(settings: Make, tmp_path: Path) -
     assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
 
 
+def test_the_command_line_is_stored_and_matters_to_nothing(settings: Make, tmp_path: Path) -> None:
+    first = settle(settings("run=x", "seed=1"), None)
+    write_config(first, tmp_path / "config.yaml")
+    assert read_yaml(tmp_path / "config.yaml")["command"] == ["run=x", "seed=1"]
+    assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
+    assert settings("seed=1").run == settings().run
+
+
+def test_a_command_that_is_no_list_of_words_is_refused(settings: Make, tmp_path: Path) -> None:
+    write_yaml(settle(settings("run=x"), None).plain | {"choices": {}, "command": "a"}, tmp_path / "config.yaml")
+    with pytest.raises(CheckpointError, match="command: expected a list of words, got 'a'"):
+        read_config(tmp_path / "config.yaml")
+
+
 def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_path: Path) -> None:
     stored = settle(settings("run=x"), None).plain
     stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
     stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
     write_yaml(stored, tmp_path / "config.yaml")
     read = read_config(tmp_path / "config.yaml")
-    assert read["freeze"] == []
+    assert (read["freeze"], read["command"]) == ([], [])
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
     assert read["encoder"] == stored["encoder"]
 

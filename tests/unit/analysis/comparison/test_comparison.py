@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,16 +9,13 @@ from typing import Any
 
 import pytest
 
-from seq2seq.analysis.comparison.command_lines import train_commands
 from seq2seq.analysis.comparison.comparison import as_json, find_runs
 from seq2seq.analysis.comparison.differences import check_budgets, differing_words
-from seq2seq.analysis.comparison.measured import Measured
+from seq2seq.analysis.comparison.measured import Measured, train_command
 from seq2seq.analysis.comparison.page import page, table
 from seq2seq.analysis.comparison.rows import make_rows, row_names
 from seq2seq.config import CONFIGS, CompareSettings, TrainSettings, compose, load_train
-from seq2seq.config.command_line.choice_files import Library
 from seq2seq.config.command_line.multirun import split_jobs
-from seq2seq.config.stored_run import matters
 from seq2seq.errors import CheckpointError, ConfigError
 
 
@@ -176,7 +172,8 @@ def test_the_table_shows_means_with_their_spread_and_what_is_not_known() -> None
 
 
 def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> None:
-    runs = [*multirun("attention=bahdanau,none,luong_general", "run=small")]
+    words = ("-m", "attention=bahdanau,none,luong_general", "run=small")
+    runs = [replace(run, command=words) for run in multirun(*words[1:])]
     found = [measured(run.run, 30.0 + i, parameters=1000 + 10 * i) for i, run in enumerate(runs)]
     names, common = row_names(differing_words(runs))
     rows = make_rows(names, found, higher_is_better=True)
@@ -200,66 +197,10 @@ def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> N
     assert max(len(line) for line in text.split("\n") if line[:1] not in "|p") <= 120
 
 
-def made_by(commands: list[str]) -> dict[str, dict[str, Any]]:
-    """What matters to the training of each run that these commands would train, by its name."""
-    made: dict[str, dict[str, Any]] = {}
-    for line in commands:
-        program, script, *words = shlex.split(line)
-        assert (program, script) == ("python", "scripts/train.py")
-        words = [word for word in words if word != "-m"]
-        made |= {run.run: matters(run.plain) for run in multirun(*words)}
-    return made
-
-
-@pytest.mark.parametrize(
-    ("multiruns", "lines"),
-    [
-        ([("attention=none,bahdanau,luong_dot", "seed=1,2", "run=a")], 1),
-        ([("experiment=cldr/demo", "attention.attn_dim=64,128", "run=deep")], 1),
-        (
-            [
-                ("attention=none,bahdanau", "run=a"),
-                ("attention=bahdanau", "seed=2,3", "run=a"),
-                ("normalizer=sparsemax,entmax15", "attention=bahdanau", "run=a"),
-            ],
-            3,
-        ),
-        (
-            [
-                ("run=./one",),
-                ("seed=2", "optimizer.betas=[0.8,0.9]", "run=two"),
-                ("embedding.dropout=0.3", "run=three"),
-            ],
-            3,
-        ),
-    ],
-    ids=["product", "experiment", "three multiruns", "single runs"],
-)
-def test_the_commands_train_just_these_runs(multiruns: list[tuple[str, ...]], lines: int) -> None:
-    runs = [run for words in multiruns for run in multirun(*words)]
-    commands = train_commands(runs)
-    assert len(commands) == lines
-    assert made_by(commands) == {run.run: matters(run.plain) for run in runs}
-
-
-def test_a_metric_that_was_taken_out_and_a_limit_stand_in_the_command() -> None:
-    run = settings("a", "~metrics.chrf", "trainer.max_updates=5000", "schedule=linear")
-    (command,) = train_commands(
-        [replace(run, plain={**run.plain, "schedule": {**run.plain["schedule"], "horizon": 5000}})]
-    )
-    assert command == "python scripts/train.py schedule=linear '~metrics.chrf' trainer.max_updates=5000 run=a"
-
-
-def test_choices_of_a_folder_of_ones_own_are_named_with_their_values(tmp_path: Path) -> None:
-    path = tmp_path / "attention/mine.yaml"
-    path.parent.mkdir()
-    path.write_text((CONFIGS / "attention/bahdanau.yaml").read_text())
-    library = Library(CONFIGS, "train", tmp_path)
-    words = [*library.search_path, "attention=mine", "attention.attn_dim=16", "seed=2", "run=a"]
-    run = replace(load_train(compose(CONFIGS, "train", words)), extensions=["my_package"])
-    (command,) = train_commands([run])
-    typed = "attention=mine 'extensions=[my_package]' --config-dir=DIR"
-    assert command == f"python scripts/train.py {typed} seed=2 attention.attn_dim=16 attention.dropout=0.0 run=a"
+def test_a_run_without_its_command_is_named_with_its_settings() -> None:
+    known, older = replace(settings("a"), command=("freeze=[a b]", "run=a")), replace(settings("b"), command=())
+    assert train_command(known) == "python scripts/train.py 'freeze=[a b]' run=a"
+    assert train_command(older) == "python scripts/train.py ... run=b  # its settings: runs/b/config.yaml"
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ from seq2seq.analysis.evaluation.evaluation import evaluate, result_name
 from seq2seq.analysis.evaluation.results import digest_texts, read_result, split_results, write_result
 from seq2seq.config import (
     CONFIGS,
-    EVALUATE_KEYS,
-    TRANSLATE_KEYS,
+    CompareSettings,
     EvaluateSettings,
     Script,
     TranslateSettings,
     compose,
-    load_compare,
+    load_own,
     load_run,
     load_train,
 )
@@ -38,10 +37,8 @@ from seq2seq.training.run import train
 TEXTS = ["one.\ntwo.", "", "a\u2028b\r", '"\\n"', "三"]
 ENDS = {"source": "src", "target": "tgt"}
 SEEDS = {"one": 1, "two": 2}
-SCRIPT = Script("evaluate", CONFIGS, EVALUATE_KEYS, lambda composed: load_run(composed, EvaluateSettings), of_run=True)
-TRANSLATE = Script(
-    "translate", CONFIGS, TRANSLATE_KEYS, lambda composed: load_run(composed, TranslateSettings), of_run=True
-)
+SCRIPT = Script("evaluate", EvaluateSettings, run=print)
+TRANSLATE = Script("translate", TranslateSettings, run=print)
 OWN = EvaluateSettings("one", "test", "best", None, "none", 0, None, [], {})
 
 
@@ -191,7 +188,7 @@ def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[s
 def test_a_comparison_finds_the_metric_or_names_the_words(
     answers: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    script = load_compare(compose(CONFIGS, "compare", ["runs=[one,two]", "metric=rouge1", "device=cpu"]))
+    script = load_own(compose(CONFIGS, "compare", ["runs=[one,two]", "metric=rouge1", "device=cpu"]), CompareSettings)
     for run in ("one", "two"):
         evaluate(*typed(run, "bootstrap=40"))
     with pytest.raises(CheckpointError) as caught:

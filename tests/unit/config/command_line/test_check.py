@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.command_line.check import Script, check
+from seq2seq.config.command_line.check import check
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.problems import Mistakes
 
 

@@ -7,15 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import hydra
 import pytest
 
 from seq2seq.config.command_line import launch as entry
-from seq2seq.config.command_line.check import Script
-from seq2seq.config.command_line.launch import job, launch
-from seq2seq.config.composition import Composition
+from seq2seq.config.command_line.launch import launch
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.cache import cached
 from seq2seq.errors import (
@@ -55,15 +54,10 @@ def start(train: Script, task: Task, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """Runs the script with these words and returns the process's exit code."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
-    @hydra.main(version_base="1.3", config_path=str(train.folder), config_name="train")
-    @job
-    def main(composed: Composition) -> None:
-        task(train.load(composed))
-
     def started(*words: str) -> int:
         monkeypatch.setattr(sys, "argv", ["train.py", *words])
         with pytest.raises(SystemExit) as ended:
-            launch(main, train)
+            launch(replace(train, run=task))
         assert isinstance(ended.value.code, int)
         return ended.value.code
 
@@ -80,6 +74,12 @@ def test_a_run_ends_with_0_and_leaves_nothing_behind(
     assert capfd.readouterr() == ("a result\n", "")
     assert Path.cwd() == tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["configs"]
+
+
+def test_a_run_knows_all_words_of_its_command_line(start: Start, task: Task) -> None:
+    words = ("-m", "seed=1,2", "run=a")
+    assert start(*words) == 0
+    assert [(seen.run, seen.command) for seen in task.seen] == [("a-seed-1", words), ("a-seed-2", words)]
 
 
 @pytest.mark.parametrize(
