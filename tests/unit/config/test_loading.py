@@ -259,7 +259,8 @@ def test_translate_takes_files_and_searches(translate: Script, run: TrainSetting
     own, found = load(translate, "run=one", "input=007", "search.length_penalty=0")  # type: ignore[misc]
     assert (own.input, own.output, own.changed) == ("007", None, {"search.length_penalty": 0.0})
     assert found.search.arguments["length_penalty"] == 0.0
-    assert mistakes(lambda: load(translate, "run=one", "encoder=gru"))[0].startswith("encoder=gru: translate has no choice")
+    (line,) = mistakes(lambda: load(translate, "run=one", "encoder=gru"))
+    assert line.startswith("encoder=gru: translate has no choice")
 
 
 def test_a_stored_configuration_reads_back_as_it_was(run: TrainSettings) -> None:
