@@ -1,9 +1,9 @@
 """Another run's outputs for the same texts, for comparison: from its evaluations, or an error with advice."""
 
-from seq2seq.analysis.comparison.command_lines import command
 from seq2seq.analysis.comparison.differences import as_text
 from seq2seq.analysis.evaluation.results import TEXTS, Result, split_results
 from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.config.command_line.program import command_line
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.config.stored_run import flatten, run_path, stored_config
 from seq2seq.errors import CheckpointError
@@ -39,4 +39,4 @@ def _evaluation(script: EvaluateSettings, settings: TrainSettings) -> str:
     data = flatten({"data": settings.plain["data"]})
     words = [f"data={settings.choices['data']}"] if "data" in script.changed else []
     words += [f"{key}={as_text(data[key])}" for key in script.changed if key in data and "._" not in key]
-    return command("evaluate", [f"run={script.baseline}", f"split={script.split}", *words])
+    return command_line("evaluate", [f"run={script.baseline}", f"split={script.split}", *words])

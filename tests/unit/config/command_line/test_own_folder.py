@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.command_line.check import Script, check
+from seq2seq.config.command_line.check import check
 from seq2seq.config.command_line.own_folder import own_folder
+from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import compose
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import TrainSettings
