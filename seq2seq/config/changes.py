@@ -38,7 +38,7 @@ def over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Co
 
 
 def _marking(plain: dict[str, Any]) -> dict[str, Any]:
-    """What tells one result from another: search, metrics, the data, wherever they lie, and the precision."""
+    """The settings that distinguish results: search, metrics, the data, wherever it is, and the precision."""
     data = move_root(plain["data"], plain["data_root"], "")
     return {"search": plain["search"], "metrics": plain["metrics"], "data": data, "precision": plain["precision"]}
 

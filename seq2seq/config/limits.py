@@ -1,4 +1,4 @@
-"""Values that have the right type and still cannot be meant."""
+"""Values that have the right type but are out of range."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -172,7 +172,7 @@ class EvaluateSettings(OfRun):
     split: str
     checkpoint: Annotated[str, CHECKPOINT]
     baseline: str | None
-    baselines: str | list[str]  # auto, none, or names: texts cut from the sources, scored beside the run
+    baselines: str | list[str]  # auto, none, or names: baselines from the sources, scored for comparison
     bootstrap: Annotated[int, ZERO_OR_MORE]  # samples of the confidence interval; 0 for none
     shortlist: Annotated[
         int | None, SHORTLIST

@@ -65,7 +65,7 @@ def flatten(tree: Any, key: str = "") -> dict[str, Any]:
 
 
 def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that matter to training, by dotted key; paths below data_root are told relative to it."""
+    """The settings that matter to training, by dotted key; paths below data_root are relative to it."""
     root = plain.get("data_root")
     tree = {key: value for key, value in plain.items() if key not in RECORDED}
     leaves = {key: value for key, value in flatten(tree).items() if not _is_free(key)}

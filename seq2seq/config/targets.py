@@ -89,7 +89,7 @@ def _module(name: str) -> Any:
 
 
 def _raise_readable(name: str, error: Exception) -> NoReturn:
-    """An error while a module was imported: of a user's own it is a mistake of theirs, told with file and line."""
+    """An error while a module was imported: in a user's own module it is reported with file and line."""
     if not any(covers(package, f"{name}.") for package in allowed()):
         raise error
     frames = traceback.extract_tb(error.__traceback__)

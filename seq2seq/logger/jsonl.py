@@ -35,7 +35,7 @@ class JsonLines(Recorder):
 
 
 def metrics_line(update: int, values: Mapping[str, float]) -> bytes:
-    """One line of metrics.jsonl. JSON knows neither NaN nor infinity: they are written as null."""
+    """One line of metrics.jsonl. JSON has no NaN or infinity: they are written as null."""
     numbers = {tag: value if math.isfinite(value) else None for tag, value in values.items()}
     return json.dumps({"update": update, **numbers}, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
@@ -67,7 +67,7 @@ def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
 
 
 def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Each line of metrics with what it says. A killed process may have left the last one unfinished."""
+    """Each line of metrics, parsed. A killed process may have left the last one incomplete."""
     *lines, unfinished = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:

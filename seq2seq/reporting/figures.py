@@ -1,4 +1,4 @@
-"""The curves of a run's metrics, and the look that all figures share. No global matplotlib state is touched."""
+"""The curves of a run's metrics, and the common style of all figures. No global matplotlib state is touched."""
 
 import unicodedata
 import warnings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 INK, MUTED, GRID = "#222222", "#6b6b6b", "#e4e4e4"
-# Okabe and Ito's colours (2008), which colour-blind readers can tell apart too.
+# Okabe and Ito's colours (2008), which are distinguishable for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SCORE_NAMES = {"valid/bleu": "BLEU", "valid/chrf": "chrF", "valid/ter": "TER", "valid/rougeL": "ROUGE-L"}
 # Control, format and surrogate characters, line ends and what is not a character at all.

@@ -30,10 +30,10 @@ log = logging.getLogger(__name__)
 
 
 class Validator:
-    """Scores the validation set: called with a model and the update it stands at, it returns values by their tags.
+    """Scores the validation set: called with a model and its update, it returns values by their tags.
 
-    Each process of the world decodes a share of it; the main one scores all and tells the others. Sample outputs, and
-    the attention of fixed probe sentences, go to the recorder.
+    Each process of the world decodes a share of it; the main one scores all and broadcasts the scores. Sample outputs,
+    and the attention of fixed probe sentences, go to the recorder.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Validator:
         return self.world.broadcast(values)
 
     def begin(self) -> None:
-        """Warn of what makes scores against this validation set say little."""
+        """Warn of problems of this validation set."""
         references = corpus_references(self.corpus)
         if line := empty_references(references):
             log.warning("valid: %s", line)
@@ -108,7 +108,7 @@ class Validator:
             metric.warn_once(references)
 
     def _note(self, decoding: "Decoding", update: int, values: Mapping[str, float]) -> None:
-        """Say of outputs that ended at a limit, each time, and what else a person should know of them, once."""
+        """Warn of outputs that ended at a limit, each time, and of other problems, once."""
         lines = self.watch(decoding.texts, corpus_references(self.corpus), values)
         reached = limits_reached(self.search, decoding.hypotheses, self.corpus.source_lengths.tolist())
         lines += filter(None, [outputs_line(self.search, count_limits(reached), len(reached))])
@@ -116,7 +116,7 @@ class Validator:
             log.warning("validation at update %s: %s", f"{update:,}", line)
 
     def _show(self, model: Model, decoding: "Decoding", update: int) -> None:
-        """What a person looks at: sample outputs, and where the probes' attention went."""
+        """Record sample outputs and the attention of the probes."""
         pairs = [self.corpus.pairs[i] for i in range(self.probes)]
         rows = [(pair.source, pair.target, text) for pair, text in zip(pairs, decoding.texts, strict=False)]
         self.recorder.text(update, "valid/samples", samples_page(("source", "target", "output"), rows))

@@ -1,4 +1,4 @@
-"""What several runs do not have in common, in the words that one would type for it."""
+"""The differences of several runs, as command-line arguments."""
 
 import json
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ LIMITS = ("max_updates", "max_epochs", "max_minutes", "patience")
 
 
 def differing_words(runs: Sequence[TrainSettings]) -> list[dict[str, str]]:
-    """For each run, by its key, a word (attention=luong_dot, seed=2) for all that is not the same in all of them.
+    """For each run, by its key, a word (attention=luong_dot, seed=2) for each setting that differs between them.
 
-    A part that was chosen differently is told by its choice; a key of its own is told as well where it differs between
-    runs with the same choice.
+    A part that was chosen differently is given by its choice, with its own keys if they differ between runs with the
+    same choice.
     """
     leaves = [matters(settings.plain) for settings in runs]
     chosen = differently_chosen(runs)
@@ -48,9 +48,9 @@ def differently_chosen(runs: Sequence[TrainSettings]) -> list[str]:
 
 
 def check_budgets(runs: Sequence[TrainSettings]) -> dict[str, Any]:
-    """What the runs were given, by key: limits, data, tokenizer and the sizes of the parts that are not compared.
+    """The budget of the runs, by key: limits, data, tokenizer and the sizes of the parts that are not compared.
 
-    Raises ConfigError, in one line, where it is not the same for all.
+    Raises ConfigError, in one line, if it differs.
     """
     compared = differently_chosen(runs)
     budgets = [_budget(settings, compared) for settings in runs]
@@ -68,7 +68,7 @@ def check_budgets(runs: Sequence[TrainSettings]) -> dict[str, Any]:
 
 
 def as_text(value: Any) -> str:
-    """A value as it is typed behind its key."""
+    """A value as on the command line."""
     value = literal(value)
     return value if isinstance(value, str) else json.dumps(value)
 

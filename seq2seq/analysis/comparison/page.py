@@ -1,4 +1,4 @@
-"""A comparison as a page of Markdown: the table, what its columns mean, and the commands that made it."""
+"""A comparison as a page of Markdown: the table, its columns, and the commands that made it."""
 
 import platform
 import textwrap
@@ -62,7 +62,7 @@ def page(
 
 
 def table(rows: Sequence[Row], metric: str) -> str:
-    """A line a row, best first."""
+    """One line per row, best first."""
     heads = ["", "seeds", metric, "95% range", *COLUMNS]
     lines = [heads, ["---", *["---:"] * (len(heads) - 1)]]
     for row in rows:
@@ -75,7 +75,7 @@ def table(rows: Sequence[Row], metric: str) -> str:
 
 
 def _mean(values: Sequence[float], written: Callable[[float], str]) -> str:
-    """The mean, and where there are several different ones the lowest and the highest; a dash for none."""
+    """The mean, and the lowest and the highest if they differ; a dash for none."""
     if not values:
         return "–"
     low, high = written(min(values)), written(max(values))
@@ -101,7 +101,7 @@ def machine() -> str:
 
 
 def _equal(settings: TrainSettings, compared: Sequence[str], budget: dict[str, Any]) -> str:
-    """What all rows have in common, in the words one would type."""
+    """The common settings of all rows, as command-line arguments."""
     parts = [key for key, value in vars(settings).items() if isinstance(value, Part) and key not in compared]
     words = [f"{part}={settings.choices.get(part, 'custom')}" for part in parts]
     words += [
@@ -113,12 +113,12 @@ def _equal(settings: TrainSettings, compared: Sequence[str], budget: dict[str, A
 
 
 def _omitted(common: Sequence[str]) -> list[str]:
-    """The words that no name has, for most rows share them."""
+    """The settings that are omitted from names, because most rows share them."""
     return [f"Unless a row says otherwise: {', '.join(f'`{word}`' for word in common)}."] if common else []
 
 
 def _ranking(rows: Sequence[Row], metric: str) -> str:
-    """How far the order of the rows may be believed."""
+    """How significant the order of the rows is."""
     seeds = "With several seeds a figure is their mean, the lowest and the highest in parentheses. "
     return (
         f"Rows are sorted by their mean {metric}. {seeds * any(len(row.runs) > 1 for row in rows)}A row's range "

@@ -216,7 +216,7 @@ def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None,
 def _mistakes_when_loaded(
     script: Script, composed: Composition, refused: set[str], overlay: str | None
 ) -> Sequence[str]:
-    """What else is wrong, told with the words' mistakes; a broken experiment's values are laid over by hand."""
+    """The other mistakes, reported together with those of the words; a broken experiment's values are merged here."""
     if overlay:
         composed = _overlaid(composed, script.library.path("experiment", overlay))
     try:

@@ -47,7 +47,7 @@ from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, v
 
 _FIXED = "not supported; --config-dir DIR adds choices of your own, DIR/experiment/GROUP/NAME.yaml overrides all others"
 DISK_TROUBLE = (*NO_ROOM, *NO_ACCESS, errno.EIO, errno.ESTALE)  # no mistake of ours, wherever it arises
-LINGER = 5.0  # seconds: when the first process ends torchrun ends all, and that must be the one that tells why
+LINGER = 5.0  # seconds: when the first process ends torchrun ends all, so that must be the one that reports the error
 logger = logging.getLogger(__name__)
 
 
@@ -172,7 +172,7 @@ def _multirun(script: Script, flags: list[str], words: list[str], typed: Sequenc
         raise Mistakes([line for found in ready for line in getattr(found, "lines", ())])
     names = [f"job {number} of {len(jobs)} ({this.told or 'as typed'})" for number, this in enumerate(jobs, start=1)]
     codes = [0] * len(jobs)
-    # What cannot run is told at once, not when its turn comes hours later; then the others run.
+    # What cannot run is reported first, not hours later; then the others run.
     for index in sorted(range(len(jobs)), key=lambda index: not isinstance(ready[index], Exception)):
         logger.info("%s", names[index])
         codes[index] = _guarded(functools.partial(_run_job, script, flags, jobs[index], ready[index], typed))
@@ -232,7 +232,7 @@ def _failure(error: Exception) -> Seq2SeqError | None:
 
 
 def _tell(error: Seq2SeqError) -> None:
-    """One of several processes tells what all of them meet, as they meet every mistake in the configuration."""
+    """Only one of several processes reports an error of all, such as a mistake in the configuration."""
     rank = place().rank
     if isinstance(error, ClosedPipe):
         return
