@@ -1,4 +1,4 @@
-"""Run folders and the checkpoints in them: written beside and renamed, verified when read, without pickle."""
+"""Run folders and the checkpoints in them: written whole or not at all, verified when read, without pickle."""
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -18,14 +18,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import MANIFEST, STATE, VALIDATED, RunFolder
+from seq2seq.checkpoint.folder import MANIFEST, MODEL, OPTIMIZER, STATE, TENSORS, VALIDATED, RunFolder
 from seq2seq.checkpoint.storage import sha256
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.errors import CheckpointError
 
 TRIES, PAUSE = 40, 0.05  # how often a checkpoint is looked for that another process takes away; seconds in between
-MODEL, OPTIMIZER = "model.safetensors", "optimizer.safetensors"
-
 LARGEST_JSON = 16_000_000  # bytes; a state.json has a thousand
 
 log = logging.getLogger(__name__)
@@ -33,26 +31,36 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint, on the CPU. `optimizer` is empty where it was not asked for."""
+    """A verified checkpoint, on the CPU: the tensors of each group that was asked for, by its name and theirs."""
 
     step: int
-    model: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
+    groups: Mapping[str, dict[str, Tensor]]
     state: dict[str, Any]
 
+    def group(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one group. Raises CheckpointError where the checkpoint was saved without it."""
+        if name not in self.groups:
+            raise CheckpointError(f"step {self.step} was saved without {name}{TENSORS}: it cannot continue with that")
+        return self.groups[name]
 
-def load(folder: RunFolder, which: str, *, average: int = 5, optimizer: bool = True) -> Checkpoint:
+    @property
+    def model(self) -> dict[str, Tensor]:
+        """The model's weights."""
+        return self.group(MODEL)
+
+
+def load(folder: RunFolder, which: str, groups: Collection[str] | None = None, *, average: int = 5) -> Checkpoint:
     """The checkpoint `which`: best, last, average or step-N.
 
-    `average` is the mean of the newest `average` checkpoints that are `evenly_spaced`, with the step and state of the
-    newest of these and without an optimizer. With `optimizer=False` its file is neither verified nor read: enough to
-    translate. A training may save and prune meanwhile: what it takes away while it is read is looked for again. Raises
-    CheckpointError if there is none of that name or a file of it is broken.
+    Of the `groups` of tensors those that are named are verified and read, or all that were saved: the model is enough
+    to translate. `average` is the mean of the newest `average` checkpoints that are `evenly_spaced`, with the step and
+    state of the newest of these, and of their models alone. A training may save and prune meanwhile: what it takes away
+    while it is read is looked for again. Raises CheckpointError if there is none of that name or a file is broken.
     """
     for _ in range(TRIES):
         before = _entries(folder)
         try:
-            return _load_named(folder, which, average, optimizer)
+            return _load_named(folder, which, average, groups)
         except (CheckpointError, OSError, SafetensorError) as error:
             broken = error
         now = _entries(folder)
@@ -74,17 +82,17 @@ def _entries(folder: RunFolder) -> dict[str, int]:
     return found
 
 
-def _load_named(folder: RunFolder, which: str, average: int, optimizer: bool) -> Checkpoint:
+def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[str] | None) -> Checkpoint:
     steps = folder.steps()
     if which == "average" and steps:
         return _load_average(folder, evenly_spaced(steps, average), average)
     if which == "last" and steps:
-        return _load_path(folder.checkpoint(steps[-1]), optimizer)
+        return _load_path(folder.checkpoint(steps[-1]), groups)
     if which == "best" and (best := folder.best_checkpoint()):
-        return _load_path(best, optimizer)
+        return _load_path(best, groups)
     step = re.fullmatch(r"step-(\d+)", which)
     if step and int(step[1]) in steps:
-        return _load_path(folder.checkpoint(int(step[1])), optimizer)
+        return _load_path(folder.checkpoint(int(step[1])), groups)
     raise CheckpointError(_no_such(folder, which, steps))
 
 
@@ -113,7 +121,7 @@ def latest_intact(folder: RunFolder) -> Checkpoint | None:
     broken = []
     for step in reversed(folder.steps()):
         try:
-            return _load_path(folder.checkpoint(step), optimizer=True)
+            return _load_path(folder.checkpoint(step), None)
         except CheckpointError as error:
             broken.append(str(error))
             log.warning("%s; trying the previous one", error)
@@ -122,14 +130,21 @@ def latest_intact(folder: RunFolder) -> Checkpoint | None:
     return None
 
 
-def _load_path(path: Path, optimizer: bool) -> Checkpoint:
-    step, state = _verify(path, [MODEL, OPTIMIZER] if optimizer else [MODEL])
+def _load_path(path: Path, groups: Collection[str] | None) -> Checkpoint:
+    names = _saved_groups(path) if groups is None else groups
+    step, state = _verify(path, names)
     try:
-        model = load_file(path / MODEL)
-        moments = load_file(path / OPTIMIZER) if optimizer else {}
+        found = {name: load_file(path / f"{name}{TENSORS}") for name in names}
     except (SafetensorError, KeyError, ValueError) as error:  # it is what the manifest says, and no file of ours
         raise CheckpointError(f"{path} holds no tensors that can be read: {error}") from error
-    return Checkpoint(step=step, model=model, optimizer=moments, state=_read_json(state))
+    return Checkpoint(step=step, groups=found, state=_read_json(state))
+
+
+def _saved_groups(path: Path) -> list[str]:
+    """The groups that a checkpoint's manifest lists, those that every checkpoint has first."""
+    _, files = _manifest(path / MANIFEST)
+    listed = [name.removesuffix(TENSORS) for name in files if name.endswith(TENSORS)]
+    return [MODEL, OPTIMIZER, *(name for name in listed if name.isidentifier() and name not in (MODEL, OPTIMIZER))]
 
 
 def evenly_spaced(steps: Sequence[int], wanted: int) -> list[int]:
@@ -158,7 +173,8 @@ def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Check
     paths = [folder.checkpoint(step) for step in steps]
     states = [_verify(path, [MODEL])[1] for path in paths]
     state = _read_json(states[-1])
-    return Checkpoint(step=steps[-1], model=_mean([path / MODEL for path in paths]), optimizer={}, state=state)
+    mean = _mean([path / f"{MODEL}{TENSORS}" for path in paths])
+    return Checkpoint(step=steps[-1], groups={MODEL: mean}, state=state)
 
 
 def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
@@ -186,9 +202,9 @@ def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
         return mean
 
 
-def _verify(path: Path, names: Sequence[str]) -> tuple[int, Path]:
-    """Compare the named files of a checkpoint, and its state, with the manifest; the step it is of, and the state's
-    file: the one written last.
+def _verify(path: Path, groups: Collection[str]) -> tuple[int, Path]:
+    """Compare the files of these groups, and the state, with the manifest; the step it is of, and the state's file: the
+    one written last.
 
     Raises CheckpointError that names the first file that is missing, unreadable or changed.
     """
@@ -196,7 +212,7 @@ def _verify(path: Path, names: Sequence[str]) -> tuple[int, Path]:
     if path.name.startswith("step-") and path.name != f"step-{step}":
         raise CheckpointError(f"{path / MANIFEST} is of step {step}: the folder was renamed or the file is broken")
     state = VALIDATED if VALIDATED in files else STATE
-    for name in (*names, state):
+    for name in (*(f"{group}{TENSORS}" for group in groups), state):
         file = path / name
         if name not in files:
             raise CheckpointError(f"{path / MANIFEST} is broken: it does not list {name}")

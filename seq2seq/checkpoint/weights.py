@@ -1,5 +1,7 @@
 """A model's tensors by name, and back: what is tied stands once, what can be computed anew is left out."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,11 @@ def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 
     Raises CheckpointError that lists what is missing, unknown, or of another shape or type.
     """
-    own = model_tensors(model)
+    load_into(model_tensors(model), tensors)
+
+
+def load_into(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Likewise into tensors of a model that are kept by name, such as averages of its weights."""
     problems = [f"{name}: not in the checkpoint" for name in own if name not in tensors]
     problems += [f"{name}: not in this model" for name in tensors if name not in own]
     for name, tensor in own.items():

@@ -1,4 +1,4 @@
-"""Writing checkpoints: all files into a folder beside, flushed to the disk, then one rename."""
+"""Writing checkpoints: all files into a temporary folder, flushed to the disk, then one rename."""
 
 import errno
 import json
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import MANIFEST, STATE, VALIDATED, RunFolder
+from seq2seq.checkpoint.folder import MANIFEST, MODEL, OPTIMIZER, STATE, TENSORS, VALIDATED, RunFolder
 from seq2seq.checkpoint.storage import discard, flush_file, replace_file, sha256, storage_errors, write_file
 from seq2seq.files import flush_folder
 
@@ -21,16 +21,10 @@ OLD_BEST = ".old-best"
 NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
 
-def save(
-    folder: RunFolder,
-    step: int,
-    *,
-    model: Mapping[str, Tensor],
-    optimizer: Mapping[str, Tensor],
-    state: dict[str, Any],
-) -> Path:
+def save(folder: RunFolder, step: int, groups: Mapping[str, Mapping[str, Tensor]], state: dict[str, Any]) -> Path:
     """Save a checkpoint as checkpoints/step-N and return its folder; one that is there already is replaced.
 
+    `groups` are the tensors by the name of their group: `model`, `optimizer` and any more, each a file of that name.
     `state` holds plain JSON values. At every moment each step is there whole or not at all. Raises StorageError
     (a full or read-only disk) with all earlier checkpoints untouched and nothing half-written left behind.
     """
@@ -41,7 +35,7 @@ def save(
         recover(folder)
         try:
             beside.mkdir()
-            _write_files(beside, step, model, optimizer, state)
+            _write_files(beside, step, groups, state)
             _swap_in(beside, final)
         except BaseException:
             discard(beside)
@@ -50,17 +44,17 @@ def save(
     return final
 
 
-def _write_files(
-    beside: Path, step: int, model: Mapping[str, Tensor], optimizer: Mapping[str, Tensor], state: dict[str, Any]
-) -> None:
-    """The three files and, last, the manifest that vouches for them."""
+def _write_files(beside: Path, step: int, groups: Mapping[str, Mapping[str, Tensor]], state: dict[str, Any]) -> None:
+    """The state, a file for each group and, last, the manifest that vouches for them."""
+    assert {MODEL, OPTIMIZER} <= groups.keys() and all(name.isidentifier() for name in groups)
     write_file(beside / STATE, json.dumps(state))
     mode = (beside / STATE).stat().st_mode
-    for name, tensors in (("model.safetensors", model), ("optimizer.safetensors", optimizer)):
-        save_file(_separate(tensors), beside / name, metadata={"format": "pt"})
+    for name, tensors in groups.items():
+        file = beside / f"{name}{TENSORS}"
+        save_file(_separate(tensors), file, metadata={"format": "pt"})
         with suppress(PermissionError):  # some file systems have no modes
-            (beside / name).chmod(mode)  # safetensors would let nobody but the owner read it
-        flush_file(beside / name)
+            file.chmod(mode)  # safetensors would let nobody but the owner read it
+        flush_file(file)
     files = {path.name: _listed(path) for path in sorted(beside.iterdir()) if path.name != MANIFEST}
     write_file(beside / MANIFEST, json.dumps({"format": FORMAT, "step": step, "files": files}, indent=2) + "\n")
     flush_folder(beside)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.weights import load_model
 from seq2seq.config.loading import load_stored
@@ -72,7 +72,7 @@ def _load_model(
     folder: RunFolder, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
 ) -> tuple[Model, int, str | None]:
     """A run's model with the weights of one checkpoint, their update, and the precision of its training."""
-    checkpoint = load(folder, which, average=settings.trainer.average, optimizer=False)
+    checkpoint = load(folder, which, [MODEL], average=settings.trainer.average)
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, checkpoint.model)

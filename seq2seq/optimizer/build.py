@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seq2seq.errors import ConfigError
 from seq2seq.optimizer.muon import Muon, is_hidden, stacked_rows
-from seq2seq.optimizer.step_without_dynamo import lighten
+from seq2seq.optimizer.step_without_dynamo import make_without_dynamo
 from seq2seq.types import Part
 
 
@@ -43,7 +43,7 @@ def optimizer_problems(part: Part) -> list[str]:
 def _made(part: Part, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """torch wants tuples where YAML has lists."""
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in part.arguments.items()}
-    lighten()
+    make_without_dynamo()
     try:
         optimizer = part.target(params=groups, **arguments)
     except (ValueError, RuntimeError) as error:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from seq2seq.optimizer import step_without_dynamo as light
+from seq2seq.optimizer.step_without_dynamo import step_without_hooks
 from seq2seq.types import Component
 
 
@@ -68,7 +68,7 @@ class Muon(torch.optim.Optimizer, Component):
         self._adamw.state = self.state
         self._adamw.param_groups = [group for group in self.param_groups if not group["hidden"]]
         for part in (self._muon, self._adamw):
-            light.step(part)
+            step_without_hooks(part)
 
     def _matrices(self, groups: Sequence[dict[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
         """torch's state and groups of single matrices, which are views of the parameters, gradients and state here."""

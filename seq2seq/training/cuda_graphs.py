@@ -1,6 +1,7 @@
 """CUDA graphs: what an update launches is recorded once and replayed as a whole: a GPU need not wait for Python.
 
-For each shape of micro-batch a forward and backward pass, and the update's end with its optimizer step. What a graph
+For each shape of micro-batch a forward and backward pass, the optimizer's step, and the clearing of gradients: step
+hooks are called between the last two, and are not recorded. What a graph
 reads and writes stays where it was when it was recorded: batches are copied into tensors of its own, gradients are
 added to tensors that stay and are set to zero in place, and the learning rate is a tensor.
 
@@ -20,6 +21,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
 from seq2seq.objective.base import Losses
+from seq2seq.optimizer.step_without_dynamo import step_without_hooks, with_hooks
 from seq2seq.runtime.torchrun import place
 from seq2seq.training.forward_backward import ForwardBackward, refusable
 from seq2seq.training.optimizer_step import OptimizerStep
@@ -97,35 +99,41 @@ class GraphedForwardBackward(ForwardBackward):
 
 
 class GraphedOptimizerStep(OptimizerStep):
-    """The end of an update, recorded; gradients are set to zero where they lie."""
+    """The end of an update, recorded; gradients are set to zero where they lie. torch's hooks on steps are called
+    around the replay of the step, whose clipping is part of it."""
 
     def __init__(self, step: OptimizerStep, recorder: Callable) -> None:
-        super().__init__(step.model, step.optimizer, step.clip_norm, defers=True)
+        super().__init__(step.strategy, step.optimizer, step.clip_norm, defers=True, hooks=step.hooks)
         for group in self.optimizer.param_groups:
-            group["lr"] = torch.tensor(float(group["lr"]), device=self._refuses.device)
+            group["lr"] = torch.tensor(float(group["lr"]), device=self.refuses.device)
             group["capturable"] = True
-        self._refuses.fill_(1)  # the steps of the warm-up make the optimizer's state, and change nothing
-        self._replay, self._norm = recorder(self._work)
-        self._refuses.zero_()
-        self._taken.zero_()
+        self.refuses.fill_(1)  # the steps of the warm-up make the optimizer's state, and change nothing
+        self._replay, self._norm = recorder(self._clip_and_step)
+        self._clear, _ = recorder(self._zero_gradients)
+        self.refuses.zero_()
 
     def __call__(self) -> Tensor:
         """Replay the update's end."""
-        self._replay()
-        return self._norm.clone()
-
-    def _work(self) -> Tensor:
-        norm = self._finish()
-        assert isinstance(norm, Tensor)
-        self.optimizer.zero_grad(set_to_none=False)
+        with_hooks(self.optimizer, self._replay)
+        norm = self._norm.clone()
+        self._call_hooks()
+        self._clear()
         return norm
+
+    def _clip_and_step(self) -> Tensor:
+        norm = self._clip()
+        step_without_hooks(self.optimizer)
+        return norm
+
+    def _zero_gradients(self) -> None:
+        self.optimizer.zero_grad(set_to_none=False)
 
 
 def graphed(
     passes: ForwardBackward, step: OptimizerStep, shapes: Sequence[Shape], recorder: Callable | None = None
 ) -> tuple[ForwardBackward, OptimizerStep]:
     """Both, recorded. Raises ConfigError where something in them cannot be."""
-    learning = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
+    learning = [parameter for parameter in step.strategy.model.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter)
     recorder = recorder or GraphRecorder()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.weights import model_tensors
 from seq2seq.config.problems import show
@@ -61,7 +61,7 @@ def read_init_from(settings: TrainSettings) -> InitFrom | None:
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
     try:
         average = settings.trainer.average
-        checkpoint = load(folder, settings.init_checkpoint, average=average, optimizer=False)
+        checkpoint = load(folder, settings.init_checkpoint, [MODEL], average=average)
     except CheckpointError as error:
         raise CheckpointError(f"init_from={settings.init_from}: {error}") from error
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)

@@ -1,68 +1,69 @@
-"""The end of an update: the gradients are clipped and the optimizer steps, unless they are no numbers."""
+"""The end of an update: the gradients are clipped and the optimizer steps, unless they are not finite."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from seq2seq.optimizer import step_without_dynamo as light
+from seq2seq.optimizer.step_without_dynamo import step
+from seq2seq.training.step_hooks import StepHook
+from seq2seq.training.strategy import Strategy
 
 
 def holds_back(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the optimizer can be told by a number on its device not to step: torch's fused Adam and AdamW can, whose
-    kernels read `found_inf` (as torch.amp.GradScaler uses it)."""
+    """Whether a number on the optimizer's device can keep it from stepping: torch's fused Adam and AdamW, whose kernels
+    read `found_inf` (as torch.amp.GradScaler uses it)."""
     return isinstance(optimizer, torch.optim.Adam) and bool(optimizer.defaults["fused"])
 
 
 class OptimizerStep:
-    """Clips the gradients' norm to `clip_norm`, lets the optimizer step, and forgets the gradients.
+    """Clips the gradients' norm to `clip_norm`, lets the optimizer step, calls the `hooks` and clears the gradients.
 
-    Gradients that are not finite never reach a weight or the optimizer's state, and nothing steps after them. Where
-    `defers`, the device itself sees to that, so that nobody waits for it: whether it came to that is for `refused` to
-    tell, whenever figures are read anyway. Elsewhere it is known at once. `norm` is that before clipping.
+    Gradients that are not finite never reach a weight or the optimizer's state, and nothing steps after them: from the
+    first norm on that is not finite, each update is refused. Where `defers`, the device itself sees to that, so that
+    nobody waits for it. `refuses` is 1 from then on; the norms, as they were before clipping, show which was the first.
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, clip_norm: float | None, *, defers: bool
+        self,
+        strategy: Strategy,
+        optimizer: torch.optim.Optimizer,
+        clip_norm: float | None,
+        *,
+        defers: bool,
+        hooks: Sequence[StepHook] = (),
     ) -> None:
-        self.model = model
+        self.strategy = strategy
         self.optimizer = optimizer
         self.clip_norm = math.inf if clip_norm is None else clip_norm
         self.defers = defers
-        device = next(model.parameters()).device if defers else "cpu"
-        self._taken, self._refuses = (torch.zeros((), device=device) for _ in range(2))
+        self.hooks = hooks
+        self.refuses = torch.zeros((), device=next(strategy.model.parameters()).device if defers else "cpu")
         if defers:
             assert holds_back(optimizer)
-            optimizer.found_inf = self._refuses  # type: ignore[attr-defined]
+            optimizer.found_inf = self.refuses  # type: ignore[attr-defined]
 
     def __call__(self) -> float | Tensor:
         """Finish an update; returns the norm of its gradient, on the device where it need not be known yet."""
-        told = self._finish()
+        norm = self._clip()
+        if self.defers or not self.refuses:
+            step(self.optimizer)
+            self._call_hooks()
         self.optimizer.zero_grad(set_to_none=True)
-        return told
+        return norm if self.defers else float(norm)
 
-    def _finish(self) -> float | Tensor:
-        parameters = [p for p in self.model.parameters() if p.grad is not None]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.clip_norm)
-        told = norm if self.defers else float(norm)
-        self._count(norm)
-        if self.defers or not self._refuses:
-            light.step(self.optimizer)
-        return told
+    def _clip(self) -> Float[Tensor, ""]:
+        """The norm before clipping; from the first one on that is not finite, steps are refused."""
+        norm = self.strategy.clip_gradients(self.clip_norm)
+        self.refuses.copy_(self.refuses.maximum((~norm.isfinite()).to(self.refuses)))
+        return norm
 
-    def _count(self, norm: Float[Tensor, ""]) -> None:
-        """Refuse from the first norm on that is not finite, and count what was not refused."""
-        self._refuses.copy_(self._refuses.maximum((~norm.isfinite()).to(self._refuses)))
-        self._taken += 1 - self._refuses
-
-    def refused(self) -> int | None:
-        """Which update since the last time this was asked was the first to be refused, counted from 0; None: none was.
-        Waits for the device."""
-        taken, refuses = torch.stack((self._taken, self._refuses)).tolist()
-        self._taken.zero_()
-        return int(taken) if refuses else None
+    @torch.no_grad()
+    def _call_hooks(self) -> None:
+        for hook in self.hooks:
+            hook(self.strategy.model)
 
 
 def non_finite(update: int, loss: float, norm: float, lr: float, saved: Sequence[int]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
@@ -27,8 +28,10 @@ from seq2seq.runtime.device import Runtime, be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
 from seq2seq.tokenizer import Tokenizer
+from seq2seq.training.checkpoint_groups import CheckpointGroups
 from seq2seq.training.freezing import freeze
 from seq2seq.training.init_from import read_init_from
+from seq2seq.training.planned_updates import PlannedUpdates
 from seq2seq.training.state import (
     TrainState,
     how_to_go_on,
@@ -38,19 +41,27 @@ from seq2seq.training.state import (
     saved_state,
     schedule_ended,
 )
+from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.trainer import Trainer
+from seq2seq.training.update import Updater
 from seq2seq.training.validation import Validator
 from seq2seq.training.word_vectors import check_vectors, fill_embeddings
 
 log = logging.getLogger(__name__)
 
 
-def train(settings: TrainSettings, *, recorders: Sequence[Callable[..., Recorder]] = ()) -> None:
+def train(
+    settings: TrainSettings,
+    *,
+    recorders: Sequence[Callable[..., Recorder]] = (),
+    step_hooks: Sequence[Callable[[nn.Module], StepHook]] = (),
+) -> None:
     """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend.
 
     Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
     `recorders` make more recorders of a session, which get what the run's own loggers get, each time after them.
+    `step_hooks` make, of the model on its device, what is called after each optimizer step.
     """
     started = time.monotonic()
     folder = RunFolder(run_path(settings.run))
@@ -60,13 +71,20 @@ def train(settings: TrainSettings, *, recorders: Sequence[Callable[..., Recorder
         checkpoint = _newest(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
         settings = settle(settings, stored, state.precision)
-        limit = (limit_reached(settings.trainer, state) or schedule_ended(settings, state)) if checkpoint else None
+        limit = (
+            (limit_reached(settings.trainer, state) or schedule_ended(settings.schedule, state)) if checkpoint else None
+        )
         if limit is not None:
-            log.info("run %s is finished: it has reached %s%s", folder.path, limit, how_to_go_on(settings, state))
+            log.info(
+                "run %s is finished: it has reached %s%s",
+                folder.path,
+                limit,
+                how_to_go_on(settings.run, settings.schedule, state),
+            )
             return
         if checkpoint is not None and not state.to_validate:
-            refuse_rate_zero(settings, state)
-        runtime = kept_runtime(settings, state)
+            refuse_rate_zero(settings.run, settings.schedule, state)
+        runtime = kept_runtime(settings.run, settings.device, settings.precision, state)
         keep_freed_memory()
         if settings.trainer.deterministic:
             be_deterministic()
@@ -75,7 +93,7 @@ def train(settings: TrainSettings, *, recorders: Sequence[Callable[..., Recorder
         session = Session(folder.path, state.update, state.to_validate)
         makers = [*_loggers(settings), *recorders] if world.is_main else []
         with closing(data), closing(Recorders(session=session, makers=makers)) as recorder:
-            trainer = _assemble(settings, folder, data, model, runtime, recorder, world, started)
+            trainer = _assemble(settings, folder, data, model, step_hooks, runtime, recorder, world, started)
             if checkpoint is None:
                 recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
@@ -159,12 +177,12 @@ def _assemble(
     folder: RunFolder,
     data: Prepared,
     model: Model,
+    step_hooks: Sequence[Callable[[nn.Module], StepHook]],
     runtime: Runtime,
     recorder: Recorder,
     world: World,
     started: float,
 ) -> Trainer:
-    model = model.to(runtime.device)
     valid, most = data.corpora["valid"], settings.trainer.validate_pairs
     validator = Validator(
         corpus=valid if most is None else valid.sample(most),
@@ -177,19 +195,30 @@ def _assemble(
         recorder=recorder,
         world=world,
     )
-    return Trainer(
+    strategy = choose_strategy(settings.trainer.strategy, model.to(runtime.device), world)
+    optimizer = build_optimizer(settings.optimizer, strategy.model)
+    hooks = [make(strategy.model) for make in step_hooks]
+    updater = Updater(
         settings=settings.trainer,
         seed=settings.seed,
-        model=model,
+        strategy=strategy,
         objective=settings.objective(),
-        optimizer=build_optimizer(settings.optimizer, model),
+        optimizer=optimizer,
+        hooks=hooks,
+        runtime=runtime,
+        world=world,
+    )
+    return Trainer(
+        settings=settings.trainer,
+        updates=PlannedUpdates(data, settings.trainer, settings.seed),
+        updater=updater,
+        strategy=strategy,
+        groups=CheckpointGroups(strategy, optimizer, hooks),
         schedule=settings.schedule(),
-        data=data,
         runtime=runtime,
         folder=folder,
         recorder=recorder,
         validator=validator,
-        strategy=choose_strategy(model, world),
         world=world,
         started=started,
     )
@@ -197,7 +226,7 @@ def _assemble(
 
 def _warn(settings: TrainSettings, trainer: Trainer) -> None:
     """Of what would make the run's scores lower than its model is worth."""
-    train = trainer.data.corpora["train"]
+    train = trainer.updates.data.corpora["train"]
     lengths = settings.length.max_target, train.source_lengths, train.target_lengths
     for line in target_lines(trainer.validator.search, *lengths):
         log.warning("%s", line)
@@ -206,8 +235,8 @@ def _warn(settings: TrainSettings, trainer: Trainer) -> None:
 
 def _fit(trainer: Trainer) -> None:
     path, update = trainer.folder.path, trainer.state.update
-    parameters = [parameter.numel() for parameter in trainer.model.parameters()]
-    trained = [parameter.numel() for parameter in trainer.model.parameters() if parameter.requires_grad]
+    parameters = [parameter.numel() for parameter in trainer.strategy.model.parameters()]
+    trained = [parameter.numel() for parameter in trainer.strategy.model.parameters() if parameter.requires_grad]
     told = f"{sum(parameters) / 1e6:.1f}M parameters"
     if len(trained) < len(parameters):
         told += f", {sum(trained) / 1e6:.1f}M of them trained"

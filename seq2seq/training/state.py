@@ -8,10 +8,11 @@ import torch
 
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.config.reading import Reader
-from seq2seq.config.schema import TrainerSettings, TrainSettings
+from seq2seq.config.schema import TrainerSettings
 from seq2seq.config.targets import Targets
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.runtime.device import Runtime, choose_runtime
+from seq2seq.types import Part
 
 END_OF_SCHEDULE = "the end of its schedule at update {:,}"
 
@@ -72,41 +73,41 @@ def _as_numbers(value: Any) -> Any:
     return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def how_to_go_on(settings: TrainSettings, state: TrainState) -> str:
+def how_to_go_on(run: str, schedule: Part, state: TrainState) -> str:
     """What a finished run can do: raise its limit or, where its learning rate has come to an end, something else."""
-    end = _end_of_decay(settings, state)
+    end = _end_of_decay(schedule, state)
     if end is None:
         return "; raise that to continue"
     return (
-        f", and its learning rate has reached the end of schedule={settings.schedule.name}, which spans {end:,} "
-        f"updates: a higher limit would train at {_floor(settings):g} times optimizer.lr.\nrun=NAME "
-        f"init_from={settings.run} trains its weights further on a new schedule; run=NAME "
+        f", and its learning rate has reached the end of schedule={schedule.name}, which spans {end:,} "
+        f"updates: a higher limit would train at {_floor(schedule):g} times optimizer.lr.\nrun=NAME "
+        f"init_from={run} trains its weights further on a new schedule; run=NAME "
         f"trainer.max_updates={2 * end} trains from scratch on a schedule twice as long"
     )
 
 
-def refuse_rate_zero(settings: TrainSettings, state: TrainState) -> None:
+def refuse_rate_zero(run: str, schedule: Part, state: TrainState) -> None:
     """Raise ConfigError if the limit of a finished run was raised, and its learning rate would be 0 from here on."""
-    if settings.schedule.arguments.get("horizon") and _floor(settings) == 0 and _end_of_decay(settings, state):
-        raise ConfigError(f"run={settings.run} has reached update {state.update:,}{how_to_go_on(settings, state)}")
+    if schedule.arguments.get("horizon") and _floor(schedule) == 0 and _end_of_decay(schedule, state):
+        raise ConfigError(f"run={run} has reached update {state.update:,}{how_to_go_on(run, schedule, state)}")
 
 
-def _end_of_decay(settings: TrainSettings, state: TrainState) -> int | None:
+def _end_of_decay(schedule: Part, state: TrainState) -> int | None:
     """The update at which the run's learning rate has come to its end, if it has."""
-    if "horizon" not in settings.schedule.arguments:
+    if "horizon" not in schedule.arguments:
         return None
-    end = settings.schedule.arguments["horizon"] or state.planned
+    end = schedule.arguments["horizon"] or state.planned
     return end if end is not None and state.update >= end else None
 
 
-def _floor(settings: TrainSettings) -> float:
-    return float(settings.schedule.arguments.get("floor", 0))
+def _floor(schedule: Part) -> float:
+    return float(schedule.arguments.get("floor", 0))
 
 
-def schedule_ended(settings: TrainSettings, state: TrainState) -> str | None:
+def schedule_ended(schedule: Part, state: TrainState) -> str | None:
     """The end of a planned schedule that leaves no learning rate, if the run has reached it."""
-    planned = settings.schedule.arguments.get("horizon", 0) is None
-    end = _end_of_decay(settings, state) if planned and _floor(settings) == 0 and not state.to_validate else None
+    planned = schedule.arguments.get("horizon", 0) is None
+    end = _end_of_decay(schedule, state) if planned and _floor(schedule) == 0 and not state.to_validate else None
     return None if end is None else END_OF_SCHEDULE.format(end)
 
 
@@ -128,16 +129,17 @@ def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
     return next((f"{key}={limit}" for key, limit, at in limits if limit is not None and at >= limit), None)
 
 
-def kept_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
+def kept_runtime(run: str, device: str, precision: str, state: TrainState) -> Runtime:
     """Where and in what precision a run goes on: auto is what it was when the run began.
 
     Raises ConfigError where there is no such device any more, with the word that moves the run.
     """
-    device = state.device if settings.device == "auto" and state.device else settings.device
-    precision = state.precision if settings.precision == "auto" and state.precision else settings.precision
-    if device != settings.device and device == "cuda" and not torch.cuda.is_available():
+    resumed = device == "auto" and state.device is not None
+    device = state.device if device == "auto" and state.device else device
+    precision = state.precision if precision == "auto" and state.precision else precision
+    if resumed and device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            f"run={settings.run} was started on a GPU (device=auto), and no CUDA device is available here; "
+            f"run={run} was started on a GPU (device=auto), and no CUDA device is available here; "
             "device=cpu continues without one, with other random numbers and rounding"
         )
     return choose_runtime(device, precision)  # type: ignore[arg-type]

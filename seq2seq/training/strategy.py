@@ -1,5 +1,7 @@
 """How the processes of a run train one model: what `trainer.strategy` names."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
@@ -10,21 +12,71 @@ from torch.nn.parallel import DistributedDataParallel
 from seq2seq.config.command_line.program import program, under_torchrun
 from seq2seq.model.model import Model
 from seq2seq.runtime.distributed import LONGEST_WAIT, World
-from seq2seq.runtime.torchrun import place
+from seq2seq.runtime.torchrun import Place, place
 
 
-class Strategy:
-    """One process, whose gradients are the update's. `module` is what objectives call in place of the model."""
+class Strategy(ABC):
+    """Wraps a model for training. It is built before the optimizer, which takes its parameters from `model`.
 
-    def __init__(self, model: Model) -> None:
+    `model` has the names that checkpoints use; `module` is what objectives call in its place. What is defined here is
+    for strategies in which every process holds the whole model.
+    """
+
+    def __init__(self, model: Model, world: World) -> None:
+        self.model = model
+        self.world = world
         self.module: nn.Module = model
 
+    @classmethod
+    @abstractmethod
+    def problems(cls, here: Place) -> list[str]:
+        """A line for each reason why the processes started are not those that the strategy needs."""
+
+    @abstractmethod
     def micro_batch(self, *, last: bool) -> AbstractContextManager:
         """The context of a micro-batch's forward and backward pass; `last`: of the update's last one here."""
+
+    @abstractmethod
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of `loss`. After the last micro-batch they are the sum over all processes."""
+
+    def clip_gradients(self, max_norm: float) -> Tensor:
+        """Scale the gradients so that their norm, that of the whole model, is at most `max_norm`; the norm before."""
+        return nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], max_norm)
+
+    def unwrapped(self) -> AbstractContextManager[Model]:
+        """The context in which every part of the bare model can be called, as validation does."""
+        return nullcontext(self.model)
+
+    def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Whole tensors, for a checkpoint, of what this process holds of them. All processes call it."""
+        return dict(tensors)
+
+    def shard(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of whole tensors what this process holds: each divided as the one of its name in `like`. One that has none,
+        or another shape than that, stays whole."""
+        return dict(tensors)
+
+
+class SingleProcess(Strategy):
+    """One process, whose gradients are the update's."""
+
+    @classmethod
+    def problems(cls, here: Place) -> list[str]:
+        """It is one process alone."""
+        if here.size == 1:
+            return []
+        return [
+            f"trainer.strategy=single is one process, and torchrun has started {here.size}: start "
+            f"it as {program('train')}, or leave trainer.strategy=auto"
+        ]
+
+    def micro_batch(self, *, last: bool) -> AbstractContextManager:
+        """Nothing is to be prepared."""
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of `loss`. After the last micro-batch they are the sum over all processes."""
+        """The gradients are those of the update."""
         loss.backward()
 
 
@@ -36,13 +88,23 @@ class DataParallel(Strategy):
     """
 
     def __init__(self, model: Model, world: World) -> None:
-        super().__init__(model)
-        self._size = world.size
+        super().__init__(model, world)
         backend = "nccl" if next(model.parameters()).is_cuda else "gloo"
         group = dist.new_group(backend=backend, timeout=LONGEST_WAIT)
         self._parallel = DistributedDataParallel(model, process_group=group, gradient_as_bucket_view=True)
         self._parallel.broadcast_buffers = False  # they are constants
         self.module = self._parallel
+
+    @classmethod
+    def problems(cls, here: Place) -> list[str]:
+        """It needs torchrun."""
+        if here.by_torchrun:
+            return []
+        return [
+            "trainer.strategy=ddp needs processes that torchrun starts: torchrun --nproc-per-node 2 "
+            f"{under_torchrun('train')} KEY=VALUE ... (with trainer.strategy=auto it is ddp there, and one process "
+            "elsewhere)"
+        ]
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager:
         """Gradients stay here until the last one."""
@@ -50,26 +112,20 @@ class DataParallel(Strategy):
 
     def backward(self, loss: Tensor) -> None:
         """DistributedDataParallel takes the mean over processes; an update is a sum."""
-        (loss * self._size).backward()
+        (loss * self.world.size).backward()
 
 
-def choose_strategy(model: Model, world: World) -> Strategy:
-    """The strategy for a world of this size; `strategy_problems` has seen to it that it is the one asked for."""
-    return Strategy(model) if world.size == 1 else DataParallel(model, world)
+STRATEGIES: dict[str, type[Strategy]] = {"single": SingleProcess, "ddp": DataParallel}
+
+
+def choose_strategy(strategy: Literal["auto", "single", "ddp"], model: Model, world: World) -> Strategy:
+    """The model, wrapped by what `trainer.strategy` names; `strategy_problems` has seen to it that the world suits it.
+    One process alone has nothing to share, whatever started it."""
+    if world.size == 1:
+        return SingleProcess(model, world)
+    return STRATEGIES["ddp" if strategy == "auto" else strategy](model, world)
 
 
 def strategy_problems(strategy: Literal["auto", "single", "ddp"]) -> list[str]:
-    """A line if the processes started are not those that `strategy` needs."""
-    here = place()
-    if strategy == "ddp" and not here.by_torchrun:
-        return [
-            "trainer.strategy=ddp needs processes that torchrun starts: torchrun --nproc-per-node 2 "
-            f"{under_torchrun('train')} KEY=VALUE ... (with trainer.strategy=auto it is ddp there, and one process "
-            "elsewhere)"
-        ]
-    if strategy == "single" and here.size > 1:
-        return [
-            f"trainer.strategy=single is one process, and torchrun has started {here.size}: start "
-            f"it as {program('train')}, or leave trainer.strategy=auto"
-        ]
-    return []
+    """A line for each reason why the processes started are not those that `strategy` needs."""
+    return [] if strategy == "auto" else STRATEGIES[strategy].problems(place())

@@ -1,48 +1,31 @@
 """The training loop: restore; while not done: update, maybe validate, maybe save."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from itertools import count
 from typing import Any, NoReturn
-
-import torch
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
-from seq2seq.checkpoint.weights import load_model, model_tensors
 from seq2seq.checkpoint.write import mark_best, prune, save, save_validated
 from seq2seq.config.schema import TrainerSettings
-from seq2seq.data.batches import share
-from seq2seq.data.encoded import EncodedCorpus
-from seq2seq.data.prepare import Prepared
-from seq2seq.data.shapes import shapes_for
-from seq2seq.data.updates import PairIds, pair_costs, plan_epoch
 from seq2seq.errors import CheckpointError, DataError, NonFiniteLossError, Stopped
 from seq2seq.logger.base import Recorder
-from seq2seq.model.model import Model
-from seq2seq.objective.base import Objective
-from seq2seq.optimizer.build import set_learning_rate
-from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
 from seq2seq.reporting.progress import Progress
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
 from seq2seq.runtime.memory import forget_peak, keep_few_kernels
-from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.schedule.base import Schedule
-from seq2seq.training.cuda_graphs import graphed
-from seq2seq.training.forward_backward import ForwardBackward, seed_of
-from seq2seq.training.micro_batches import MicroBatches
-from seq2seq.training.optimizer_step import OptimizerStep, holds_back, non_finite
+from seq2seq.training.checkpoint_groups import CheckpointGroups
+from seq2seq.training.optimizer_step import non_finite
 from seq2seq.training.plan import Planner
+from seq2seq.training.planned_updates import PlannedUpdate, PlannedUpdates
 from seq2seq.training.signals import StopSignal
 from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
 from seq2seq.training.strategy import Strategy
-from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
+from seq2seq.training.update import Updater
+from seq2seq.training.update_metrics import Reporter, UpdateFigures, first_non_finite
 from seq2seq.training.validation import Validator
-
-MEASURED_EPOCHS = 2  # segmentations that the shapes of CUDA graphs are made of
 
 
 @dataclass
@@ -53,40 +36,30 @@ class Trainer:
     """
 
     settings: TrainerSettings
-    seed: int
-    model: Model
-    objective: Objective
-    optimizer: torch.optim.Optimizer
+    updates: PlannedUpdates
+    updater: Updater
+    strategy: Strategy
+    groups: CheckpointGroups
     schedule: Schedule
-    data: Prepared
     runtime: Runtime
     folder: RunFolder
     recorder: Recorder
     validator: Validator
-    strategy: Strategy
     world: World
     started: float  # by time.monotonic(), when the session began: to prepare counts, too
     state: TrainState = field(default_factory=TrainState)
 
     def __post_init__(self) -> None:
-        self._peak_lr = float(self.optimizer.param_groups[0]["lr"])
         self._minutes_before = self.state.minutes
         self._saved: int | None = None
         self._stops_after = self.state.update
-        self.micro_batches = MicroBatches(self.runtime.device, self.settings.tokens_per_batch)
-        self.forward_backward = ForwardBackward(self.strategy, self.objective, self.runtime)
-        defers = self.runtime.device.type == "cuda" and holds_back(self.optimizer)
-        self.step = OptimizerStep(self.model, self.optimizer, self.settings.clip_norm, defers=defers)
-        self._unassured: list[tuple[int, UpdateFigures]] = []
-        self._fingerprint, self._valid = (self.data.corpora[split].fingerprint for split in ("train", "valid"))
+        self._fingerprint, self._valid = (self.updates.data.corpora[split].fingerprint for split in ("train", "valid"))
         self.state.data, self.state.valid = self._fingerprint, self._valid
-
         self._remember_runtime()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue exactly where `checkpoint` was saved."""
-        load_model(self.model, checkpoint.model)
-        restore_optimizer(self.optimizer, self.model, checkpoint.optimizer)
+        self.groups.restore(checkpoint)
         self.state = saved_state(checkpoint)
         try:
             self.schedule.restore(self.state.schedule)
@@ -115,12 +88,12 @@ class Trainer:
 
     def fit(self) -> str:
         """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""
-        self.model.train()
+        self.strategy.model.train()
         if self.settings.cuda_graphs:
-            self._record()
+            self.updater.record(self.updates)
         settings, state = self.settings, self.state
         state.minutes = self.world.broadcast(self._all_minutes())
-        self.planner = Planner(settings, state, self._updates_an_epoch())
+        self.planner = Planner(settings, state, self.updates.an_epoch())
         progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=self.world.is_main)
         self.reporter = Reporter(
             progress=progress, recorder=self.recorder, device=self.runtime.device, world=self.world
@@ -130,9 +103,9 @@ class Trainer:
         forget_peak(self.runtime.device)
         with progress, StopSignal(self._announce) as self._stop:
             self._validate()  # where the last session was stopped before it could
-            updates = self._updates()
+            updates = self.updates.after(state.epoch, state.position, opened=self.updater.micro_batches.open)
             while self.finished() is None:
-                self._update(*next(updates))
+                self._update(next(updates))
                 signal = self._hear()
                 if self.planner.updated():
                     self._follow_plan()
@@ -145,15 +118,6 @@ class Trainer:
                     self._leave(signal)
                 self._validate()
         return self.finished() or ""
-
-    def _record(self) -> None:
-        """From here on replay CUDA graphs, at shapes that are a function of the data and the settings alone: of the
-        first epochs as they are segmented. Where these are few micro-batches, they are cut anew as often as needed."""
-        drawn = cache(self.data.train)
-        epochs = ((epoch, drawn(epoch % MEASURED_EPOCHS)) for epoch in count())
-        updates = ((corpus, blocks) for epoch, corpus in epochs for blocks in self._plan(corpus, epoch))
-        self.micro_batches.shapes = shapes_for(updates, self.settings.tokens_per_batch)
-        self.forward_backward, self.step = graphed(self.forward_backward, self.step, self.micro_batches.shapes)
 
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""
@@ -181,11 +145,6 @@ class Trainer:
         self.world.barrier()  # or the first to leave would cut the others short
         raise Stopped(signal, f"stopped by a signal: saved after update {self.state.update}")
 
-    def _updates_an_epoch(self) -> int:
-        corpus, settings = self.data.corpora["train"], self.settings
-        tokens = pair_costs(corpus.source_lengths, corpus.target_lengths, settings.count).sum()
-        return max(1, round(int(tokens) / settings.tokens_per_update))
-
     def _follow_plan(self) -> None:
         """The schedule and the bar are laid out for as many updates as are planned, if that is known yet."""
         if self.state.planned is not None:
@@ -195,79 +154,29 @@ class Trainer:
             limit = self.settings.max_updates
             self.reporter.progress.plan(limit if isinstance(limit, int) else self.state.planned)
 
-    def _updates(self) -> Iterator[tuple[Sequence[PairIds], EncodedCorpus]]:
-        """The updates from here on; a plan is a function of seed and epoch, so that to resume is to seek in it."""
-        while True:
-            corpus = self.data.train(self.state.epoch)
-            self.micro_batches.open(corpus)
-            plan = self._plan(corpus, self.state.epoch)
-            for position in range(self.state.position, len(plan)):
-                last = position + 1 == len(plan)
-                # The state names the update that comes next; it is only saved once this one is done.
-                self._next = (self.state.epoch + 1, 0) if last else (self.state.epoch, position + 1)
-                self._epochs = self.state.epoch + (position + 1) / len(plan)
-                yield plan[position], corpus
-
-    def _plan(self, corpus: EncodedCorpus, epoch: int) -> list[list[PairIds]]:
-        return plan_epoch(
-            corpus.source_lengths,
-            corpus.target_lengths,
-            seed=self.seed,
-            epoch=epoch,
-            tokens_per_update=self.settings.tokens_per_update,
-            count=self.settings.count,
-        )
-
-    def _update(self, blocks: Sequence[PairIds], corpus: EncodedCorpus) -> None:
-        """One optimizer step; the sums over all pairs of the update are divided once, by all its tokens."""
-        state, stopwatch = self.state, Stopwatch(self.runtime.device)
-        report = self.planner.report_is_due
-        torch.manual_seed(seed_of(self.seed, state.update, self.world.rank))
-        self.forward_backward.begin(seed_of(self.seed, state.update, rank=0))
-        lr = self._peak_lr * self.schedule.factor(state.update + 1)
-        set_learning_rate(self.optimizer, lr)
-        tokens = sum(int(corpus.target_lengths[rows].sum()) + len(rows) for rows in blocks)
-        sums = self._add_gradients(blocks, corpus, tokens)
-        norm = self.step()
-        stopwatch.stop()
-        figures = UpdateFigures(sums, tokens, norm, lr, stopwatch)
-        state.update += 1
-        state.epoch, state.position = self._next
-        self._unassured.append((state.update, figures))
-        if not self.step.defers or report:
-            self._assure_finite()
-        self.reporter.updated(state.update, self._epochs, figures, report=report)
+    def _update(self, planned: PlannedUpdate) -> None:
+        """One optimizer step, and what is known of it: where the run is now, its figures."""
+        state, report, busy = self.state, self.planner.report_is_due, self.reporter.progress.busy
+        figures = self.updater(state.update + 1, planned, self.schedule.factor(state.update + 1), busy)
+        state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
+        if not self.updater.defers:
+            self._assure_finite([figures])
+        elif report:
+            self._assure_finite([*self.reporter.window, figures])
+        self.reporter.updated(planned.epochs, figures, report=report)
         if report:
             self.planner.reported()
-
-    def _add_gradients(self, blocks: Sequence[PairIds], corpus: EncodedCorpus, tokens: int) -> Sums:
-        """The gradients of a share of the update, micro-batch by micro-batch, and then of all processes' shares."""
-        own = share(corpus, blocks, self.world.rank, self.world.size)
-        # Where nothing is left for this process, it takes part all the same, with a pair that counts for nothing.
-        weight, own = (1, own) if own else (0, [blocks[0][:1]])
-        batches = self.micro_batches.cut(own)
-        sums = Sums(self.runtime.device)
-        for number, (rows, shape) in enumerate(batches, start=1):
-            self.reporter.progress.busy(f"update {self.state.update + 1:,}, micro-batch {number} of {len(batches)}")
-            batch = self.micro_batches.batch(rows, shape)
-            losses = self.forward_backward(batch, weight, tokens, last=number == len(batches))
-            real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)
-            sums.add(losses, weight, real=real, cells=batch.source.numel() + batch.target_in.numel())
-        return sums
 
     def _all_minutes(self) -> float:
         """Of all sessions, this one's so far included."""
         return self._minutes_before + (time.monotonic() - self.started) / 60
 
-    def _assure_finite(self) -> None:
-        """Raise NonFiniteLossError for the first update since this was last asked whose gradient was no number."""
-        refused = self.step.refused()
-        if refused is not None:
-            number, figures = self._unassured[refused]
-            (total,) = self.world.all_reduce_sum(figures.sums.total.reshape(1)).tolist()
-            loss, saved = total / figures.tokens, self.folder.steps()
-            raise NonFiniteLossError(non_finite(number, loss, float(figures.norm), figures.lr, saved))
-        self._unassured.clear()
+    def _assure_finite(self, window: Sequence[UpdateFigures]) -> None:
+        """Raise NonFiniteLossError for the first of these updates whose gradient was not finite. Waits for a GPU."""
+        if (bad := first_non_finite(window)) is not None:
+            (total,) = self.world.all_reduce_sum(bad.sums.total.reshape(1)).tolist()
+            loss, saved = total / bad.tokens, self.folder.steps()
+            raise NonFiniteLossError(non_finite(bad.update, loss, float(bad.norm), bad.lr, saved))
 
     def _validate(self) -> None:
         """Score the validation set if that is due; the update is saved already.
@@ -280,7 +189,8 @@ class Trainer:
         self._stops_after = state.update
         self.reporter.progress.busy(f"validation at update {state.update:,}")
         began = self._all_minutes()
-        values = self.validator(self.model, state.update, lambda: self.world.any_nonzero(self._stop.number or 0) > 0)
+        with self.strategy.unwrapped() as model:
+            values = self.validator(model, state.update, lambda: self.world.any_nonzero(self._stop.number or 0) > 0)
         if values is not None:
             self._judge(values, self._all_minutes() - began)
         signal = int(self.world.all_reduce_max(self._stop.number or 0))
@@ -316,24 +226,16 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint, unless that of this update is there already; the main process does."""
-        state = self.state
-        self._assure_finite()
+        update, every = self.state.update, self.settings.save_every
+        self._assure_finite(self.reporter.window)
         self.planner.saved()
-        if self._saved == state.update or not self.world.is_main:
+        if self._saved == update:
             return
-        save(
-            self.folder,
-            state.update,
-            model=model_tensors(self.model),
-            optimizer=optimizer_tensors(self.optimizer, self.model),
-            state=self._state(),
-        )
-        prune(
-            self.folder,
-            self.settings.keep_last,
-            every=self.settings.save_every if isinstance(self.settings.save_every, int) else 1,
-        )
-        self._saved = state.update
+        groups = self.groups.gather()
+        if self.world.is_main:
+            save(self.folder, update, groups, self._state())
+            prune(self.folder, self.settings.keep_last, every=every if isinstance(every, int) else 1)
+        self._saved = update
 
     def _state(self) -> dict[str, Any]:
         """What a checkpoint keeps of the state."""

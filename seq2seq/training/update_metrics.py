@@ -1,7 +1,8 @@
 """What training says of itself: sums over a window of updates, to the progress bar and the recorder."""
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import SupportsFloat
@@ -40,6 +41,7 @@ class UpdateFigures:
     """One update: this process's sums, the target tokens of all, and how it went. What is not a number yet is still
     being computed on a GPU: `float` waits for it."""
 
+    update: int
     sums: Sums
     tokens: int  # real target tokens of the whole update
     norm: SupportsFloat
@@ -50,7 +52,8 @@ class UpdateFigures:
 class Reporter:
     """Collects updates, and reports on them when it is asked to.
 
-    In between nothing is read from `device`, and nothing asked of the other processes of the world.
+    In between nothing is read from `device`, and nothing asked of the other processes of the world. `window` are the
+    updates since the last report.
     """
 
     def __init__(self, *, progress: Progress, recorder: Recorder, device: torch.device, world: World) -> None:
@@ -58,17 +61,18 @@ class Reporter:
         self.recorder = recorder
         self.device = device
         self.world = world
-        self._window: list[UpdateFigures] = []
+        self.window: list[UpdateFigures] = []
 
-    def updated(self, update: int, epochs: float, figures: UpdateFigures, *, report: bool) -> None:
-        """Count an update in; `report` on all since the last report."""
-        self._window.append(figures)
+    def updated(self, epochs: float, figures: UpdateFigures, *, report: bool) -> None:
+        """Count an update in, after so many epochs; `report` on all since the last report."""
+        self.window.append(figures)
+        update = figures.update
         if not report:
             self.progress.update(update, {})
             return
         peak = self.world.all_reduce_max(peak_memory(self.device))
-        values = _summary(self._window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
-        self._window = []
+        values = _summary(self.window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
+        self.window = []
         self.recorder.scalars(update, values)
         self.progress.update(update, values)
 
@@ -76,6 +80,11 @@ class Reporter:
         """Hear of a validation's scores."""
         self.recorder.scalars(update, values)
         self.progress.validated(update, values, best)
+
+
+def first_non_finite(window: Sequence[UpdateFigures]) -> UpdateFigures | None:
+    """The first of these updates whose gradient's norm is not a finite number, if there is one."""
+    return next((figures for figures in window if not math.isfinite(float(figures.norm))), None)
 
 
 def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:

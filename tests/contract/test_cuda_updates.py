@@ -22,11 +22,12 @@ from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
 from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
 from seq2seq.training.cuda_graphs import GraphRecorder, graphed
 from seq2seq.training.forward_backward import ForwardBackward, seed_of
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
-from seq2seq.training.strategy import Strategy
+from seq2seq.training.strategy import SingleProcess
 from seq2seq.training.trainer import Trainer
 
 pytestmark = pytest.mark.gpu
@@ -62,9 +63,9 @@ def made(triple: Triple, dtype: torch.dtype) -> tuple[ForwardBackward, Optimizer
             module.p = 0.2
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1, eps=1e-3, fused=True)
     objective = CrossEntropy(label_smoothing=0.1, attention_penalty=0.5)
-    return ForwardBackward(Strategy(model), objective, Runtime(CUDA, dtype)), OptimizerStep(
-        model, optimizer, 1.0, defers=True
-    )
+    strategy = SingleProcess(model, World())
+    step = OptimizerStep(strategy, optimizer, 1.0, defers=True)
+    return ForwardBackward(strategy, objective, Runtime(CUDA, dtype)), step
 
 
 def updates(passes: ForwardBackward, step: OptimizerStep) -> tuple[list[Tensor], list[Tensor]]:
@@ -82,7 +83,7 @@ def updates(passes: ForwardBackward, step: OptimizerStep) -> tuple[list[Tensor],
             norm = step()
         assert isinstance(norm, Tensor)
         told.append(norm)
-    return told, [parameter.detach().clone() for parameter in step.model.parameters()]
+    return told, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monk
     monkeypatch.setattr(ForwardBackward, "__call__", took_the_plain_road)
     monkeypatch.setattr(Trainer, "_update", counted)
     lines = run("graphs", "trainer.max_epochs=6", GRAPHS, "optimizer.lr=0.003")
-    assert 2 <= len(recorded) <= 1 + MOST_SHAPES and not any(recorded)  # shapes and the step, before the first update
+    assert 3 <= len(recorded) <= 2 + MOST_SHAPES and not any(recorded)  # shapes and the step, before the first update
     assert len(plain_passes) <= 0.05 * updates_done["all"]  # pairs longer than all of the first epoch's batches
     nll = [line["valid/nll"] for line in lines if "valid/nll" in line]
     assert nll[-1] < nll[0]
@@ -197,7 +198,7 @@ def test_a_bad_gradient_is_noticed_with_the_next_figures(
     def spoilt_at_three(self: OptimizerStep) -> Any:
         taken["updates"] += 1
         if taken["updates"] == 3:
-            next(p.grad for p in self.model.parameters() if p.grad is not None).fill_(float("nan"))
+            next(p.grad for p in self.strategy.model.parameters() if p.grad is not None).fill_(float("nan"))
         return call(self)
 
     monkeypatch.setattr(OptimizerStep, "__call__", spoilt_at_three)

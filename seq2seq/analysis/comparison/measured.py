@@ -8,7 +8,7 @@ from typing import Any
 
 from seq2seq.analysis.attention.entropy import MeanEntropy
 from seq2seq.analysis.evaluation.results import TEXTS, Result, read_result, split_results
-from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import best_step, load
 from seq2seq.config import CONFIGS
 from seq2seq.config.command_line.program import command_line, program
@@ -60,7 +60,7 @@ def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str 
     folder = RunFolder(run_path(settings.run))
     if not folder.steps():
         return f"run={settings.run} has no checkpoint yet: {train_command(settings)}"
-    state = saved_state(load(folder, "last", optimizer=False))
+    state = saved_state(load(folder, "last", [MODEL]))
     if limit_reached(settings.trainer, state) is None:
         return f"run={settings.run} is unfinished, at update {state.update}: {train_command(settings)}"
     split = "" if script.split == "test" else f" split={script.split}"

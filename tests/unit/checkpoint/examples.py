@@ -14,7 +14,7 @@ def tensors(step: int) -> dict[str, Tensor]:
 
 def put(run: RunFolder, *steps: int) -> None:
     for step in steps:
-        save(run, step, model=tensors(step), optimizer={"exp_avg/w": tensors(-step)["w"]}, state={"step": step})
+        save(run, step, {"model": tensors(step), "optimizer": {"exp_avg/w": tensors(-step)["w"]}}, {"step": step})
 
 
 def names(run: RunFolder) -> list[str]:

@@ -84,7 +84,7 @@ def test_the_average_leaves_out_the_best_and_the_last_that_stand_in_between(
     run: RunFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     for step in (3, 10, 20, 30, 31):
-        save(run, step, model={"w": torch.tensor(float(step))}, optimizer={}, state={"step": step})
+        save(run, step, {"model": {"w": torch.tensor(float(step))}, "optimizer": {}}, {"step": step})
     found = load(run, "average", average=5)
     assert (found.step, found.state, found.model["w"].item()) == (30, {"step": 30}, 20.0)
     assert "only 3 checkpoints to average, not 5" in caplog.text
@@ -98,9 +98,9 @@ def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
             "half": torch.tensor([value], dtype=torch.bfloat16),
             "n": torch.tensor(step),
         }
-        save(run, step, model=model, optimizer={"exp_avg/w": torch.ones(2)}, state={"step": step})
+        save(run, step, {"model": model, "optimizer": {"exp_avg/w": torch.ones(2)}}, {"step": step})
     found = load(run, "average", average=4)
-    assert (found.step, found.state, found.optimizer) == (5, {"step": 5}, {})
+    assert (found.step, found.state, [*found.groups]) == (5, {"step": 5}, ["model"])
     assert found.model["n"] == 5
     assert found.model["w"].tolist() == pytest.approx([sum(values[1:]) / 4, 3.5], rel=1e-7)
     found = load(run, "average", average=5)
@@ -125,10 +125,10 @@ def test_the_average_of_one_is_that_one_and_of_fewer_warns(run: RunFolder, caplo
 
 def test_what_cannot_be_averaged_is_named(run: RunFolder) -> None:
     put(run, 1, 2)
-    save(run, 3, model={"w": torch.ones(2), "n": torch.tensor(1)}, optimizer={}, state={})
+    save(run, 3, {"model": {"w": torch.ones(2), "n": torch.tensor(1)}, "optimizer": {}}, {})
     with pytest.raises(CheckpointError, match=r"step-2/model.safetensors: w has another shape than in .*step-3"):
         load(run, "average", average=2)
-    save(run, 4, model={"w": torch.ones(2)}, optimizer={}, state={})
+    save(run, 4, {"model": {"w": torch.ones(2)}, "optimizer": {}}, {})
     with pytest.raises(CheckpointError, match=r"step-3/model.safetensors does not have the tensors of .*step-4"):
         load(run, "average", average=2)
     flip(run.checkpoint(4) / "model.safetensors", 600)

@@ -14,13 +14,13 @@ from seq2seq.errors import CheckpointError
 
 def test_what_is_saved_is_loaded(run: RunFolder) -> None:
     state = {"epoch": 3, "nested": {"list": [1, 2.5, None, "ü\u2028"]}, "best": 0.1 + 0.2}
-    path = save(run, 7, model=tensors(7), optimizer={"exp_avg/w": tensors(1)["w"]}, state=state)
+    path = save(run, 7, {"model": tensors(7), "optimizer": {"exp_avg/w": tensors(1)["w"]}}, state)
     assert path == run.checkpoint(7)
     found = load(run, "step-7")
     assert (found.step, found.state) == (7, state)
     assert torch.equal(found.model["w"], tensors(7)["w"])
-    assert torch.equal(found.optimizer["exp_avg/w"], tensors(1)["w"])
-    assert load(run, "step-7", optimizer=False).optimizer == {}
+    assert torch.equal(found.groups["optimizer"]["exp_avg/w"], tensors(1)["w"])
+    assert load(run, "step-7", ["model"]).groups.keys() == {"model"}
 
 
 def test_the_folder_holds_tensors_json_and_a_manifest_readable_like_any_file(run: RunFolder) -> None:
@@ -71,7 +71,7 @@ def test_a_run_without_checkpoints(run: RunFolder, which: str) -> None:
 
 def test_a_step_saved_again_is_replaced(run: RunFolder) -> None:
     put(run, 5)
-    save(run, 5, model=tensors(6), optimizer={}, state={"new": True})
+    save(run, 5, {"model": tensors(6), "optimizer": {}}, {"new": True})
     assert torch.equal(load(run, "step-5").model["w"], tensors(6)["w"])
     assert names(run) == ["step-5"]
 
@@ -123,3 +123,27 @@ def test_what_is_broken_is_not_waited_for(run: RunFolder, monkeypatch: pytest.Mo
     (run.checkpoint(1) / "state.json").unlink()
     with pytest.raises(CheckpointError, match=r"state\.json cannot be read: No such file"):
         load(run, "last")
+
+
+def test_more_groups_are_files_of_their_own_that_the_manifest_lists(run: RunFolder) -> None:
+    groups = {"model": tensors(1), "optimizer": {}, "ema": tensors(2)}
+    path = save(run, 1, groups, {"step": 1})
+    assert "ema.safetensors" in json.loads((path / "manifest.json").read_text())["files"]
+    found = load(run, "last")
+    assert [*found.groups] == ["model", "optimizer", "ema"]
+    assert torch.equal(found.group("ema")["w"], tensors(2)["w"])
+    assert torch.equal(load(run, "average", average=1).model["w"], tensors(1)["w"])
+    (path / "ema.safetensors").unlink()
+    assert holds(load(run, "last", ["model"]), 1)
+    with pytest.raises(CheckpointError, match=r"ema\.safetensors cannot be read"):
+        load(run, "last")
+
+
+def test_a_group_that_was_not_saved_is_named(run: RunFolder) -> None:
+    put(run, 3)
+    with pytest.raises(
+        CheckpointError, match=r"step 3 was saved without ema\.safetensors: it cannot continue with that"
+    ):
+        load(run, "last").group("ema")
+    with pytest.raises(CheckpointError, match=r"manifest\.json is broken: it does not list ema\.safetensors"):
+        load(run, "last", ["model", "ema"])

@@ -130,7 +130,7 @@ elif moment == "between the two renames":
 elif moment == "before the old one is removed":
     write.discard = die
 new = {"w": torch.full((50, 10), 2.0)}
-write.save(run, 2, model=new, optimizer={}, state={"step": 2, "new": True})
+write.save(run, 2, {"model": new, "optimizer": {}}, {"step": 2, "new": True})
 """
 
 

@@ -26,7 +26,7 @@ class Example(nn.Module):
 
 def stored(model: nn.Module, folder: Path) -> dict[str, Tensor]:
     run = RunFolder(folder)
-    save(run, 1, model=model_tensors(model), optimizer={}, state={})
+    save(run, 1, {"model": model_tensors(model), "optimizer": {}}, {})
     return load(run, "last").model
 
 
@@ -54,7 +54,7 @@ def test_bitwise_through_a_file(tmp_path: Path) -> None:
 def test_two_views_of_one_memory_are_stored_apart(tmp_path: Path) -> None:
     whole = torch.arange(12.0)
     run = RunFolder(tmp_path)
-    save(run, 1, model={"a": whole[:8], "b": whole[4:], "c": whole.view(3, 4).t()}, optimizer={}, state={})
+    save(run, 1, {"model": {"a": whole[:8], "b": whole[4:], "c": whole.view(3, 4).t()}, "optimizer": {}}, {})
     found = load(run, "last").model
     assert torch.equal(found["a"], whole[:8])
     assert torch.equal(found["b"], whole[4:])

@@ -9,7 +9,7 @@ import torch
 from small_runs import SMALL
 from torch import nn
 
-from seq2seq.optimizer import step_without_dynamo as light
+from seq2seq.optimizer.step_without_dynamo import step
 
 KINDS = [
     (torch.optim.AdamW, {"fused": True}),
@@ -19,22 +19,22 @@ KINDS = [
 ]
 
 
-def stepped(kind: type[torch.optim.Optimizer], arguments: dict, *, lightly: bool) -> list[torch.Tensor]:
+def stepped(kind: type[torch.optim.Optimizer], arguments: dict, *, plainly: bool) -> list[torch.Tensor]:
     """Weights after three steps."""
     torch.manual_seed(1)
     model = nn.Linear(5, 3)
     optimizer = kind(model.parameters(), lr=0.1, **arguments)
     for _ in range(3):
         model(torch.randn(4, 5)).square().sum().backward()
-        light.step(optimizer) if lightly else optimizer.step()
+        step(optimizer) if plainly else optimizer.step()
         optimizer.zero_grad()
     return [parameter.detach() for parameter in model.parameters()]
 
 
 @pytest.mark.parametrize(("kind", "arguments"), KINDS, ids=lambda it: getattr(it, "__name__", None))
-def test_a_light_step_is_the_optimizers_own(kind: type[torch.optim.Optimizer], arguments: dict) -> None:
-    own, lightly = (stepped(kind, arguments, lightly=lightly) for lightly in (False, True))
-    assert all(torch.equal(one, other) for one, other in zip(own, lightly, strict=True))
+def test_a_step_without_the_compiler_is_the_optimizers_own(kind: type[torch.optim.Optimizer], arguments: dict) -> None:
+    own, plainly = (stepped(kind, arguments, plainly=plainly) for plainly in (False, True))
+    assert all(torch.equal(one, other) for one, other in zip(own, plainly, strict=True))
 
 
 def test_a_training_never_loads_the_compiler(tmp_path: Path) -> None:

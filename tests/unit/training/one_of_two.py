@@ -11,6 +11,7 @@ from typing import Any
 
 import torch.distributed as dist
 from small_runs import settings
+from unit.training.moving_average import MovingAverage
 
 from seq2seq.errors import Seq2SeqError
 from seq2seq.objective.base import Losses
@@ -71,8 +72,16 @@ def train_until_one_is_lost() -> None:
     train(settings("lost"))
 
 
+def train_averaged(run: str, updates: int) -> None:
+    """With a step hook."""
+    train(settings(run, *WITHOUT_DROPOUT, f"trainer.max_updates={updates}"), step_hooks=[MovingAverage])
+
+
 CASES: dict[str, Callable[[], None]] = {
     **{run: partial(train_alike, run) for run in ALIKE},
+    "averaged": partial(train_averaged, "averaged", 4),
+    "averaged, half": partial(train_averaged, "averaged-parts", 2),
+    "averaged, whole": partial(train_averaged, "averaged-parts", 4),
     "broken": train_with_a_broken_loss,
     "lost": train_until_one_is_lost,
 }

@@ -10,6 +10,7 @@ import torch
 from contract.combinations import Triple, composed, some_batch
 from small_runs import same, settings, weights
 from torch import Tensor
+from unit.training.moving_average import MovingAverage, averages
 
 from seq2seq.data.shapes import Shape, padded
 from seq2seq.errors import ConfigError
@@ -19,13 +20,14 @@ from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.optimizer import set_learning_rate
 from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
 from seq2seq.training import cuda_graphs as module
 from seq2seq.training import preflight as checks
 from seq2seq.training.cuda_graphs import blank_batch, graph_problems, graphed
 from seq2seq.training.forward_backward import ForwardBackward, seed_of
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
-from seq2seq.training.strategy import Strategy
+from seq2seq.training.strategy import SingleProcess
 
 CPU = Runtime(torch.device("cpu"), torch.float32)
 SHAPES = [Shape(3, 8, 7), Shape(5, 9, 8)]
@@ -65,7 +67,8 @@ def made(triple: Triple) -> tuple[ForwardBackward, OptimizerStep]:
     model = triple.model().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1, fused=True)
     objective = CrossEntropy(label_smoothing=0.1, attention_penalty=0.5)
-    return ForwardBackward(Strategy(model), objective, CPU), OptimizerStep(model, optimizer, 1.0, defers=True)
+    strategy = SingleProcess(model, World())
+    return ForwardBackward(strategy, objective, CPU), OptimizerStep(strategy, optimizer, 1.0, defers=True)
 
 
 def updates(
@@ -84,7 +87,7 @@ def updates(
             figures |= {f"{number} total": losses.total.item(), f"{number} nll": losses.nll.item()}
             figures |= {f"{number} {name}": term.item() for name, term in losses.terms.items()}
         told.append(figures | {"norm": float(step())})
-    return told, [parameter.detach().clone() for parameter in step.model.parameters()]
+    return told, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
 
 
 @pytest.mark.parametrize("triple", [COVERAGE, Triple("transformer", "multihead", "transformer")], ids=str)
@@ -94,11 +97,12 @@ def test_updates_that_are_replayed_are_those_that_are_not(triple: Triple, monkey
     expected, weights = updates(*made(triple), shaped=False)
     passes, step = graphed(*made(triple), SHAPES, recorder)
     found, others = updates(passes, step, shaped=True)
-    assert (recorder.recorded, recorder.replayed) == (3, 9)  # two shapes and the end; six passes and three ends
+    # Two shapes, the step and the clearing of gradients; six passes and three of both.
+    assert (recorder.recorded, recorder.replayed) == (4, 12)
     for one, other in zip(found, expected, strict=True):
         assert one == pytest.approx(other, abs=1e-7)  # a learning rate on the device is in fp32
     assert all((one - other).abs().max() < 1e-7 for one, other in zip(others, weights, strict=True))
-    assert step.refused() is None
+    assert not step.refuses
 
 
 def test_a_batch_of_another_shape_takes_the_plain_road() -> None:
@@ -106,30 +110,30 @@ def test_a_batch_of_another_shape_takes_the_plain_road() -> None:
     expected, weights = updates(*made(COVERAGE), shaped=False)
     passes, step = graphed(*made(COVERAGE), SHAPES, recorder)
     found, others = updates(passes, step, shaped=False)
-    assert recorder.replayed == 3
+    assert recorder.replayed == 6
     assert found == [pytest.approx(figures, abs=1e-7) for figures in expected]
     assert all((one - other).abs().max() < 1e-7 for one, other in zip(others, weights, strict=True))
 
 
 def test_recording_changes_nothing() -> None:
     passes, step = made(COVERAGE)
-    before = [parameter.detach().clone() for parameter in step.model.parameters()]
+    before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
     _, step = graphed(passes, step, SHAPES, StandIn())
-    assert all(torch.equal(one, other) for one, other in zip(step.model.parameters(), before, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(step.strategy.model.parameters(), before, strict=True))
     state = [value for held in step.optimizer.state.values() for value in held.values()]
-    assert state and not any(value.any() for value in (*state, *(p.grad for p in step.model.parameters())))
-    assert step.refused() is None
+    assert state and not any(value.any() for value in (*state, *(p.grad for p in step.strategy.model.parameters())))
+    assert not step.refuses
 
 
 def test_a_bad_gradient_is_held_off_in_a_replay_too() -> None:
     passes, step = graphed(*made(COVERAGE), SHAPES, StandIn())
     updates(passes, step, shaped=True)
-    before = [parameter.detach().clone() for parameter in step.model.parameters()]
-    next(iter(step.model.parameters())).grad.fill_(float("nan"))
+    before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
+    next(iter(step.strategy.model.parameters())).grad.fill_(float("nan"))
     step()
     updates(passes, step, shaped=True)
-    assert all(torch.equal(one, other) for one, other in zip(step.model.parameters(), before, strict=True))
-    assert step.refused() == 3
+    assert all(torch.equal(one, other) for one, other in zip(step.strategy.model.parameters(), before, strict=True))
+    assert step.refuses
 
 
 def test_a_replay_refuses_a_loss_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,12 +147,11 @@ def test_a_replay_refuses_a_loss_that_is_not_finite(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(CrossEntropy, "__call__", with_penalty)
     passes, step = graphed(*made(COVERAGE), SHAPES, StandIn())
     updates(passes, step, shaped=True)
-    before = [parameter.detach().clone() for parameter in step.model.parameters()]
-    assert step.refused() is None
+    before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
     penalty.fill_(float("inf"))
     updates(passes, step, shaped=True)
-    assert all(torch.equal(one, other) for one, other in zip(step.model.parameters(), before, strict=True))
-    assert step.refused() == 0
+    assert all(torch.equal(one, other) for one, other in zip(step.strategy.model.parameters(), before, strict=True))
+    assert step.refuses
 
 
 def test_what_cannot_be_recorded_says_why() -> None:
@@ -191,10 +194,11 @@ def test_a_run_with_graphs_is_the_one_without_and_continues_bitwise(
     words = (*still, "decoder.input_feeding=false", *loop, "trainer.validate_every=6")
     graphs = (*words, "trainer.cuda_graphs=true")
     train(settings("plain", *words, "trainer.max_updates=6"))
-    train(settings("whole", *graphs, "trainer.max_updates=6"))
-    train(settings("parts", *graphs, "trainer.max_updates=3"))
-    train(settings("parts", *graphs, "trainer.max_updates=6"))
+    for run, updates in (("whole", 6), ("parts", 3), ("parts", 6)):
+        train(settings(run, *graphs, f"trainer.max_updates={updates}"), step_hooks=[MovingAverage])
     assert same(weights("whole", 6), weights("parts", 6))
+    assert averages("whole", 6)["calls"] == 6
+    assert same(averages("whole", 6), averages("parts", 6))
     plain, whole = (
         [line for line in read_metrics(Path("runs", run, "metrics.jsonl")) if "train/loss" in line]
         for run in ("plain", "whole")

@@ -13,8 +13,9 @@ from seq2seq.objective.base import Objective
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.minimum_risk import MinimumRisk
 from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
 from seq2seq.training.forward_backward import ForwardBackward
-from seq2seq.training.strategy import Strategy
+from seq2seq.training.strategy import SingleProcess
 from seq2seq.types import Batch
 
 CPU = Runtime(torch.device("cpu"), torch.float32)
@@ -39,7 +40,10 @@ def recurrent(made: Model) -> list[RecurrentLayer]:
 
 def gradient(made: Model, objective: Objective, seed: int, *parts: list[int]) -> Tensor:
     """Of an update that is cut into these rows."""
-    passes, batch = ForwardBackward(Strategy(made), objective, CPU), some_batch([6, 1, 4, 3], [3, 5, 1, 2])
+    passes, batch = (
+        ForwardBackward(SingleProcess(made, World()), objective, CPU),
+        some_batch([6, 1, 4, 3], [3, 5, 1, 2]),
+    )
     made.zero_grad()
     passes.begin(seed)
     for number, rows in enumerate(parts, start=1):
@@ -61,7 +65,7 @@ def test_micro_batches_change_nothing(objective: Objective, cell: str) -> None:
 def test_each_layer_and_each_update_drops_others_in_the_share_asked_for() -> None:
     made, kept = model("lstm"), []
     for seed in range(40):
-        ForwardBackward(Strategy(made), LIKELIHOOD, CPU).begin(seed)
+        ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(seed)
         kept.extend((layer.recurrent_weight() / layer.kernel.weight_hh_l0).detach() for layer in recurrent(made))
     assert len({tuple(each.flatten().tolist()) for each in kept}) == len(kept)
     every = torch.cat([each.flatten() for each in kept])
@@ -71,6 +75,6 @@ def test_each_layer_and_each_update_drops_others_in_the_share_asked_for() -> Non
 
 def test_nothing_is_dropped_in_evaluation() -> None:
     made = model("gru")
-    ForwardBackward(Strategy(made), LIKELIHOOD, CPU).begin(1)
+    ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(1)
     for layer in recurrent(made.eval()):
         assert layer.recurrent_weight() is layer.kernel.weight_hh_l0

@@ -4,13 +4,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
+from shape_checks import unchecked
 from unit.data.test_shapes import Ids
 
-from seq2seq.data.shapes import cut_to
+from seq2seq.data.shapes import cut_to, shapes_for
 from seq2seq.data.updates import plan_epoch
-from seq2seq.training import trainer as module
-from seq2seq.training.trainer import MEASURED_EPOCHS, Trainer
+from seq2seq.training.planned_updates import MEASURED_EPOCHS, PlannedUpdates
 
 
 def corpus(seed: int, factor: float, pairs: int = 3000) -> Any:
@@ -21,27 +20,23 @@ def corpus(seed: int, factor: float, pairs: int = 3000) -> Any:
     return Ids(source, target)
 
 
-def plan(ids: Any, epoch: int) -> list[list[np.ndarray]]:
-    return plan_epoch(ids.source_lengths, ids.target_lengths, seed=1, epoch=epoch, tokens_per_update=4096)
-
-
-def test_they_are_taken_from_sampled_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_taken_from_sampled_epochs() -> None:
     asked: list[int] = []
 
     def train(epoch: int) -> Any:
         asked.append(epoch)
         return corpus(epoch + 1, 1.4)
 
-    monkeypatch.setattr(module, "graphed", lambda passes, step, shapes: (passes, step))
-    data = SimpleNamespace(corpora={"train": corpus(0, 1.0)}, train=train)
-    settings = SimpleNamespace(tokens_per_batch=4096)
-    run = SimpleNamespace(data=data, settings=settings, feed=SimpleNamespace(), passes=None, step=None, _plan=plan)
-    Trainer._record(run)  # type: ignore[arg-type]
+    data: Any = SimpleNamespace(corpora={"train": corpus(0, 1.0)}, train=train)
+    settings: Any = SimpleNamespace(tokens_per_batch=4096, tokens_per_update=4096, count="target")
+    with unchecked():
+        shapes = shapes_for(PlannedUpdates(data, settings, seed=1).measured(), settings.tokens_per_batch)
     assert asked == list(range(MEASURED_EPOCHS))  # however few micro-batches they are
     later, real, cells, strange = corpus(9, 1.4), 0, 0, 0
-    for blocks in plan(later, 8):
-        for rows, shape in cut_to(later, blocks, 4096, run.feed.shapes):
-            strange += shape not in run.feed.shapes
+    plan = plan_epoch(later.source_lengths, later.target_lengths, seed=1, epoch=8, tokens_per_update=4096)
+    for blocks in plan:
+        for rows, shape in cut_to(later, blocks, 4096, shapes):
+            strange += shape not in shapes
             real += int(later.source_lengths[rows].sum() + later.target_lengths[rows].sum()) + 2 * len(rows)
             cells += shape.cells
     assert strange <= 1

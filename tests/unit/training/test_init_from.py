@@ -53,7 +53,7 @@ def started(given: TrainSettings) -> dict[str, torch.Tensor]:
 
 def test_the_weights_of_the_checkpoint_that_is_named(base: Path) -> None:
     for checkpoint in ("best", "last", "step-4", "average"):
-        given = load(RunFolder(base), checkpoint, optimizer=False).model
+        given = load(RunFolder(base), checkpoint, ["model"]).model
         assert same(started(replace(tuned(base), init_checkpoint=checkpoint)), given), checkpoint
 
 
@@ -67,7 +67,7 @@ def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFix
     )
     found = started(tuned(base, *words))
     assert "starts from the weights and the tokenizer of run " in caplog.text
-    given = load(RunFolder(base), "best", optimizer=False).model
+    given = load(RunFolder(base), "best", ["model"]).model
     torch.manual_seed(1)
     random = model_tensors(build_model(tuned(base, *words), source_vocab=600, target_vocab=600))
     anew = {name for name in found if ".attention." in name or name.startswith("encoder.backwards.")}
@@ -89,7 +89,7 @@ def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path)
     train(tuned(source, *words, "trainer.max_updates=8"))
     assert same(weights("whole", 8), weights("tuned", 8))
 
-    given, after = load(RunFolder(base), "best", optimizer=False).model, weights("tuned", 8)
+    given, after = load(RunFolder(base), "best", ["model"]).model, weights("tuned", 8)
     unmoved = {name for name in given if torch.equal(given[name], after[name])}
     assert unmoved == {name for name in given if name.startswith("encoder.")}
     answers = load_trained("tuned", tuned(source, *words), "last")

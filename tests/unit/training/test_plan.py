@@ -146,4 +146,4 @@ def test_a_run_ends_with_a_planned_schedule_that_leaves_no_rate(
 ) -> None:
     given = settings("ended", *words, "trainer.max_updates=400", "trainer.max_minutes=10")
     state = TrainState(update=update, planned=300)
-    assert schedule_ended(given, state) == ("the end of its schedule at update 300" if ended else None)
+    assert schedule_ended(given.schedule, state) == ("the end of its schedule at update 300" if ended else None)

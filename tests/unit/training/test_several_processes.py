@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from shape_checks import unchecked
-from unit.training.one_of_two import ALIKE, CASES, train_alike
+from unit.training.one_of_two import ALIKE, CASES, train_alike, train_averaged
 
 COMPARED = {"train/loss", "train/nll", "train/grad_norm", "train/attention_penalty", "train/padding", "valid/nll"}
 
@@ -38,6 +39,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple
         patched.chdir(one)
         for run in ALIKE:
             train_alike(run)
+        train_averaged("averaged", 4)
     paths = {"PYTHONPATH": f"{repository}{os.pathsep}{repository / 'tests'}", "MASTER_ADDR": "127.0.0.1"}
     command = [sys.executable, str(Path(__file__).with_name("one_of_two.py")), *free_ports(len(CASES))]
     places = [{"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"} for rank in "01"]
@@ -72,6 +74,16 @@ def test_the_checkpoint_of_two_processes_is_that_of_one(folders: tuple[Path, Pat
         assert tensors.keys() == found[1][name].keys()
         for key, tensor in tensors.items():
             assert (tensor - found[1][name][key]).abs().max() < 1e-9
+
+
+def test_a_step_hook_sees_each_update_once_and_continues_bitwise(folders: tuple[Path, Path]) -> None:
+    one, two, parts = (
+        load_file(folder / "runs" / run / "checkpoints/step-4/ema.safetensors")
+        for folder, run in (*((folder, "averaged") for folder in folders), (folders[1], "averaged-parts"))
+    )
+    assert one["calls"] == two["calls"] == 4
+    assert all(torch.equal(two[name], parts[name]) for name in two)
+    assert all((two[name] - one[name]).abs().max() < 1e-6 for name in two)
 
 
 def test_an_error_of_all_is_told_once_and_a_lost_process_is_not_waited_for(folders: tuple[Path, Path]) -> None:

@@ -27,10 +27,11 @@ from seq2seq.runtime import device
 from seq2seq.schedule.constant import Constant
 from seq2seq.training import run as training_run
 from seq2seq.training import trainer as trainer_module
+from seq2seq.training import update as update_module
 from seq2seq.training import validation
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
-from seq2seq.training.state import TrainState
+from seq2seq.training.state import TrainState, kept_runtime
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
 
@@ -196,9 +197,9 @@ def test_a_validation_writes_no_weights_and_what_was_saved_for_it_alone_goes(mon
     saved: list[int] = []
     save = trainer_module.save
 
-    def counted(folder: RunFolder, step: int, **what: Any) -> Path:
+    def counted(folder: RunFolder, step: int, *what: Any) -> Path:
         saved.append(step)
-        return save(folder, step, **what)
+        return save(folder, step, *what)
 
     monkeypatch.setattr(trainer_module, "save", counted)
     train(settings("seldom", "optimizer.lr=1e-30", "trainer.validate_every=1", "trainer.max_updates=6"))
@@ -211,7 +212,7 @@ def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
     found: list[torch.Tensor] = []
 
     def keep(self: OptimizerStep) -> float:
-        found.extend(p.grad.clone() for p in self.model.parameters())
+        found.extend(p.grad.clone() for p in self.strategy.model.parameters())
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
@@ -264,9 +265,8 @@ def test_what_auto_stands_for_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert "on cpu in fp32" in caplog.text
     state = TrainState(device="cuda", precision="bf16")
     with pytest.raises(ConfigError, match=r"run=moved was started on a GPU .* device=cpu continues without one"):
-        device.kept_runtime(settings("moved", *words), state)
-    typed = settings("moved", "precision=auto", "device=cpu")
-    assert device.kept_runtime(typed, state).precision == "bf16"
+        kept_runtime("moved", "auto", "auto", state)
+    assert kept_runtime("moved", "cpu", "auto", state).precision == "bf16"
 
 
 def _own(words: list[str], updates: int) -> TrainSettings:
@@ -364,7 +364,7 @@ def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: i
         schedule=Constant(warmup=0),
         validator=validator,
         reporter=Mock(),
-        world=SimpleNamespace(is_main=False, tell=lambda minutes: minutes),
+        world=SimpleNamespace(is_main=False, broadcast=lambda minutes: minutes),
         planner=SimpleNamespace(validated=lambda minutes: False),
         _all_minutes=lambda: 0.0,
     )
@@ -394,7 +394,9 @@ def test_an_update_whose_loss_is_not_finite_is_refused_though_its_gradient_is(
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)
     monkeypatch.setattr(OptimizerStep, "__call__", counted)
     monkeypatch.setattr(
-        trainer_module, "OptimizerStep", lambda *arguments, **_: OptimizerStep(*arguments, defers=defers)
+        update_module,
+        "OptimizerStep",
+        lambda *arguments, **more: OptimizerStep(*arguments, **more | {"defers": defers}),
     )
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is inf .* the last checkpoint is step-2"):
         train(settings("infinite", "trainer.save_every=2", "trainer.validate_every=50"))

@@ -16,13 +16,13 @@ from seq2seq.runtime.distributed import World
 from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
 
 
-def update(seconds: float, tokens: int) -> UpdateFigures:
+def update(number: int, seconds: float, tokens: int) -> UpdateFigures:
     sums = Sums(torch.device("cpu"))
     loss, nll = torch.tensor([3.0 * tokens, 2.0 * tokens])
     losses = Losses(loss, nll, {"cross_entropy": loss - tokens, "attention_penalty": nll - tokens})
     sums.add(losses, 1, real=2 * tokens, cells=4 * tokens)
     sums.add(losses, 0, real=9, cells=9)  # of a process that had no share
-    return UpdateFigures(sums, tokens, norm=0.5, lr=0.1, seconds=seconds)
+    return UpdateFigures(number, sums, tokens, norm=0.5, lr=0.1, seconds=seconds)
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def lines(tmp_path: Path) -> list[dict[str, float]]:
         device = torch.device("cpu")
         reporter = Reporter(progress=progress, recorder=recorder, device=device, world=World())
         for number, seconds in enumerate((0.1, 5.0, 0.3, 0.2, 0.2, 0.2), start=1):
-            reporter.updated(number, number / 6, update(seconds, tokens=100 * number), report=number % 3 == 0)
+            reporter.updated(number / 6, update(number, seconds, tokens=100 * number), report=number % 3 == 0)
     return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]]
 
 
@@ -71,6 +71,6 @@ def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path)
     with closing(JsonLines(session=Session(tmp_path))) as recorder:
         progress, device = Shown(6, None, 0, 0.0), torch.device("cpu")
         reporter = Reporter(progress=progress, recorder=recorder, device=device, world=World())
-        reporter.updated(1, 0.1, update(0.1, tokens=100), report=True)
+        reporter.updated(0.1, update(1, 0.1, tokens=100), report=True)
         reporter.validated(2, {"valid/nll": 2.5}, best=True)
     assert shown == [{"valid/nll": 2.5}]

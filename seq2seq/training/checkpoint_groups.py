@@ -1,0 +1,44 @@
+"""What a run's checkpoints hold besides its state: the groups of tensors that it continues with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seq2seq.checkpoint.folder import MODEL, OPTIMIZER
+from seq2seq.checkpoint.read import Checkpoint
+from seq2seq.checkpoint.weights import load_into, load_model, model_tensors
+from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
+from seq2seq.training.step_hooks import StepHook
+from seq2seq.training.strategy import Strategy
+
+
+@dataclass(frozen=True)
+class CheckpointGroups:
+    """The model, the optimizer's state, and what each step hook keeps, whole in checkpoints and here as the strategy
+    divides them."""
+
+    strategy: Strategy
+    optimizer: torch.optim.Optimizer
+    hooks: Sequence[StepHook]
+
+    def gather(self) -> dict[str, dict[str, Tensor]]:
+        """The tensors of each group. All processes call it."""
+        model = self.strategy.model
+        groups = {MODEL: model_tensors(model), OPTIMIZER: optimizer_tensors(self.optimizer, model)}
+        groups |= {hook.name: dict(hook.tensors()) for hook in self.hooks if hook.tensors()}
+        return {name: self.strategy.gather(tensors) for name, tensors in groups.items()}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue with what was saved, bit for bit. Raises CheckpointError where it is of another model, optimizer or
+        step hook."""
+        model, shard = self.strategy.model, self.strategy.shard
+        load_model(model, shard(checkpoint.model, model_tensors(model)))
+        moments, parameters = checkpoint.group(OPTIMIZER), dict(model.named_parameters())
+        owners = {key: key.partition("/")[2] for key in moments}
+        like = {key: parameters[name] for key, name in owners.items() if name in parameters}
+        restore_optimizer(self.optimizer, model, shard(moments, like))
+        for hook in self.hooks:
+            if own := hook.tensors():
+                load_into(own, shard(checkpoint.group(hook.name), own))
