@@ -109,10 +109,10 @@ def test_a_search_typed_for_a_run_must_go_with_the_runs_parts(
     monkeypatch.chdir(tmp_path)
     Path("runs/one").mkdir(parents=True)
     write_config(composed("attention=none", "run=one"), Path("runs/one/config.yaml"))
-    settings = importlib.import_module(f"seq2seq.commands.{script}").settings
-    assert settings(compose(CONFIGS, script, ["run=one", "search=beam"]))
+    load = importlib.import_module(f"seq2seq.commands.{script}").SCRIPT.load
+    assert load(compose(CONFIGS, script, ["run=one", "search=beam"]))
     with pytest.raises(Mistakes, match=r"search\.coverage_penalty=0\.2 cannot be combined with attention=none"):
-        settings(compose(CONFIGS, script, ["run=one", "++search.coverage_penalty=0.2"]))
+        load(compose(CONFIGS, script, ["run=one", "++search.coverage_penalty=0.2"]))
 
 
 def test_all_reasons_are_told_at_once() -> None:

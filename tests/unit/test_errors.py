@@ -105,7 +105,7 @@ def test_other_errors_pass_as_they_are(error: Exception) -> None:
         (errno.ENOSPC, StorageError, ": make room, then start"),
         (errno.EDQUOT, StorageError, ": make room, then start"),
         (errno.EROFS, StorageError, ": give write access, then start"),
-        (errno.EIO, StorageError, "untouched: start the same command again"),
+        (errno.EIO, StorageError, "intact: start the same command again"),
         (errno.EPIPE, ClosedPipe, ""),
         (errno.ENOMEM, OutOfMemoryError, "lower trainer.tokens_per_batch"),
     ],

@@ -148,6 +148,7 @@ def test_a_full_disk_is_one_error_and_nothing_is_printed_beside_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
 ) -> None:
     """Whichever event no longer fits; TensorBoard reads those that did."""
+    threads = threading.active_count()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -160,7 +161,7 @@ def test_a_full_disk_is_one_error_and_nothing_is_printed_beside_it(
                 recorders.scalars(update, {"train/loss": 1.0})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert threading.active_count() == 1
+    assert threading.active_count() <= threads
     assert capfd.readouterr() == ("", "")
     if size == 2000:
         assert len(points(tmp_path, "train/loss")) > 3

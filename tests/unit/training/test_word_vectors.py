@@ -73,7 +73,7 @@ def test_a_broken_line_is_named(tmp_path: Path, content: str, message: str) -> N
                                    "is 12: set embedding.size=2, or give other vectors"),
         ("9 3\nthe 1 2 3\n", ConfigError, "have 3 numbers, and embedding.size is 12"),
         ("", DataError, "vectors.txt contains no vectors; each line must be a word and its numbers"),
-        ("9 3\n", DataError, "vectors.txt holds no vectors"),
+        ("9 3\n", DataError, "vectors.txt contains no vectors"),
         (None, DataError, "vectors.txt does not exist"),
     ],
 )  # fmt: skip
