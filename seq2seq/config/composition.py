@@ -135,14 +135,14 @@ def of_job(config: DictConfig, *, suffix: str = "", typed: tuple[str, ...] | Non
 
 
 def _composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:
-    overrides = [str(item) for item in hydra_config.overrides.task]
+    overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)  # as typed
     chosen = _chosen(config, hydra_config.runtime)
     content = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     expand_paths(content)
     return Composition(
         config=content,
         choices={group: _as_value(names) for group, names in sorted(chosen.items())},
-        overrides=tuple(overrides),
+        overrides=tuple(map(str, overrides)),
         layers=tuple(_layers(name, hydra_config.runtime, chosen)),
     )
 

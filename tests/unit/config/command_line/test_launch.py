@@ -213,6 +213,7 @@ def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: py
         (["--config-dir", "elsewhere"], "--config-dir=elsewhere: there is no such folder"),
         (["--cfg", "job", "--run"], "Only one of --run"),
         (["hydra.nothing=1"], "Could not override 'hydra.nothing'"),
+        (["length.overlong=${oc.env:}"], "length.overlong=${oc.env:}: TypeError raised while resolving interpolation"),
     ],
 )
 def test_what_hydra_itself_refuses_ends_with_2(
