@@ -109,7 +109,8 @@ def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> 
     plain, problems = composed.plain()
     settings, found = read_settings(plain, composed.choices, Targets())
     finished = _finished(settings, composed, [*problems, *found], [])
-    return dataclasses.replace(finished, command=tuple(stored["command"]))
+    own = run_path(str(stored.get("run"))).resolve() == run_path(run).resolve()  # no copy, and not renamed
+    return dataclasses.replace(finished, command=tuple(stored["command"]) if own else ())
 
 
 def load_own(composed: Composition, kind: type[T]) -> T:

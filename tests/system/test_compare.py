@@ -10,6 +10,8 @@ import pytest
 from safetensors import safe_open
 from system.scripts import Finished, run_script
 
+from seq2seq.config.yaml_files import read_yaml, write_yaml
+
 SMALL = [
     "device=cpu",
     "precision=fp32",
@@ -150,13 +152,13 @@ def test_a_run_that_was_not_evaluated_or_only_long_ago_is_told_with_the_command(
 
 
 def test_an_unfinished_run_is_told_with_the_command_that_continues_it(folder: Path) -> None:
-    copied(folder, "begun", ("max_updates: 6", "max_updates: 60"))
+    path = copied(folder, "begun", ("max_updates: 6", "max_updates: 60")) / "config.yaml"
+    said = "run=begun is unfinished, at update 6: python scripts/train.py"
     done = run_script("compare", "runs=begun", cwd=folder)
-    assert done.rc == 4
-    (line,) = done.stderr.strip("\n").split("\n")
-    assert line.startswith("run=begun is unfinished, at update 6: python scripts/train.py ")
-    assert " trainer.max_updates=60 " in line
-    assert line.endswith(" run=begun")
+    assert (done.rc, done.stderr) == (4, f"{said} ... run=begun  # its settings: runs/begun/config.yaml\n")  # a copy
+    write_yaml(read_yaml(path) | {"run": "begun", "command": ["freeze=[a b]", "run=begun"]}, path)
+    done = run_script("compare", "runs=begun", cwd=folder)
+    assert (done.rc, done.stderr) == (4, f"{said} 'freeze=[a b]' run=begun\n")
 
 
 def test_different_budgets_and_twins_are_refused_in_one_line(folder: Path) -> None:
