@@ -2,25 +2,19 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import hydra
-import yaml
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.command_line.overrides import as_typed
-from seq2seq.config.paths import expand_paths
-from seq2seq.config.problems import Mistakes, Problem
+from seq2seq.config.hydra_adapter import compose_config, one_line
+from seq2seq.config.paths import expand_paths, shorten
+from seq2seq.config.problems import Problem
 from seq2seq.config.schema import SEVERAL
 from seq2seq.config.yaml_files import line_of
-from seq2seq.config.yaml_reading import describe_yaml_error
 
 logger = logging.getLogger(__name__)
 
@@ -86,55 +80,14 @@ def _place_in(layer: Layer, key: str) -> str | None:
     return f"{shorten(layer.path)}:{line}" if line else None
 
 
-def shorten(path: Path) -> Path:
-    """The path as seen from the working directory, if it lies below."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-@contextmanager
-def composing(config_dir: Path) -> Iterator[None]:
-    """Hydra composing from `config_dir`; what it was doing before, a script's job say, is put back afterwards.
-
-    Raises Mistakes where Hydra cannot: whatever it stumbles over stands in the files or words that it was given.
-    """
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().hydra = None  # it refuses to be initialised twice
-    try:
-        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(config_dir.resolve()), job_name="seq2seq"):
-            yield
-    except yaml.YAMLError as error:
-        raise Mistakes([_yaml_line(error)]) from error
-    except (HydraException, OmegaConfBaseException) as error:
-        raise Mistakes([one_line(error)]) from error
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        LookupError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:
-        raise Mistakes([f"Hydra cannot compose this: {one_line(error)}"]) from error
-    finally:
-        GlobalHydra.instance().hydra = running
-
-
 def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Composition:
     """Compose `<config_dir>/<name>.yaml` with these overrides; raises Mistakes where Hydra cannot."""
-    with composing(config_dir):
-        config = hydra.compose(name, list(overrides), return_hydra_config=True)
-        return _composition(config, name, config.hydra)
+    config = compose_config(config_dir, name, overrides)
+    return composition(config, name, config.hydra)
 
 
-def of_job(config: DictConfig, *, suffix: str = "", typed: tuple[str, ...] | None = None) -> Composition:
-    """The composition of the Hydra job now running, as its task function received it."""
-    job = HydraConfig.get()
-    composed = _composition(config, str(job.job.config_name), job)
-    return replace(composed, job_suffix=suffix, typed=typed)
-
-
-def _composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:
+def composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:
+    """What Hydra composed from `<name>.yaml`, `hydra_config` being its own section."""
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)  # as typed
     chosen = _chosen(config, hydra_config.runtime)
     content = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
@@ -204,15 +157,3 @@ def _item(node: DictConfig | ListConfig, name: Any, key: str, problems: list[Pro
     except OmegaConfBaseException as error:
         problems.append(Problem(key, one_line(error)))
         return None
-
-
-def one_line(error: Exception) -> str:
-    """Hydra's and OmegaConf's errors without their 'full_key' tail, on one line."""
-    lines = [line.strip() for line in str(error).split("\nConfig search path")[0].split("\n")]
-    return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
-
-
-def _yaml_line(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    place = f"{shorten(Path(mark.name))}: " if mark and mark.name else ""
-    return place + describe_yaml_error(error)

@@ -47,3 +47,8 @@ def _expand(node: DictConfig | ListConfig, key: Any) -> None:
 def _value(node: DictConfig | ListConfig, key: Any) -> Any:
     """What stands there; None where it is missing or interpolated."""
     return None if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key) else node[key]
+
+
+def shorten(path: Path) -> Path:
+    """The path as seen from the working directory, if it lies below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

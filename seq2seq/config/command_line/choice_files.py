@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config.command_line.overrides import choice_names, quoted
-from seq2seq.config.composition import shorten
+from seq2seq.config.paths import shorten
 from seq2seq.config.problems import Mistakes, did_you_mean, listed, show
 from seq2seq.config.yaml_files import line_of
 from seq2seq.config.yaml_reading import NotYaml, parse_yaml

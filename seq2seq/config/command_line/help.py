@@ -4,12 +4,12 @@ import textwrap
 from collections.abc import Sequence
 from string import Template
 
-import hydra
 from omegaconf import OmegaConf
 
 from seq2seq.config.command_line.choice_files import Library
 from seq2seq.config.command_line.program import program
-from seq2seq.config.composition import composing, shorten
+from seq2seq.config.hydra_adapter import compose_config
+from seq2seq.config.paths import shorten
 
 OPTIONS = """\
 --multirun, -m              run every combination of the values given (seed=1,2), one after the other
@@ -23,9 +23,8 @@ OPTIONS = """\
 
 def help_text(library: Library, words: Sequence[str]) -> str:
     """The help of a script with these words; raises Mistakes where they cannot be composed."""
-    with composing(library.folder):
-        config = hydra.compose(library.name, [*library.search_path, *words], return_hydra_config=True)
-        template = Template(str(config.hydra.help.template))
+    config = compose_config(library.folder, library.name, [*library.search_path, *words])
+    template = Template(str(config.hydra.help.template))
     keys = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return template.safe_substitute(
         COMMAND=program(library.name),

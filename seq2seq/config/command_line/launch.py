@@ -1,6 +1,5 @@
 """What surrounds each script: the command line checked first, errors to exit codes, a multirun's jobs."""
 
-import argparse
 import errno
 import functools
 import gc
@@ -15,13 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from seq2seq import __version__
 from seq2seq.config.command_line.check import check, check_words
 from seq2seq.config.command_line.help import help_text
 from seq2seq.config.command_line.multirun import Job, split_jobs
@@ -29,7 +23,8 @@ from seq2seq.config.command_line.overrides import take_apart
 from seq2seq.config.command_line.own_folder import own_folder
 from seq2seq.config.command_line.program import program, under_torchrun
 from seq2seq.config.command_line.script import Script
-from seq2seq.config.composition import compose, of_job, one_line
+from seq2seq.config.composition import compose, composition
+from seq2seq.config.hydra_adapter import Options, run_task
 from seq2seq.config.problems import Mistakes
 from seq2seq.errors import (
     NO_ACCESS,
@@ -122,11 +117,7 @@ def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list
 
 def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
     """Hydra's options parsed, the same as words again, and all other words."""
-    parser = get_args_parser()
-    for action in parser._actions:
-        if isinstance(action, argparse._VersionAction):
-            action.version = f"seq2seq {__version__}"
-    parser.error = _refuse  # type: ignore[method-assign]
+    parser = Options()
     options, unknown = parser.parse_known_intermixed_args(list(arguments))
     words = [word for word in arguments if word in unknown or word in options.overrides]
     flags = []
@@ -134,33 +125,17 @@ def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
         value = getattr(options, action.dest, None)
         if action.option_strings and value not in (None, action.default):
             flags += [action.option_strings[0] if value is True else f"{action.option_strings[0]}={value}"]
-    return options, ["--multirun" if flag == "-m" else flag for flag in flags], words
-
-
-def _refuse(message: str) -> NoReturn:
-    raise Mistakes([message])
+    return options, flags, words
 
 
 def _call(script: Script, words: Sequence[str], typed: Sequence[str], *, suffix: str = "") -> int:
     """One Hydra run of the script with these words, `typed` being all of the command line; raises the task's error."""
-    failed: list[Exception] = []
 
-    def task(config: DictConfig) -> None:
-        try:
-            script.start(of_job(config, suffix=suffix, typed=tuple(typed)))
-        except Exception as error:  # Hydra would print half of it and go on: it is raised again outside of Hydra
-            failed.append(error)
+    def task(config: DictConfig, hydra_config: Any) -> None:
+        composed = composition(config, script.name, hydra_config)
+        script.start(replace(composed, job_suffix=suffix, typed=tuple(typed)))
 
-    main = hydra.main(version_base="1.3", config_path=str(script.folder), config_name=script.name)(task)
-    argv, sys.argv = sys.argv, [sys.argv[0], *words]
-    try:
-        main()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own: the task's are kept aside
-        raise Mistakes([one_line(error)]) from error
-    finally:
-        sys.argv = argv
-    if failed:
-        raise failed[-1]
+    run_task(script.folder, script.name, words, task)
     return 0
 
 

@@ -2,15 +2,10 @@
 
 import re
 import shlex
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
-from itertools import islice
 from typing import Any, Literal, get_args, get_origin
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
+from seq2seq.config.hydra_adapter import parse, sweep_values
 
 _KEY = re.compile(r"[A-Za-z_][\w$-]*(?:[./@][\w$-]+)*\Z")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'\Z|"(?:[^"\\]|\\.)*"\Z""", re.DOTALL)
@@ -37,19 +32,6 @@ def take_apart(typed: str) -> Word:
     bare = typed.lstrip("+~")
     key, equals, value = bare.partition("=")
     return Word(typed, typed[: len(typed) - len(bare)], key, value if equals else None)
-
-
-@cache
-def _parser() -> Any:
-    return OverridesParser.create()
-
-
-def parse(text: str) -> Override | None:
-    """The override as Hydra's grammar reads it, or None where it refuses."""
-    try:
-        return _parser().parse_override(text)
-    except (HydraException, ValueError, RecursionError):  # a number of 5,000 digits; a thousand brackets
-        return None
 
 
 def choice_names(value: str) -> list[str]:
@@ -114,11 +96,7 @@ def wants_text(annotation: Any, value: str) -> bool:
 def pieces(value: str) -> list[str]:
     """A sweep's values: split at commas outside quotes and brackets; [value] where there is no sweep."""
     if _SWEEP_CALL.match(value):
-        override = parse(f"key={value}")
-        if override is not None and override.is_sweep_override() and override.is_discrete_sweep():
-            with suppress(HydraException):  # glob(*) asks for the files that there are
-                return [str(item) for item in islice(override.sweep_string_iterator(), MOST_PIECES)]
-        return [value]
+        return sweep_values(f"key={value}", MOST_PIECES) or [value]
     found, depth, quote, start = [], 0, "", 0
     for i, letter in enumerate(value):
         if quote:

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from seq2seq.config.composition import shorten
-from seq2seq.config.paths import expanded
+from seq2seq.config.paths import expanded, shorten
 from seq2seq.config.problems import Mistakes, did_you_mean, listed
 
 SHOWN = 3  # of many names, in a message
