@@ -10,7 +10,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.command_line.overrides import as_typed
-from seq2seq.config.hydra_adapter import compose_config, one_line
+from seq2seq.config.hydra_adapter import compose_config, one_line, with_values
 from seq2seq.config.paths import expand_paths, shorten
 from seq2seq.config.problems import Problem
 from seq2seq.config.schema import SEVERAL
@@ -48,6 +48,12 @@ class Composition:
         """The configuration as plain lists and dicts, interpolations resolved, with those that cannot be."""
         problems: list[Problem] = []
         return _plain(self.config, "", problems), problems
+
+    def with_values(self, overrides: Sequence[str]) -> "Composition":
+        """The composition with these overrides of values, as if it had been composed with them; raises Mistakes."""
+        config = with_values(self.config, overrides)
+        expand_paths(config)
+        return replace(self, config=config, overrides=(*self.overrides, *overrides))
 
     def place(self, key: str) -> str:
         """Where `key`, or the nearest key above it, was set: 'file:line' or the override as typed."""

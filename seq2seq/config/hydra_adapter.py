@@ -4,6 +4,7 @@ Only this file imports it. What it raises becomes Mistakes.
 """
 
 import argparse
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq import __version__
@@ -34,6 +35,27 @@ def compose_config(folder: Path, name: str, overrides: Sequence[str]) -> DictCon
     """`<folder>/<name>.yaml` with these overrides, Hydra's own section `hydra` included; raises Mistakes."""
     with _initialized(folder):
         return hydra.compose(name, list(overrides), return_hydra_config=True)
+
+
+def with_values(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A copy of what Hydra composed with these values laid over it, as if it had been composed with them.
+
+    A word is `key=value`, `++key=value` for a key that was not composed, or `~key` for one that goes. Raises Mistakes.
+    """
+    changed = copy.deepcopy(config)
+    for word in overrides:
+        override = _parser().parse_override(word)
+        above, _, name = override.key_or_group.rpartition(".")
+        try:
+            if override.is_delete():
+                with open_dict(changed):
+                    del OmegaConf.select(changed, above)[name]
+            else:
+                added = override.is_force_add()
+                OmegaConf.update(changed, override.key_or_group, override.value(), merge=True, force_add=added)
+        except OmegaConfBaseException as error:
+            raise Mistakes([f"Error merging override {word}"]) from error
+    return changed
 
 
 @contextmanager

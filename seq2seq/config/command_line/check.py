@@ -38,6 +38,15 @@ logger = logging.getLogger(__name__)
 
 def check(script: Script, typed: Sequence[str]) -> list[str]:
     """The words as Hydra is to be given them; raises Mistakes with a line for everything wrong, values included."""
+    return checked(script, typed)[0]
+
+
+def checked(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]:
+    """The words as Hydra is to be given them, and what they compose; raises Mistakes as `check` does.
+
+    The choices are composed once, to be checked; what was typed for the keys is laid over them. Words for Hydra itself
+    (`hydra.verbose=true`) are left out of the composition.
+    """
     library = script.library
     if script.name == "train" and (more := companions(typed)):
         logger.info("metrics=summarization also sets %s (type other values to change them)", " ".join(more))
@@ -63,7 +72,7 @@ def check(script: Script, typed: Sequence[str]) -> list[str]:
     for word in words:
         if _form_problem(library, word) or word.key in (*library.groups, *library.all_groups):
             continue
-        if word.key.startswith(("hydra.", "hydra/")):
+        if is_for_hydra(word.key):
             chosen.append(word.typed)
         elif known:
             ready, problem = _ready(word, known, refused)
@@ -72,7 +81,13 @@ def check(script: Script, typed: Sequence[str]) -> list[str]:
     if lines:
         whole = composed if len(chosen) == groups_only else _compose(library, chosen, lines)
         raise Mistakes([*lines, *_mistakes_when_loaded(script, whole, refused, overlay)])
-    return [*library.search_path, *chosen]
+    values = [word for word in chosen[groups_only:] if not is_for_hydra(word)]
+    return [*library.search_path, *chosen], composed.with_values(values)
+
+
+def is_for_hydra(word: str) -> bool:
+    """Whether a word, or its key, is a setting of Hydra's own."""
+    return word.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
 def check_words(library: Library, words: Sequence[Word]) -> list[str]:

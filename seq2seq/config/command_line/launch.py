@@ -16,14 +16,14 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
-from seq2seq.config.command_line.check import check, check_words
+from seq2seq.config.command_line.check import check_words, checked, is_for_hydra
 from seq2seq.config.command_line.help import help_text
 from seq2seq.config.command_line.multirun import Job, split_jobs
 from seq2seq.config.command_line.overrides import take_apart
 from seq2seq.config.command_line.own_folder import own_folder
 from seq2seq.config.command_line.program import program, under_torchrun
 from seq2seq.config.command_line.script import Script
-from seq2seq.config.composition import compose, composition
+from seq2seq.config.composition import Composition, composition
 from seq2seq.config.hydra_adapter import Options, run_task
 from seq2seq.config.problems import Mistakes
 from seq2seq.errors import (
@@ -79,7 +79,7 @@ def _launch(script: Script, arguments: Sequence[str]) -> int:
     _check_processes(script, options.multirun)
     words = [word for word in words if not word.startswith("-")]
     if not options.multirun:
-        return _call(script, [*flags, *_checked(script, words, unknown)], arguments)
+        return _start(script, flags, words, _checked(script, words, unknown), arguments)
     if mistakes := [*unknown, *check_words(script.library, [take_apart(word) for word in words])]:
         raise Mistakes(mistakes)
     # Other sweepers and launchers (hydra/launcher=submitit_slurm) are Hydra's own affair.
@@ -104,10 +104,10 @@ def _check_processes(script: Script, multirun: bool) -> None:
         raise Mistakes(["--multirun (-m): torchrun starts one run; start torchrun once per run"])
 
 
-def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> list[str]:
-    """The words for Hydra; raises Mistakes if there are `lines` already, or more of them."""
+def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> tuple[list[str], Composition]:
+    """The words for Hydra, and what they compose; raises Mistakes if there are `lines` already, or more of them."""
     try:
-        ready = check(script, words)
+        ready = checked(script, words)
     except Mistakes as mistakes:
         raise Mistakes([*lines, *mistakes.lines]) from mistakes
     if lines:
@@ -128,8 +128,27 @@ def _split(arguments: Sequence[str]) -> tuple[Any, list[str], list[str]]:
     return options, flags, words
 
 
-def _call(script: Script, words: Sequence[str], typed: Sequence[str], *, suffix: str = "") -> int:
-    """One Hydra run of the script with these words, `typed` being all of the command line; raises the task's error."""
+def _start(
+    script: Script,
+    flags: Sequence[str],
+    words: Sequence[str],
+    ready: tuple[list[str], Composition],
+    typed: Sequence[str],
+    suffix: str = "",
+) -> int:
+    """Start the script with what the words compose, or have Hydra start it where they are for Hydra, too.
+
+    `typed` is all of the command line, `suffix` what a multirun's job adds to its run's name.
+    """
+    for_hydra, composed = ready
+    if flags or any(is_for_hydra(word) or "${hydra:" in word for word in words):
+        return _call(script, [*flags, *for_hydra], typed, suffix)
+    script.start(replace(composed, job_suffix=suffix, typed=tuple(typed)))
+    return 0
+
+
+def _call(script: Script, words: Sequence[str], typed: Sequence[str], suffix: str = "") -> int:
+    """The script started by Hydra with these words and options for Hydra itself."""
 
     def task(config: DictConfig, hydra_config: Any) -> None:
         composed = composition(config, script.name, hydra_config)
@@ -159,20 +178,26 @@ def _multirun(script: Script, flags: list[str], words: list[str], typed: Sequenc
     return next((code for code in codes if code), 0)
 
 
-def _checked_job(script: Script, this: Job) -> list[str] | Seq2SeqError:
-    """The job's words for Hydra, or what is wrong with them or with the settings they make."""
+def _checked_job(script: Script, this: Job) -> tuple[list[str], Composition] | Seq2SeqError:
+    """The job's words for Hydra and what they compose, or what is wrong with them or with the settings they make."""
     try:
-        ready = check(script, this.words)
-        script.load(compose(script.folder, script.name, ready))
+        ready = checked(script, this.words)
+        script.load(ready[1])
         return ready
     except Seq2SeqError as error:
         return error
 
 
-def _run_job(script: Script, flags: list[str], this: Job, ready: list[str] | Seq2SeqError, typed: Sequence[str]) -> int:
+def _run_job(
+    script: Script,
+    flags: list[str],
+    this: Job,
+    ready: tuple[list[str], Composition] | Seq2SeqError,
+    typed: Sequence[str],
+) -> int:
     if isinstance(ready, Seq2SeqError):
         raise ready
-    return _call(script, [*flags, *ready], typed, suffix=this.suffix)
+    return _start(script, flags, this.words, ready, typed, this.suffix)
 
 
 def _guarded(task: Callable[[], int]) -> int:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.command_line.check import check
+from seq2seq.config.command_line.check import check, checked
 from seq2seq.config.command_line.script import Script
+from seq2seq.config.composition import compose
 from seq2seq.config.problems import Mistakes
 
 
@@ -229,3 +230,23 @@ def test_a_key_left_over_in_an_experiment_is_a_mistake_with_its_line(
     assert caught.value.lines == (
         "configs/experiment/tiny/mine.yaml:3: attention.attn_dim: no such key. attention=luong_dot takes: dropout",
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["encoder=gru", "seed=2", "run=1e3"],
+        ["~metrics.bleu", "data.files={train: {source: x}, extra: {source: y, target: z}}"],
+        ["optimizer.amsgrad=true", "freeze=[a]", "data_root=$HOME/x", "optimizer.betas=[0.9,0.99]"],
+        [
+            "search.max_length=null",
+            "trainer.max_minutes=2",
+            "run='${seed}'",
+            "encoder.hidden_size=${decoder.hidden_size}",
+        ],
+    ],
+)
+def test_one_composition_is_what_hydra_makes_of_the_words(train: Script, words: list[str]) -> None:
+    ready, composed = checked(train, words)
+    assert composed == compose(train.folder, "train", ready)
