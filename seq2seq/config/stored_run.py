@@ -168,11 +168,12 @@ def read_config(path: Path) -> dict[str, Any]:
         if isinstance(target, str) and target in MOVED:
             section["_target_"] = MOVED[target]
     for key, value in sections.items():
-        stored[key] = _completed(value, LATER_OF.get(value.get("_target_", ""), {}))
+        stored[key] = _completed(value, LATER_OF.get(str(value.get("_target_")), {}))
     for key, value in older_values(TrainSettings).items():
         above, _, name = key.rpartition(".")
-        section = stored.get(above, {}) if above else stored
-        section.setdefault(name, copy.deepcopy(value))
+        section = stored.get(above) if above else stored
+        if isinstance(section, dict):  # what is none is reported when the settings are read
+            section.setdefault(name, copy.deepcopy(value))
     return stored
 
 

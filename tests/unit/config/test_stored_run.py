@@ -176,6 +176,17 @@ def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None
         assert hasattr(import_module(module), name)
 
 
+@pytest.mark.parametrize(
+    "broken", [{"trainer": 5}, {"embedding": []}, {"search": {"_target_": ["a"]}}, {"logger": None}]
+)
+def test_what_is_no_section_is_left_for_the_reading_of_settings(
+    settings: Make, tmp_path: Path, broken: dict[str, object]
+) -> None:
+    write_yaml(settle(settings("run=x"), None).plain | {"choices": {}} | broken, tmp_path / "config.yaml")
+    ((key, value),) = broken.items()
+    assert read_config(tmp_path / "config.yaml")[key] == value
+
+
 def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) -> None:
     stored = settle(settings("run=x"), None).plain | {"choices": {}}
     pair, target = {"source": "a", "target": "b"}, "seq2seq.data.files.ParallelFiles"
