@@ -34,11 +34,11 @@ ADVICE = {
 class Seq2SeqError(Exception):
     """Base class: `exit_code` is the status the scripts end with.
 
-    If several processes have the same error, one reports it; in the others `told` is True.
+    If several processes have the same error, one reports it; in the others `reported` is True.
     """
 
     exit_code: ClassVar[int] = 1
-    told: bool = False
+    reported: bool = False
 
 
 class ConfigError(Seq2SeqError):

@@ -47,14 +47,14 @@ def changes(stored: dict[str, Any], finished: TrainSettings, merged: Composition
     """What is marking and other than the run's own; of a part of another kind its choice, and what differs from the
     file."""
     before, now = _marking(stored), _marking(finished.plain)
-    told: dict[str, Any] = {}
+    changed: dict[str, Any] = {}
     for group in ("search", "metrics", "data"):
         files = [layer.path for layer in merged.layers if layer.package == group]
         if files and _kinds(before[group]) != _kinds(now[group]):
-            told[group] = merged.choices[group]
+            changed[group] = merged.choices[group]
             before[group] = read_yaml(files[-1])
     own = flatten(before)
-    return told | {key: value for key, value in flatten(now).items() if key not in own or own[key] != value}
+    return changed | {key: value for key, value in flatten(now).items() if key not in own or own[key] != value}
 
 
 def _kinds(section: Mapping[str, Any]) -> dict[str, Any]:

@@ -171,9 +171,9 @@ def read_config(path: Path) -> dict[str, Any]:
         stored[key] = _completed(value, LATER_OF.get(str(value.get("_target_")), {}))
     for key, value in older_values(TrainSettings).items():
         above, _, name = key.rpartition(".")
-        section = stored.get(above) if above else stored
-        if isinstance(section, dict):  # what is none is reported when the settings are read
-            section.setdefault(name, copy.deepcopy(value))
+        holder: Any = stored.get(above) if above else stored
+        if isinstance(holder, dict):  # what is no section is reported when the settings are read
+            holder.setdefault(name, copy.deepcopy(value))
     return stored
 
 

@@ -46,9 +46,9 @@ class World:
         """The main process's `value`, in every process."""
         if self.size == 1:
             return value
-        told = [value]
-        dist.broadcast_object_list(told, src=0)
-        return told[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
 
     def gather(self, value: T) -> list[T]:
         """Every process's `value` by rank, in the main process; elsewhere nothing."""
@@ -82,10 +82,10 @@ class World:
         """
         if self.size == 1:
             return list(values)
-        heard = self._last_delayed() or [0.0] * len(values)
+        delayed = self._last_delayed() or [0.0] * len(values)
         asked = torch.tensor(values, dtype=torch.float64)
         self._asked = (dist.all_reduce(asked, dist.ReduceOp.MAX, async_op=True), asked)
-        return heard
+        return delayed
 
     def _last_delayed(self) -> list[float] | None:
         """The result of the previous call, if any."""
@@ -158,10 +158,10 @@ def process_group() -> Iterator[World]:
         yield world
         world.close()
     except Exception as error:
-        heard = _as_reported(error, world)
-        if heard is error:
+        raised = _as_reported(error, world)
+        if raised is error:
             raise
-        raise heard from error
+        raise raised from error
 
 
 def _as_reported(error: Exception, world: World) -> Exception:
@@ -173,5 +173,5 @@ def _as_reported(error: Exception, world: World) -> Exception:
         )
     if not world.is_main and (isinstance(error, PeerError) or world.main_is_ending()):
         error = error if isinstance(error, Seq2SeqError) else PeerError(str(error))
-        error.told = True
+        error.reported = True
     return error

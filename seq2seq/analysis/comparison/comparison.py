@@ -95,8 +95,8 @@ def _check_scores(measured: Sequence[Measured]) -> None:
     first = measured[0]
     for run in measured[1:]:
         if (run.signature, run.sentences) != (first.signature, first.sentences):
-            told = "; ".join(f"{one.run}: {one.sentences} sentences, {one.signature}" for one in (first, run))
-            raise ConfigError(f"scores with different signatures cannot be compared in one table; {told}")
+            signatures = "; ".join(f"{one.run}: {one.sentences} sentences, {one.signature}" for one in (first, run))
+            raise ConfigError(f"scores with different signatures cannot be compared in one table; {signatures}")
     known = [run for run in measured if run.texts is not None]
     for run in known[1:]:
         if run.texts != known[0].texts:

@@ -240,5 +240,5 @@ def _tell(error: Seq2SeqError) -> None:
         print(visible(str(error)), file=sys.stderr)
     elif isinstance(error, ConfigError):
         time.sleep(LINGER)
-    elif not error.told:
+    elif not error.reported:
         print(visible(f"process {rank}: {error}"), file=sys.stderr)

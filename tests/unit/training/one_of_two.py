@@ -93,6 +93,6 @@ if __name__ == "__main__":
         try:
             case()
         except Seq2SeqError as error:
-            ends[name] = {"error": type(error).__name__, "told": error.told, "message": str(error)}
+            ends[name] = {"error": type(error).__name__, "told": error.reported, "message": str(error)}
             dist.destroy_process_group()
         Path(f"ends-{os.environ['RANK']}.json").write_text(json.dumps(ends))

@@ -113,7 +113,7 @@ def second_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
 def told() -> PeerError:
     """An error that the main process has reported."""
     error = PeerError("another process has failed")
-    error.told = True
+    error.reported = True
     return error
 
 
