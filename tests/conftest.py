@@ -9,14 +9,21 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# Every annotated function of seq2seq is checked in the tests; the hook must stand before the first import of it.
-install_import_hook("seq2seq", "shape_checks.check")
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Every annotated function of a module with shapes is checked at each call; the hook must come before the first import.
+install_import_hook(
+    [
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        for path in sorted(Path(REPOSITORY, "seq2seq").rglob("*.py"))
+        if "jaxtyping" in path.read_text(encoding="utf-8")
+    ],
+    "shape_checks.check",
+)
 
 import torch  # noqa: E402
 from shape_checks import unchecked  # noqa: E402
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-# Tests that train runs or start processes, and those that run programs of benchmarks/.
+# What takes seconds: runs, processes, configurations composed, searches tried out whole; and programs of benchmarks/.
 COSTLY = {
     "slow": (
         "system/",
@@ -24,8 +31,23 @@ COSTLY = {
         "unit/analysis/comparison/",
         "unit/analysis/evaluation/",
         "unit/benchmarks/",
-        "unit/config/command_line/",
+        "unit/checkpoint/test_interruptions.py",
+        "unit/config/",
+        "unit/data/embedded/",
+        "unit/data/test_prepare",
+        "unit/data/test_sampled_epochs.py",
+        "unit/data/test_segmenting_processes.py",
+        "unit/decoder/test_cache.py",
         "unit/inference/",
+        "unit/model/test_ensemble.py",
+        "unit/objective/test_minimum_risk.py",
+        "unit/optimizer/test_step_without_dynamo.py",
+        "unit/reporting/test_attention_figures.py",
+        "unit/search/test_constraints.py",
+        "unit/search/test_draws.py",
+        "unit/search/test_minimum_risk.py",
+        "unit/search/test_shortlists.py",
+        "unit/tokenizer/test_sampling.py",
         "unit/training/",
     ),
     "benchmark": ("unit/benchmarks/",),

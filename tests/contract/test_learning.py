@@ -1,9 +1,9 @@
-"""Legal combinations learn a tiny task, to write a sequence backwards: some with each part, in `make test-all` with any
-two parts, with --capabilities all; and each choice of the further groups in one of them.
+"""Legal combinations learn a tiny task, to write a sequence backwards: some with each choice of every group, in
+`make test-all` with any two parts, with --capabilities all.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -22,13 +22,13 @@ LONGEST = 3
 HARD = ("none", "monotonic")
 
 
-def cover(together: int) -> list[Triple]:
-    """Triples such that any `together` parts that are legal together, and each way of a decoder, are in one of them."""
-    triples = legal_triples()
+def cover(triples: Sequence[Triple], together: int) -> list[Triple]:
+    """Some of the triples, such that any `together` of the parts that meet in one of all, each way of a decoder and
+    each further choice are in one of them."""
 
     def meetings(triple: Triple) -> set[tuple[object, ...]]:
         parts = (("encoder", triple.encoder), ("attention", triple.attention), ("decoder", triple.decoder))
-        return {*itertools.combinations(parts, together), (triple.decoder, triple.options)}
+        return {*itertools.combinations(parts, together), (triple.decoder, triple.options), *triple.others}
 
     missing = set().union(*map(meetings, triples))
     chosen = []
@@ -51,13 +51,13 @@ def backwards(seed: int) -> Batch:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each part, any two of them, or every legal triple for the page of capabilities."""
+    """Each choice, any two parts, or every legal triple for the page of capabilities."""
     if metafunc.config.getoption("capabilities"):
         metafunc.parametrize("triple", [*legal_triples(), *further_choices()], ids=str)
         return
-    few = cover(1)
-    pairs = [pytest.param(triple, marks=pytest.mark.full) for triple in cover(2) if triple not in few]
-    metafunc.parametrize("triple", [*few, *pairs, *further_choices()], ids=str)
+    few = cover([*further_choices(), *legal_triples()], 1)
+    more = [triple for triple in [*cover(legal_triples(), 2), *further_choices()] if triple not in few]
+    metafunc.parametrize("triple", [*few, *(pytest.param(triple, marks=pytest.mark.full) for triple in more)], ids=str)
 
 
 def share_right(model: Model, triple: Triple) -> float:

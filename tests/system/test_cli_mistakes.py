@@ -1,22 +1,21 @@
 """Mistakes on the real scripts' command lines: exit codes, lines on stderr, nothing on stdout, nothing left behind."""
 
-import subprocess
-import sys
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from system.scripts import Finished, run_script
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[[str, str], Finished]
 
 
 @pytest.fixture
-def run(repository: Path, tmp_path: Path) -> Run:
-    """Runs one of the scripts in an empty folder, as typed in a shell."""
+def run(tmp_path: Path) -> Run:
+    """Runs one of the scripts in an empty folder, with words as a shell reads them."""
 
-    def started(script: str, words: str) -> subprocess.CompletedProcess[str]:
-        command = f'"{sys.executable}" "{repository}/scripts/{script}.py" {words}'
-        found = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    def started(script: str, words: str) -> Finished:
+        found = run_script(script, *shlex.split(words), cwd=tmp_path)
         assert list(tmp_path.iterdir()) == [], "a mistake leaves nothing behind"
         return found
 
@@ -28,7 +27,7 @@ def test_every_mistake_at_once(run: Run) -> None:
         "train",
         "sead=3 +x=1 ~seed tie='a=b' attention=bahdnau encoder.hiden_size=3 seed=1.5 'trainer.patience=f(x) #' foo",
     )
-    assert (found.returncode, found.stdout) == (2, "")
+    assert (found.rc, found.stdout) == (2, "")
     assert [line.split(":")[0] for line in found.stderr.strip("\n").split("\n")] == [
         "9 mistakes in the configuration",
         "  +x=1",
@@ -54,7 +53,7 @@ def test_every_mistake_at_once(run: Run) -> None:
 
 def test_a_combination_that_cannot_work_is_refused_beside_other_mistakes(run: Run) -> None:
     found = run("train", "encoder=transformer decoder=transformer attention=none seed=x")
-    assert (found.returncode, found.stdout) == (2, "")
+    assert (found.rc, found.stdout) == (2, "")
     lines = found.stderr.split("\n")
     assert lines[0] == "2 mistakes in the configuration:"
     assert lines[1] == "  seed=x: expected a whole number, got 'x'"
@@ -63,19 +62,19 @@ def test_a_combination_that_cannot_work_is_refused_beside_other_mistakes(run: Ru
 
 def test_an_experiment_that_does_not_exist(run: Run) -> None:
     found = run("train", "experiment=mutli30k/transformer")
-    assert (found.returncode, found.stdout) == (2, "")
+    assert (found.rc, found.stdout) == (2, "")
     assert "experiment=mutli30k/transformer: there is no experiment 'mutli30k/transformer'" in found.stderr
 
 
 def test_a_run_that_does_not_exist(run: Run) -> None:
     found = run("evaluate", "run=007 split=test")
-    assert (found.returncode, found.stdout) == (4, "")
+    assert (found.rc, found.stdout) == (4, "")
     assert found.stderr == "run=007: there is no runs/007/config.yaml. Runs in runs: nothing\n"
 
 
 def test_translate_needs_a_run(run: Run) -> None:
     found = run("translate", "encoder=gru")
-    assert (found.returncode, found.stdout) == (2, "")
+    assert (found.rc, found.stdout) == (2, "")
     assert found.stderr == (
         "2 mistakes in the configuration:\n"
         "  encoder=gru: translate has no choice of encoder; it has: data, search, trainer\n"
@@ -85,7 +84,7 @@ def test_translate_needs_a_run(run: Run) -> None:
 
 def test_a_multirun_tells_what_is_wrong_with_every_job(run: Run) -> None:
     found = run("train", "-m seed=x,y tie=target")
-    assert (found.returncode, found.stdout) == (2, "")
+    assert (found.rc, found.stdout) == (2, "")
     assert found.stderr == (
         "2 mistakes in the configuration:\n"
         "  seed=x: expected a whole number, got 'x'\n"
@@ -95,9 +94,9 @@ def test_a_multirun_tells_what_is_wrong_with_every_job(run: Run) -> None:
 
 def test_help_and_the_composed_configuration_go_to_stdout(run: Run) -> None:
     found = run("train", "--help")
-    assert (found.returncode, found.stderr) == (0, "")
+    assert (found.rc, found.stderr) == (0, "")
     assert "python scripts/train.py [experiment=GROUP/NAME]" in found.stdout
     assert "attention: bahdanau, " in found.stdout
     found = run("evaluate", "--help")
-    assert (found.returncode, found.stderr) == (0, "")
+    assert (found.rc, found.stderr) == (0, "")
     assert "python scripts/evaluate.py run=NAME" in found.stdout

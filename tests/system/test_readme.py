@@ -12,7 +12,6 @@ from system.documents import blocks, first_column, links, trainings
 from system.scripts import Finished
 
 from seq2seq.commands.train import SCRIPT as train
-from seq2seq.config import compose
 from seq2seq.config.command_line.check import check
 from seq2seq.config.problems import Mistakes
 
@@ -119,7 +118,7 @@ def test_every_training_that_is_shown_can_be_composed(repository: Path) -> None:
 def mistakes(words: Sequence[str]) -> str:
     """What `train.py` would say of a command line; nothing where it would train."""
     try:
-        train.load(compose(train.folder, train.name, check(train, [word for word in words if word not in FLAGS])))
+        train.load(check(train, [word for word in words if word not in FLAGS])[1])
     except Mistakes as found:
         return str(found)
     return ""

@@ -36,16 +36,12 @@ from seq2seq.errors import CheckpointError
 logger = logging.getLogger(__name__)
 
 
-def check(script: Script, typed: Sequence[str]) -> list[str]:
-    """The words as Hydra is to be given them; raises Mistakes with a line for everything wrong, values included."""
-    return checked(script, typed)[0]
+def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]:
+    """The words as Hydra is to be given them, and what they compose.
 
-
-def checked(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]:
-    """The words as Hydra is to be given them, and what they compose; raises Mistakes as `check` does.
-
-    The choices are composed once, to be checked; what was typed for the keys is laid over them. Words for Hydra itself
-    (`hydra.verbose=true`) are left out of the composition.
+    Raises Mistakes with a line for everything that is wrong, values included. The choices are composed once, to be
+    checked; what was typed for the keys is laid over them. Words for Hydra itself (`hydra.verbose=true`) are left out
+    of the composition.
     """
     library = script.library
     if script.name == "train" and (more := companions(typed)):

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
-from seq2seq.config.command_line.check import check_words, checked, is_for_hydra
+from seq2seq.config.command_line.check import check, check_words, is_for_hydra
 from seq2seq.config.command_line.help import help_text
 from seq2seq.config.command_line.multirun import Job, split_jobs
 from seq2seq.config.command_line.overrides import take_apart
@@ -107,7 +107,7 @@ def _check_processes(script: Script, multirun: bool) -> None:
 def _checked(script: Script, words: Sequence[str], lines: Sequence[str]) -> tuple[list[str], Composition]:
     """The words for Hydra, and what they compose; raises Mistakes if there are `lines` already, or more of them."""
     try:
-        ready = checked(script, words)
+        ready = check(script, words)
     except Mistakes as mistakes:
         raise Mistakes([*lines, *mistakes.lines]) from mistakes
     if lines:
@@ -181,7 +181,7 @@ def _multirun(script: Script, flags: list[str], words: list[str], typed: Sequenc
 def _checked_job(script: Script, this: Job) -> tuple[list[str], Composition] | Seq2SeqError:
     """The job's words for Hydra and what they compose, or what is wrong with them or with the settings they make."""
     try:
-        ready = checked(script, this.words)
+        ready = check(script, this.words)
         script.load(ready[1])
         return ready
     except Seq2SeqError as error:

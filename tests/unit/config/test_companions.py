@@ -34,7 +34,7 @@ def test_companions(typed: list[str], brought: list[str]) -> None:
 
 def test_a_training_for_summaries_has_them_and_says_so(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
-    words = check(Script("train", TrainSettings, run=print), [SUMMARIES])
+    words = check(Script("train", TrainSettings, run=print), [SUMMARIES])[0]
     assert caplog.messages == [
         "metrics=summarization also sets generator=pointer length.overlong=truncate (type other values to change them)"
     ]

@@ -60,7 +60,7 @@ def own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def load(script: Script, *words: str) -> TrainSettings:
-    loaded = script.load(compose(script.folder, script.name, check(script, words)))
+    loaded = script.load(check(script, words)[1])
     return loaded[1] if isinstance(loaded, tuple) else loaded
 
 

@@ -241,11 +241,11 @@ def command_line(random: random.Random) -> list[str]:
 
 # Each range of numbers is a test of its own, so that several processes share them.
 def shares(count: int) -> list[range]:
-    size = 30
+    size = 15
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-@pytest.mark.parametrize("numbers", shares(2000 if FULL else 60), ids=str)
+@pytest.mark.parametrize("numbers", shares(2000 if FULL else 30), ids=str)
 def test_no_configuration_ends_in_a_traceback(run: Run, folder: Path, numbers: range) -> None:
     files = [path for path in sorted(folder.rglob("*.yaml")) if path.name not in ("evaluate.yaml", "translate.yaml")]
     own = folder / "experiment/tiny/mine.yaml"
@@ -263,7 +263,7 @@ def test_no_configuration_ends_in_a_traceback(run: Run, folder: Path, numbers: r
         assert (code == 2) == (said != ""), f"number {number}, {path.name}: {raw[-500:]!r}\n{said[-1500:]}"
 
 
-@pytest.mark.parametrize("numbers", shares(400 if FULL else 25), ids=str)
+@pytest.mark.parametrize("numbers", shares(400 if FULL else 15), ids=str)
 def test_no_command_line_ends_in_a_traceback(run: Run, numbers: range) -> None:
     for number in numbers:
         words = command_line(random.Random(f"command line {SEED} {number}"))

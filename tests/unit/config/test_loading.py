@@ -144,7 +144,7 @@ def run(settings: Callable[..., TrainSettings]) -> TrainSettings:
 
 
 def load(script: Script, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
-    return script.load(compose(script.folder, script.name, check(script, words)))
+    return script.load(check(script, words)[1])
 
 
 def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSettings) -> None:
@@ -295,7 +295,7 @@ def test_paths_expand_as_a_shell_would(
 
     def read(*words: str) -> TrainSettings:
         script = Script("train", TrainSettings, run=print, folder=folder)
-        return load_train(compose(folder, "train", check(script, words)), targets=TARGETS)
+        return load_train(check(script, words)[1], targets=TARGETS)
 
     found = read("data=corpus", "data_root=~/corpora", "run=$HOME/runs/x", "embedding.source_vectors=$CORPORA/v.gz")
     assert found.data.arguments["files"]["train"]["source"] == f"{tmp_path}/corpora/a"
@@ -319,7 +319,7 @@ def test_paths_expand_as_a_shell_would(
 )
 def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: object) -> None:
     script = Script("train", TrainSettings, run=print, folder=folder, targets=TARGETS)
-    found: Any = load_train(compose(folder, "train", check(script, words)), targets=TARGETS).plain
+    found: Any = load_train(check(script, words)[1], targets=TARGETS).plain
     for name in key.split("."):
         found = found[name]
     assert (found, type(found)) == (value, type(value))
@@ -345,7 +345,7 @@ def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: 
 )  # fmt: skip
 def test_what_cannot_be_meant_is_said_in_one_line(train: Script, word: str, line: str) -> None:
     def read() -> None:
-        train.load(compose(train.folder, "train", check(train, [word])))
+        train.load(check(train, [word])[1])
 
     (found,) = mistakes(read)
     assert found == f"{word}: {line}".replace("\n", "\\n")

@@ -92,7 +92,7 @@ def test_an_empty_folder_is_said(tmp_path: Path):
 
 
 def test_offline_only_an_earlier_download_serves(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    import huggingface_hub
+    import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match="HF_HUB_OFFLINE is set, and no earlier download of some/set at main is cached"):
@@ -102,7 +102,7 @@ def test_offline_only_an_earlier_download_serves(folder: Path, monkeypatch: pyte
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch):
-    import huggingface_hub
+    import huggingface_hub.constants
 
     asked = []
 
@@ -121,7 +121,7 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPa
 
 def test_files_on_the_hub_are_fetched_at_the_commit(folder: Path, monkeypatch: pytest.MonkeyPatch):
     import datasets
-    import huggingface_hub
+    import huggingface_hub.constants
 
     found = SimpleNamespace(sha="c0ffee")
     files = {"train": ["hf://datasets/some/set@c0ffee/one.jsonl"]}

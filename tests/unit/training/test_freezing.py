@@ -73,7 +73,6 @@ FROZEN = (
     "freeze=[encoder,'decoder.embedding.*']",
     "optimizer.weight_decay=0.5",
     "optimizer.lr=0.01",
-    "trainer.probes=0",
 )
 
 

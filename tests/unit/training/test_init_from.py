@@ -21,7 +21,8 @@ from seq2seq.training.init_from import read_init_from
 from seq2seq.training.preflight import check
 from seq2seq.training.run import train
 
-FRENCH = ("data.target_language=fr", "data.train=200", "optimizer.lr=0.002", "trainer.probes=0")
+ADDITIVE = ("attention=bahdanau", "attention.attn_dim=8", "decoder.attend=before")
+FRENCH = ("data.target_language=fr", "data.train=200", "optimizer.lr=0.002")
 
 pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
 
@@ -32,13 +33,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("source")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(place)
-        train(settings("base", "trainer.max_updates=8", "trainer.probes=0"))
+        train(settings("base", *ADDITIVE, "trainer.max_updates=8"))
     return place / "runs" / "base"
 
 
 def tuned(base: Path, *words: str) -> TrainSettings:
     """Settings of a run that begins with `base`, with French in the place of German."""
-    return settings("tuned", f"init_from={base}", *FRENCH, *words)
+    return settings("tuned", f"init_from={base}", *ADDITIVE, *FRENCH, *words)
 
 
 def started(given: TrainSettings) -> dict[str, torch.Tensor]:
@@ -95,7 +96,7 @@ def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path)
     answers = load_trained("tuned", tuned(source, *words), "last")
     assert same(model_tensors(answers.model), {name: after[name] for name in given})
     with pytest.raises(ConfigError, match="init_from: 'source' -> null"):
-        train(settings("tuned", *FRENCH, *words))
+        train(settings("tuned", *ADDITIVE, *FRENCH, *words))
 
 
 @pytest.mark.parametrize(
@@ -180,5 +181,5 @@ def test_a_run_from_before_these_keys_reads_as_one_that_did_without(base: Path) 
     config.write_text("".join(f"{line}\n" for line in config.read_text().split("\n")[:-1] if not line.startswith(new)))
     assert "init_from" not in config.read_text()
     assert stored_config("old") == stored_config(str(base))
-    train(settings("old", "trainer.max_updates=9", "trainer.probes=0"))
+    train(settings("old", *ADDITIVE, "trainer.max_updates=9"))
     assert Path("runs/old/checkpoints/step-9").is_dir()

@@ -16,7 +16,7 @@ from seq2seq.training.cuda_graphs import graphed
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
 
-LOOP = ("trainer.probes=0", "trainer.validate_every=9", "trainer.save_every=1", "trainer.keep_last=9")
+LOOP = ("trainer.validate_every=9", "trainer.save_every=1", "trainer.keep_last=9")
 
 
 @pytest.mark.usefixtures("in_a_folder_of_its_own")

@@ -51,7 +51,7 @@ DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout
 @pytest.mark.parametrize(
     "words",
     [
-        DROPOUT,
+        (*DROPOUT, "attention=bahdanau", "decoder.attend=before", "decoder.input_feeding=true"),
         ("tokenizer=bpe", "tokenizer.sampling=0.2", "encoder=transformer", "encoder.heads=2", "encoder.dropout=0.3"),
         ("schedule=plateau", "schedule.patience=1", "optimizer=adam", "encoder.recurrent_dropout=0.2"),
         ("optimizer=muon", "decoder.dropout=0.3"),
@@ -121,7 +121,6 @@ HEEDFUL = (
     "trainer.patience=9",
     "trainer.validate_every=3",
     "trainer.log_every=1",
-    "trainer.probes=0",
 )
 
 
@@ -242,7 +241,7 @@ def test_a_finished_run_says_which_limit_to_raise(caplog: pytest.LogCaptureFixtu
 
 def test_a_finished_decay_offers_what_works(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    words = ("schedule=cosine", "schedule.warmup=1", "trainer.probes=0")
+    words = ("schedule=cosine", "schedule.warmup=1")
     train(settings("decayed", *words, "trainer.max_updates=2"))
     train(settings("decayed", *words, "trainer.max_updates=2"))
     assert "raise that" not in caplog.text
@@ -255,7 +254,7 @@ def test_a_finished_decay_offers_what_works(caplog: pytest.LogCaptureFixture) ->
 def test_what_auto_stands_for_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """On another machine, whose processor or GPU would have it chosen otherwise."""
     caplog.set_level("INFO")
-    words = ("precision=auto", "device=auto", "trainer.probes=0")
+    words = ("precision=auto", "device=auto")
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(device, "cpu_multiplies_bf16", lambda: False)
     train(settings("moved", *words, "trainer.max_updates=1"))

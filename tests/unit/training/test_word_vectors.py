@@ -165,7 +165,7 @@ def test_vectors_of_another_language_are_refused(tmp_path: Path, tokenizer: Toke
 @pytest.mark.usefixtures("in_a_folder_of_its_own")
 def test_the_file_is_read_once_and_a_run_continues_without_it() -> None:
     file = vectors_file(Path("vectors.txt"), ["January", "March", "and", "2024", "Monday"], 12)
-    words = ("tie=all", f"embedding.source_vectors={file}", "trainer.probes=0")
+    words = ("tie=all", f"embedding.source_vectors={file}")
     train(settings("whole", *words, "trainer.max_updates=8"))
     train(settings("parts", *words, "trainer.max_updates=4"))
     file.unlink()

@@ -103,8 +103,7 @@ def settings(run: str) -> TrainSettings:
 def typed(run: str, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
     """As evaluate.py reads its command line."""
     quickly = [] if any(word.startswith("bootstrap=") for word in words) else ["bootstrap=0"]
-    given = check(SCRIPT, [f"run={run}", *quickly, *words])
-    return load_run(compose(CONFIGS, "evaluate", given), EvaluateSettings)
+    return load_run(check(SCRIPT, [f"run={run}", *quickly, *words])[1], EvaluateSettings)
 
 
 @pytest.fixture
@@ -219,7 +218,7 @@ def test_outputs_that_come_to_a_limit_are_counted(
     line = "outputs ended at search.max_length_ratio=0.0 (times the source's tokens, plus 10)"
     assert f"24 of 24 {line}" in caplog.text
     given = ["run=one", "input=test.src", "output=out.txt", *words]
-    translate(*load_run(compose(CONFIGS, "translate", check(TRANSLATE, given)), TranslateSettings))
+    translate(*load_run(check(TRANSLATE, given)[1], TranslateSettings))
     assert caplog.text.count(line) == 2
 
 

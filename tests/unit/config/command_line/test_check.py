@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config.command_line.check import check, checked
+from seq2seq.config.command_line.check import check
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import compose
 from seq2seq.config.problems import Mistakes
@@ -45,7 +45,7 @@ def lines(script: Script, *words: str) -> list[str]:
     ],
 )
 def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, given: str) -> None:
-    assert check(train, [typed]) == [given]
+    assert check(train, [typed])[0] == [given]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
 )  # fmt: skip
 def test_each_wrong_word_gets_a_line(train: Script, typed: str, line: str | None) -> None:
     if line is None:  # a matter of its value, which is told when the settings are loaded
-        assert check(train, [typed])
+        assert check(train, [typed])[0]
     else:
         assert lines(train, typed) == [line]
 
@@ -134,7 +134,7 @@ def test_a_group_is_chosen_once(train: Script) -> None:
     assert lines(train, "encoder=gru", "encoder=lstm") == [
         "encoder=lstm: encoder was given before (encoder=gru); give it once"
     ]
-    assert check(train, ["encoder=gru", "encoder=gru"]) == ["encoder=gru"]
+    assert check(train, ["encoder=gru", "encoder=gru"])[0] == ["encoder=gru"]
 
 
 def test_a_broken_yaml_file_is_named_with_its_line(train: Script, folder: Path) -> None:
@@ -152,16 +152,16 @@ def test_an_experiment_lies_over_the_parts_and_below_the_command_line(
     train: Script, experiment: Callable[[str], None], settings: Callable
 ) -> None:
     experiment(SOUND)
-    found = settings(*check(train, ["experiment=tiny/mine"]))
+    found = train.load(check(train, ["experiment=tiny/mine"])[1])
     assert (found.attention.name, found.seed, found.attention.arguments) == ("luong_dot", 7, {"dropout": 0.3})
-    found = settings(*check(train, ["seed=8", "experiment=tiny/mine", "attention.dropout=0"]))
+    found = train.load(check(train, ["seed=8", "experiment=tiny/mine", "attention.dropout=0"])[1])
     assert (found.seed, found.attention.arguments) == (8, {"dropout": 0.0})
-    found = settings(*check(train, ["experiment=tiny/mine", "attention=bahdanau"]))
+    found = train.load(check(train, ["experiment=tiny/mine", "attention=bahdanau"])[1])
     assert found.attention.arguments == {"dropout": 0.3, "attn_dim": 256}
 
 
 def test_null_is_no_experiment(train: Script) -> None:
-    assert check(train, ["experiment=null"]) == []
+    assert check(train, ["experiment=null"])[0] == []
 
 
 def test_a_mistyped_experiment_is_a_mistake(train: Script, experiment: Callable[[str], None]) -> None:
@@ -208,7 +208,7 @@ def test_an_experiment_may_choose_several_loggers(
 ) -> None:
     experiment(f"# @package _global_\ndefaults:\n  - override /logger: {chosen}\n")
     if line is None:
-        assert check(train, ["experiment=tiny/mine"]) == ["experiment=tiny/mine"]
+        assert check(train, ["experiment=tiny/mine"])[0] == ["experiment=tiny/mine"]
     else:
         assert lines(train, "experiment=tiny/mine") == [f"configs/experiment/tiny/mine.yaml:3: {line}"]
 
@@ -217,16 +217,16 @@ def test_a_broken_file_of_several_is_named(train: Script, folder: Path) -> None:
     (folder / "logger/jsonl.yaml").write_text("jsonl: [\n")
     (found,) = lines(train, "logger=[tensorboard,jsonl]")
     assert found.startswith("configs/logger/jsonl.yaml: line 2")
-    assert check(train, ["logger=tensorboard"]) == ["logger=tensorboard"]
+    assert check(train, ["logger=tensorboard"])[0] == ["logger=tensorboard"]
 
 
 def test_a_key_left_over_in_an_experiment_is_a_mistake_with_its_line(
     train: Script, experiment: Callable[[str], None], settings: Callable
 ) -> None:
     experiment("# @package _global_\nattention:\n  attn_dim: 5\n")
-    assert settings(*check(train, ["experiment=tiny/mine"])).attention.arguments["attn_dim"] == 5
+    assert train.load(check(train, ["experiment=tiny/mine"])[1]).attention.arguments["attn_dim"] == 5
     with pytest.raises(Mistakes) as caught:
-        settings(*check(train, ["experiment=tiny/mine", "attention=luong_dot"]))
+        train.load(check(train, ["experiment=tiny/mine", "attention=luong_dot"])[1])
     assert caught.value.lines == (
         "configs/experiment/tiny/mine.yaml:3: attention.attn_dim: no such key. attention=luong_dot takes: dropout",
     )
@@ -248,5 +248,5 @@ def test_a_key_left_over_in_an_experiment_is_a_mistake_with_its_line(
     ],
 )
 def test_one_composition_is_what_hydra_makes_of_the_words(train: Script, words: list[str]) -> None:
-    ready, composed = checked(train, words)
+    ready, composed = check(train, words)
     assert composed == compose(train.folder, "train", ready)

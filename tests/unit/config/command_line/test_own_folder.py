@@ -8,13 +8,12 @@ import pytest
 from seq2seq.config.command_line.check import check
 from seq2seq.config.command_line.own_folder import own_folder
 from seq2seq.config.command_line.script import Script
-from seq2seq.config.composition import compose
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import TrainSettings
 
 
 def load(script: Script, *words: str) -> TrainSettings:
-    return script.load(compose(script.folder, script.name, check(script, words)))
+    return script.load(check(script, words)[1])
 
 
 def mistakes(script: Script, *words: str) -> tuple[str, ...]:
