@@ -1,6 +1,7 @@
 """The laws that every legal combination of configs/ obeys: float64, eval mode, tolerance 1e-9."""
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -24,16 +25,18 @@ from seq2seq.types import BOS, EOS, Batch, Weights
 
 TOLERANCE = 1e-9
 TRIPLES = [*legal_triples(), *legal_variations()]
-# Two laws check the shapes of every triple, and that of shortlists those of search with every part.
+# The first law checks the shapes of every triple.
 without_shape_checks = pytest.mark.usefixtures("without_shape_checks")
+# A shortlist is the generator's: every one, and every other part once.
+SHORTLISTED = [one for one in TRIPLES if one.attention == "multihead" or ("generator", "pointer") in one.others]
 SOURCES, TARGETS = [6, 1, 4], [3, 5, 0]
 LIMITS = {"max_length": 9, "max_length_ratio": 1.0}
 
 
-def every_triple(turn: int) -> pytest.MarkDecorator:
-    """Every triple; those of one kind take turns in `make test`, and `make test-all` has them all."""
-    chosen = set(one_of_each_kind(TRIPLES, turn))
-    marked = [pytest.param(one, marks=() if one in chosen else pytest.mark.full) for one in TRIPLES]
+def every_triple(turn: int, among: Sequence[Triple] = TRIPLES) -> pytest.MarkDecorator:
+    """Every triple `among` these; those of one kind take turns in `make test`, and `make test-all` has them all."""
+    chosen = set(one_of_each_kind(among, turn))
+    marked = [pytest.param(one, marks=() if one in chosen else pytest.mark.full) for one in among]
     return pytest.mark.parametrize("triple", marked, ids=str)
 
 
@@ -106,11 +109,8 @@ def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> No
             assert hypothesis.score == pytest.approx(log_prob / (len(hypothesis.tokens) + 1) ** 0.6, abs=TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    "triple",  # a shortlist is the generator's: every one, and every other part once
-    [one for one in TRIPLES if one.attention == "multihead" or ("generator", "pointer") in one.others],
-    ids=str,
-)
+@every_triple(turn=0, among=SHORTLISTED)
+@without_shape_checks
 @torch.no_grad()
 def test_with_every_token_on_the_shortlist_search_finds_what_it_finds_without(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
@@ -159,6 +159,7 @@ def test_every_parameter_learns(triple: Triple) -> None:
 
 
 @every_triple(turn=6)
+@without_shape_checks
 def test_every_parameter_takes_part_in_every_batch(triple: Triple) -> None:
     """Of the smallest one too: several processes wait for each other's gradients of all parameters."""
     model = triple.model().train()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
-from contract.combinations import VOCAB, Triple, further_choices, legal_triples, some_batch
+from contract.combinations import VOCAB, Triple, further_choices, legal_triples, legal_variations, some_batch
 
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
@@ -55,7 +55,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.config.getoption("capabilities"):
         metafunc.parametrize("triple", [*legal_triples(), *further_choices()], ids=str)
         return
-    few = cover([*further_choices(), *legal_triples()], 1)
+    positions = [triple for triple in legal_variations() if "position" in dict(triple.others)]
+    few = cover([*positions, *further_choices(), *legal_triples()], 1)
     more = [triple for triple in [*cover(legal_triples(), 2), *further_choices()] if triple not in few]
     metafunc.parametrize("triple", [*few, *(pytest.param(triple, marks=pytest.mark.full) for triple in more)], ids=str)
 

@@ -26,6 +26,9 @@ from seq2seq.search.minimum_risk import MinimumRiskSearch
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import BOS, EOS
 
+# Other tests check the shapes; these decode at length.
+pytestmark = pytest.mark.usefixtures("without_shape_checks")
+
 CPU = torch.device("cpu")
 T = TypeVar("T")
 DRAWING: dict[str, Any] = {
