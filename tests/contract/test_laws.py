@@ -30,7 +30,7 @@ without_shape_checks = pytest.mark.usefixtures("without_shape_checks")
 # A shortlist is the generator's: every one, and every other part once.
 SHORTLISTED = [one for one in TRIPLES if one.attention == "multihead" or ("generator", "pointer") in one.others]
 SOURCES, TARGETS = [6, 1, 4], [3, 5, 0]
-LIMITS = {"max_length": 9, "max_length_ratio": 1.0}
+LIMITS = {"max_length": 6, "max_length_ratio": 1.0}
 
 
 def every_triple(turn: int, among: Sequence[Triple] = TRIPLES) -> pytest.MarkDecorator:

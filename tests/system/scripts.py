@@ -1,6 +1,5 @@
 """Runs the scripts as a user does: each in a process of its own, in any working directory."""
 
-import multiprocessing
 import os
 import runpy
 import sys
@@ -8,20 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from forks import FORKS, as_started
+
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-# Every process is a fork of one that has imported all that a script needs, but for the script: two seconds less.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(
-    [
-        "seq2seq.analysis.attention.maps",
-        "seq2seq.analysis.comparison.comparison",
-        "seq2seq.analysis.evaluation.evaluation",
-        "seq2seq.inference.scoring",
-        "seq2seq.inference.translation",
-        "seq2seq.training.preflight",
-        "seq2seq.training.run",
-    ]
-)
 
 
 class Finished(NamedTuple):
@@ -62,9 +50,7 @@ def _run(name: str, args: tuple[str, ...], cwd: Path, streams: list[Path], env: 
         with path.open(mode) as stream:
             os.dup2(stream.fileno(), descriptor)
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(env)
+    as_started(cwd, env)
     script = SCRIPTS / f"{name}.py"
     sys.argv = [str(script), *args]
     runpy.run_path(str(script), run_name="__main__")

@@ -2,14 +2,15 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
+from forks import as_started
 from small_runs import settings
 from unit.training.moving_average import MovingAverage
 
@@ -85,9 +86,13 @@ CASES: dict[str, Callable[[], None]] = {
     "lost": train_until_one_is_lost,
 }
 
-if __name__ == "__main__":
+
+def run_cases(ports: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
+    """Every case with its port; how they ended is left in ends-RANK.json."""
+    as_started(cwd, environment)
+    torch.set_num_threads(1)
     ends: dict[str, Any] = {}
-    for port, (name, case) in zip(sys.argv[1:], CASES.items(), strict=True):
+    for port, (name, case) in zip(ports, CASES.items(), strict=True):
         os.environ["MASTER_PORT"] = port
         try:
             case()

@@ -3,16 +3,15 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forks import FORKS
 from safetensors.torch import load_file
 from shape_checks import unchecked
-from unit.training.one_of_two import ALIKE, CASES, train_alike, train_averaged
+from unit.training.one_of_two import ALIKE, CASES, run_cases, train_alike, train_averaged
 
 COMPARED = {"train/loss", "train/nll", "train/grad_norm", "train/attention_penalty", "train/padding", "valid/nll"}
 
@@ -29,7 +28,7 @@ def free_ports(count: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple[Path, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """What one process left behind, and what two did: the same runs in each."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     with pytest.MonkeyPatch.context() as patched, unchecked():
@@ -40,11 +39,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple
         for run in ALIKE:
             train_alike(run)
         train_averaged("averaged", 4)
-    paths = {"PYTHONPATH": f"{repository}{os.pathsep}{repository / 'tests'}", "MASTER_ADDR": "127.0.0.1"}
-    command = [sys.executable, str(Path(__file__).with_name("one_of_two.py")), *free_ports(len(CASES))]
-    places = [{"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"} for rank in "01"]
-    processes = [subprocess.Popen(command, cwd=two, env={**os.environ, **paths, **place}) for place in places]
-    assert [process.wait(timeout=600) for process in processes] == [0, 0]
+    ports = free_ports(len(CASES))
+    processes = []
+    for rank in "01":
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **place}
+        processes.append(FORKS.Process(target=run_cases, args=(ports, two, environment)))
+        processes[-1].start()
+    for process in processes:
+        process.join(timeout=600)
+    assert [process.exitcode for process in processes] == [0, 0]
     return one, two
 
 
