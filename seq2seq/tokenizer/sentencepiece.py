@@ -195,7 +195,7 @@ def _cut(line: str) -> Iterator[str]:
 
 def suitable_size(characters: int) -> int:
     """A vocabulary size for this number of characters: near the best scores for 10,000 to 160,000 pairs
-    (docs/results/short-runs.md), and what is usual for a million; as a multiple of 100."""
+    (docs/results/first-sitting.md), and what is usual for a million; as a multiple of 100."""
     return min(max(100 * round(0.015 * characters**0.5), 400), 16_000)
 
 
