@@ -194,8 +194,8 @@ def _cut(line: str) -> Iterator[str]:
 
 
 def suitable_size(characters: int) -> int:
-    """A vocabulary size for this number of characters: near the best scores for 10,000 to 160,000 pairs
-    (docs/results/first-sitting.md), and what is usual for a million; as a multiple of 100."""
+    """A vocabulary size for this number of characters, as a multiple of 100: 1,500 for a million of them, growing with
+    the square root, and 16,000 for a hundred million and more."""
     return min(max(100 * round(0.015 * characters**0.5), 400), 16_000)
 
 
