@@ -125,13 +125,18 @@ def signature_of(target: type) -> Signature:
     """The constructor's arguments, those that the builder supplies (`wired`) set apart."""
     wired = target.wired if issubclass(target, Component) else frozenset({"params"})
     hints = typing.get_type_hints(inspect.getattr_static(target, "__init__"))
-    arguments = {
-        name: argument
-        for name, argument in inspect.signature(target).parameters.items()
-        if name not in wired and argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
-    }
+    annotations: dict[str, Any] = {}
+    required: set[str] = set()
+    for name, argument in inspect.signature(target).parameters.items():
+        if argument.kind is argument.VAR_KEYWORD and typing.get_origin(hints.get(name)) is typing.Unpack:
+            (named,) = typing.get_args(hints[name])  # a TypedDict: **limits: Unpack[SearchLimits]
+            annotations |= typing.get_type_hints(named)
+            required |= named.__required_keys__
+        elif argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL):
+            annotations[name] = hints.get(name, Any)
+            required |= {name} if argument.default is argument.empty else set()
     return Signature(
-        annotations={name: hints.get(name, Any) for name in arguments},
-        required=frozenset(name for name, argument in arguments.items() if argument.default is argument.empty),
+        annotations={name: hint for name, hint in annotations.items() if name not in wired},
+        required=frozenset(required - wired),
         wired=frozenset(wired),
     )

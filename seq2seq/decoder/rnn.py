@@ -31,8 +31,8 @@ class RnnState(State):
 class RnnDecoder(Decoder):
     """LSTM or GRU layers that attend to the memory at every step.
 
-    attend: before   c_t = attention(s_t-1); s_t = f([y_t-1; c_t], s_t-1); features = tanh(W [s_t; c_t; y_t-1]) attend:
-    after    s_t = f(y_t-1, s_t-1); c_t = attention(s_t);          features = tanh(W [s_t; c_t])
+    - attend: before: c_t = attention(s_t-1); s_t = f([y_t-1; c_t], s_t-1); features = tanh(W [s_t; c_t; y_t-1])
+    - attend: after: s_t = f(y_t-1, s_t-1); c_t = attention(s_t); features = tanh(W [s_t; c_t])
 
     With input feeding, the last features join the cell's input. Without it, and with attend: after, all steps run in
     one kernel. The first state is tanh(W summary). Shapes: target_in [B T] -> features [B T D], D = hidden_size.

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Self
+from typing import NotRequired, Self, TypedDict
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,6 +25,15 @@ class Hypothesis:
     tokens: list[int]
     log_prob: float
     score: float
+
+
+class SearchLimits(TypedDict):
+    """The limits that every search takes; Search says what they mean."""
+
+    max_length: int
+    max_length_ratio: float
+    min_length: NotRequired[int]
+    no_repeat_ngram: NotRequired[int]
 
 
 class Search(Component, ABC):

@@ -2,14 +2,14 @@
 |y|^a for the length penalty."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis, Search, first_tokens, topk
+from seq2seq.search.base import Hypothesis, Search, SearchLimits, first_tokens, topk
 from seq2seq.search.constraints import NEVER, Constraints
 from seq2seq.types import EOS, Capability, State, hypothesis_part, select_parents, source_part
 
@@ -69,22 +69,14 @@ class BeamSearch(Search):
         *,
         beam_size: int,
         length_penalty: float,
-        max_length: int,
-        max_length_ratio: float,
         coverage_penalty: float = 0.0,
-        min_length: int = 0,
-        no_repeat_ngram: int = 0,
+        **limits: Unpack[SearchLimits],
     ) -> None:
         if beam_size < 1:
             raise ValueError(f"search.beam_size must be at least 1, not {beam_size}")
         if coverage_penalty < 0:
             raise ValueError(f"search.coverage_penalty: expected 0 (off) or more, got {coverage_penalty}")
-        super().__init__(
-            max_length=max_length,
-            max_length_ratio=max_length_ratio,
-            min_length=min_length,
-            no_repeat_ngram=no_repeat_ngram,
-        )
+        super().__init__(**limits)
         self.beam_size = beam_size
         self.length_penalty = length_penalty
         self.coverage_penalty = coverage_penalty

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis
+from seq2seq.search.base import Hypothesis, SearchLimits
 from seq2seq.search.beam import Beams, BeamSearch
 
 SHARED = ("tokens", "log_probs", "coverage", "ended_tokens", "ended_log_probs", "ended_scores")  # out to the groups
@@ -31,20 +31,14 @@ class DiverseBeamSearch(BeamSearch):
         groups: int,
         diversity: float,
         length_penalty: float,
-        max_length: int,
-        max_length_ratio: float,
         coverage_penalty: float = 0.0,
-        min_length: int = 0,
-        no_repeat_ngram: int = 0,
+        **limits: Unpack[SearchLimits],
     ) -> None:
         super().__init__(
             beam_size=beam_size,
             length_penalty=length_penalty,
             coverage_penalty=coverage_penalty,
-            min_length=min_length,
-            max_length=max_length,
-            max_length_ratio=max_length_ratio,
-            no_repeat_ngram=no_repeat_ngram,
+            **limits,
         )
         if groups < 1 or beam_size % groups:
             raise ValueError(f"search.groups: expected a divisor of search.beam_size={beam_size}, got {groups}")

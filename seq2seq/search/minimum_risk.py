@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Literal, Self
+from typing import Literal, Self, Unpack
 
 import torch
 from jaxtyping import Bool, Int
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from seq2seq.metrics.words import Remembered, UnicodeWords
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis
+from seq2seq.search.base import Hypothesis, SearchLimits
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.pairwise_rouge import Rows, pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
@@ -41,12 +41,9 @@ class MinimumRiskSearch(SamplingSearch):
         beam_size: int,
         length_penalty: float,
         candidates: Literal["all", "beam"],
-        max_length: int,
-        max_length_ratio: float,
-        min_length: int = 0,
-        no_repeat_ngram: int = 0,
         unit: Unit = "tokens",
         types: Sequence[Type] = ("rougeL",),
+        **limits: Unpack[SearchLimits],
     ) -> None:
         super().__init__(
             samples=samples,
@@ -54,10 +51,7 @@ class MinimumRiskSearch(SamplingSearch):
             top_k=top_k,
             top_p=top_p,
             seed=seed,
-            max_length=max_length,
-            max_length_ratio=max_length_ratio,
-            min_length=min_length,
-            no_repeat_ngram=no_repeat_ngram,
+            **limits,
         )
         if beam_size < 0:
             raise ValueError(f"search.beam_size: expected 0 (no beam search) or more, got {beam_size}")
@@ -72,14 +66,7 @@ class MinimumRiskSearch(SamplingSearch):
         self.words: Callable[[Sequence[int]], list[str]] | None = None
         self.beam = None
         if beam_size:
-            self.beam = BeamSearch(
-                beam_size=beam_size,
-                length_penalty=length_penalty,
-                max_length=max_length,
-                max_length_ratio=max_length_ratio,
-                min_length=min_length,
-                no_repeat_ngram=no_repeat_ngram,
-            )
+            self.beam = BeamSearch(beam_size=beam_size, length_penalty=length_penalty, **limits)
 
     @property
     def most(self) -> int:

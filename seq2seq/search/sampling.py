@@ -1,14 +1,14 @@
 """Sampling: from the whole distribution, its top k (Fan et al. 2018, arXiv:1805.04833) or its nucleus, top p
 (Holtzman et al. 2020, arXiv:1904.09751)."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.search.base import Hypothesis, Search, first_tokens, topk
+from seq2seq.search.base import Hypothesis, Search, SearchLimits, first_tokens, topk
 from seq2seq.search.draws import streams, uniforms
 from seq2seq.types import EOS
 
@@ -28,21 +28,13 @@ class SamplingSearch(Search):
         top_k: int | None,
         top_p: float | None,
         seed: int,
-        max_length: int,
-        max_length_ratio: float,
-        min_length: int = 0,
-        no_repeat_ngram: int = 0,
+        **limits: Unpack[SearchLimits],
     ) -> None:
         if samples < 1 or temperature <= 0 or (top_k is not None and top_k < 1):
             raise ValueError("search needs samples >= 1, temperature > 0 and top_k >= 1 or null")
         if top_p is not None and not 0 < top_p <= 1:
             raise ValueError(f"search.top_p must lie in (0, 1] or be null, not {top_p}")
-        super().__init__(
-            max_length=max_length,
-            max_length_ratio=max_length_ratio,
-            min_length=min_length,
-            no_repeat_ngram=no_repeat_ngram,
-        )
+        super().__init__(**limits)
         self.samples = samples
         self.temperature = temperature
         self.top_k = top_k

@@ -195,7 +195,7 @@ def _cut(line: str) -> Iterator[str]:
 
 def suitable_size(characters: int) -> int:
     """A vocabulary size for this number of characters, as a multiple of 100: 1,500 for a million of them, growing with
-    the square root, and 16,000 for a hundred million and more."""
+    their square root, and at most 16,000."""
     return min(max(100 * round(0.015 * characters**0.5), 400), 16_000)
 
 
