@@ -179,7 +179,7 @@ class Reader:
     def _arguments(
         self, key: str, annotations: dict[str, Any], required: frozenset[str], given: dict[str, Any], *, owner: str
     ) -> dict[str, Any]:
-        """The known arguments, converted. Unknown and missing ones are noted; a misspelt one is not also missing."""
+        """The known arguments, converted. Notes unknown and missing ones, but not a misspelt one as missing, too."""
         dot = f"{key}." if key else ""
         missing = required - given.keys()
         for name in [name for name in given if name not in annotations]:

@@ -174,9 +174,9 @@ def read_config(path: Path) -> dict[str, Any]:
         stored[key] = _completed(value, ADDED_LATER.get(str(value.get("_target_")), {}))
     for key, value in older_values(TrainSettings).items():
         parent, _, name = key.rpartition(".")
-        section: Any = stored.get(parent) if parent else stored
-        if isinstance(section, dict):  # if it is not a dict, that is reported when the settings are read
-            section.setdefault(name, copy.deepcopy(value))
+        owner: Any = stored.get(parent) if parent else stored
+        if isinstance(owner, dict):  # if it is not a dict, that is reported when the settings are read
+            owner.setdefault(name, copy.deepcopy(value))
     return stored
 
 

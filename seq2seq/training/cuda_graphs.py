@@ -132,7 +132,7 @@ class GraphedOptimizerStep(OptimizerStep):
 def graphed(
     passes: ForwardBackward, step: OptimizerStep, shapes: Sequence[Shape], recorder: Callable | None = None
 ) -> tuple[ForwardBackward, OptimizerStep]:
-    """Both, recorded. Raises ConfigError where something in them cannot be."""
+    """Both, as CUDA graphs. Raises ConfigError where something in them cannot be captured."""
     learning = [parameter for parameter in step.strategy.model.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter)

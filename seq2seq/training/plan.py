@@ -12,7 +12,7 @@ FIRST = 6  # with a time limit the first validation is after a 6th of the run: o
 VALIDATION_SHARE = 0.12  # with a time limit: the largest share of a run's minutes for validations
 FINAL_AFTER = 2 / 3  # the share of the updates after which the plan is final
 SPARE = 0.03  # the share of the minutes that is left unplanned, because the speed varies
-FIRST_SHARE, FIRST_MINUTES = 0.02, 1.0  # the speed is first measured over this share of the minutes, or these minutes
+FIRST_SHARE, FIRST_MINUTES = 0.02, 1.0  # the first plan is made after this share of the limit, or these minutes
 REPORT, SAVE = 8 / 60, 10.0  # minutes between reports and between saves, where they are `auto`
 WARM_UP = 3  # first updates of a session, which are slower
 
@@ -65,8 +65,8 @@ class Planner:
 
     @property
     def validation_is_due(self) -> bool:
-        """Whether `trainer.validate_every` updates have passed or, with `auto`, the planned number of updates since the
-        last validation."""
+        """Whether the update is a multiple of `trainer.validate_every`; with `auto`, whether the planned number of
+        updates has passed since the last validation."""
         every, state = self.settings.validate_every, self.state
         if isinstance(every, int):
             return state.update % every == 0
@@ -84,7 +84,8 @@ class Planner:
 
     @property
     def save_is_due(self) -> bool:
-        """Whether `trainer.save_every` updates have passed or, with `auto`, ten minutes since the last checkpoint."""
+        """Whether the update is a multiple of `trainer.save_every`; with `auto`, whether SAVE minutes have passed since
+        the last checkpoint."""
         every, state = self.settings.save_every, self.state
         return state.update % every == 0 if isinstance(every, int) else state.minutes - self._saved >= SAVE
 

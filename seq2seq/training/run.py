@@ -106,8 +106,8 @@ def train(
 
 @memory_errors("loading the checkpoint")
 def _newest_checkpoint(folder: RunFolder, world: World) -> Checkpoint | None:
-    """The checkpoint to continue from, or None. The main process finds it, because that may change the folder: what an
-    interrupted save has left is removed first."""
+    """The checkpoint to continue from, or None. Only the main process looks for it, because it cleans up after an
+    interrupted save first."""
     if world.is_main:
         checkpoint = latest_intact(folder)
         world.broadcast(checkpoint.step if checkpoint else None)

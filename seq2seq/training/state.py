@@ -120,7 +120,8 @@ def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
     limits: list[tuple[str, float | None, float]] = [
         ("trainer.max_updates", updates, state.update),
         ("trainer.max_epochs", settings.max_epochs, state.epoch),
-        # The time includes the next validation and what precedes the first update; at least one update is made.
+        # The final validation must fit into the time, and is assumed to take as long as the last one. What precedes the
+        # first update counts, too, but at least one update is made.
         ("trainer.max_minutes", settings.max_minutes, state.minutes + state.validating if state.update else 0.0),
         ("trainer.patience", settings.patience, state.worse),
     ]

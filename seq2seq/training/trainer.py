@@ -32,7 +32,7 @@ from seq2seq.training.validation import Validator
 class Trainer:
     """The objects of a training run, and the loop over its updates.
 
-    Each process has a trainer. After each update, `state` is the same in all of them, except for the clock.
+    Each process has a trainer. After each update, `state` is the same in all of them.
     """
 
     settings: TrainerSettings
