@@ -43,7 +43,7 @@ def part() -> Callable[..., Any]:
     def made(run: Callable[[Any], Any], **more: Any) -> Any:
         from gpu_session import Part
 
-        return Part("x", "Title", "a target", run, **{"seconds": 10.0, "beside": 1.0, **more})
+        return Part("x", "Title", "a target", run, **{"seconds": 10.0, "overhead": 1.0, **more})
 
     return made
 
