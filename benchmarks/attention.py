@@ -1,8 +1,8 @@
 """What attention costs: python benchmarks/attention.py [--device cuda] [--sizes 10x10,30x30] [--json FILE].
 
 Forward and backward of every attention in configs/attention, and of every normalizer: by itself, all steps at once and
-step by step, beside a naive version; inside a whole LSTM model, beside luong_dot. Last, what every pooling saves in
-models that read long sources. Markdown goes to stdout.
+step by step, compared with a naive version; inside a full LSTM model, compared with luong_dot. Last, what every pooling
+saves in models that read long sources. Markdown goes to stdout.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Programs that are measured side by side: all are started and stand ready, then each runs once in every round.
+"""Programs that are measured side by side: all are started and set up first, then each runs once in every round.
 
-So whatever else the machine does hits all alike, and ratios of one round hold where the figures themselves do not. What
-the programs do between their turns is in peers/turns.py.
+So whatever else the machine does affects all of them alike, and the ratios within a round are reliable even where the
+figures themselves are not. The programs' side of the protocol is in peers/turns.py.
 """
 
 import json
@@ -45,7 +45,7 @@ def peer(program: str, script: str, model: str, precision: str, *arguments: str)
 
 
 def peers_wanted(choice: str) -> bool:
-    """Whether peers are asked for (auto, not none) and are there; stderr is told what is missing."""
+    """Whether peers are wanted (auto, not none) and installed; if they are missing, a message goes to stderr."""
     if choice == "auto" and not PEERS.exists():
         print(
             f"No peers: there is no {PEERS}; make benchmark-peers installs them. Ours is measured alone.",
@@ -55,9 +55,10 @@ def peers_wanted(choice: str) -> bool:
 
 
 class Field:
-    """Contestants ready to run, while entered. One that fails is told of on stderr and leaves; the others go on.
+    """A context manager that holds contestants ready to run. One that fails is reported on stderr and left out; the
+    others continue.
 
-    Where `seconds` are given, they are all the time there is: then every contestant is killed, which fails it.
+    After `seconds`, if given, all contestants are killed, which counts as a failure.
     """
 
     def __init__(self, contestants: Iterable[Contestant], threads: int, seconds: float | None = None) -> None:
@@ -75,9 +76,9 @@ class Field:
         try:
             for contestant in self._contestants:  # one after the other: none sets itself up while another runs
                 self._running[contestant] = _Running(contestant.command, self._threads)
-                told = self._answer(contestant)
-                if told is not None:
-                    self.versions[contestant.program] = told["versions"]
+                answer = self._answer(contestant)
+                if answer is not None:
+                    self.versions[contestant.program] = answer["versions"]
         except BaseException:
             self._stop()
             raise
@@ -92,7 +93,7 @@ class Field:
         """Everyone's turn, one after the other; what each of those that are left has measured."""
         figures: dict[Contestant, Figures] = {}
         for contestant, running in list(self._running.items()):
-            running.tell(word)
+            running.send(word)
             answer = self._answer(contestant)
             if answer is not None:
                 figures[contestant] = answer
@@ -139,8 +140,8 @@ class _Running:
             env=environment,
         )
 
-    def tell(self, word: str) -> None:
-        """A word on its stdin; one that has ended is found out by its missing answer."""
+    def send(self, word: str) -> None:
+        """Write a word to its stdin; if it has ended, `answer` will notice."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(word + "\n")
@@ -162,7 +163,7 @@ class _Running:
         return f"exit code {code}: {lines[-1]}"
 
     def kill(self) -> None:
-        """At once; its missing answer tells of it."""
+        """Kill it at once; `answer` will notice."""
         self._process.kill()
 
     def stop(self) -> None:

@@ -39,8 +39,8 @@ def main() -> None:
     options = parse()
     measured = surroundings(options)
     subject = trained(task(TRANSFORMER, options), options)
-    told = f"{len(subject.corpus):,} test sentences, after {options.updates:,} updates of training."
-    opening("Decoding", measured, options, f"{told} Medians of {options.rounds} turns")
+    setting = f"{len(subject.corpus):,} test sentences, after {options.updates:,} updates of training."
+    opening("Decoding", measured, options, f"{setting} Medians of {options.rounds} turns")
     with Field(contestants(subject, options), options.threads) as field:
         for beam in options.beams:
             turns = {one: each[1:] for one, each in field.rounds([beam] * (options.rounds + 1)).items()}

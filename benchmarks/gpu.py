@@ -1,9 +1,9 @@
 """What one GPU does in nine minutes: python benchmarks/gpu.py [--parts a,b] [--minutes 9] [--json FILE].
 
 a. training throughput of a Transformer of the IWSLT shape; b. of LSTMs with and without input feeding; c. Multi30k
-trained in a minute; d. Tatoeba in three; e. its test set decoded. Each is told of as soon as it is done, on stdout as a
-line of Markdown and in the JSON file. One that fails leaves the others alone; one that does not fit into what is left
-of the minutes is skipped. `--device cpu --width 32 --share 0.1` is a dry run.
+trained in a minute; d. Tatoeba in three; e. its test set decoded. Each is reported as soon as it is done, on stdout as
+a line of Markdown and in the JSON file. If one fails, the others still run; one that does not fit into the remaining
+time is skipped. `--device cpu --width 32 --share 0.1` is a dry run.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def attempt(part: Part, session: Session) -> dict[str, Any]:
         return found | {"status": "failed", "why": why, "figures": [], "wall_seconds": time.monotonic() - began}
     met = None if session.is_dry or outcome.failure else outcome.met
     found |= {"status": "failed", "why": outcome.failure} if outcome.failure else {"status": "done"}
-    found |= {"measured": outcome.told, "met": met, "wall_seconds": time.monotonic() - began}
+    found |= {"measured": outcome.summary, "met": met, "wall_seconds": time.monotonic() - began}
     return found | {"figures": outcome.figures}
 
 
@@ -129,12 +129,12 @@ def obstacle(part: Part, session: Session) -> str:
 
 def line(found: Mapping[str, Any]) -> list[str]:
     """A row of the table."""
-    told = found.get("measured", "")
+    summary = found.get("measured", "")
     if found["status"] != "done":
-        told = f"{told}; " * bool(told) + f"{found['status']}: {found['why']}"
+        summary = f"{summary}; " * bool(summary) + f"{found['status']}: {found['why']}"
     met = {True: "yes", False: "no", None: "–"}[found.get("met")]
     peak = max(peaks(found["figures"]), default=None)
-    cells = [f"{found['part']}. {found['title']}", told.replace("|", "/"), found["target"], met]
+    cells = [f"{found['part']}. {found['title']}", summary.replace("|", "/"), found["target"], met]
     return [*cells, "–" if peak is None else f"{peak:,.0f}", f"{found.get('wall_seconds', 0):.0f}"]
 
 
@@ -173,10 +173,10 @@ def driver() -> str | None:
     """Its version, by nvidia-smi where that is at hand."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.strip().split("\n")[0]
+    return output.strip().split("\n")[0]
 
 
 if __name__ == "__main__":

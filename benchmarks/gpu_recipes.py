@@ -28,8 +28,8 @@ def train_multi30k(session: Session) -> Outcome:
     if failure:
         return Outcome([], failure=failure)
     bleu, seconds = figures["test"]["bleu"]["score"], figures["seconds"]
-    told = f"BLEU {bleu:.2f} on test, {figures['best_valid']['valid/bleu']:.2f} on valid, after {seconds:.1f} s"
-    return Outcome([figures], told, bleu >= MULTI30K_BLEU and seconds <= MULTI30K_SECONDS)
+    summary = f"BLEU {bleu:.2f} on test, {figures['best_valid']['valid/bleu']:.2f} on valid, after {seconds:.1f} s"
+    return Outcome([figures], summary, bleu >= MULTI30K_BLEU and seconds <= MULTI30K_SECONDS)
 
 
 def train_tatoeba(session: Session) -> Outcome:
@@ -39,9 +39,9 @@ def train_tatoeba(session: Session) -> Outcome:
         return Outcome([], failure=failure)
     reached = plateau(figures["valid_curve"])
     where = "no plateau" if reached is None else f"its plateau after {reached:.2f} minutes"
-    told = f"BLEU {figures['test']['bleu']['score']:.2f} on test, {where}, all after {figures['seconds']:.1f} s"
+    summary = f"BLEU {figures['test']['bleu']['score']:.2f} on test, {where}, all after {figures['seconds']:.1f} s"
     met = reached is not None and figures["seconds"] <= TATOEBA_SECONDS
-    return Outcome([figures | {"plateau_minutes": reached}], told, met)
+    return Outcome([figures | {"plateau_minutes": reached}], summary, met)
 
 
 def plateau(curve: Sequence[Mapping[str, float]]) -> float | None:
@@ -61,7 +61,7 @@ def recipe(session: Session, name: str, seconds: float) -> tuple[Figures, str]:
 
 
 def narrowed(width: int | None) -> list[str]:
-    """Words for a Transformer of another width than its recipe's, if one is asked for."""
+    """Command-line words for a Transformer of another width than its recipe's, if one is given."""
     if width is None:
         return []
     words = [f"embedding.size={width}"]
@@ -82,9 +82,9 @@ def decode_tatoeba(session: Session) -> Outcome:
         return Outcome([], failure=failures(ready))
     bleu = test_bleu(run, [turn.pop("hypotheses") for turn in turns][-1])
     seconds = turns[0]["sentences"] / rates(turns, "sentences").median
-    told = f"{turns[0]['sentences']:,} sentences in {seconds:.2f} s, BLEU {bleu:.2f}"
+    summary = f"{turns[0]['sentences']:,} sentences in {seconds:.2f} s, BLEU {bleu:.2f}"
     figures = record(contestant, turns, "sentences", {"seconds": seconds, "bleu": bleu, "beam": int(BEAM)})
-    return Outcome([figures], told, seconds <= DECODING_TARGET)
+    return Outcome([figures], summary, seconds <= DECODING_TARGET)
 
 
 def test_bleu(run: str, hypotheses: Sequence[Sequence[int]]) -> float:

@@ -40,7 +40,7 @@ class Session:
         return options.device == "cpu" or options.width is not None or options.share != 1 or bool(options.words)
 
     def seconds(self, usual: float) -> float:
-        """The share of the usual time that was asked for."""
+        """The usual time, multiplied by the option --share."""
         return self.options.share * usual
 
     def field(self, contestants: Iterable[Contestant]) -> Field:
@@ -50,31 +50,31 @@ class Session:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a part found: figures for other programs, a line for people, whether that meets the target (None: nothing
-    to be said), and what went wrong."""
+    """The results of a part: figures for other programs, a summary in one line, whether they meet the target (None: not
+    known), and what went wrong."""
 
     figures: list[dict[str, Any]]
-    told: str = ""
+    summary: str = ""
     met: bool | None = None
     failure: str = ""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part, its target, the seconds that it measures, and those that it takes beside them: starts, data, scores."""
+    """A part, its target, the seconds that it measures, and its overhead in seconds: starts, data, scores."""
 
     letter: str
     title: str
     target: str
     run: Callable[[Session], Outcome]
     seconds: float
-    beside: float
+    overhead: float
     corpus: str = ""  # a folder under SEQ2SEQ_DATA
     needs: str = ""  # a file that an earlier part leaves in the session's folder
 
     def expected(self, session: Session) -> float:
         """Seconds."""
-        return session.seconds(self.seconds) + self.beside
+        return session.seconds(self.seconds) + self.overhead
 
 
 def failures(field: Field) -> str:

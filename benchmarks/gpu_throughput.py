@@ -48,11 +48,11 @@ def train_lstms(session: Session) -> Outcome:
     shapes = {name: [*shape, *more] for name, shape in shapes.items()}
     figures, turns, failure = take_turns(session, shapes)
     speed = {name: rates(each, "target_tokens") for name, each in turns.items()}
-    told = ", ".join(f"{name} {each.median:,.0f} target tokens/s" for name, each in speed.items())
+    summary = ", ".join(f"{name} {each.median:,.0f} target tokens/s" for name, each in speed.items())
     if failure:
-        return Outcome(figures, told, failure=failure)
+        return Outcome(figures, summary, failure=failure)
     times = speed[FREE].over(speed[WAITING])
-    return Outcome(figures, f"{told}: {times:.2f} times", times <= LSTM_TARGET)
+    return Outcome(figures, f"{summary}: {times:.2f} times", times <= LSTM_TARGET)
 
 
 def take_turns(session: Session, shapes: Models) -> tuple[list[dict[str, Any]], dict[str, list[Figures]], str]:

@@ -38,7 +38,7 @@ def marian_weights(ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def interleaved_order(width: int) -> Tensor:
-    """Where MarianMT's dimensions stand among ours: the sines at the even ones, then the cosines."""
+    """The index in our order of each of MarianMT's dimensions: first the sines, at even indices, then the cosines."""
     return torch.cat((torch.arange(0, width, 2), torch.arange(1, width, 2)))
 
 

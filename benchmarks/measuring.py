@@ -8,7 +8,7 @@ from statistics import median, quantiles
 
 import torch
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would tell stderr of each start and stop
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler would log each start and stop to stderr
 MIB = 2**20
 Work = Callable[[], object]
 

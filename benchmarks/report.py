@@ -22,11 +22,11 @@ WIDTH = 120
 BUSY = 0.3  # of a core: more than that, and another program is in the way
 
 
-def opening(title: str, measured: Mapping[str, Any], options: argparse.Namespace, told: str) -> None:
-    """The page's heading, and what was measured where; quartiles stand in parentheses on all pages."""
+def opening(title: str, measured: Mapping[str, Any], options: argparse.Namespace, what: str) -> None:
+    """The page's heading, and a sentence on what was measured where; quartiles are in parentheses on all pages."""
     where = f"{measured['where']}, {options.threads} threads, {options.data}."
-    told = f"{where} {told}; first and third quartile in parentheses."
-    print(f"# {title}\n\n{textwrap.fill(told, WIDTH)}", flush=True)
+    text = f"{where} {what}; first and third quartile in parentheses."
+    print(f"# {title}\n\n{textwrap.fill(text, WIDTH)}", flush=True)
 
 
 def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
@@ -54,9 +54,9 @@ def record(contestant: Contestant, turns: Sequence[Figures], what: str, more: Ma
 
 
 def surroundings(options: argparse.Namespace) -> dict[str, Any]:
-    """What JSON begins with: the machine, the load it bore before we began, the options, and no figures yet.
+    """The first keys of the JSON file: the machine, its load before the measurement, the options, and no figures yet.
 
-    A busy machine is told of on stderr.
+    A busy machine is reported on stderr.
     """
     load = os.getloadavg()[0]
     if load > BUSY:

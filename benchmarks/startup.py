@@ -36,8 +36,8 @@ def main() -> None:
         start([*words, f"run={folder}/warm"], options.threads)
         for number in range(options.rounds):
             begun.append(stages(start([*words, f"run={folder}/{number}"], options.threads)))
-            told = start([*words, f"run={folder}/imports-{number}"], options.threads, "-X", "importtime")
-            imported.append(imports(text for _, text in told))
+            lines = start([*words, f"run={folder}/imports-{number}"], options.threads, "-X", "importtime")
+            imported.append(imports(text for _, text in lines))
     opening("Start-up", measured, options, f"Medians of {options.rounds} runs")
     print()
     reached = {stage: Sample([seconds[stage] for seconds in begun]) for stage in STAGES}
@@ -56,30 +56,30 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def start(words: Sequence[str], threads: int, *flags: str) -> Lines:
-    """Train until the first update is done; what was told until then."""
+    """Train until the first update is done; returns the lines of stderr until then."""
     command = [sys.executable, *flags, str(HERE.parent / "scripts" / "train.py"), *words]
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    told: Lines = []
+    lines: Lines = []
     began = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stderr is not None
         for text in process.stderr:
-            told.append((time.perf_counter() - began, text))
+            lines.append((time.perf_counter() - began, text))
             if STAGES[LAST].match(text):
                 process.kill()
-                return told
-    sys.exit(f"{' '.join(command)} did not come to an update: {told[-1][1] if told else ''}")
+                return lines
+    sys.exit(f"{' '.join(command)} did not come to an update: {lines[-1][1] if lines else ''}")
 
 
-def stages(told: Lines) -> dict[str, float]:
+def stages(lines: Lines) -> dict[str, float]:
     """Seconds from the command to each stage."""
-    return {stage: next(at for at, text in told if form.match(text)) for stage, form in STAGES.items()}
+    return {stage: next(at for at, text in lines if form.match(text)) for stage, form in STAGES.items()}
 
 
-def imports(told: Iterable[str]) -> dict[str, float]:
-    """Seconds that the modules of each package took by themselves, all that were imported until the first update."""
+def imports(lines: Iterable[str]) -> dict[str, float]:
+    """Seconds of import time of each package, without those of other packages it imports, until the first update."""
     found: Counter[str] = Counter()
-    for match in filter(None, map(IMPORT.match, told)):
+    for match in filter(None, map(IMPORT.match, lines)):
         found[match[2]] += int(match[1])
     return {package: microseconds / 1e6 for package, microseconds in found.most_common()}
 

@@ -1,4 +1,4 @@
-"""What is trained and decoded: shapes as words for scripts/train.py, the data, and both as the peers are told."""
+"""What is trained and decoded: shapes as words for scripts/train.py, the data, and both in files for the peers."""
 
 import argparse
 import os
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_peers(parser: argparse.ArgumentParser) -> None:
-    """The options where others are measured beside ours."""
+    """The options of benchmarks that also measure other toolkits (peers)."""
     parser.add_argument("--peers", choices=["auto", "none"], default="auto", help="none: ours alone")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="of ours")
     parser.add_argument("--precisions", type=precisions, help="fp32,bf16; usually fp32 and what is fast on the device")
@@ -53,7 +53,7 @@ def precisions(text: str) -> list[str]:
 
 
 def chosen_precisions(options: argparse.Namespace) -> list[str]:
-    """As asked for, or fp32 and what is fast on the device."""
+    """The precisions of --precisions; by default fp32 and what is fast on the device."""
     fast = choose_runtime(options.device, "auto").precision
     return options.precisions or list(dict.fromkeys(["fp32", fast]))
 

@@ -1,7 +1,7 @@
 """How fast training is: python benchmarks/training.py [--models transformer,lstm] [--peers none] [--json FILE].
 
-A Transformer beside Hugging Face's MarianMT, LSTMs beside JoeyNMT's: the same shape, the same token ids, about as many
-target tokens an update. Each trains as its users train with it, and all take turns. Markdown goes to stdout.
+A Transformer against Hugging Face's MarianMT, LSTMs against JoeyNMT's: the same shape, the same token ids, about as
+many target tokens per update. Each trains as its users train with it, and all take turns. Markdown goes to stdout.
 """
 
 import argparse

@@ -121,8 +121,8 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
-    told = str(error).lower()
-    return isinstance(error, RuntimeError | ImportError | OSError) and any(words in told for words in NO_MEMORY)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError | ImportError | OSError) and any(words in message for words in NO_MEMORY)
 
 
 def memory_failure(doing: str = "working") -> OutOfMemoryError:

@@ -13,7 +13,7 @@ PAD, UNK, BOS, EOS = 0, 1, 2, 3
 
 
 class Pairs(NamedTuple):
-    """Pair i has the source ids source_ids[source_offsets[i]:source_offsets[i + 1]], and its target likewise."""
+    """Pair i has the source ids source_ids[source_offsets[i]:source_offsets[i + 1]], and the same for its target."""
 
     source_ids: np.ndarray
     source_offsets: np.ndarray

@@ -3,7 +3,7 @@
 Its TrainManager trains, its loader reads text files: our token ids, written as words with spaces between, so that its
 tokenizer has no more to do than to split. Shape and batch follow ours as far as it allows: its output layer cannot be
 tied, for that needs embeddings as wide as the decoder; and it does not sort by length, so that a batch counted in
-sentences holds the real target tokens asked for, and padding.
+sentences holds the wanted number of real target tokens, and padding.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Taking turns: a measured program waits for a word on stdin, does one repetition, and answers with a line of JSON.
 
-So programs of several environments stand ready at once and run one after the other, repeatedly. Plain Python: ours
-and the peers' programs alike import it.
+So programs of several environments are ready at the same time and run one after the other, repeatedly. It needs only
+the standard library, because our programs and those of the peers import it.
 """
 
 import json
@@ -24,7 +24,7 @@ class Turns:
         os.dup2(2, 1)
 
     def ready(self, *packages: str, **facts: Any) -> None:
-        """All is set up: the versions of the packages, and whatever else should stand in the results."""
+        """Report that all is set up, with the versions of the packages and further facts for the results."""
         found = {name: version(name) for name in packages}
         self.answer(versions={"python": platform.python_version(), **found}, **facts)
 
@@ -42,10 +42,10 @@ class Turns:
 
 
 class Pace:
-    """Cuts a training that runs by itself into turns: it hears of every update, and halts when its time is over.
+    """Divides a training into turns: it is called after every update, and waits when the time of the turn is over.
 
-    A turn's word is the least seconds it lasts; the update that is then under way is finished and counted. What `more`
-    says at the end of a turn stands in its answer.
+    The word that starts a turn is its least number of seconds; the update in progress is finished and counted. What
+    `more` returns at the end of a turn is part of its answer.
     """
 
     def __init__(self, turns: Turns, more: Callable[[], dict[str, Any]] = dict) -> None:

@@ -48,7 +48,7 @@ class RunFolder:
 
     @property
     def lexicon_file(self) -> Path:
-        """Which target tokens translate which source tokens; there once it was asked for."""
+        """Which target tokens translate which source tokens; written when it is first needed."""
         return self.path / "lexicon.npz"
 
     @property
@@ -102,7 +102,8 @@ class RunFolder:
         return sorted(int(match[1]) for match in found if match)
 
     def refuse_links(self) -> None:
-        """Raise StorageError where a link stands in the place of what a run writes: it would be written elsewhere."""
+        """Raise StorageError where a link has the name of a file or folder that a run writes, which would be written
+        elsewhere."""
         for path in (self.checkpoints, self.tokenizer_folder, self.eval_folder, self.metrics_file, self.path / LOCK):
             if path.is_symlink():
                 advice = "replace the link by what it points to (the run folder itself may be a link)"

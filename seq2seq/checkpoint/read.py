@@ -1,4 +1,4 @@
-"""Reading checkpoints: each file's SHA-256 is compared with the manifest before anything is believed."""
+"""Reading checkpoints: each file's SHA-256 is compared with the manifest before the file is used."""
 
 import difflib
 import json
@@ -23,15 +23,15 @@ from seq2seq.checkpoint.storage import sha256
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.errors import CheckpointError
 
-TRIES, PAUSE = 40, 0.05  # how often a checkpoint is looked for that another process takes away; seconds in between
-LARGEST_JSON = 16_000_000  # bytes; a state.json has a thousand
+TRIES, PAUSE = 40, 0.05  # attempts to read checkpoints while another process changes them; seconds between attempts
+LARGEST_JSON = 16_000_000  # bytes; a state.json has about a thousand
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint, on the CPU: the tensors of each group that was asked for, by its name and theirs."""
+    """A verified checkpoint, on the CPU: the requested groups by name, each with its tensors by name."""
 
     step: int
     groups: Mapping[str, dict[str, Tensor]]
@@ -52,29 +52,29 @@ class Checkpoint:
 def load(folder: RunFolder, which: str, groups: Collection[str] | None = None, *, average: int = 5) -> Checkpoint:
     """The checkpoint `which`: best, last, average or step-N.
 
-    Of the `groups` of tensors those that are named are verified and read, or all that were saved: the model is enough
-    to translate. `average` is the mean of the newest `average` checkpoints that are `evenly_spaced`, with the step and
-    state of the newest of these, and of their models alone. A training may save and prune meanwhile: what it takes away
-    while it is read is looked for again. Raises CheckpointError if there is none of that name or a file is broken.
+    Only the named `groups` are verified and read (the model is enough to translate); None: all that were saved.
+    `which="average"` is the mean of the models of the newest `average` checkpoints that are `evenly_spaced`, with the
+    step and state of the newest of these. If a training saves or prunes at the same time, so that files vanish, reading
+    is repeated. Raises CheckpointError if there is no checkpoint of that name or a file is broken.
     """
     for _ in range(TRIES):
         before = _entries(folder)
         try:
             return _load_named(folder, which, average, groups)
         except (CheckpointError, OSError, SafetensorError) as error:
-            broken = error
+            failure = error
         now = _entries(folder)
         if now == before:
-            if not any(name.startswith(".old-") for name in now):  # a checkpoint that is just being replaced
+            if not any(name.startswith(".old-") for name in now):  # .old-: a checkpoint that is being replaced
                 break
             time.sleep(PAUSE)
-    if isinstance(broken, CheckpointError):
-        raise broken
-    raise CheckpointError(f"run {folder.name}: checkpoint={which} cannot be read: {broken}") from broken
+    if isinstance(failure, CheckpointError):
+        raise failure
+    raise CheckpointError(f"run {folder.name}: checkpoint={which} cannot be read: {failure}") from failure
 
 
 def _entries(folder: RunFolder) -> dict[str, int]:
-    """What lies among the run's checkpoints now, and in the best of them, by name: the inode of each."""
+    """The current entries of the checkpoints' folder and of the best checkpoint's: inode by name."""
     found: dict[str, int] = {}
     for path in (folder.checkpoints, folder.best_checkpoint() or folder.best):
         with suppress(OSError):
@@ -93,10 +93,10 @@ def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[
     step = re.fullmatch(r"step-(\d+)", which)
     if step and int(step[1]) in steps:
         return _load_path(folder.checkpoint(int(step[1])), groups)
-    raise CheckpointError(_no_such(folder, which, steps))
+    raise CheckpointError(_not_found(folder, which, steps))
 
 
-def _no_such(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
+def _not_found(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
     if not steps:
         return f"run {folder.name} has no checkpoint yet: nothing is in {folder.checkpoints}"
     names = ["best"] * (folder.best_checkpoint() is not None) + ["last", "average", *(f"step-{step}" for step in steps)]
@@ -106,16 +106,16 @@ def _no_such(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
 
 
 def best_step(folder: RunFolder) -> int | None:
-    """The update after which the best checkpoint was saved; None where none is marked. Raises CheckpointError."""
+    """The step of the best checkpoint; None where none is marked. Raises CheckpointError."""
     best = folder.best_checkpoint()
     return None if best is None else _manifest(best / MANIFEST)[0]
 
 
 def latest_intact(folder: RunFolder) -> Checkpoint | None:
-    """The newest checkpoint that is whole, to continue from; None if the run has none yet.
+    """The newest checkpoint that is intact, to continue from; None if the run has none yet.
 
-    A broken one is passed over with a warning. Raises CheckpointError if there are checkpoints but none is whole:
-    a run is never begun anew over the remains of another. Only the run's one writer may call this.
+    A broken one is skipped, with a warning. Raises CheckpointError if there are checkpoints but all are broken: a new
+    run is never started over the files of another. Only the process that writes to the run may call this.
     """
     recover(folder)
     broken = []
@@ -126,7 +126,7 @@ def latest_intact(folder: RunFolder) -> Checkpoint | None:
             broken.append(str(error))
             log.warning("%s; trying the previous one", error)
     if broken:
-        raise CheckpointError(f"no checkpoint of run {folder.name} is whole:\n  " + "\n  ".join(broken))
+        raise CheckpointError(f"no checkpoint of run {folder.name} is intact:\n  " + "\n  ".join(broken))
     return None
 
 
@@ -135,38 +135,38 @@ def _load_path(path: Path, groups: Collection[str] | None) -> Checkpoint:
     step, state = _verify(path, names)
     try:
         found = {name: load_file(path / f"{name}{TENSORS}") for name in names}
-    except (SafetensorError, KeyError, ValueError) as error:  # it is what the manifest says, and no file of ours
+    except (SafetensorError, KeyError, ValueError) as error:  # it matches the manifest, but was not written by `save`
         raise CheckpointError(f"{path} holds no tensors that can be read: {error}") from error
     return Checkpoint(step=step, groups=found, state=_read_json(state))
 
 
 def _saved_groups(path: Path) -> list[str]:
-    """The groups that a checkpoint's manifest lists, those that every checkpoint has first."""
+    """The groups in a checkpoint's manifest; model and optimizer, which every checkpoint has, come first."""
     _, files = _manifest(path / MANIFEST)
     listed = [name.removesuffix(TENSORS) for name in files if name.endswith(TENSORS)]
     return [MODEL, OPTIMIZER, *(name for name in listed if name.isidentifier() and name not in (MODEL, OPTIMIZER))]
 
 
 def evenly_spaced(steps: Sequence[int], wanted: int) -> list[int]:
-    """Of the rising `steps` as many as there are at one distance from each other, but at most `wanted`: of several such
-    rows the longest, then the newest, then the narrowest.
+    """The longest arithmetic sequence in the ascending `steps`, of at most `wanted` steps. Of several as long, the one
+    that ends last; of these, the one with the smallest difference.
 
-    Checkpoints are saved in between, too: before a validation, at a signal and at the end. In a mean these would give
-    their part of the training more weight than others have.
+    Checkpoints are also saved at irregular steps: before a validation, at a signal and at the end. In a mean, these
+    would give their part of the training more weight than the others.
     """
     if wanted < 1:
         raise ValueError(f"average is {wanted}: expected a number of checkpoints, at least 1")
-    there, rows = set(steps), [[steps[-1]]]
-    for place in range(len(steps) - 1, 0, -1) if wanted > 1 else ():
-        for before in range(place - 1, -1, -1):
-            last, distance = steps[place], steps[place] - steps[before]
-            length = next(n for n in count(2) if n == wanted or last - n * distance not in there)
-            rows.append([last - n * distance for n in range(length - 1, -1, -1)])
-    return max(rows, key=len)  # the first of the longest ones
+    existing, sequences = set(steps), [[steps[-1]]]
+    for end in range(len(steps) - 1, 0, -1) if wanted > 1 else ():
+        for before in range(end - 1, -1, -1):
+            last, difference = steps[end], steps[end] - steps[before]
+            length = next(n for n in count(2) if n == wanted or last - n * difference not in existing)
+            sequences.append([last - n * difference for n in range(length - 1, -1, -1)])
+    return max(sequences, key=len)  # the first of the longest ones
 
 
 def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Checkpoint:
-    """The mean over `steps`, the newest one's step and state."""
+    """The mean of the models of `steps`, with the newest one's step and state."""
     if len(steps) < wanted:
         log.warning("run %s has only %d checkpoints to average, not %d", folder.name, len(steps), wanted)
     log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
@@ -178,9 +178,9 @@ def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Check
 
 
 def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
-    """The mean of each floating tensor, summed in float64, every file counting alike; of others the last file's.
+    """The mean over the files of each floating-point tensor, summed in float64; of other tensors, the last file's.
 
-    One tensor of one file is in memory at a time.
+    Tensors are read one at a time, to save memory.
     """
     with ExitStack() as stack:
         opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
@@ -203,10 +203,10 @@ def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
 
 
 def _verify(path: Path, groups: Collection[str]) -> tuple[int, Path]:
-    """Compare the files of these groups, and the state, with the manifest; the step it is of, and the state's file: the
-    one written last.
+    """Compare the files of these groups, and of the state, with the manifest. Returns the checkpoint's step and its
+    state file: that of the validation, if there is one.
 
-    Raises CheckpointError that names the first file that is missing, unreadable or changed.
+    Raises CheckpointError, which names the first file that is missing, unreadable or changed.
     """
     step, files = _manifest(path / MANIFEST)
     if path.name.startswith("step-") and path.name != f"step-{step}":
@@ -228,7 +228,7 @@ def _verify(path: Path, groups: Collection[str]) -> tuple[int, Path]:
 
 
 def _manifest(file: Path) -> tuple[int, dict[str, dict[str, Any]]]:
-    """The step and the files that a manifest vouches for."""
+    """The step in a manifest, and its entry for each file."""
     manifest = _read_json(file)
     if manifest.get("format", FORMAT) != FORMAT:
         raise CheckpointError(f"{file} is of format {manifest['format']}; this version of seq2seq reads {FORMAT}")
@@ -239,7 +239,7 @@ def _manifest(file: Path) -> tuple[int, dict[str, dict[str, Any]]]:
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    """The object in a small JSON file, read no further than it can be sound."""
+    """The object in a JSON file of at most LARGEST_JSON bytes. Raises CheckpointError where it is not one."""
     try:
         with file.open("rb") as stream:
             raw = stream.read(LARGEST_JSON + 1)

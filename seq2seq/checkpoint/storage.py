@@ -28,14 +28,14 @@ def replace_file(path: Path, text: str) -> None:
 
     Several processes may write the same file: the last one's stays. Raises StorageError.
     """
-    beside = path.with_name(f".tmp-{secrets.token_hex(6)}")  # a name of this call's own, and never too long
+    temporary = path.with_name(f".tmp-{secrets.token_hex(6)}")  # unique to this call, and never too long
     with storage_errors(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write_file(beside, text)
-            beside.replace(path)
+            write_file(temporary, text)
+            temporary.replace(path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         flush_folder(path.parent)
 

@@ -1,4 +1,4 @@
-"""A model's tensors by name, and back: what is tied stands once, what can be computed anew is left out."""
+"""A model's tensors by name, and back: tied tensors are stored once, what can be recomputed is left out."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from seq2seq.errors import CheckpointError
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name, the model's own tensors; a tied one stands once, under its first name.
+    """Parameters and persistent buffers by name, not copied; a tied one is listed once, under its first name.
 
     Give the bare model: a wrapper (DDP, torch.compile) would put its prefix before every name.
     """
@@ -31,7 +31,7 @@ def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:
 
 
 def load_into(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
-    """Likewise into tensors of a model that are kept by name, such as averages of its weights."""
+    """The same for tensors that belong to a model and are kept by name, such as averages of its weights."""
     problems = [f"{name}: not in the checkpoint" for name in own if name not in tensors]
     problems += [f"{name}: not in this model" for name in tensors if name not in own]
     for name, tensor in own.items():

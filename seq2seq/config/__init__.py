@@ -13,7 +13,7 @@ from seq2seq.config.schema import (
     TrainSettings,
     TranslateSettings,
 )
-from seq2seq.config.stored_run import read_config, run_name, run_path, settle, stored_config, write_config
+from seq2seq.config.stored_run import effective_settings, read_config, run_name, run_path, stored_config, write_config
 
 __all__ = [
     "CONFIGS",
@@ -26,6 +26,7 @@ __all__ = [
     "TrainSettings",
     "TranslateSettings",
     "compose",
+    "effective_settings",
     "launch",
     "load_own",
     "load_run",
@@ -34,7 +35,6 @@ __all__ = [
     "read_config",
     "run_name",
     "run_path",
-    "settle",
     "stored_config",
     "write_config",
 ]

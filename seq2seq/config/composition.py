@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Layer:
-    """One YAML file of a composition, and the key below which its content stands ('' for the root)."""
+    """One YAML file of a composition, and the key under which its content is merged ('' for the root)."""
 
     path: Path
     package: str
@@ -37,7 +37,7 @@ class Composition:
     layers: tuple[Layer, ...] = ()  # later ones win
     job_suffix: str = ""  # what a multirun's job appends to its run's name
     typed: tuple[str, ...] | None = None  # all words of the command line; None: there is none
-    refused: frozenset[str] = frozenset()  # groups whose typed choice does not exist: another stands in its place
+    refused: frozenset[str] = frozenset()  # groups whose typed choice does not exist: another one replaces it
 
     @property
     def command(self) -> tuple[str, ...]:

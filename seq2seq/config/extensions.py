@@ -29,7 +29,7 @@ def allow(names: object) -> list[str]:
     typed = [name for name in _texts(names) if not _problem(name)]
     _Typed.names = tuple(dict.fromkeys([*_Typed.names, *typed]))
     here = str(Path.cwd())
-    # Last, so that no file of the user's stands in the way of a package that is imported later.
+    # Appended last, so that no file of the user's shadows a package that is imported later.
     if allowed() and here not in sys.path:
         sys.path.append(here)
     return list(dict.fromkeys([*typed, *_of_variable()]))

@@ -62,7 +62,7 @@ def with_values(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
 def _initialized(folder: Path) -> Iterator[None]:
     """Hydra's global state for composing from `folder`; what a running job had there is put back afterwards.
 
-    Raises Mistakes where Hydra cannot: whatever it stumbles over stands in the files or words that it was given.
+    Raises Mistakes where Hydra cannot: the cause is in the files or words that it was given.
     """
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None  # it refuses to be initialised twice

@@ -1,4 +1,4 @@
-"""What a field of a settings class says of its key besides the type: its limits, and how it concerns runs.
+"""Annotations that a field of a settings class adds to its type: limits, and how stored runs treat the key.
 
 size: Annotated[int, ABOVE_ZERO]
 strategy: Annotated[Literal["auto", "ddp"], MAY_CHANGE, Older("auto")]
@@ -19,7 +19,7 @@ from seq2seq.plain_types import Part
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """What a value must be, in words and as a function. Values of other types than `of` (null, auto) are not asked.
+    """What a value must be, in words and as a function. Values of other types than `of` (null, auto) are not checked.
 
     `hint` completes the message for a value that is refused.
     """
@@ -31,16 +31,16 @@ class Limit:
 
 
 class Rule(Enum):
-    """How a key concerns runs."""
+    """How stored runs treat a key."""
 
-    MAY_CHANGE = "a run is continued under another value; below a section's or a group's key, too"
-    NOT_STORED = "of this machine: no run keeps it"
-    NO_KEY = "the loader fills it in; nobody types it"
+    MAY_CHANGE = "a run may be continued with another value; applies to all keys below a section or group"
+    NOT_STORED = "specific to a machine: not stored with a run"
+    NO_KEY = "set by the loader: not a key of the command line"
 
 
 @dataclasses.dataclass(frozen=True)
 class Older:
-    """The key came later: a run whose config.yaml lacks it did what this value says."""
+    """The key was added later: a run whose config.yaml lacks it behaved as with this value."""
 
     value: Any
 
@@ -76,12 +76,12 @@ def rules(kind: Any, above: str = "") -> Iterator[tuple[str, tuple[Any, ...]]]:
 
 def keys_with(rule: Rule, kind: Any) -> frozenset[str]:
     """The keys of a settings class that have this rule."""
-    return frozenset(key for key, said in rules(kind) if rule in said)
+    return frozenset(key for key, marks in rules(kind) if rule in marks)
 
 
 def older_values(kind: Any) -> dict[str, Any]:
     """By dotted key, the value of runs that are older than the key."""
-    return {key: rule.value for key, said in rules(kind) for rule in said if isinstance(rule, Older)}
+    return {key: rule.value for key, marks in rules(kind) for rule in marks if isinstance(rule, Older)}
 
 
 def beyond_limits(settings: Any, known: Sequence[Problem] = ()) -> list[Problem]:
@@ -89,8 +89,8 @@ def beyond_limits(settings: Any, known: Sequence[Problem] = ()) -> list[Problem]
     wrong = {problem.key.partition("[")[0] for problem in known}
     return [
         Problem(key, f"expected {limit.expected}, got {show(value)}{limit.hint(value)}")
-        for key, said in rules(type(settings))
-        for limit in said
+        for key, marks in rules(type(settings))
+        for limit in marks
         if isinstance(limit, Limit) and key not in wrong
         if isinstance(value := attrgetter(key)(settings), limit.of) and not limit.holds(value)
     ]

@@ -85,7 +85,7 @@ def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
         try:
             part.target(**arguments)
         except (ValueError, ConfigError) as error:
-            problems += [_said(key, arguments, line) for line in str(error).split("\n")]
+            problems += [_as_problem(key, arguments, line) for line in str(error).split("\n")]
     return problems
 
 
@@ -95,7 +95,7 @@ def _parts(settings: TrainSettings) -> Iterable[tuple[str, Part]]:
     return [*named, *((f"{group}.{name}", part) for group, parts in several for name, part in parts.items())]
 
 
-def _said(key: str, arguments: dict[str, Any], text: str) -> Problem:
+def _as_problem(key: str, arguments: dict[str, Any], text: str) -> Problem:
     """The constructor's message under the argument it begins with, if it names one."""
     for name in arguments:
         if text.startswith(f"{key}.{name}"):

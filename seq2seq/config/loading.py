@@ -52,7 +52,7 @@ def _finished(
 
 
 def ask(checks: Sequence[Check], settings: TrainSettings, *, certain: bool) -> list[str]:
-    """The checks' lines. Beside other mistakes (not `certain`) a check may stumble over a wrong argument."""
+    """The checks' lines. If there are other mistakes (not `certain`), a check may fail because of a wrong argument."""
     lines = []
     for check in checks:
         try:

@@ -45,7 +45,7 @@ def _expand(node: DictConfig | ListConfig, key: Any) -> None:
 
 
 def _value(node: DictConfig | ListConfig, key: Any) -> Any:
-    """What stands there; None where it is missing or interpolated."""
+    """The value of that key; None where it is missing or interpolated."""
     return None if OmegaConf.is_missing(node, key) or OmegaConf.is_interpolation(node, key) else node[key]
 
 

@@ -41,7 +41,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as it would stand in a YAML file, shortened."""
+    """A value as it would be written in a YAML file, shortened."""
     if value is None:
         return "null"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""From plain YAML values to what annotations ask for: settings, parts and their arguments, every mistake noted."""
+"""Converts plain YAML values to annotated types: settings, parts and their arguments. Collects all mistakes."""
 
 import dataclasses
 import math
@@ -16,23 +16,23 @@ from seq2seq.config.targets import Targets, signature_of
 from seq2seq.types import Part
 
 MISSING = "???"
-LARGEST = 2**63 - 1  # what a 64-bit number can say
+LARGEST = 2**63 - 1  # of 64-bit integers
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", type(None): "null"}
 
 
 class Reader:
-    """Reads values by their annotations. What cannot be read is noted in `problems` under its dotted key."""
+    """Converts values to their annotations. Mistakes are collected in `problems`, each with its dotted key."""
 
     def __init__(self, targets: Targets) -> None:
         self.targets = targets
         self.problems: list[Problem] = []
 
     def note(self, key: str, text: str) -> None:
-        """Remember a mistake."""
+        """Add a mistake to `problems`."""
         self.problems.append(Problem(key, text))
 
     def value(self, key: str, annotation: Any, value: Any) -> Any:
-        """`value` as `annotation` asks for it: 1 becomes 1.0 where a float is, a dict with `_target_` a Part."""
+        """`value` converted to `annotation`: for a float 1 becomes 1.0, for a part a dict with `_target_` a Part."""
         if isinstance(value, str) and value == MISSING:
             self.note(key, f"must be given: {describe(annotation)}")
             return value
@@ -41,7 +41,7 @@ class Reader:
             self._check_all(key, value)
             return value
         if origin in (Union, types.UnionType):
-            return self._one_of(key, annotation, value)
+            return self._union(key, annotation, value)
         if origin is Literal:
             return self._literal(key, annotation, value)
         if takes_part(annotation):
@@ -59,24 +59,24 @@ class Reader:
             return float(value)
         if annotation is int and isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST:
             return int(value)  # 1e4
-        right = isinstance(value, annotation) if isinstance(annotation, type) else True
-        if not right or (isinstance(value, bool) and annotation in (int, float)):
+        has_type = isinstance(value, annotation) if isinstance(annotation, type) else True
+        if not has_type or (isinstance(value, bool) and annotation in (int, float)):
             hint = "; put it in quotes" if annotation is str and isinstance(value, int | float) else ""
             self.note(key, f"expected {describe(annotation)}, got {show(value)}{hint}")
-        elif odd := _oddity(value):
-            self.note(key, odd)
+        elif invalid := _invalid(value):
+            self.note(key, invalid)
         return value
 
     def _check_all(self, key: str, value: Any) -> None:
-        """Note what no key can hold, in a value that may be anything else."""
+        """Note what is invalid for every key, in a value of any type."""
         if isinstance(value, dict):
             for name, item in value.items():
                 self._check_all(f"{key}.{name}", item)
         elif isinstance(value, list | tuple):
             for index, item in enumerate(value):
                 self._check_all(f"{key}[{index}]", item)
-        elif odd := _oddity(value):
-            self.note(key, odd)
+        elif invalid := _invalid(value):
+            self.note(key, invalid)
 
     def _literal(self, key: str, annotation: Any, value: Any) -> Any:
         allowed = get_args(annotation)
@@ -86,10 +86,10 @@ class Reader:
             self.note(key, f"expected {describe(annotation)}, got {show(value)}{close}")
         return value
 
-    def _one_of(self, key: str, annotation: Any, value: Any) -> Any:
+    def _union(self, key: str, annotation: Any, value: Any) -> Any:
         attempts = []
         members = get_args(annotation)
-        if isinstance(value, float):  # only where there is no other way is 2.0 a whole number
+        if isinstance(value, float):  # try int last: 2.0 becomes 2 only if no other member accepts it
             members = tuple(sorted(members, key=lambda member: member is int))
         for member in members:
             attempt = Reader(self.targets)
@@ -100,8 +100,8 @@ class Reader:
         inside = [problems for problems in attempts if any(problem.key != key for problem in problems)]
         if len(inside) == 1:
             self.problems += inside[0]
-        elif odd := _oddity(value):
-            self.note(key, odd)
+        elif invalid := _invalid(value):
+            self.note(key, invalid)
         else:
             self.note(key, f"expected {describe(annotation)}, got {show(value)}")
         return value
@@ -137,7 +137,7 @@ class Reader:
         return {name: self.value(f"{key}.{name}", inner, item) for name, item in value.items()}
 
     def section(self, key: str, kind: Any, value: Any) -> Any:
-        """A frozen dataclass from a dict with exactly its fields; None where that is impossible."""
+        """An instance of the frozen dataclass `kind`, from a dict of its fields; None where that is impossible."""
         if not isinstance(value, dict):
             self.note(key, f"expected keys and values, got {show(value)}; it takes: {listed(_fields(kind))}")
             return None
@@ -145,17 +145,17 @@ class Reader:
         required = [f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
         before = len(self.problems)
         arguments = self._arguments(key, hints, frozenset(required), value, owner=f"{key} takes")
-        # A wrong value has been noted: one of the right type stands in for it, so that the rest can be looked at.
+        # Wrong values have been noted. They are replaced by values of the right type, so that other checks can run.
         wrong = {problem.key for problem in self.problems[before:]}
         for name in arguments:
             if any(noted.startswith(f"{key}.{name}".lstrip(".")) for noted in wrong):
-                arguments[name] = stand_in(hints[name])
+                arguments[name] = placeholder(hints[name])
         return kind(**arguments) if set(required) <= set(arguments) else None
 
     def part(self, key: str, value: Any, *, name: str | None) -> Part | None:
         """A Part from a dict with `_target_`, its arguments checked against the class; None where that is impossible.
 
-        `name` is the choice (`lstm` of `encoder=lstm`); without one the class's own name serves.
+        `name` is the choice (`lstm` of `encoder=lstm`); None: the name of the class.
         """
         if not isinstance(value, dict) or "_target_" not in value:
             self.note(key, f"expected a part (keys with a _target_), got {show(value)}")
@@ -179,7 +179,7 @@ class Reader:
     def _arguments(
         self, key: str, annotations: dict[str, Any], required: frozenset[str], given: dict[str, Any], *, owner: str
     ) -> dict[str, Any]:
-        """The arguments that were given rightly; unknown and missing ones are noted, a misspelt one only once."""
+        """The known arguments, converted. Notes unknown and missing ones, but not a misspelt one as missing, too."""
         dot = f"{key}." if key else ""
         missing = required - given.keys()
         for name in [name for name in given if name not in annotations]:
@@ -195,8 +195,8 @@ class Reader:
         }
 
 
-def _oddity(value: Any) -> str | None:
-    """What is wrong with a number or a text of the right type that no key can mean; None if nothing is."""
+def _invalid(value: Any) -> str | None:
+    """Why a value is invalid for every key, whatever its annotation; None if it is not."""
     if not isinstance(value, str | int | float | None):
         return f"expected text, a number, true, false or null, got {show(value)}"
     if isinstance(value, float) and not math.isfinite(value):
@@ -205,41 +205,41 @@ def _oddity(value: Any) -> str | None:
         return f"expected a whole number of at most 64 bits, got {show(value)}"
     if isinstance(value, str) and "\0" in value:
         return f"text cannot contain the character NUL, got {show(value)}"
-    # The other halves of surrogates stand for the bytes of a file's name that are not UTF-8 (PEP 383).
+    # U+DC80 to U+DCFF are allowed: they stand for bytes of a file's name that are not UTF-8 (PEP 383).
     if isinstance(value, str) and re.search("[\ud800-\udc7f\udd00-\udfff]", value):
         return f"text cannot contain an unpaired surrogate, got {show(value)}"
     return None
 
 
 def _part_of(key: str) -> str:
-    """The part whose class stands at this key: encoder, metrics for metrics.bleu, an argument's own name."""
+    """The name of the part whose class this key holds: encoder, metrics for metrics.bleu, or an argument's name."""
     first, *inner = key.split(".")
     return first if len(inner) == (first in SEVERAL) else key.rpartition(".")[2]
 
 
-def stand_in(annotation: Any) -> Any:
-    """Some value of the right type; None where there is no simple one."""
+def placeholder(annotation: Any) -> Any:
+    """Any value of this type; None where there is no simple one."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return next(filter(None, map(stand_in, inner)), None)
+        return next(filter(None, map(placeholder, inner)), None)
     if origin is Literal:
         return inner[0]
     return {bool: False, int: 1, float: 0.5, str: "?", list: [], dict: {}}.get(origin or annotation)
 
 
 def takes_part(annotation: Any) -> bool:
-    """Whether the annotation asks for a part: Part itself, or a factory (Callable)."""
+    """Whether the annotation is that of a part: Part itself, or a factory (Callable)."""
     return annotation is Part or annotation is Callable or get_origin(annotation) is Callable
 
 
 def describe(annotation: Any) -> str:
-    """What an annotation asks for, in words."""
+    """The values that an annotation allows, in words."""
     origin, inner = get_origin(annotation), get_args(annotation)
     if annotation in _WORDS:
         return _WORDS[annotation]
     if origin in (Union, types.UnionType):
-        written = [member for member in inner if member is not Tensor]  # which no YAML file holds
-        return " or ".join(describe(member) for member in written)
+        members = [member for member in inner if member is not Tensor]  # a YAML file cannot hold a Tensor
+        return " or ".join(describe(member) for member in members)
     if origin is Literal and len(inner) == 1:
         return str(inner[0])
     if origin is Literal:

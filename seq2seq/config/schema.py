@@ -82,9 +82,10 @@ class TrainerSettings:
     """The training loop; configs/trainer/default.yaml says what each key does. Limits are whole-run totals; the first
     one reached ends the run.
 
-    What may change when a run is continued leaves training as it is, but for rounding: limits may be raised, and where
-    memory ran out a run goes on with smaller micro-batches, for an update stays the same set of pairs. validate_every
-    may not: early stopping, the plateau schedule and the choice of the best checkpoint depend on it.
+    Fields marked MAY_CHANGE do not affect training, except for rounding, so a run may be continued with other values:
+    limits may be raised, and after running out of memory micro-batches may be smaller, because an update remains the
+    same set of pairs. validate_every may not change: early stopping, the plateau schedule and the choice of the best
+    checkpoint depend on it.
     """
 
     max_updates: Annotated[int | Auto | None, ABOVE_ZERO, MAY_CHANGE]

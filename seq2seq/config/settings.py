@@ -7,7 +7,7 @@ from typing import Any
 
 from seq2seq.config.limits import check_limits, check_parts
 from seq2seq.config.problems import Problem, did_you_mean, listed
-from seq2seq.config.reading import MISSING, Reader, stand_in
+from seq2seq.config.reading import MISSING, Reader, placeholder
 from seq2seq.config.schema import TrainerSettings, TrainSettings, parts, plain_keys
 from seq2seq.config.stored_run import run_name
 from seq2seq.config.targets import Targets
@@ -33,7 +33,7 @@ def read_settings(
     for key, annotation in {**TRAIN_KEYS, "run": str | None}.items():
         read[key] = reader.value(key, annotation, plain.get(key, MISSING))
         if any(re.match(rf"{key}($|\[)", problem.key) for problem in reader.problems):
-            read[key] = stand_in(annotation)
+            read[key] = placeholder(annotation)
     for group in GROUPS:
         read[group] = _read_group(reader, group, plain, choices)
     if not _complete(read):

@@ -1,4 +1,5 @@
-"""A run's name, where it lies, and whether a command continues it: what matters to training, hashed and compared."""
+"""A run's name, its folder and its stored config.yaml: the settings that affect training are hashed for the name, and
+compared when the run is continued."""
 
 import copy
 import hashlib
@@ -18,9 +19,9 @@ from seq2seq.types import Part
 
 FREE = keys_with(MAY_CHANGE, TrainSettings)
 UNSTORED = keys_with(NOT_STORED, TrainSettings)
-RECORDED = keys_with(NO_KEY, TrainSettings)  # what a config.yaml may hold that is no setting
-# Arguments of parts that came later, by class: a run whose config.yaml lacks one did what these values say.
-LATER_OF: dict[str, dict[str, Any]] = {
+RECORDED = keys_with(NO_KEY, TrainSettings)  # keys of a config.yaml that are not settings
+# Arguments that were added to a class later. A run whose config.yaml lacks one behaved as with this value.
+ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
     "seq2seq.data.table.Table": {"delimiter": None},
@@ -29,7 +30,7 @@ LATER_OF: dict[str, dict[str, Any]] = {
         "extra": {"*": {"references": []}},
     },
 }
-# Classes that have moved: runs begun before name them by their old module.
+# Classes that have moved to another module: the config.yaml of older runs has the old path.
 MOVED = {
     "seq2seq.training.objective.CrossEntropy": "seq2seq.objective.cross_entropy.CrossEntropy",
     "seq2seq.training.minimum_risk.MinimumRisk": "seq2seq.objective.minimum_risk.MinimumRisk",
@@ -39,20 +40,20 @@ MOVED = {
 
 
 def run_path(run: str) -> Path:
-    """Where the run called `run` lies: NAME is runs/NAME, anything with a slash is a path."""
+    """The folder of a run: for NAME runs/NAME; anything with a slash is a path."""
     return Path(run) if "/" in run else Path("runs") / run
 
 
 def stored_config(run: str, key: str = "run") -> dict[str, Any]:
-    """The config.yaml of the existing run that `key` names; raises CheckpointError, with the runs there are, if there
-    is none."""
+    """The config.yaml of `run`, the value of `key`. If there is none, raises CheckpointError, which lists the runs that
+    exist."""
     path = run_path(run) / "config.yaml"
     if path.is_file():
         return read_config(path)
     runs = path.parent.parent
-    there = sorted(found.parent.name for found in runs.glob("*/config.yaml"))
-    close = did_you_mean(path.parent.name, there)
-    raise CheckpointError(f"{key}={run}: there is no {path}{close or '.'} Runs in {runs}: {listed(there)}")
+    existing = sorted(found.parent.name for found in runs.glob("*/config.yaml"))
+    close = did_you_mean(path.parent.name, existing)
+    raise CheckpointError(f"{key}={run}: there is no {path}{close or '.'} Runs in {runs}: {listed(existing)}")
 
 
 def flatten(tree: Any, key: str = "") -> dict[str, Any]:
@@ -64,27 +65,27 @@ def flatten(tree: Any, key: str = "") -> dict[str, Any]:
     }
 
 
-def matters(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that matter to training, by dotted key; paths below data_root are relative to it."""
+def training_settings(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that affect training, by dotted key; paths below data_root are relative to it."""
     root = plain.get("data_root")
     tree = {key: value for key, value in plain.items() if key not in RECORDED}
-    leaves = {key: value for key, value in flatten(tree).items() if not _is_free(key)}
+    leaves = {key: value for key, value in flatten(tree).items() if not _may_change(key)}
     with_paths = ("data.", "embedding.")
     return {key: move_root(value, root, "") if key.startswith(with_paths) else value for key, value in leaves.items()}
 
 
-def _is_free(key: str) -> bool:
-    """Whether a run is continued under another value of the dotted key, by its own rule or that of one above it."""
+def _may_change(key: str) -> bool:
+    """Whether a run may be continued with another value of the dotted key: it, or a section above it, is MAY_CHANGE."""
     return any(key[: dot.start()] in FREE for dot in re.finditer(r"\.|$", key))
 
 
 def move_root(value: Any, old: str | None, new: str) -> Any:
-    """`value` with every path below the folder `old` put below `new` (relative, if `new` is empty)."""
+    """`value` with every path below the folder `old` moved below `new`; relative, if `new` is empty."""
     if isinstance(value, dict):
         return {key: move_root(item, old, new) for key, item in value.items()}
     if isinstance(value, list):
         return [move_root(item, old, new) for item in value]
-    # A bare word (data_root=data) may be the name of anything; only what has a slash is surely a path.
+    # Text without a slash may be equal to data_root by chance (data_root=data), so only text with one is a path.
     if isinstance(value, str) and old and "/" in value and f"{value}/".startswith(f"{old.rstrip('/')}/"):
         inner = value[len(old.rstrip("/")) :].lstrip("/")
         return f"{new.rstrip('/')}/{inner}" if new else inner
@@ -92,32 +93,34 @@ def move_root(value: Any, old: str | None, new: str) -> Any:
 
 
 def run_name(plain: Mapping[str, Any], choices: Mapping[str, str]) -> str:
-    """A name for these settings: the experiment's or the parts' names, and a hash of what matters to training."""
+    """A name for these settings: the experiment's name or those of its parts, and a hash of what affects training."""
     parts = [choices.get(group, "custom") for group in ("data", "encoder", "attention", "decoder")]
     words = choices.get("experiment") or "-".join(parts)
-    digest = hashlib.sha256(json.dumps(matters(plain), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(training_settings(plain), sort_keys=True).encode()).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9._-]', '-', words)}-{digest[:8]}"
 
 
 def diff(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs in what matters to training, one line a key: 'seed: 1 -> 2'."""
-    old, now = matters(stored), matters(new)
+    """The differences that affect training, one line per key: 'seed: 1 -> 2'."""
+    old, now = training_settings(stored), training_settings(new)
 
-    def told(leaves: dict[str, Any], key: str) -> str:
+    def as_text(leaves: dict[str, Any], key: str) -> str:
         return show(leaves[key]) if key in leaves else "(absent)"
 
     keys = [*old, *(key for key in now if key not in old)]
     changed = [key for key in keys if key not in old or key not in now or old[key] != now[key]]
-    return [f"{key}: {told(old, key)} -> {told(now, key)}" for key in changed]
+    return [f"{key}: {as_text(old, key)} -> {as_text(now, key)}" for key in changed]
 
 
-def settle(settings: TrainSettings, stored: Mapping[str, Any] | None, precision: str | None = None) -> TrainSettings:
+def effective_settings(
+    settings: TrainSettings, stored: Mapping[str, Any] | None, precision: str | None = None
+) -> TrainSettings:
     """The settings with which the run starts, or continues if `stored` (its config.yaml) is given.
 
-    `schedule.horizon: null` becomes the run's first `trainer.max_updates`, and stays that when the limit is raised.
-    Where it depends on the data or the time, too, it stays null: the run's state keeps what was planned.
-    `precision` is what precision=auto has been in this run so far: to type it changes nothing.
-    Raises ConfigError with a diff if a setting that matters to training has changed.
+    `schedule.horizon: null` becomes the run's first `trainer.max_updates`, and keeps this value when the limit is
+    raised. If the run's length also depends on the data or the time, it remains null: the planned number is part of the
+    run's state. `precision` is what precision=auto has meant in this run so far: typing that value is no change.
+    Raises ConfigError with a diff if a setting that affects training has changed.
     """
     if "horizon" in settings.schedule.arguments and settings.schedule.arguments["horizon"] is None:
         first = first_horizon(settings) if stored is None else stored.get("schedule", {}).get("horizon")
@@ -133,10 +136,10 @@ def settle(settings: TrainSettings, stored: Mapping[str, Any] | None, precision:
 
 
 def first_horizon(settings: TrainSettings) -> int | None:
-    """How many updates a new run is to have, where the settings alone say so: its limit, if it has no other."""
+    """The number of updates of a new run, if the settings alone determine it: trainer.max_updates is the only limit."""
     trainer = settings.trainer
-    alone = trainer.max_epochs is None and trainer.max_minutes is None
-    return trainer.max_updates if isinstance(trainer.max_updates, int) and alone else None
+    only_limit = trainer.max_epochs is None and trainer.max_minutes is None
+    return trainer.max_updates if isinstance(trainer.max_updates, int) and only_limit else None
 
 
 def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings:
@@ -147,7 +150,7 @@ def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings
 
 
 def write_config(settings: TrainSettings, path: Path) -> None:
-    """Write the resolved settings, the choices and the command line they came from, as a run's config.yaml."""
+    """Write a run's config.yaml: the resolved settings, the choices and the command line."""
     plain = {key: value for key, value in settings.plain.items() if key not in UNSTORED}
     origin = {"choices": settings.choices, "command": list(settings.command)}
     write_yaml({**plain, "run": settings.run, **origin}, path)
@@ -168,21 +171,21 @@ def read_config(path: Path) -> dict[str, Any]:
         if isinstance(target, str) and target in MOVED:
             section["_target_"] = MOVED[target]
     for key, value in sections.items():
-        stored[key] = _completed(value, LATER_OF.get(str(value.get("_target_")), {}))
+        stored[key] = _completed(value, ADDED_LATER.get(str(value.get("_target_")), {}))
     for key, value in older_values(TrainSettings).items():
-        above, _, name = key.rpartition(".")
-        holder: Any = stored.get(above) if above else stored
-        if isinstance(holder, dict):  # what is no section is reported when the settings are read
-            holder.setdefault(name, copy.deepcopy(value))
+        parent, _, name = key.rpartition(".")
+        owner: Any = stored.get(parent) if parent else stored
+        if isinstance(owner, dict):  # if it is not a dict, that is reported when the settings are read
+            owner.setdefault(name, copy.deepcopy(value))
     return stored
 
 
-def _completed(stored: dict[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    """`stored` with the keys it lacks of `later`, section by section; `*` is any section."""
-    later = dict.fromkeys(stored, later["*"]) if "*" in later else later
+def _completed(stored: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """`stored` with the missing keys added from `defaults`, recursively. The key `*` applies to every key."""
+    defaults = dict.fromkeys(stored, defaults["*"]) if "*" in defaults else defaults
     sections = {
         key: _completed(stored[key], value)
-        for key, value in later.items()
+        for key, value in defaults.items()
         if isinstance(value, dict) and isinstance(stored.get(key), dict)
     }
-    return {**later, **stored, **sections}
+    return {**defaults, **stored, **sections}

@@ -1,4 +1,4 @@
-"""YAML files as text: reading a run's config.yaml, writing it, and finding the line on which a key stands."""
+"""YAML files as text: reading a run's config.yaml, writing it, and finding the line number of a key."""
 
 import hashlib
 import re
@@ -36,14 +36,14 @@ def write_yaml(content: dict[str, Any], path: Path) -> None:
     Raises StorageError.
     """
     raw = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120).encode()
-    beside = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
+    temporary = path.with_name(f".tmp-{path.name}-{secrets.token_hex(6)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_flushed(beside, SEAL.encode() + hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw)
-        beside.replace(path)
+        write_flushed(temporary, SEAL.encode() + hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw)
+        temporary.replace(path)
         flush_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise storage_failure(f"write {path}", error) from error
 
 
@@ -71,7 +71,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def line_of(path: Path, key: str) -> int | None:
-    """The line, from 1, on which the dotted `key` (`a.b[0].c`) stands in a YAML file; None if it does not."""
+    """The line number, from 1, of the dotted `key` (`a.b[0].c`) in a YAML file; None if it is not there."""
     node = _tree(path, path.stat().st_mtime_ns)
     line = None
     for name in key_parts(key):

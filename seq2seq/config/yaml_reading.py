@@ -48,7 +48,7 @@ class Loader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Keys and values; raises where a key is not text or stands twice."""
+        """Keys and values; raises where a key is not text or occurs twice."""
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
         for key, _ in node.value:
@@ -60,7 +60,7 @@ class Loader(yaml.SafeLoader):
                 hint = f"{key.value!r} is not read as text; put it in quotes"
                 raise _marked(f"a key must be text: {hint}", key.start_mark)
             if key.value in seen:
-                raise _marked(f"{key.value!r} stands twice", key.start_mark)
+                raise _marked(f"{key.value!r} occurs twice", key.start_mark)
             seen.add(key.value)
         return node
 

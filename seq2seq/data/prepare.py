@@ -1,4 +1,5 @@
-"""From text to ids: read each split once, train the tokenizer on the training text, encode; all cached by content."""
+"""Prepares the data of a run: read each split, train the tokenizer on the training text, encode. Every step is cached
+under a hash of its inputs."""
 
 import logging
 import uuid
@@ -23,20 +24,20 @@ CACHE = Path(".cache/seq2seq")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared data of a training. `report` has a line on each split: pairs, and what was dropped or truncated."""
+    """The data of a training. `report` has a line for each split: pairs, and how many were dropped or truncated."""
 
     tokenizer: Tokenizer
     corpora: dict[str, EncodedCorpus]
     report: list[str]
-    resampler: Resampler | None  # None: one fixed segmentation
+    resampler: Resampler | None  # None: the segmentation is the same in each epoch
 
     def close(self) -> None:
-        """Stop the processes that segment later epochs."""
+        """Stop the processes that segment the text of the next epochs."""
         if self.resampler is not None:
             self.resampler.close()
 
     def train(self, epoch: int) -> EncodedCorpus:
-        """The training pairs of this epoch: with sampled segmentation encoded again, else always the same."""
+        """The training pairs of this epoch; with sampled segmentation, each epoch is encoded anew."""
         return self.corpora["train"] if self.resampler is None else self.resampler.encode(epoch)
 
 
@@ -52,9 +53,9 @@ def prepare(
     trained: Tokenizer | None = None,
     run: Path | None = None,
 ) -> Prepared:
-    """All data of a run; `trained` is a continued run's own tokenizer. Raises DataError.
+    """All data of a run. `trained` is an existing tokenizer; None: train one with the settings `tokenizer`.
 
-    Processes with the same `run` share its sampled epochs.
+    Processes with the same `run` folder share the epochs of a sampled segmentation. Raises DataError.
     """
     for split in splits:
         data.check_split(split)
@@ -66,8 +67,8 @@ def prepare(
     }
     resampler = None
     if tokenizer.sampling:
-        shared = str(run.resolve()) if run else uuid.uuid4().hex
-        name = key_of(corpora["train"].fingerprint, seed, tokenizer.sampling, shared)
+        owner = str(run.resolve()) if run else uuid.uuid4().hex
+        name = key_of(corpora["train"].fingerprint, seed, tokenizer.sampling, owner)
         resampler = Resampler(corpora["train"], trained, tokenizer, length, seed, cache=cache, name=name)
     return Prepared(trained, corpora, [corpus.report for corpus in corpora.values()], resampler)
 
@@ -82,12 +83,12 @@ def prepare_split(
     cache: Path = CACHE,
     drop: bool = False,
 ) -> EncodedCorpus:
-    """One split with a run's own tokenizer; its `report` says what was truncated. Raises DataError."""
+    """One split, encoded with a run's tokenizer; its `report` says how many pairs were truncated. Raises DataError."""
     return encode_split(split, store_texts(data, split, cache), tokenizer, length, cache, drop=drop)
 
 
 def train_tokenizer(settings: SentencePiece, texts: StoredTexts, cache: Path) -> Tokenizer:
-    """The tokenizer of these settings for this text, from the cache if possible. Raises DataError."""
+    """A tokenizer with these settings, trained on this text or loaded from the cache. Raises DataError."""
     key = key_of(FORMAT, texts.fingerprint, settings.identity())
 
     def build(folder: Path) -> None:

@@ -13,15 +13,15 @@ class OutputWatch:
     """Checks the validations of a session; called with the results of one, it returns new warnings."""
 
     def __init__(self) -> None:
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
         self._values: list[Mapping[str, float]] = []
 
     def __call__(self, texts: Sequence[str], references: References, values: Mapping[str, float]) -> list[str]:
         """`values` are the validation's scores by their tags, valid/nll among them."""
         self._values.append(dict(values))
         found = {"alike": alike(texts, references), "still": self._still()}
-        new = {kind: line for kind, line in found.items() if line is not None and kind not in self._said}
-        self._said |= new.keys()
+        new = {kind: line for kind, line in found.items() if line is not None and kind not in self._warned}
+        self._warned |= new.keys()
         return list(new.values())
 
     def _still(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Translate text: one output per line."""
+"""Translation of text files and tables: one output per line or row."""
 
 import io
 import logging
@@ -29,29 +29,29 @@ CHUNK = 1024  # lines read, sorted by length and decoded together
 
 
 def translate(script: TranslateSettings, settings: TrainSettings) -> None:
-    """From `input` (or stdin) to `output` (or stdout), line by line; a table gives JSON lines."""
+    """Translate the lines of `input` (or stdin) to `output` (or stdout); a table is written as JSON lines."""
     search: Search = settings.search()
     _check(script, settings, search)
     check_shortlist(settings, script.shortlist)
     trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
     search = search.reading(trained.tokenizer.target)
     shortlists = open_shortlists(trained, settings, script.shortlist)
-    form = _form(script, settings)
+    reader = _input_format(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
-    damaged: list[int] = []  # invalid bytes, for each line that has any
-    reached: list[str | None] = []  # the limit at which each output ended
+    damaged: list[int] = []  # the number of invalid bytes of each line that has any
+    reached: list[str | None] = []  # for each input, the limit at which its best output ended
     answered = 0
     with ExitStack() as stack:
-        given = form.open(damaged.append)
+        lines = reader.open(damaged.append)
         write = stack.enter_context(line_writer(script.output))
         interactive = script.input is None and sys.stdin.buffer.isatty()  # one line at a time
         chunk_size = 1 if interactive else CHUNK
-        while chunk := list(islice(given, chunk_size)):
-            texts = form.read(chunk)
-            begun = None if prefixes is None else prefixes.take(len(chunk))
-            answers = answer(trained, settings, search, texts, begun, script.n_best, shortlists, answered)
+        while chunk := list(islice(lines, chunk_size)):
+            texts = reader.read(chunk)
+            beginnings = None if prefixes is None else prefixes.take(len(chunk))
+            answers = answer(trained, settings, search, texts, beginnings, script.n_best, shortlists, answered)
             reached += [found[0].limit for found in answers]
-            write(form.write(answers))
+            write(reader.write(answers))
             answered += len(texts)
     if prefixes is not None:
         prefixes.end()
@@ -63,8 +63,8 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """A hypothesis as text, with its ranking score and log p of its tokens and end, in nats; `limit` is the key of the
-    length limit at which it ended."""
+    """An output: its text, the score for ranking, and log p of its tokens and the end symbol, in nats. `limit` is the
+    key of the length limit at which the best output for the same input ended; None if it ended earlier."""
 
     score: float
     log_prob: float
@@ -72,15 +72,15 @@ class Answer:
     limit: str | None = None
 
     def plain(self) -> dict[str, float | str]:
-        """As in JSON."""
+        """As a JSON object."""
         return {"score": round(self.score, 4), "log_prob": round(self.log_prob, 4), "text": self.text}
 
 
 class PlainLines:
-    """One document per line, one output per line.
+    """Text with one input per line; writes one output per line.
 
-    With `n_best` above 1, one line per output, best first: the document's number, from 1, score, log-probability and
-    text, separated by tabs.
+    With `n_best` above 1, an input has several lines of output, best first: the input's number (from 1), score,
+    log-probability and text, separated by tabs.
     """
 
     def __init__(self, path: str | None, n_best: int) -> None:
@@ -89,17 +89,17 @@ class PlainLines:
         self.written_before = 0
 
     def open(self, count_damage: Callable[[int], None]) -> Iterator[str]:
-        """The lines, of stdin if there is no path."""
+        """The lines of the file, or of stdin if there is no path."""
         if self.path is None:
             return stream_lines(cast(io.BufferedIOBase, sys.stdin.buffer), "stdin", count_damage)
         return read_lines(Path(self.path), count_damage)
 
     def read(self, lines: list[str]) -> list[str]:
-        """The texts themselves."""
+        """The input texts: the lines themselves."""
         return lines
 
     def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
-        """Line breaks inside an output become spaces."""
+        """The lines to write. Line breaks inside an output become spaces."""
         first = self.written_before + 1
         self.written_before += len(answers)
         if self.n_best == 1:
@@ -112,11 +112,11 @@ class PlainLines:
 
 
 class Rows:
-    """The rows of a table: the text in the run's source column is the input, and the row is written as a JSON object
-    with the output under `column`.
+    """A table: the run's source column is the input. Each row is written as a JSON object, with the best output under
+    the key `column`.
 
-    With `n_best` above 1 all outputs are also added, under `column` + s: objects of score, log_prob and text, best
-    first.
+    With `n_best` above 1 all outputs are also written, under `column` + "s": a list of objects with score, log_prob and
+    text, best first.
     """
 
     def __init__(self, path: str, settings: TrainSettings, column: str, n_best: int) -> None:
@@ -127,28 +127,28 @@ class Rows:
         self.rows: Sequence[Row] = []
 
     def open(self, count_damage: Callable[[int], None]) -> Iterator[Row]:
-        """The rows."""
+        """The rows of the table."""
         return read_table(self.path, self.settings, count_damage)
 
     def read(self, rows: Sequence[Row]) -> list[str]:
-        """The input texts. Raises DataError naming file and line."""
+        """The input texts. Raises DataError, which names the file and line."""
         self.rows = rows
         return list(texts_of(rows, self.settings, "source"))
 
     def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
-        """The rows read last, each with its outputs. Raises DataError if such a column already exists."""
+        """The rows of the last `read`, each with its outputs. Raises DataError if the column already exists."""
         advice = "choose another key for the outputs: answer_column=NAME"
-        return [with_keys(row, self._keys(found), advice) for row, found in zip(self.rows, answers, strict=True)]
+        return [with_keys(row, self._columns(found), advice) for row, found in zip(self.rows, answers, strict=True)]
 
-    def _keys(self, found: Sequence[Answer]) -> dict[str, Any]:
+    def _columns(self, found: Sequence[Answer]) -> dict[str, Any]:
         best = {self.column: found[0].text}
         return best if self.n_best == 1 else {**best, f"{self.column}s": [one.plain() for one in found]}
 
 
 class Prefixes:
-    """The beginnings of the outputs: one line for each line of the input, empty for no beginning.
+    """The required beginnings of the outputs: one line for each line of the input, empty for none.
 
-    Spaces at a line's end are removed: in a segmentation the space belongs to the following word.
+    Spaces at the end of a line are removed: in a segmentation the space belongs to the next word.
     """
 
     def __init__(self, path: str) -> None:
@@ -157,7 +157,7 @@ class Prefixes:
         self.taken = 0
 
     def take(self, count: int) -> list[str]:
-        """The next ones. Raises DataError if there are not enough."""
+        """The next `count` prefixes. Raises DataError if there are not enough."""
         found = [line.rstrip() for line in islice(self.lines, count)]
         self.taken += len(found)
         if len(found) < count:
@@ -167,7 +167,7 @@ class Prefixes:
         return found
 
     def end(self) -> None:
-        """Raises DataError if there are more."""
+        """Called at the end of the input. Raises DataError if there are more prefixes."""
         if next(self.lines, None) is not None:
             raise DataError(f"prefix={self.path} has more lines than the input, which has {self.taken:,}")
 
@@ -182,41 +182,41 @@ def answer(
     shortlists: Shortlists | None = None,
     before: int = 0,
 ) -> list[list[Answer]]:
-    """At most `n_best` hypotheses for each text, best first; `before` texts were decoded earlier.
+    """At most `n_best` outputs for each text, best first.
 
-    They begin with its prefix, segmented on its own. Sources longer than `length.max_source` tokens are cut and
-    counted.
+    Each begins with the text's prefix, which is tokenized separately. Sources longer than `length.max_source` tokens
+    are truncated, with a warning. `before` is the number of texts decoded earlier, which sampling depends on.
     """
-    longest = settings.length.max_source
+    max_source = settings.length.max_source
     sources = trained.tokenizer.source.encode(as_read(settings, texts))
-    cut = sum(len(source) > longest for source in sources)
+    cut = sum(len(source) > max_source for source in sources)
     if cut:
-        log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", longest)
-    sources = [source[:longest] for source in sources]
-    begun = None if prefixes is None else trained.tokenizer.target.encode(prefixes)
+        log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", max_source)
+    sources = [source[:max_source] for source in sources]
+    prefix_ids = None if prefixes is None else trained.tokenizer.target.encode(prefixes)
     with trained.runtime.autocast(), memory_errors("decoding"):
         found = decode(
             trained.search_model,
             search,
             sources,
             numbers=range(before, before + len(texts)),
-            prefixes=begun,
+            prefixes=prefix_ids,
             shortlists=shortlists,
             device=trained.runtime.device,
             tokens_per_batch=settings.trainer.tokens_per_batch,
         )
-    lengths = [*map(len, sources)], None if begun is None else [*map(len, begun)]
+    lengths = [*map(len, sources)], None if prefix_ids is None else [*map(len, prefix_ids)]
     limits = limits_reached(search, [hypotheses[0] for hypotheses in found], *lengths)
     best = [hypotheses[:n_best] for hypotheses in found]
-    written = iter(trained.tokenizer.target.decode([one.tokens for hypotheses in best for one in hypotheses]))
+    decoded = iter(trained.tokenizer.target.decode([one.tokens for hypotheses in best for one in hypotheses]))
     return [
-        [Answer(one.score, one.log_prob, next(written), limit) for one in hypotheses]
+        [Answer(one.score, one.log_prob, next(decoded), limit) for one in hypotheses]
         for hypotheses, limit in zip(best, limits, strict=True)
     ]
 
 
 def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:
-    """Checks before anything is read."""
+    """Raise ConfigError for options that cannot work, before any file is read."""
     if script.n_best > search.most:
         key = next((key for key in ("beam_size", "samples") if key in settings.search.arguments), None)
         advice = f"raise search.{key}" if key else "take search=beam"
@@ -227,7 +227,7 @@ def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -
     check_output(script.output, {"input": script.input, "prefix": script.prefix})
 
 
-def _form(script: TranslateSettings, settings: TrainSettings) -> Any:
+def _input_format(script: TranslateSettings, settings: TrainSettings) -> Any:
     if script.input is not None and is_table(script.input):
         return Rows(script.input, settings, script.answer_column, script.n_best)
     return PlainLines(script.input, script.n_best)

@@ -61,9 +61,9 @@ def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
     kept = b"".join(line for line, entry in _entries(content, path) if stays(entry))
     if kept == content:
         return
-    beside = path.with_name(path.name + ".new")
-    write_flushed(beside, kept)
-    beside.replace(path)
+    temporary = path.with_name(path.name + ".new")
+    write_flushed(temporary, kept)
+    temporary.replace(path)
 
 
 def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:

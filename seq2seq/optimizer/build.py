@@ -32,7 +32,7 @@ def build_optimizer(part: Part, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def optimizer_problems(part: Part) -> list[str]:
-    """What torch will say against the part's values, told before any data is read; empty if nothing."""
+    """torch's error about the part's values, found before any data is read; empty if there is none."""
     try:
         _made(part, [{"params": [nn.Parameter(torch.zeros(1))]}])
     except ConfigError as error:

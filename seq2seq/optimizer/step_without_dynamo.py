@@ -1,7 +1,8 @@
-"""torch's optimizers without the compiler that they import: it takes as long as much of torch itself.
+"""torch's optimizers without importing torch._dynamo, which takes long.
 
-Making an optimizer and each of its steps load torch._dynamo and all that this needs, only to tell a compiler where not
-to look. Nothing here is compiled, and that import is a quarter of the time from a command to its first update.
+Constructing an optimizer, and each of its steps, import torch._dynamo and its dependencies, only to mark code that is
+not to be compiled. Nothing here is compiled, and that import is a quarter of the time from a command to its first
+update.
 """
 
 import inspect

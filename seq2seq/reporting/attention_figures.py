@@ -105,13 +105,13 @@ def _part(maps: Sequence[np.ndarray]) -> Part:
 
 
 def _with_part(title: str, part: Part, sources: int, targets: int) -> str:
-    """The title as it is shown, with what is shown of a side that is not shown whole."""
-    told = [
+    """The title as it is shown, with the range of pieces of each side that is cut."""
+    ranges = [
         f"{name} pieces {piece.start + 1}–{piece.stop} of {count}"
         for name, piece, count in (("source", part[1], sources), ("target", part[0], targets))
         if piece.stop - piece.start < count
     ]
-    note = f" ({', '.join(told)})" if told else ""
+    note = f" ({', '.join(ranges)})" if ranges else ""
     return shown_as(title, longest=LONGEST_TITLE - len(note)) + note
 
 
@@ -170,7 +170,7 @@ def _label_pieces(
 
 
 def _colour_scale(figure: "matplotlib.figure.Figure", image: Any, place: Place) -> None:
-    """What the colours stand for."""
+    """The colour bar: what the colours mean."""
     from matplotlib.ticker import MaxNLocator
 
     ticks = MaxNLocator(nbins=max(1, min(5, int(4 * place[3]))), steps=[1, 2, 5, 10])

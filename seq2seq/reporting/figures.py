@@ -74,7 +74,7 @@ def save(figure: "matplotlib.figure.Figure", path: Path) -> None:
 def shown_as(text: str, *, longest: int) -> str:
     """A text as a figure shows it: on one line, nothing invisible, no longer than there is room for."""
     shown = "".join("\ufffd" if unicodedata.category(c) in UNSEEN else c for c in text) or "∅"
-    if unicodedata.combining(shown[0]):  # a combining mark needs something to stand on
+    if unicodedata.combining(shown[0]):  # a combining mark needs a base character
         shown = "\u25cc" + shown
     return shown if len(shown) <= longest else shown[: longest - 1] + "…"
 

@@ -35,7 +35,7 @@ class Progress:
 
     `busy` takes a text on what is going on; without a terminal that is logged when nothing else was for ten seconds.
     `start_update` and `elapsed_minutes` are what earlier sessions of the run have done; of several processes one has a
-    bar. Used as a context manager: log handlers that write to stderr write above the bar while it stands.
+    bar. Used as a context manager: while the bar is shown, log handlers that write to stderr write above it.
     """
 
     def __init__(
@@ -126,7 +126,8 @@ class Progress:
             log.info("%s", text)
 
     def _turn_handlers(self) -> None:
-        """Handlers that hold the terminal's own stderr would write into the bar; rich's stand-in writes above it."""
+        """Redirect handlers of the terminal's own stderr, which would write into the bar, to rich's replacement of
+        sys.stderr, which writes above it."""
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is self._console.file:
                 handler.setStream(sys.stderr)

@@ -66,7 +66,7 @@ def choose_runtime(device: str, precision: Literal["auto", "fp32", "bf16", "int8
 
 
 def _own_gpu(number: int | None) -> torch.device:
-    """The GPU of this process: that `number`, where one was asked for."""
+    """The GPU of this process: GPU `number`, where one is given."""
     here, gpus = place(), torch.cuda.device_count()
     if number is not None:
         if here.size > 1:

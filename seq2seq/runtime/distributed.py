@@ -20,22 +20,22 @@ from seq2seq.runtime.torchrun import place
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(hours=2)  # for a process that prepares data or scores; one that has ended is noticed at once
-SPREAD = "seq2seq/spread"  # the key of the processes' store under which a number is spread
-LAST_WORDS = timedelta(seconds=5)  # in which the main process ends, if it has met the same error as another one
+NUMBER_KEY = "seq2seq/number"  # the key in the processes' store of the number that `any_nonzero` shares
+TIME_TO_END = timedelta(seconds=5)  # within which the main process ends, if it has the same error as another process
 
 
 class World:
-    """Process `rank` of the `size` that train a run; with one process nothing is sent.
+    """The processes of a run: this one's `rank` and the world size, `size`. With one process nothing is sent.
 
-    Collective methods must be called by all processes, in the same order. Values are pickled on their way by torch,
-    from process to process of one run; nothing of it is stored.
+    Collective methods must be called by all processes, in the same order. torch pickles the values that it sends
+    between the processes of a run; nothing pickled is stored.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, store: dist.Store | None = None) -> None:
         self.rank = rank
         self.size = size
         self._store = store
-        self._asked: tuple[dist.Work, Tensor] | None = None
+        self._pending: tuple[dist.Work, Tensor] | None = None
 
     @property
     def is_main(self) -> bool:
@@ -75,26 +75,26 @@ class World:
         return float(found)
 
     def delayed_max(self, *values: float) -> list[float]:
-        """The maximum of each value over all processes *at the previous call*, zeros at first; with one process, the
-        values.
+        """An asynchronous all-reduce: the maximum of each value over all processes *at the previous call*, zeros at the
+        first call. With one process, the values themselves.
 
-        So there is no waiting: a result is returned by the next call, and it is the same in every process.
+        No process waits for the others, and the result is the same in all of them.
         """
         if self.size == 1:
             return list(values)
         delayed = self._last_delayed() or [0.0] * len(values)
-        asked = torch.tensor(values, dtype=torch.float64)
-        self._asked = (dist.all_reduce(asked, dist.ReduceOp.MAX, async_op=True), asked)
+        reduced = torch.tensor(values, dtype=torch.float64)
+        self._pending = (dist.all_reduce(reduced, dist.ReduceOp.MAX, async_op=True), reduced)
         return delayed
 
     def _last_delayed(self) -> list[float] | None:
         """The result of the previous call, if any."""
-        if self._asked is None:
+        if self._pending is None:
             return None
-        work, answer = self._asked
+        work, reduced = self._pending
         work.wait()
-        self._asked = None
-        return list(answer.tolist())
+        self._pending = None
+        return list(reduced.tolist())
 
     def any_nonzero(self, number: int) -> int:
         """This process's number or, if that is 0, one sent by another process so far; 0: none.
@@ -105,13 +105,13 @@ class World:
             return number
         assert self._store is not None
         if number:
-            self._store.set(SPREAD, str(number))
-        elif self._store.check([SPREAD]):
-            return int(self._store.get(SPREAD))
+            self._store.set(NUMBER_KEY, str(number))
+        elif self._store.check([NUMBER_KEY]):
+            return int(self._store.get(NUMBER_KEY))
         return number
 
     def barrier(self) -> None:
-        """Wait until all processes are here."""
+        """Wait until all processes have called this."""
         if self.size > 1:
             dist.barrier()
 
@@ -133,19 +133,19 @@ class World:
     def main_is_ending(self) -> bool:
         """Whether the main process ends within a few seconds: then it has reported the error."""
         began = time.monotonic()
-        with suppress(RuntimeError):  # nothing is ever sent: the wait ends when the connection breaks, or in vain
+        with suppress(RuntimeError):  # nothing is ever sent: the wait ends when the connection breaks or times out
             work = dist.irecv(torch.zeros(1), src=0)
             assert work is not None
-            work.wait(LAST_WORDS)
-        return time.monotonic() - began < LAST_WORDS.total_seconds()
+            work.wait(TIME_TO_END)
+        return time.monotonic() - began < TIME_TO_END.total_seconds()
 
 
 @contextmanager
 def process_group() -> Iterator[World]:
-    """The world that torchrun has started this process in, or one of its own.
+    """The world of the processes that torchrun has started; without torchrun, a world of one process.
 
-    Raises PeerError where another process has failed. An error of all processes is reported by the main one, which is
-    the first to end: torchrun ends the others as soon as one has.
+    Raises PeerError where another process has failed. An error that all processes have is reported by the main one,
+    which is the first to end: torchrun ends the others as soon as one has ended.
     """
     here = place()
     if here.size == 1:
@@ -165,7 +165,7 @@ def process_group() -> Iterator[World]:
 
 
 def _as_reported(error: Exception, world: World) -> Exception:
-    """The error that this process reports."""
+    """The error to raise in this process, marked as `reported` if the main process reports it."""
     if isinstance(error, RuntimeError) and (isinstance(error, dist.DistError) or "gloo" in str(error)):
         error = PeerError(
             "another process of this run has failed or does not respond: its error is printed above or in its own "

@@ -17,16 +17,17 @@ KERNELS = "64"
 def keep_few_kernels() -> None:
     """Let oneDNN, which computes on CPUs, keep 64 compiled kernels instead of 1,024, in each of its two caches.
 
-    It compiles some for each shape, batches have ever new shapes, and none is given back: an LSTM and a projection that
-    saw 200 shapes in bf16 held 800 to 900 MiB more than at the start; so 400 to 460 MiB, and they took no longer. A
-    whole update needs fewer than 64. To be called before the first kernel is made; set variables are obeyed.
+    It keeps the kernels that it compiles for each shape, and batches have ever new shapes: an LSTM and a projection,
+    after 200 shapes in bf16, held 800 to 900 MiB more than at the start. With this limit it was 400 to 460 MiB, and no
+    slower. An update needs fewer than 64 kernels. Call this before the first kernel is compiled; environment variables
+    that are set already take precedence.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", KERNELS)
     os.environ.setdefault("LRU_CACHE_CAPACITY", KERNELS)
 
 
-def forget_peak(device: torch.device) -> None:
-    """Count from here on, for a multirun trains one run after another in the same process.
+def reset_peak(device: torch.device) -> None:
+    """Measure the peak from now on: a multirun trains one run after another in the same process.
 
     If the system cannot reset the peak (macOS), `peak_memory` counts from the start of the process.
     """

@@ -1,9 +1,9 @@
-"""What torchrun sets in the environment of each process: how many there are, and which one this is."""
+"""What torchrun sets in the environment of each process: the world size and this process's rank."""
 
 import os
 from dataclasses import dataclass
 
-TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Place:
 def place() -> Place:
     """This process's place."""
     # A batch system may set some of these for a whole machine; torchrun sets all of them, for each process its own.
-    if any(name not in os.environ for name in TOLD):
+    if any(name not in os.environ for name in VARIABLES):
         return Place()
-    rank, size, local_rank, local_size = (int(os.environ[name]) for name in TOLD)
+    rank, size, local_rank, local_size = (int(os.environ[name]) for name in VARIABLES)
     return Place(rank, size, local_rank, local_size, by_torchrun=True)

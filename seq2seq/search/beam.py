@@ -1,5 +1,5 @@
-"""Beam search with length normalisation and coverage penalty: Wu et al. (2016), arXiv:1609.08144, section 7, with
-|y|^a for the length penalty."""
+"""Beam search with length normalisation and coverage penalty: Wu et al. (2016), arXiv:1609.08144, section 7, but with
+|y|^a as the length penalty."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
@@ -13,14 +13,16 @@ from seq2seq.search.base import Hypothesis, Search, SearchLimits, first_tokens, 
 from seq2seq.search.constraints import NEVER, Constraints
 from seq2seq.types import EOS, Capability, State, hypothesis_part, select_parents, source_part
 
-UNSEEN = 1e-6  # the least weight a source position counts with: sparse attention may leave one without any
+# The smallest sum of weights of a source position in the coverage penalty: with sparse attention it may be 0.
+MIN_COVERAGE = 1e-6
 
 
 @dataclass(frozen=True)
 class Beams(State):
-    """The growing hypotheses and the best finished ones, one row per sentence of the batch.
+    """The live hypotheses and the best finished ones, one row per sentence of the batch.
 
-    `coverage` sums the weights of each source position, starting at 1 for padding; None without a coverage penalty.
+    `coverage` is the sum of attention weights of each source position, starting at 1 for padding; None without a
+    coverage penalty. `rules` are the constraints on the outputs; `row` is the sentence's index in the original batch.
     """
 
     tokens: Int[Tensor, "B K t"] = hypothesis_part()
@@ -34,12 +36,12 @@ class Beams(State):
 
     @property
     def width(self) -> int:
-        """How many finished hypotheses are wanted, and the most that grow at a time."""
+        """The beam size: how many finished hypotheses are wanted, and the most live ones."""
         return self.ended_scores.shape[1]
 
     @property
     def done(self) -> Bool[Tensor, " B"]:
-        """Sentences with enough finished hypotheses, or with none that can grow."""
+        """Sentences with enough finished hypotheses, or without any live one."""
         return (self.ended_scores > NEVER).all(1) | (self.log_probs == NEVER).all(1)
 
     def attending(self, weights: Float[Tensor, "B K S"] | None) -> "Beams":
@@ -51,14 +53,15 @@ class Beams(State):
 
 
 class BeamSearch(Search):
-    """Keep the `beam_size` most likely hypotheses; a sentence is done when that many have ended.
+    """Keep the `beam_size` most likely hypotheses; a sentence is done when that many are finished.
 
-    Hypotheses grow by log p alone. Finished ones are ranked by
+    Live hypotheses are selected by log p alone. Finished ones are ranked by
 
         log p / |y|^length_penalty + coverage_penalty * sum over s of log(min(weight of s over all steps, 1))
 
-    where |y| and the steps count the end symbol, and s runs over the real positions of the memory (equation 14; less
-    than UNSEEN counts as UNSEEN). The weights are those of the last layer with attention, the mean over its heads.
+    where |y| and the steps count the end symbol, and s runs over the positions of the memory without padding (equation
+    14; sums below MIN_COVERAGE are raised to it). The weights are those of the last layer with attention, the mean over
+    its heads.
     Finished sentences are removed from the batch.
     """
 
@@ -83,7 +86,7 @@ class BeamSearch(Search):
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
-        """Weights, if there is a coverage penalty."""
+        """Attention weights, if there is a coverage penalty."""
         return frozenset({Capability.WEIGHTS}) if arguments.get("coverage_penalty") else frozenset()
 
     @property
@@ -99,7 +102,7 @@ class BeamSearch(Search):
         prefix: Int[Tensor, "B P"] | None = None,
         numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
-        """The `beam_size` best of each sentence, best first."""
+        """The `beam_size` best hypotheses of each sentence, best first."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         memory = model.encode(source, mask)
         beams = self._start(memory.mask, self.constraints(mask, prefix))
@@ -114,15 +117,15 @@ class BeamSearch(Search):
 
     def _start(self, mask: Bool[Tensor, "B S"], rules: Constraints) -> Beams:
         sentences, device = len(mask), mask.device
-        nothing = torch.full((sentences, self.beam_size), NEVER, dtype=torch.float64, device=device)
-        unread = (~mask).double().unsqueeze(1).expand(-1, self.roots, -1)
+        empty = torch.full((sentences, self.beam_size), NEVER, dtype=torch.float64, device=device)
+        coverage = (~mask).double().unsqueeze(1).expand(-1, self.roots, -1)
         return Beams(
             tokens=first_tokens(sentences, device).unsqueeze(1).expand(-1, self.roots, -1),
             log_probs=torch.zeros(sentences, self.roots, dtype=torch.float64, device=device),
-            coverage=unread if self.coverage_penalty else None,
+            coverage=coverage if self.coverage_penalty else None,
             ended_tokens=torch.full((sentences, self.beam_size, int(rules.limits.max())), EOS, device=device),
-            ended_log_probs=nothing,
-            ended_scores=nothing,
+            ended_log_probs=empty,
+            ended_scores=empty,
             rules=rules,
             row=torch.arange(sentences, device=device),
         )
@@ -130,16 +133,16 @@ class BeamSearch(Search):
     def _grow(
         self, beams: Beams, log_probs: Float[Tensor, "B J V"], penalty: Float[Tensor, "B V"] | None = None
     ) -> tuple[Beams, Int[Tensor, "B K"]]:
-        """One more token each: hypotheses that end join the finished ones, the best others grow. A `penalty` on tokens
-        affects which candidates are the best, but not their scores.
+        """Extend each hypothesis by a token: candidates that end join the finished ones, and the best others become the
+        live ones. A `penalty` on tokens affects which candidates are selected, but not their scores.
 
-        Twice as many candidates as may grow always include enough that do not end, because each hypothesis has only one
-        candidate that ends.
+        Twice the beam size is enough candidates: each hypothesis has only one candidate that ends, so at least half of
+        them do not.
         """
         count = 2 * beams.width
-        # Each hypothesis' own best first: a narrow selection from few candidates instead of a wide one from all.
-        paid = log_probs if penalty is None else log_probs - penalty.unsqueeze(1)
-        best, tokens = topk(paid, min(count, paid.shape[-1]))
+        # First top-k per hypothesis, then among those: faster than one top-k over all hypotheses and the vocabulary.
+        penalized = log_probs if penalty is None else log_probs - penalty.unsqueeze(1)
+        best, tokens = topk(penalized, min(count, penalized.shape[-1]))
         ranks = (beams.log_probs.unsqueeze(-1) + best).flatten(1)
         ranks, index = ranks.topk(min(count, ranks.shape[1]), -1)
         parents = index // best.shape[-1]
@@ -160,17 +163,17 @@ class BeamSearch(Search):
         totals: Float[Tensor, "B c"],
         ends: Bool[Tensor, "B c"],
     ) -> Beams:
-        """Merge candidates that end, among the first that could grow, with those that ended before."""
-        fresh = ends & (totals > NEVER)
-        fresh[:, beams.width :] = False
-        if not fresh.any():
+        """Merge the candidates that end, among the best `width`, with the hypotheses that are finished already."""
+        finished = ends & (totals > NEVER)
+        finished[:, beams.width :] = False
+        if not finished.any():
             return beams
         length = beams.tokens.shape[-1]  # the start symbol is not counted, the end symbol is
         scores = totals / length**self.length_penalty
         if beams.coverage is not None:
-            covered = beams.coverage.clamp(UNSEEN, 1.0).log().sum(-1)
+            covered = beams.coverage.clamp(MIN_COVERAGE, 1.0).log().sum(-1)
             scores = scores + self.coverage_penalty * covered.gather(1, parents)
-        scores = scores.where(fresh, NEVER)
+        scores = scores.where(finished, NEVER)
         all_scores, order = torch.cat((beams.ended_scores, scores), 1).topk(beams.width, -1)
         tokens = select_parents(beams.tokens[..., 1:], parents)
         padding = torch.full((*tokens.shape[:2], beams.ended_tokens.shape[-1] - tokens.shape[-1]), EOS)
@@ -190,7 +193,7 @@ class BeamSearch(Search):
         done: Bool[Tensor, " B"],
         results: list[list[Hypothesis]],
     ) -> tuple[Beams, Any, Int[Tensor, "b K"]]:
-        """Store the finished sentences and drop their rows."""
+        """Move sentences that are done to `results`, and remove their rows from the batch."""
         if not done.any():
             return beams, state, parents
         finished = beams.keep(done.nonzero().squeeze(1))
@@ -201,5 +204,5 @@ class BeamSearch(Search):
                 for ids, log_prob, score in zip(tokens, log_probs, scores, strict=True)
                 if score > NEVER
             ]
-        growing = (~done).nonzero().squeeze(1)
-        return beams.keep(growing), state.keep(growing), parents.index_select(0, growing)
+        live = (~done).nonzero().squeeze(1)
+        return beams.keep(live), state.keep(live), parents.index_select(0, live)

@@ -74,7 +74,7 @@ class SelfAttention(nn.Module, Component, ABC):
 
     @property
     def reach(self) -> int | None:
-        """How many steps back a step attends, besides itself; None: all."""
+        """How many steps back a step attends, in addition to itself; None: all."""
         return None
 
     @abstractmethod

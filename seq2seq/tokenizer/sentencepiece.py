@@ -74,7 +74,7 @@ class SentencePiece(Component):
         self.symbols = list(symbols)
 
     def identity(self) -> dict[str, object]:
-        """What a trained tokenizer depends on besides the text; without `sampling`, and without empty `symbols`."""
+        """What a trained tokenizer depends on, apart from the text; without `sampling` and without empty `symbols`."""
         settings = {name: value for name, value in vars(self).items() if name != "sampling"}
         if not self.symbols:
             del settings["symbols"]

@@ -16,7 +16,7 @@ ROOT = 0
 class UnigramSampler(Sampler):
     """Samples segmentation x with probability proportional to P(x)^alpha.
 
-    Each run is a lattice: node j stands before character j, an edge is a piece. Forward sums give each edge into a node
+    Each run is a lattice: node j is before character j, an edge is a piece. Forward sums give each edge into a node
     its probability; sampling goes from the last node back to the first.
     """
 

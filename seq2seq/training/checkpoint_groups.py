@@ -1,4 +1,4 @@
-"""What a run's checkpoints hold besides its state: the groups of tensors that it continues with."""
+"""The groups of tensors in a run's checkpoints: the model, the optimizer's state, and those of step hooks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from seq2seq.training.strategy import Strategy
 
 @dataclass(frozen=True)
 class CheckpointGroups:
-    """The model, the optimizer's state, and what each step hook keeps, whole in checkpoints and here as the strategy
-    divides them."""
+    """The model, the optimizer's state and the tensors of each step hook: full in checkpoints, and sharded here if the
+    strategy shards them."""
 
     strategy: Strategy
     optimizer: torch.optim.Optimizer
@@ -31,8 +31,8 @@ class CheckpointGroups:
         return {name: self.strategy.gather(tensors) for name, tensors in groups.items()}
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue with what was saved, bit for bit. Raises CheckpointError where it is of another model, optimizer or
-        step hook."""
+        """Load all groups, bit for bit. Raises CheckpointError where they are of another model, optimizer or step
+        hook."""
         model, shard = self.strategy.model, self.strategy.shard
         load_model(model, shard(checkpoint.model, model_tensors(model)))
         moments, parameters = checkpoint.group(OPTIMIZER), dict(model.named_parameters())

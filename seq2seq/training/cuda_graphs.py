@@ -1,9 +1,9 @@
-"""CUDA graphs: what an update launches is recorded once and replayed as a whole: a GPU need not wait for Python.
+"""CUDA graphs: the kernels of an update are captured once and replayed, so that a GPU need not wait for Python.
 
-For each shape of micro-batch a forward and backward pass, the optimizer's step, and the clearing of gradients: step
-hooks are called between the last two, and are not recorded. What a graph
-reads and writes stays where it was when it was recorded: batches are copied into tensors of its own, gradients are
-added to tensors that stay and are set to zero in place, and the learning rate is a tensor.
+There is a graph for the forward and backward pass of each shape of micro-batch, one for the optimizer's step, and one
+for clearing the gradients. Step hooks are called between the last two, and are not captured. A graph reads and writes
+at fixed addresses: batches are copied into tensors of its own, gradients are set to zero in place, and the learning
+rate is a tensor.
 
 Random numbers stay a function of the seed: a replay reads the default generator's seed and offset, so that
 torch.manual_seed before an update does to graphs what it does to the plain operations.
@@ -33,15 +33,15 @@ WARM_UP = 3  # runs before a recording, in which libraries choose their algorith
 
 
 class GraphRecorder:
-    """Records what `work` launches. All recordings share one memory pool: they are replayed one after the other, and
-    nothing that one leaves is read after the next has begun."""
+    """Captures the kernels that `work` launches. All graphs share one memory pool: they are replayed one after the
+    other, and no output of one is read after the next has begun."""
 
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
         self._aside = torch.cuda.Stream()
 
     def __call__(self, work: Callable[[], T]) -> tuple[Callable[[], None], T]:
-        """What replays the work, and its result, which every replay writes anew."""
+        """The function that replays the work, and the work's result, which every replay overwrites."""
         self._aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._aside), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*capturable=True.*")  # a warm-up is no capture
@@ -65,7 +65,7 @@ class Recorded:
 
 
 class GraphedForwardBackward(ForwardBackward):
-    """ForwardBackward that are recorded for each of `shapes`; a batch of another shape takes the plain road."""
+    """ForwardBackward as a graph for each of `shapes`; a batch of another shape is computed without a graph."""
 
     def __init__(self, passes: ForwardBackward, shapes: Sequence[Shape], recorder: Callable) -> None:
         super().__init__(passes.strategy, passes.objective, passes.runtime)
@@ -99,8 +99,8 @@ class GraphedForwardBackward(ForwardBackward):
 
 
 class GraphedOptimizerStep(OptimizerStep):
-    """The end of an update, recorded; gradients are set to zero where they lie. torch's hooks on steps are called
-    around the replay of the step, whose clipping is part of it."""
+    """The optimizer step as a graph, clipping included; gradients are set to zero in place. torch's step hooks are
+    called before and after the replay of the step."""
 
     def __init__(self, step: OptimizerStep, recorder: Callable) -> None:
         super().__init__(step.strategy, step.optimizer, step.clip_norm, defers=True, hooks=step.hooks)
@@ -132,20 +132,20 @@ class GraphedOptimizerStep(OptimizerStep):
 def graphed(
     passes: ForwardBackward, step: OptimizerStep, shapes: Sequence[Shape], recorder: Callable | None = None
 ) -> tuple[ForwardBackward, OptimizerStep]:
-    """Both, recorded. Raises ConfigError where something in them cannot be."""
+    """Both, as CUDA graphs. Raises ConfigError where something in them cannot be captured."""
     learning = [parameter for parameter in step.strategy.model.parameters() if parameter.requires_grad]
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter)
     recorder = recorder or GraphRecorder()
-    passes.begin(0)  # what is drawn once an update lies from now on where the graphs read it
+    passes.begin(0)  # allocates what is drawn once per update, at the addresses that the graphs read
     try:
         both = GraphedForwardBackward(passes, shapes, recorder), GraphedOptimizerStep(step, recorder)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
         reason = str(error).strip().split("\n")[0]
-        told = f"trainer.cuda_graphs=true: this training cannot be captured ({reason}); use false"
-        raise ConfigError(told) from error
+        message = f"trainer.cuda_graphs=true: this training cannot be captured ({reason}); use false"
+        raise ConfigError(message) from error
     for parameter in learning:
         assert parameter.grad is not None
         parameter.grad.zero_()

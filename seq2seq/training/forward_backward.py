@@ -9,8 +9,10 @@ from seq2seq.runtime.device import Runtime
 from seq2seq.training.strategy import Strategy
 from seq2seq.types import Batch
 
-OF_A_RANK = 1_640_531_527  # between the seeds of two processes; torch's generator on a CPU knows their lower 32 bits
-OF_A_LAYER = 1_013_904_223  # between those of what two layers drop
+# Differences between the seeds of two ranks, and of the dropped weights of two layers. torch's CPU generator only uses
+# the lower 32 bits of a seed.
+RANK_STEP = 1_640_531_527
+LAYER_STEP = 1_013_904_223
 
 
 class ForwardBackward:
@@ -22,15 +24,15 @@ class ForwardBackward:
         self.runtime = runtime
 
     def begin(self, seed: int) -> None:
-        """An update begins: what is drawn once for all of its micro-batches, in all processes, comes from `seed`."""
+        """Called before each update: draw, from `seed`, what is the same for all its micro-batches and processes."""
         self.objective.begin(seed)
         layers = [module for module in self.strategy.module.modules() if isinstance(module, RecurrentLayer)]
         for number, layer in enumerate(layers, start=1):
-            layer.drop_weights((seed + number * OF_A_LAYER) % 2**63)
+            layer.drop_weights((seed + number * LAYER_STEP) % 2**63)
 
     def __call__(self, batch: Batch, weight: int, tokens: int, *, last: bool) -> Losses:
-        """The sums over the batch, which counts `weight` times in the update; `last`: of its micro-batches here. They
-        must be read before the next call."""
+        """The sums of losses over the batch, which counts `weight` times in the update; they must be read before the
+        next call. `last`: it is this process's last micro-batch of the update."""
         with self.strategy.micro_batch(last=last):
             with self.runtime.autocast():
                 losses = self.objective(self.strategy.module, batch)
@@ -47,5 +49,6 @@ def refusable(loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
 
 
 def seed_of(seed: int, update: int, rank: int) -> int:
-    """Dropout is a function of (seed, update, rank): what has been drawn before need not be kept to continue."""
-    return (seed * 1_000_003 + update + rank * OF_A_RANK) % 2**63
+    """The seed of an update on one rank: dropout is a function of (seed, update, rank), so that no generator state has
+    to be stored to continue."""
+    return (seed * 1_000_003 + update + rank * RANK_STEP) % 2**63

@@ -1,5 +1,5 @@
-"""Starting from another run: its tokenizer and the weights of one of its checkpoints; its optimizer and its counters
-stay behind."""
+"""Starting from another run: from its tokenizer and the weights of one of its checkpoints, without its optimizer state
+and counters."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -30,25 +30,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InitFrom:
-    """What a new run begins with: another's tokenizer, and `weights` by name, all of which fit; `fresh` do not."""
+    """What a new run begins with: another run's tokenizer, and its `weights` by name, all of which fit the new model.
+    Tensors named in `fresh` are initialised at random. `origin` names the run and the checkpoint."""
 
-    told: str
+    origin: str
     tokenizer: Tokenizer
     weights: dict[str, Tensor]
     fresh: tuple[str, ...]
 
     def start(self, model: Model) -> None:
-        """Copy the weights into a fresh model, which keeps its own where none are given."""
+        """Copy the weights into a new model, which keeps its own where none are given."""
         own = model_tensors(model)
         with torch.no_grad():
             for name, tensor in self.weights.items():
                 own[name].copy_(tensor)
-        anew = f"; initialised at random: {', '.join(self.fresh)}" if self.fresh else ""
-        log.info("starts from the weights and the tokenizer of %s%s", self.told, anew)
+        random = f"; initialised at random: {', '.join(self.fresh)}" if self.fresh else ""
+        log.info("starts from the weights and the tokenizer of %s%s", self.origin, random)
 
 
 def read_init_from(settings: TrainSettings) -> InitFrom | None:
-    """What `settings.init_from` offers a model of these settings; None where it is null.
+    """What a model of these settings takes from the run `settings.init_from`; None where that is null.
 
     Raises CheckpointError where that run or its checkpoint cannot be read, ConfigError where its tokenizer is of other
     settings, or its weights do not fit and `init_fresh` does not name them.
@@ -74,7 +75,7 @@ def read_init_from(settings: TrainSettings) -> InitFrom | None:
 
 
 def init_from_problems(settings: TrainSettings) -> list[str]:
-    """A line for each key that says how to start from another run where none is named, or another start beside it."""
+    """A line for each option of init_from that is set without it, and for each file of vectors that is set with it."""
     if settings.init_from is None:
         given = {"init_fresh": settings.init_fresh != [], "init_checkpoint": settings.init_checkpoint != "best"}
         return [f"{key} applies to init_from, which names no run" for key in given if given[key]]
@@ -88,7 +89,7 @@ def init_from_problems(settings: TrainSettings) -> list[str]:
 
 
 def _check_tokenizer(settings: TrainSettings, stored: Mapping[str, Any]) -> None:
-    """The settings under which the tokenizer was trained must be told as they were: config.yaml keeps them."""
+    """Raise ConfigError where the tokenizer's settings are not those it was trained with: config.yaml stores them."""
     words = _differences(stored, settings.plain, ("tokenizer",))
     if words:
         raise ConfigError(
@@ -98,7 +99,7 @@ def _check_tokenizer(settings: TrainSettings, stored: Mapping[str, Any]) -> None
 
 
 def _misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor], fresh: set[str], run: str) -> list[str]:
-    """A line for each tensor that has no counterpart of its shape on the other side and is not to start afresh."""
+    """A line for each tensor not named in `fresh` that is missing in one of the two models or has another shape."""
     lines = []
     for name in [*own, *(name for name in given if name not in own)]:
         if name in fresh:
@@ -113,7 +114,7 @@ def _misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor], fresh: set[
 
 
 def _explain(settings: TrainSettings, stored: Mapping[str, Any], problems: list[str]) -> str:
-    """The first misfits, and what to change: settings that differ, or what is to start afresh."""
+    """The first tensors that do not fit, and what to change: settings that differ, or init_fresh."""
     shown = problems[:5] + [f"... and {len(problems) - 5} more"] * (len(problems) > 5)
     words = _differences(stored, settings.plain, SHAPING)
     same = f"Give this run the settings of that one ({' '.join(words)}), or initialise" if words else "Initialise"
@@ -122,7 +123,7 @@ def _explain(settings: TrainSettings, stored: Mapping[str, Any], problems: list[
 
 
 def _differences(stored: Mapping[str, Any], plain: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
-    """The words of a command line that would make these keys, and all below them, as they are in `stored`."""
+    """The command-line words that set these keys, and all below them, to their values in `stored`."""
     old, new = flatten(dict(stored)), flatten(dict(plain))
     words = []
     for key in keys:

@@ -1,4 +1,4 @@
-"""How an update becomes micro-batches on the device."""
+"""Divides updates into micro-batches and moves them to the device."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,10 @@ SHARE = 0.1  # of a GPU's free memory that a corpus may take
 
 
 class MicroBatches:
-    """Cuts updates into micro-batches of at most `tokens_per_batch` positions, and makes these on `device`.
+    """Divides updates into micro-batches of at most `tokens_per_batch` positions, and builds these on `device`.
 
-    A corpus that fits lies on the GPU, so that only the numbers of a batch's pairs travel. With `shapes`, micro-batches
-    are padded to these.
+    A corpus that fits is kept on the GPU, so that only the indices of a batch's pairs are copied. With `shapes`,
+    micro-batches are padded to these.
     """
 
     def __init__(self, device: torch.device, tokens_per_batch: int) -> None:
@@ -26,14 +26,15 @@ class MicroBatches:
         self.shapes: Sequence[Shape] = ()
 
     def open(self, corpus: TokenIds) -> None:
-        """From now on pairs are this corpus's."""
+        """Take pairs from this corpus from now on."""
         self._corpus = corpus
-        self._resident: ResidentIds | None = None  # what lay there before makes room first
+        self._resident: ResidentIds | None = None  # free the previous corpus first
         if fits(corpus, self.device):
             self._resident = ResidentIds(corpus, self.device)
 
     def cut(self, blocks: Sequence[PairIds]) -> list[tuple[PairIds, Shape | None]]:
-        """The micro-batches of an update's blocks, each with the shape it is to have, if that is not its own."""
+        """The micro-batches of an update's blocks, each with the shape it is padded to, or None for no more padding
+        than its rows need."""
         if self.shapes:
             return [*cut_to(self._corpus, blocks, self.tokens_per_batch, self.shapes)]
         least_real = LEAST_REAL_ON_GPU if self.device.type == "cuda" else LEAST_REAL
@@ -48,5 +49,5 @@ class MicroBatches:
 
 
 def fits(corpus: TokenIds, device: torch.device) -> bool:
-    """Whether a corpus may lie on the device: a GPU with room for it."""
+    """Whether to keep a corpus on the device: a GPU with enough free memory."""
     return device.type == "cuda" and resident_bytes(corpus) <= SHARE * torch.cuda.mem_get_info(device)[0]

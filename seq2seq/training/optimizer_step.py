@@ -12,8 +12,8 @@ from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import Strategy
 
 
-def holds_back(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a number on the optimizer's device can keep it from stepping: torch's fused Adam and AdamW, whose kernels
+def reads_found_inf(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a tensor on the device can make the optimizer skip a step: torch's fused Adam and AdamW, whose kernels
     read `found_inf` (as torch.amp.GradScaler uses it)."""
     return isinstance(optimizer, torch.optim.Adam) and bool(optimizer.defaults["fused"])
 
@@ -21,9 +21,9 @@ def holds_back(optimizer: torch.optim.Optimizer) -> bool:
 class OptimizerStep:
     """Clips the gradients' norm to `clip_norm`, lets the optimizer step, calls the `hooks` and clears the gradients.
 
-    Gradients that are not finite never reach a weight or the optimizer's state, and nothing steps after them: from the
-    first norm on that is not finite, each update is refused. Where `defers`, the device itself sees to that, so that
-    nobody waits for it. `refuses` is 1 from then on; the norms, as they were before clipping, show which was the first.
+    Gradients that are not finite never reach a weight or the optimizer's state: from the first norm that is not finite,
+    each step is skipped, and `refuses` is 1. With `defers` this is decided on the device, without synchronization. The
+    norms, from before clipping, show which update was the first.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class OptimizerStep:
         self.hooks = hooks
         self.refuses = torch.zeros((), device=next(strategy.model.parameters()).device if defers else "cpu")
         if defers:
-            assert holds_back(optimizer)
+            assert reads_found_inf(optimizer)
             optimizer.found_inf = self.refuses  # type: ignore[attr-defined]
 
     def __call__(self) -> float | Tensor:
-        """Finish an update; returns the norm of its gradient, on the device where it need not be known yet."""
+        """Finish an update; returns the norm of its gradient, with `defers` as a tensor on the device."""
         norm = self._clip()
         if self.defers or not self.refuses:
             step(self.optimizer)
@@ -55,7 +55,7 @@ class OptimizerStep:
         return norm if self.defers else float(norm)
 
     def _clip(self) -> Float[Tensor, ""]:
-        """The norm before clipping; from the first one on that is not finite, steps are refused."""
+        """Clip; returns the norm before. From the first norm that is not finite, steps are skipped."""
         norm = self.strategy.clip_gradients(self.clip_norm)
         self.refuses.copy_(self.refuses.maximum((~norm.isfinite()).to(self.refuses)))
         return norm
@@ -67,7 +67,7 @@ class OptimizerStep:
 
 
 def non_finite(update: int, loss: float, norm: float, lr: float, saved: Sequence[int]) -> str:
-    """What is said of the first update that was refused; `saved` are the checkpoints there are."""
+    """The error message for the first update that was skipped; `saved` are the steps of existing checkpoints."""
     kept = f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
     return (
         f"update {update}: the loss is {loss:g} and the gradient norm {norm:g}, at learning rate {lr:g}; the "

@@ -1,4 +1,4 @@
-"""A whole training run: folder, data, model, loop."""
+"""A training run from start to end: folder, data, model, loop."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import read_config, run_path, settle, write_config
+from seq2seq.config.stored_run import effective_settings, read_config, run_path, write_config
 from seq2seq.data.inspection import remarks
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.errors import memory_errors
@@ -34,10 +34,10 @@ from seq2seq.training.init_from import read_init_from
 from seq2seq.training.planned_updates import PlannedUpdates
 from seq2seq.training.state import (
     TrainState,
-    how_to_go_on,
-    kept_runtime,
+    how_to_continue,
     limit_reached,
-    refuse_rate_zero,
+    refuse_zero_learning_rate,
+    resumed_runtime,
     saved_state,
     schedule_ended,
 )
@@ -57,20 +57,21 @@ def train(
     recorders: Sequence[Callable[..., Recorder]] = (),
     step_hooks: Sequence[Callable[[nn.Module], StepHook]] = (),
 ) -> None:
-    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can mend.
+    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can correct.
 
-    Of several processes, each of which calls this, the main one holds the run and writes what there is to write.
-    `recorders` make more recorders of a session, which get what the run's own loggers get, each time after them.
-    `step_hooks` make, of the model on its device, what is called after each optimizer step.
+    With several processes, each calls this; only the main one locks the run's folder and writes to it.
+    `recorders` are factories of additional recorders: each gets what the run's own loggers get, after them.
+    `step_hooks` are factories of step hooks: each is called with the model on its device, and what it returns is
+    called after each optimizer step.
     """
     started = time.monotonic()
     folder = RunFolder(run_path(settings.run))
     with process_group() as world, folder.lock() if world.is_main else nullcontext():
-        begun = world.is_main and folder.exists()
-        stored = world.broadcast(read_config(folder.config_file) if begun else None)
-        checkpoint = _newest(folder, world)
+        exists = world.is_main and folder.exists()
+        stored = world.broadcast(read_config(folder.config_file) if exists else None)
+        checkpoint = _newest_checkpoint(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
-        settings = settle(settings, stored, state.precision)
+        settings = effective_settings(settings, stored, state.precision)
         limit = (
             (limit_reached(settings.trainer, state) or schedule_ended(settings.schedule, state)) if checkpoint else None
         )
@@ -79,33 +80,34 @@ def train(
                 "run %s is finished: it has reached %s%s",
                 folder.path,
                 limit,
-                how_to_go_on(settings.run, settings.schedule, state),
+                how_to_continue(settings.run, settings.schedule, state),
             )
             return
         if checkpoint is not None and not state.to_validate:
-            refuse_rate_zero(settings.run, settings.schedule, state)
-        runtime = kept_runtime(settings.run, settings.device, settings.precision, state)
+            refuse_zero_learning_rate(settings.run, settings.schedule, state)
+        runtime = resumed_runtime(settings.run, settings.device, settings.precision, state)
         keep_freed_memory()
         if settings.trainer.deterministic:
             be_deterministic()
         with world.main_first():
-            data, model = _set_up(settings, folder, world, fresh=checkpoint is None)
+            data, model = _data_and_model(settings, folder, world, fresh=checkpoint is None)
         session = Session(folder.path, state.update, state.to_validate)
         makers = [*_loggers(settings), *recorders] if world.is_main else []
         with closing(data), closing(Recorders(session=session, makers=makers)) as recorder:
-            trainer = _assemble(settings, folder, data, model, step_hooks, runtime, recorder, world, started)
+            trainer = _build_trainer(settings, folder, data, model, step_hooks, runtime, recorder, world, started)
             if checkpoint is None:
                 recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:
                 trainer.restore(checkpoint)
             if world.is_main:
-                _warn(settings, trainer)
+                _warn_about_data(settings, trainer)
             _fit(trainer)
 
 
 @memory_errors("loading the checkpoint")
-def _newest(folder: RunFolder, world: World) -> Checkpoint | None:
-    """The checkpoint to continue from, or None; found by the main process, for it may have to tidy up first."""
+def _newest_checkpoint(folder: RunFolder, world: World) -> Checkpoint | None:
+    """The checkpoint to continue from, or None. Only the main process looks for it, because it cleans up after an
+    interrupted save first."""
     if world.is_main:
         checkpoint = latest_intact(folder)
         world.broadcast(checkpoint.step if checkpoint else None)
@@ -115,8 +117,9 @@ def _newest(folder: RunFolder, world: World) -> Checkpoint | None:
 
 
 @memory_errors("building the model")
-def _set_up(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
-    """The data and the model; a `fresh` run's has its first weights, and its folder is made self-contained here."""
+def _data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
+    """The data and the model. If the run is `fresh`, the model has its initial weights, pretrained ones included. Also
+    writes to the folder whatever is needed to continue the run."""
     init_from = read_init_from(settings) if fresh else None
     if fresh:
         check_vectors(settings)
@@ -135,7 +138,7 @@ def _set_up(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: 
 
 
 def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: Tokenizer | None) -> Prepared:
-    """The data, with the tokenizer that is given to begin with or else the run's own, where it has one."""
+    """The data, encoded with the `given` tokenizer, else with the run's own, else with one that is trained now."""
     own = Tokenizer.load(folder.tokenizer_folder) if given is None and folder.exists() else None
     data = prepare(
         data=settings.data(),
@@ -160,19 +163,19 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
 
 
 def _for_summaries(settings: TrainSettings) -> list[str]:
-    """The words for what suits summaries and these settings lack."""
+    """The options that suit summarization and that these settings do not use."""
     names = [name for part in settings.metrics.values() for name in part().names]
     joint = settings.tokenizer.arguments["joint"]
-    lacking = {
+    unused = {
         "metrics=summarization": not any(name.startswith("rouge") for name in names),
         "length.overlong=truncate": settings.length.overlong == "drop",
         "generator=pointer": joint and settings.generator.target is SoftmaxGenerator,
     }
-    return [word for word, lacks in lacking.items() if lacks]
+    return [option for option, is_unused in unused.items() if is_unused]
 
 
 @memory_errors("building the model")
-def _assemble(
+def _build_trainer(
     settings: TrainSettings,
     folder: RunFolder,
     data: Prepared,
@@ -183,9 +186,9 @@ def _assemble(
     world: World,
     started: float,
 ) -> Trainer:
-    valid, most = data.corpora["valid"], settings.trainer.validate_pairs
+    valid, max_pairs = data.corpora["valid"], settings.trainer.validate_pairs
     validator = Validator(
-        corpus=valid if most is None else valid.sample(most),
+        corpus=valid if max_pairs is None else valid.sample(max_pairs),
         tokenizer=data.tokenizer,
         search=settings.search().reading(data.tokenizer.target),
         metrics={name: part() for name, part in settings.metrics.items()},
@@ -224,8 +227,8 @@ def _assemble(
     )
 
 
-def _warn(settings: TrainSettings, trainer: Trainer) -> None:
-    """Of what would make the run's scores lower than its model is worth."""
+def _warn_about_data(settings: TrainSettings, trainer: Trainer) -> None:
+    """Warn about length limits and references that would lower the scores of any model."""
     train = trainer.updates.data.corpora["train"]
     lengths = settings.length.max_target, train.source_lengths, train.target_lengths
     for line in target_lines(trainer.validator.search, *lengths):
@@ -237,28 +240,28 @@ def _fit(trainer: Trainer) -> None:
     path, update = trainer.folder.path, trainer.state.update
     parameters = [parameter.numel() for parameter in trainer.strategy.model.parameters()]
     trained = [parameter.numel() for parameter in trainer.strategy.model.parameters() if parameter.requires_grad]
-    told = f"{sum(parameters) / 1e6:.1f}M parameters"
+    size = f"{sum(parameters) / 1e6:.1f}M parameters"
     if len(trained) < len(parameters):
-        told += f", {sum(trained) / 1e6:.1f}M of them trained"
-    begun = f"continues after update {update}" if update else "begins"
+        size += f", {sum(trained) / 1e6:.1f}M of them trained"
+    start = f"continues after update {update}" if update else "begins"
     processes = trainer.world.size
     device = f"{processes} x {trainer.runtime.device.type}" if processes > 1 else str(trainer.runtime.device)
     where = f"{device} in {trainer.runtime.precision}"
-    log.info("run %s %s: %s, on %s", path, begun, told, where)
+    log.info("run %s %s: %s, on %s", path, start, size, where)
     with memory_errors("training"):
         limit = trainer.fit()
     log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
 
 
 def _loggers(settings: TrainSettings) -> list[Callable[..., Recorder]]:
-    """What makes the run's recorders. metrics.jsonl is always among them: comparisons and figures read it."""
-    chosen = settings.logger.values()
-    always = [] if any(part.target is JsonLines for part in chosen) else [JsonLines]
-    return [*always, *chosen]
+    """The factories of the run's recorders. JsonLines is always one of them: comparisons and figures read its file."""
+    configured = settings.logger.values()
+    added = [] if any(part.target is JsonLines for part in configured) else [JsonLines]
+    return [*added, *configured]
 
 
 def _hyperparameters(settings: TrainSettings) -> dict[str, Any]:
-    """The choices and their settings as 'a.b.c' and value, those of the loggers themselves left out."""
+    """The choices of the groups and all settings, by dotted key; without those of the loggers."""
 
     def leaves(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for key, value in plain.items():

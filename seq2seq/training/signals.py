@@ -13,9 +13,9 @@ NO_SIGNAL = 0
 class StopSignal:
     """While entered, the first signal is remembered in `number`; a second SIGINT interrupts immediately.
 
-    Python hands a signal to the main thread when its current operation is over, which may be a long one of torch's:
-    `announce` is called at once, in a thread of its own. A signal that was ignored before (SIGHUP under nohup) still
-    is, but for SIGINT: shells let background jobs ignore it, and `kill -INT` means what it says.
+    Python runs signal handlers in the main thread, after its current operation, and one of torch's may take long. So
+    `announce` is called at once, in a separate thread. Signals that were ignored before (SIGHUP under nohup) still are,
+    except SIGINT: shells make background jobs ignore it, but `kill -INT` is meant to stop them.
     """
 
     def __init__(self, announce: Callable[[], None]) -> None:
@@ -38,7 +38,7 @@ class StopSignal:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._writer_before)
-        os.write(self._writer, bytes([NO_SIGNAL]))  # to close it would not do: a forked process may hold it open
+        os.write(self._writer, bytes([NO_SIGNAL]))  # closing it is not enough: a forked process may hold it open
         self._listener.join()
         os.close(self._writer)
         os.close(self._reader)
@@ -49,7 +49,7 @@ class StopSignal:
         self.number = number
 
     def _listen(self) -> None:
-        """Wait for the first signal, or the end: Python writes each signal's number into the pipe as it comes."""
+        """Wait for the first signal, or for `__exit__`: Python writes each signal's number into the pipe at once."""
         while (received := os.read(self._reader, 1)[0]) != NO_SIGNAL:
             if received in self._before:
                 self._announce()

@@ -1,4 +1,4 @@
-"""Where a run stands, and whether it is done."""
+"""The state of a training run, and whether the run is finished."""
 
 import math
 from dataclasses import dataclass, field
@@ -19,27 +19,27 @@ END_OF_SCHEDULE = "the end of its schedule at update {:,}"
 
 @dataclass
 class TrainState:
-    """Where a run stands: all that is kept beside the weights and the optimizer's moments."""
+    """What a checkpoint stores of a run in addition to the tensors: counters, the best score, the plan."""
 
     update: int = 0
     epoch: int = 0
     position: int = 0  # updates done in this epoch
     minutes: float = 0.0  # of all sessions
     best_score: float | None = None
-    best_nll: float = math.nan  # of the best: it decides among equal scores
+    best_nll: float = math.nan  # of the best validation; it decides between equal scores
     best_update: int | None = None
     worse: int = 0  # validations since the best one
     due: int | None = None  # the last update after which a validation is due
     validated: int | None = None  # the last update that was validated
     schedule: dict[str, Any] = field(default_factory=dict)
     data: str | None = None  # fingerprint of the training pairs
-    device: str | None = None  # what auto stands for in this run, once it has begun: cpu or cuda
-    precision: str | None = None  # likewise: fp32 or bf16
-    valid: str | None = None  # and of the validation pairs; older versions did not keep it
-    planned: int | None = None  # updates that the run is laid out for; None: not known yet
+    device: str | None = None  # cpu or cuda: what device=auto means in this run
+    precision: str | None = None  # fp32 or bf16: what precision=auto means in this run
+    valid: str | None = None  # fingerprint of the validation pairs; older versions did not store it
+    planned: int | None = None  # the run's number of updates; None: not known yet
     validate_every: int | None = None  # updates, where the settings leave it to the plan
     validating: float = 0.0  # minutes that the last validation took
-    settled: bool = False  # whether a plan made from the pace stays as it is
+    settled: bool = False  # whether a plan made from the measured pace is final
 
     @property
     def to_validate(self) -> bool:
@@ -48,16 +48,16 @@ class TrainState:
 
 
 def ranked(score: float, higher_is_better: bool, nll: float) -> tuple[float, float]:
-    """A validation for comparison, the larger the better: by its score, and of equal scores by the lower negative
-    log-likelihood. What is not a number is worse than any."""
+    """A sort key for validations, larger is better: by score, then by lower negative log-likelihood. NaN is worse than
+    any number."""
     signed = (score if higher_is_better else -score, -nll)
     return (-math.inf if math.isnan(signed[0]) else signed[0], -math.inf if math.isnan(signed[1]) else signed[1])
 
 
 def saved_state(checkpoint: Checkpoint) -> TrainState:
-    """The state that a checkpoint holds; raises CheckpointError if it is none of ours."""
+    """The state in a checkpoint; raises CheckpointError if it does not have the fields of TrainState."""
     reader = Reader(Targets())
-    reader.section("", TrainState, _as_numbers(checkpoint.state))
+    reader.section("", TrainState, _finite(checkpoint.state))
     if reader.problems:
         first = reader.problems[0]
         raise CheckpointError(
@@ -66,15 +66,15 @@ def saved_state(checkpoint: Checkpoint) -> TrainState:
     return TrainState(**checkpoint.state)
 
 
-def _as_numbers(value: Any) -> Any:
-    """The same with 0 for what is no finite number: a score may be none."""
+def _finite(value: Any) -> Any:
+    """The same value with 0 for NaN and infinity, which scores may be and the reader refuses."""
     if isinstance(value, dict):
-        return {key: _as_numbers(item) for key, item in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def how_to_go_on(run: str, schedule: Part, state: TrainState) -> str:
-    """What a finished run can do: raise its limit or, where its learning rate has come to an end, something else."""
+def how_to_continue(run: str, schedule: Part, state: TrainState) -> str:
+    """How to train a finished run further: raise its limit or, at the end of its schedule, start another run."""
     end = _end_of_decay(schedule, state)
     if end is None:
         return "; raise that to continue"
@@ -86,14 +86,14 @@ def how_to_go_on(run: str, schedule: Part, state: TrainState) -> str:
     )
 
 
-def refuse_rate_zero(run: str, schedule: Part, state: TrainState) -> None:
-    """Raise ConfigError if the limit of a finished run was raised, and its learning rate would be 0 from here on."""
+def refuse_zero_learning_rate(run: str, schedule: Part, state: TrainState) -> None:
+    """Raise ConfigError if the limit of a finished run was raised, but its learning rate would be 0 from now on."""
     if schedule.arguments.get("horizon") and _floor(schedule) == 0 and _end_of_decay(schedule, state):
-        raise ConfigError(f"run={run} has reached update {state.update:,}{how_to_go_on(run, schedule, state)}")
+        raise ConfigError(f"run={run} has reached update {state.update:,}{how_to_continue(run, schedule, state)}")
 
 
 def _end_of_decay(schedule: Part, state: TrainState) -> int | None:
-    """The update at which the run's learning rate has come to its end, if it has."""
+    """The last update of the schedule's decay, if the run has reached it."""
     if "horizon" not in schedule.arguments:
         return None
     end = schedule.arguments["horizon"] or state.planned
@@ -105,22 +105,23 @@ def _floor(schedule: Part) -> float:
 
 
 def schedule_ended(schedule: Part, state: TrainState) -> str | None:
-    """The end of a planned schedule that leaves no learning rate, if the run has reached it."""
+    """The end of a planned schedule that decays to 0, in words, if the run has reached it."""
     planned = schedule.arguments.get("horizon", 0) is None
     end = _end_of_decay(schedule, state) if planned and _floor(schedule) == 0 and not state.to_validate else None
     return None if end is None else END_OF_SCHEDULE.format(end)
 
 
 def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
-    """The first limit that the run has reached, as the key to raise and its value, or None: nor does a run end before
-    its last validation."""
+    """The first limit that the run has reached, as the key to raise and its value, or None. No limit counts while a
+    validation is due."""
     if state.to_validate:
         return None
     updates = settings.max_updates if isinstance(settings.max_updates, int) else None
     limits: list[tuple[str, float | None, float]] = [
         ("trainer.max_updates", updates, state.update),
         ("trainer.max_epochs", settings.max_epochs, state.epoch),
-        # The last validation is part of the time, and so is what comes before the first update, which there must be.
+        # The final validation must fit into the time, and is assumed to take as long as the last one. What precedes the
+        # first update counts, too, but at least one update is made.
         ("trainer.max_minutes", settings.max_minutes, state.minutes + state.validating if state.update else 0.0),
         ("trainer.patience", settings.patience, state.worse),
     ]
@@ -129,10 +130,10 @@ def limit_reached(settings: TrainerSettings, state: TrainState) -> str | None:
     return next((f"{key}={limit}" for key, limit, at in limits if limit is not None and at >= limit), None)
 
 
-def kept_runtime(run: str, device: str, precision: str, state: TrainState) -> Runtime:
-    """Where and in what precision a run goes on: auto is what it was when the run began.
+def resumed_runtime(run: str, device: str, precision: str, state: TrainState) -> Runtime:
+    """The device and precision of a run that is continued: auto means what it meant when the run began.
 
-    Raises ConfigError where there is no such device any more, with the word that moves the run.
+    Raises ConfigError where that device is not available, with the option that moves the run to another.
     """
     resumed = device == "auto" and state.device is not None
     device = state.device if device == "auto" and state.device else device

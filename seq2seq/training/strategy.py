@@ -18,8 +18,8 @@ from seq2seq.runtime.torchrun import Place, place
 class Strategy(ABC):
     """Wraps a model for training. It is built before the optimizer, which takes its parameters from `model`.
 
-    `model` has the names that checkpoints use; `module` is what objectives call in its place. What is defined here is
-    for strategies in which every process holds the whole model.
+    `model` has the parameter names of checkpoints; `module`, which may wrap it, is what objectives call. The methods
+    defined here suit strategies in which every process holds the full model.
     """
 
     def __init__(self, model: Model, world: World) -> None:
@@ -34,14 +34,14 @@ class Strategy(ABC):
 
     @abstractmethod
     def micro_batch(self, *, last: bool) -> AbstractContextManager:
-        """The context of a micro-batch's forward and backward pass; `last`: of the update's last one here."""
+        """The context of a micro-batch's forward and backward pass; `last`: it is this process's last of the update."""
 
     @abstractmethod
     def backward(self, loss: Tensor) -> None:
         """Add the gradients of `loss`. After the last micro-batch they are the sum over all processes."""
 
     def clip_gradients(self, max_norm: float) -> Tensor:
-        """Scale the gradients so that their norm, that of the whole model, is at most `max_norm`; the norm before."""
+        """Scale the gradients so that the norm over the full model is at most `max_norm`; returns the norm before."""
         return nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], max_norm)
 
     def unwrapped(self) -> AbstractContextManager[Model]:
@@ -49,12 +49,12 @@ class Strategy(ABC):
         return nullcontext(self.model)
 
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Whole tensors, for a checkpoint, of what this process holds of them. All processes call it."""
+        """The full tensors, for a checkpoint, from this process's shards. All processes call it."""
         return dict(tensors)
 
     def shard(self, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of whole tensors what this process holds: each divided as the one of its name in `like`. One that has none,
-        or another shape than that, stays whole."""
+        """This process's shards of full tensors, each sharded like the tensor of its name in `like`. If there is none,
+        or it has another shape, the tensor is not sharded."""
         return dict(tensors)
 
 
@@ -72,7 +72,7 @@ class SingleProcess(Strategy):
         ]
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager:
-        """Nothing is to be prepared."""
+        """A context that does nothing."""
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
@@ -81,10 +81,11 @@ class SingleProcess(Strategy):
 
 
 class DataParallel(Strategy):
-    """Every process has the whole model and a share of each update: torch's DistributedDataParallel.
+    """Every process has the full model and a share of each update: torch's DistributedDataParallel.
 
-    Gradients travel once an update, in its last micro-batch, while its backward pass goes on. Each process must have
-    one: every parameter that learns takes part in every batch (a law that the contract tests hold each model to).
+    Gradients are all-reduced once per update, during the backward pass of its last micro-batch. So each process needs
+    at least one micro-batch, and every trained parameter must get a gradient in every batch (the contract tests check
+    this for each model).
     """
 
     def __init__(self, model: Model, world: World) -> None:
@@ -107,7 +108,7 @@ class DataParallel(Strategy):
         ]
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager:
-        """Gradients stay here until the last one."""
+        """No all-reduce before the last micro-batch."""
         return nullcontext() if last else self._parallel.no_sync()
 
     def backward(self, loss: Tensor) -> None:
@@ -119,8 +120,8 @@ STRATEGIES: dict[str, type[Strategy]] = {"single": SingleProcess, "ddp": DataPar
 
 
 def choose_strategy(strategy: Literal["auto", "single", "ddp"], model: Model, world: World) -> Strategy:
-    """The model, wrapped by what `trainer.strategy` names; `strategy_problems` has seen to it that the world suits it.
-    One process alone has nothing to share, whatever started it."""
+    """The model, wrapped as `trainer.strategy` says; `strategy_problems` has already checked the processes. With a
+    world size of 1 it is always SingleProcess."""
     if world.size == 1:
         return SingleProcess(model, world)
     return STRATEGIES["ddp" if strategy == "auto" else strategy](model, world)

@@ -1,4 +1,4 @@
-"""The training loop: restore; while not done: update, maybe validate, maybe save."""
+"""The training loop: restore a checkpoint, then update, save and validate until a limit is reached."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from seq2seq.logger.base import Recorder
 from seq2seq.reporting.progress import Progress
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
-from seq2seq.runtime.memory import forget_peak, keep_few_kernels
+from seq2seq.runtime.memory import keep_few_kernels, reset_peak
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.checkpoint_groups import CheckpointGroups
 from seq2seq.training.optimizer_step import non_finite
@@ -30,9 +30,9 @@ from seq2seq.training.validation import Validator
 
 @dataclass
 class Trainer:
-    """Everything a run needs, and the loop over it.
+    """The objects of a training run, and the loop over its updates.
 
-    Each process of the world has a trainer, and all of them the same state after each update.
+    Each process has a trainer. After each update, `state` is the same in all of them.
     """
 
     settings: TrainerSettings
@@ -46,16 +46,17 @@ class Trainer:
     recorder: Recorder
     validator: Validator
     world: World
-    started: float  # by time.monotonic(), when the session began: to prepare counts, too
+    started: float  # time.monotonic() when the session began; preparing the data is part of it
     state: TrainState = field(default_factory=TrainState)
 
     def __post_init__(self) -> None:
         self._minutes_before = self.state.minutes
         self._saved: int | None = None
         self._stops_after = self.state.update
-        self._fingerprint, self._valid = (self.updates.data.corpora[split].fingerprint for split in ("train", "valid"))
-        self.state.data, self.state.valid = self._fingerprint, self._valid
-        self._remember_runtime()
+        corpora = self.updates.data.corpora
+        self._train_fingerprint, self._valid_fingerprint = corpora["train"].fingerprint, corpora["valid"].fingerprint
+        self.state.data, self.state.valid = self._train_fingerprint, self._valid_fingerprint
+        self._store_runtime()
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue exactly where `checkpoint` was saved."""
@@ -65,57 +66,57 @@ class Trainer:
             self.schedule.restore(self.state.schedule)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"step {checkpoint.step}: its state.json is not of this schedule: {error}") from error
-        self._remember_runtime()
+        self._store_runtime()
         self._minutes_before = self.state.minutes
-        if self.state.data != self._fingerprint:
+        if self.state.data != self._train_fingerprint:
             raise DataError(
                 f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved; "
                 "give it back as it was, or start another run with another name"
             )
-        if self.state.valid not in (self._valid, None):
+        if self.state.valid not in (self._valid_fingerprint, None):
             raise DataError(
                 f"run {self.folder.name}: the validation text has changed since step {checkpoint.step} was saved, and "
                 "its scores could not be compared; give it back as it was, or start another run from this one: "
                 f"init_from={self.folder.path} run=NAME"
             )
-        self.state.valid = self._valid
+        self.state.valid = self._valid_fingerprint
         self._saved = checkpoint.step
         if self.world.is_main and self.state.best_update in self.folder.steps():
-            mark_best(self.folder, self.state.best_update)  # a process may have been killed before it could say so
+            mark_best(self.folder, self.state.best_update)  # the last session may have been killed before this
 
-    def _remember_runtime(self) -> None:
+    def _store_runtime(self) -> None:
         self.state.device, self.state.precision = self.runtime.device.type, self.runtime.precision
 
     def fit(self) -> str:
-        """Train until a limit is reached; returns what ended the run. Raises Stopped after a signal, all saved."""
+        """Train until a limit is reached, and return that limit. After a signal: save, then raise Stopped."""
         self.strategy.model.train()
         if self.settings.cuda_graphs:
             self.updater.record(self.updates)
         settings, state = self.settings, self.state
-        state.minutes = self.world.broadcast(self._all_minutes())
-        self.planner = Planner(settings, state, self.updates.an_epoch())
+        state.minutes = self.world.broadcast(self._total_minutes())
+        self.planner = Planner(settings, state, self.updates.updates_per_epoch())
         progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=self.world.is_main)
         self.reporter = Reporter(
             progress=progress, recorder=self.recorder, device=self.runtime.device, world=self.world
         )
-        self._follow_plan()
+        self._apply_plan()
         keep_few_kernels()
-        forget_peak(self.runtime.device)
+        reset_peak(self.runtime.device)
         with progress, StopSignal(self._announce) as self._stop:
-            self._validate()  # where the last session was stopped before it could
+            self._validate()  # if the last session was stopped before a validation that was due
             updates = self.updates.after(state.epoch, state.position, opened=self.updater.micro_batches.open)
             while self.finished() is None:
                 self._update(next(updates))
-                signal = self._hear()
+                signal = self._reduce_signal_and_clock()
                 if self.planner.updated():
-                    self._follow_plan()
+                    self._apply_plan()
                 done = self.finished() is not None
                 if self.planner.validation_is_due or done:
                     state.due = state.update
                 if self.planner.save_is_due or state.to_validate or done or signal:
                     self._save()
                 if signal:
-                    self._leave(signal)
+                    self._end_session(signal)
                 self._validate()
         return self.finished() or ""
 
@@ -125,28 +126,28 @@ class Trainer:
         ended = not state.to_validate and self.schedule.over(state.update)
         return limit_reached(self.settings, state) or (END_OF_SCHEDULE.format(state.update) if ended else None)
 
-    def _hear(self) -> int:
-        """The signal to stop that a process has received, or 0, and into the state the longest time on its clock.
+    def _reduce_signal_and_clock(self) -> int:
+        """The stop signal that any process has received, or 0. Also sets the state's minutes, to the largest of all.
 
-        Both are what all processes have heard, so that all leave the loop after the same update.
+        Both are all-reduced, so that all processes leave the loop after the same update.
         """
-        number, minutes = self.world.delayed_max(self._stop.number or 0, self._all_minutes())
+        number, minutes = self.world.delayed_max(self._stop.number or 0, self._total_minutes())
         self.state.minutes = max(self.state.minutes, minutes)
-        self._stops_after = self.state.update + min(2, self.world.size)  # of several, the answer comes an update later
+        self._stops_after = self.state.update + min(2, self.world.size)  # several processes reduce it one update later
         return int(number)
 
     def _announce(self) -> None:
-        """Say that a signal has come, and what will be saved. Called in a thread, in the middle of anything."""
+        """Report a signal, and after which update the run will be saved. Called in another thread, at any time."""
         if self.world.is_main:
             self.reporter.progress.note(f"stopping: saving after update {self._stops_after:,}")
 
-    def _leave(self, signal: int) -> NoReturn:
-        """End the session; all is saved."""
-        self.world.barrier()  # or the first to leave would cut the others short
+    def _end_session(self, signal: int) -> NoReturn:
+        """Raise Stopped; everything has been saved."""
+        self.world.barrier()  # torchrun ends the other processes as soon as one has ended
         raise Stopped(signal, f"stopped by a signal: saved after update {self.state.update}")
 
-    def _follow_plan(self) -> None:
-        """The schedule and the bar are laid out for as many updates as are planned, if that is known yet."""
+    def _apply_plan(self) -> None:
+        """Give the schedule and the progress bar the planned number of updates, if it is known yet."""
         if self.state.planned is not None:
             self.schedule.plan(self.state.planned)
             if line := self.schedule.too_long_a_warmup():
@@ -155,52 +156,51 @@ class Trainer:
             self.reporter.progress.plan(limit if isinstance(limit, int) else self.state.planned)
 
     def _update(self, planned: PlannedUpdate) -> None:
-        """One optimizer step, and what is known of it: where the run is now, its figures."""
+        """One optimizer step: advances the state, and passes the step's figures to the reporter."""
         state, report, busy = self.state, self.planner.report_is_due, self.reporter.progress.busy
         figures = self.updater(state.update + 1, planned, self.schedule.factor(state.update + 1), busy)
         state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
         if not self.updater.defers:
-            self._assure_finite([figures])
+            self._check_finite([figures])
         elif report:
-            self._assure_finite([*self.reporter.window, figures])
+            self._check_finite([*self.reporter.window, figures])
         self.reporter.updated(planned.epochs, figures, report=report)
         if report:
             self.planner.reported()
 
-    def _all_minutes(self) -> float:
-        """Of all sessions, this one's so far included."""
+    def _total_minutes(self) -> float:
+        """Minutes of training in all sessions, including this one so far."""
         return self._minutes_before + (time.monotonic() - self.started) / 60
 
-    def _assure_finite(self, window: Sequence[UpdateFigures]) -> None:
-        """Raise NonFiniteLossError for the first of these updates whose gradient was not finite. Waits for a GPU."""
+    def _check_finite(self, window: Sequence[UpdateFigures]) -> None:
+        """Raise NonFiniteLossError for the first update whose gradient norm is not finite. Synchronizes with a GPU."""
         if (bad := first_non_finite(window)) is not None:
             (total,) = self.world.all_reduce_sum(bad.sums.total.reshape(1)).tolist()
             loss, saved = total / bad.tokens, self.folder.steps()
             raise NonFiniteLossError(non_finite(bad.update, loss, float(bad.norm), bad.lr, saved))
 
     def _validate(self) -> None:
-        """Score the validation set if that is due; the update is saved already.
+        """Score the validation set if that is due; the update has already been saved.
 
-        At a signal it is left early, without scores: the next session begins with it.
+        A signal aborts it, without scores: the next session repeats it first.
         """
         state = self.state
         if not state.to_validate:
             return
         self._stops_after = state.update
         self.reporter.progress.busy(f"validation at update {state.update:,}")
-        began = self._all_minutes()
+        began = self._total_minutes()
         with self.strategy.unwrapped() as model:
             values = self.validator(model, state.update, lambda: self.world.any_nonzero(self._stop.number or 0) > 0)
         if values is not None:
-            self._judge(values, self._all_minutes() - began)
+            self._process_scores(values, self._total_minutes() - began)
         signal = int(self.world.all_reduce_max(self._stop.number or 0))
         if signal and self.finished() is None:
-            self._leave(signal)
+            self._end_session(signal)
         self._stops_after = state.update + min(2, self.world.size)
 
-    def _judge(self, values: Mapping[str, float], minutes: float) -> None:
-        """What follows from a validation's scores, which took so long: the best checkpoint, the patience left, the
-        schedule."""
+    def _process_scores(self, values: Mapping[str, float], minutes: float) -> None:
+        """Update the best checkpoint, patience, schedule and plan from a validation, which took so many minutes."""
         state = self.state
         name = self.settings.best_metric
         score, higher, nll = (
@@ -215,29 +215,29 @@ class Trainer:
         state.worse = 0 if better else state.worse + 1
         if better:
             state.best_score, state.best_nll, state.best_update = score, nll, state.update
-        state.minutes, minutes = self.world.broadcast((self._all_minutes(), minutes))
+        state.minutes, minutes = self.world.broadcast((self._total_minutes(), minutes))
         if self.planner.validated(minutes):
-            self._follow_plan()
+            self._apply_plan()
         self.reporter.validated(state.update, values, better)
         if self.world.is_main:
-            save_validated(self.folder, state.update, self._state())
+            save_validated(self.folder, state.update, self._state_dict())
             if better:
                 mark_best(self.folder, state.update)
 
     def _save(self) -> None:
-        """Write a checkpoint, unless that of this update is there already; the main process does."""
+        """Write a checkpoint, unless this update's has been written. All processes call it; the main one writes."""
         update, every = self.state.update, self.settings.save_every
-        self._assure_finite(self.reporter.window)
+        self._check_finite(self.reporter.window)
         self.planner.saved()
         if self._saved == update:
             return
         groups = self.groups.gather()
         if self.world.is_main:
-            save(self.folder, update, groups, self._state())
+            save(self.folder, update, groups, self._state_dict())
             prune(self.folder, self.settings.keep_last, every=every if isinstance(every, int) else 1)
         self._saved = update
 
-    def _state(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the state."""
+    def _state_dict(self) -> dict[str, Any]:
+        """The state as a checkpoint stores it, the schedule's included."""
         self.state.schedule = self.schedule.state()
         return asdict(self.state)

@@ -15,7 +15,7 @@ from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.training.cuda_graphs import graphed
 from seq2seq.training.forward_backward import ForwardBackward, seed_of
 from seq2seq.training.micro_batches import MicroBatches
-from seq2seq.training.optimizer_step import OptimizerStep, holds_back
+from seq2seq.training.optimizer_step import OptimizerStep, reads_found_inf
 from seq2seq.training.planned_updates import PlannedUpdate, PlannedUpdates
 from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import Strategy
@@ -23,8 +23,7 @@ from seq2seq.training.update_metrics import Sums, UpdateFigures
 
 
 class Updater:
-    """Carries out updates, this process's share of each. `defers`: whether their figures need not be known yet when it
-    returns them."""
+    """Computes this process's share of each update, and steps the optimizer."""
 
     def __init__(
         self,
@@ -45,25 +44,25 @@ class Updater:
         self.peak_lr = float(optimizer.param_groups[0]["lr"])
         self.micro_batches = MicroBatches(runtime.device, settings.tokens_per_batch)
         self.forward_backward = ForwardBackward(strategy, objective, runtime)
-        defers = runtime.device.type == "cuda" and holds_back(optimizer)
+        defers = runtime.device.type == "cuda" and reads_found_inf(optimizer)
         self.step = OptimizerStep(strategy, optimizer, settings.clip_norm, defers=defers, hooks=hooks)
 
     @property
     def defers(self) -> bool:
-        """Whether a GPU sees to it by itself that nothing steps after a gradient that is not finite."""
+        """Whether steps after a gradient that is not finite are skipped on the GPU, without synchronization."""
         return self.step.defers
 
     def record(self, updates: PlannedUpdates) -> None:
-        """From here on replay CUDA graphs, at shapes that suit these updates."""
+        """Capture CUDA graphs, for shapes that suit these updates, and replay them from now on."""
         self.micro_batches.shapes = shapes_for(updates.measured(), self.micro_batches.tokens_per_batch)
         self.forward_backward, self.step = graphed(self.forward_backward, self.step, self.micro_batches.shapes)
 
     def __call__(
         self, number: int, planned: PlannedUpdate, factor: float, busy: Callable[[str], None]
     ) -> UpdateFigures:
-        """Update `number`, counted from 1, at the peak learning rate times `factor`; what it is doing goes to `busy`.
+        """Update `number`, counted from 1, at the peak learning rate times `factor`; its progress is passed to `busy`.
 
-        The sums over all pairs of the update are divided once, by all its tokens.
+        The loss is the sum over all pairs of the update, divided once by all its tokens.
         """
         stopwatch, lr, tokens = Stopwatch(self.device), self.peak_lr * factor, planned.tokens
         torch.manual_seed(seed_of(self.seed, number - 1, self.world.rank))
@@ -75,10 +74,10 @@ class Updater:
         return UpdateFigures(number, sums, tokens, norm, lr, stopwatch)
 
     def _add_gradients(self, planned: PlannedUpdate, tokens: int, busy: Callable[[str], None]) -> Sums:
-        """The gradients of a share of the update, micro-batch by micro-batch, and then of all processes' shares."""
+        """Add up the gradients of this process's micro-batches; the last one also sums them over all processes."""
         corpus, blocks = planned.corpus, planned.blocks
         own = share(corpus, blocks, self.world.rank, self.world.size)
-        # Where nothing is left for this process, it takes part all the same, with a pair that counts for nothing.
+        # A process without pairs takes part in the all-reduce with a pair of weight 0.
         weight, own = (1, own) if own else (0, [blocks[0][:1]])
         batches = self.micro_batches.cut(own)
         sums = Sums(self.device)

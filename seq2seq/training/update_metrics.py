@@ -1,4 +1,4 @@
-"""What training says of itself: sums over a window of updates, to the progress bar and the recorder."""
+"""Training metrics: sums over a window of updates, for the progress bar and the recorder."""
 
 import math
 from collections import defaultdict
@@ -18,7 +18,7 @@ from seq2seq.runtime.memory import peak_memory
 
 
 class Sums:
-    """What one process adds up over its micro-batches of an update: the losses, on their device, and positions."""
+    """One process's sums over its micro-batches of an update: losses, on their device, and numbers of tokens."""
 
     def __init__(self, device: torch.device) -> None:
         self.total, self.nll = torch.zeros(2, dtype=torch.float64, device=device)
@@ -38,8 +38,8 @@ class Sums:
 
 @dataclass(frozen=True)
 class UpdateFigures:
-    """One update: this process's sums, the target tokens of all, and how it went. What is not a number yet is still
-    being computed on a GPU: `float` waits for it."""
+    """The figures of one update: this process's sums, and the target tokens of all processes. `norm` and `seconds` may
+    still be computed on a GPU: `float` waits for them."""
 
     update: int
     sums: Sums
@@ -50,10 +50,10 @@ class UpdateFigures:
 
 
 class Reporter:
-    """Collects updates, and reports on them when it is asked to.
+    """Collects the figures of updates, and reports them from time to time.
 
-    In between nothing is read from `device`, and nothing asked of the other processes of the world. `window` are the
-    updates since the last report.
+    Between reports it neither reads from `device` nor communicates with other processes. `window` holds the updates
+    since the last report.
     """
 
     def __init__(self, *, progress: Progress, recorder: Recorder, device: torch.device, world: World) -> None:
@@ -64,7 +64,7 @@ class Reporter:
         self.window: list[UpdateFigures] = []
 
     def updated(self, epochs: float, figures: UpdateFigures, *, report: bool) -> None:
-        """Count an update in, after so many epochs; `report` on all since the last report."""
+        """Called after each update, with the epochs done; with `report`, report all updates since the last report."""
         self.window.append(figures)
         update = figures.update
         if not report:
@@ -77,7 +77,7 @@ class Reporter:
         self.progress.update(update, values)
 
     def validated(self, update: int, values: Mapping[str, float], best: bool) -> None:
-        """Hear of a validation's scores."""
+        """Called with a validation's scores."""
         self.recorder.scalars(update, values)
         self.progress.validated(update, values, best)
 
@@ -88,7 +88,7 @@ def first_non_finite(window: Sequence[UpdateFigures]) -> UpdateFigures | None:
 
 
 def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:
-    """The window's figures a token, a second and an update, by their tags, over the whole world."""
+    """The window's metrics by tag, over all processes."""
     tokens = sum(figures.tokens for figures in window)
     sums = [figures.sums for figures in window]
     by_name = {"loss": [each.total for each in sums], "nll": [each.nll for each in sums]}

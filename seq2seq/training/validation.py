@@ -62,7 +62,7 @@ class Validator:
 
     @property
     def tags(self) -> list[str]:
-        """What a validation measures."""
+        """The tags of a validation's values."""
         return ["valid/nll", *(f"valid/{name}" for metric in self.metrics.values() for name in metric.names)]
 
     def higher_is_better(self, tag: str) -> bool:
@@ -95,7 +95,7 @@ class Validator:
         if self.world.is_main:
             decoding = scored(found, self.corpus, self.tokenizer, self.metrics)
             values |= {f"valid/{name}": score.value for name, score in decoding.scores.items()}
-            self._note(decoding, update, values)
+            self._warn(decoding, update, values)
             self._show(model, decoding, update)
         return self.world.broadcast(values)
 
@@ -107,7 +107,7 @@ class Validator:
         for metric in self.metrics.values():
             metric.warn_once(references)
 
-    def _note(self, decoding: "Decoding", update: int, values: Mapping[str, float]) -> None:
+    def _warn(self, decoding: "Decoding", update: int, values: Mapping[str, float]) -> None:
         """Warn of outputs that ended at a limit, each time, and of other problems, once."""
         lines = self.watch(decoding.texts, corpus_references(self.corpus), values)
         reached = limits_reached(self.search, decoding.hypotheses, self.corpus.source_lengths.tolist())

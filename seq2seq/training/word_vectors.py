@@ -94,7 +94,7 @@ def fill(table: nn.Embedding, rows: list[int], vectors: Float[Tensor, "N E"]) ->
 
 
 def read_vectors(path: Path, words: Collection[str], width: int) -> dict[str, list[float]]:
-    """The vectors of those of `words` that the file has, of the first line where one stands twice.
+    """The vectors of those of `words` that the file has; of a word that occurs twice, the first.
 
     The file is streamed, and lines of other words are skipped. A word with a space is not a piece: its line, longer
     than `width`, is skipped too. Raises DataError with the file and the line.

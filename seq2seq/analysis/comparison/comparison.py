@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def compare_runs(script: CompareSettings) -> None:
-    """Write the page to `output` or stdout, and the figures to `json` where that is asked for.
+    """Write the page to `output` or stdout, and the figures to `json` where that is given.
 
     Raises CheckpointError with a line for each run that is missing, unfinished or not evaluated, ConfigError if they
     cannot be compared in one table.
@@ -82,12 +82,12 @@ def _ready(script: CompareSettings) -> list[TrainSettings]:
 
 def as_json(rows: Sequence[Row], common: Sequence[str], budget: dict[str, object]) -> str:
     """The rows, with the figures of each run, for other programs."""
-    told = [
+    plain = [
         {"name": row.name, "score": row.score, "range": row.range, "like_best": row.like_best}
         | {"runs": [vars(run) for run in row.runs]}
         for row in rows
     ]
-    return json.dumps({"common": common, "budget": budget, "rows": told}, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps({"common": common, "budget": budget, "rows": plain}, ensure_ascii=False, indent=2) + "\n"
 
 
 def _check_scores(measured: Sequence[Measured]) -> None:

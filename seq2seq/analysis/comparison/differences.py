@@ -6,7 +6,7 @@ from typing import Any
 
 from seq2seq.config.command_line.overrides import literal
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import matters
+from seq2seq.config.stored_run import training_settings
 from seq2seq.errors import ConfigError
 
 SIZES = ("hidden_size", "layers", "inner_size")
@@ -19,9 +19,9 @@ def differing_words(runs: Sequence[TrainSettings]) -> list[dict[str, str]]:
     A part that was chosen differently is given by its choice, with its own keys if they differ between runs with the
     same choice.
     """
-    leaves = [matters(settings.plain) for settings in runs]
+    leaves = [training_settings(settings.plain) for settings in runs]
     chosen = differently_chosen(runs)
-    told: list[dict[str, str]] = []
+    differing: list[dict[str, str]] = []
     for settings, own in zip(runs, leaves, strict=True):
         words = {group: f"{group}={_choice(settings, group)}" for group in chosen}
         for key, value in own.items():
@@ -33,14 +33,14 @@ def differing_words(runs: Sequence[TrainSettings]) -> list[dict[str, str]]:
             ]
             if any(peer != value for peer in peers):
                 words[key] = f"{key}={as_text(value)}"
-        told.append(words)
-    return told
+        differing.append(words)
+    return differing
 
 
 def differently_chosen(runs: Sequence[TrainSettings]) -> list[str]:
     """The groups in which these runs chose different files, with different content; the one with most choices first."""
     chosen: dict[str, int] = {}
-    for group in dict.fromkeys(key.split(".")[0] for key in matters(runs[0].plain)):
+    for group in dict.fromkeys(key.split(".")[0] for key in training_settings(runs[0].plain)):
         choices = {_choice(settings, group) for settings in runs}
         if len(choices) > 1 and any(settings.plain[group] != runs[0].plain[group] for settings in runs):
             chosen[group] = len(choices)
@@ -75,7 +75,7 @@ def as_text(value: Any) -> str:
 
 def _budget(settings: TrainSettings, compared: Sequence[str]) -> dict[str, Any]:
     budget: dict[str, Any] = {f"trainer.{limit}": getattr(settings.trainer, limit) for limit in LIMITS}
-    for key, value in matters(settings.plain).items():
+    for key, value in training_settings(settings.plain).items():
         group, _, last = key.rpartition(".")
         given = key in ("trainer.tokens_per_update", "embedding.size", "tie")
         if given or key.split(".")[0] in ("data", "tokenizer", "length") or (last in SIZES and group not in compared):

@@ -40,13 +40,13 @@ class Row:
 def row_names(differing: Sequence[dict[str, str]]) -> tuple[list[str], list[str]]:
     """For each run the name of its row, from the words in which it differs, the seed left out; and the words that most
     rows share, which the names leave out too."""
-    told = [{key: word for key, word in words.items() if key != "seed"} for words in differing]
-    rows = [dict(items) for items in dict.fromkeys(tuple(words.items()) for words in told)]
+    unseeded = [{key: word for key, word in words.items() if key != "seed"} for words in differing]
+    rows = [dict(items) for items in dict.fromkeys(tuple(words.items()) for words in unseeded)]
     every = [word for words in rows for word in words.values()]
     common = [word for word in dict.fromkeys(every) if every.count(word) > len(rows) / 2]
-    short = [[word for word in words.values() if word not in common] for words in told]
+    short = [[word for word in words.values() if word not in common] for words in unseeded]
     if not all(short):
-        short, common = [list(words.values()) for words in told], []
+        short, common = [list(words.values()) for words in unseeded], []
     return [" ".join(words) or "all runs" for words in short], common
 
 

@@ -42,7 +42,7 @@ def score_systems(
 
 
 def chosen_extracts(baselines: str | list[str], metrics: Mapping[str, Metric]) -> list[str]:
-    """The names that the key `baselines` stands for: `auto` the usual ones where a metric is one of summaries."""
+    """The names that the key `baselines` stands for. `auto`: the usual ones if a metric is one of summaries."""
     if baselines == "auto":
         return list(USUAL) if any(metric.of_summaries for metric in metrics.values()) else []
     if baselines == "none":

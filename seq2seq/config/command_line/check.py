@@ -218,8 +218,8 @@ def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None,
     if override.is_sweep_override():
         text = f"As one text: {for_shell(key, value)}; as a list: {shlex.quote(f'{key}=[{value}]')}"
         return None, f"several values need --multirun (-m). {text}"
-    # Hydra changes what it composed and no more: an argument left to its default, a run's own key, and what stands in
-    # a whole dictionary are added.
+    # Hydra only changes keys that it composed. Others need `++`: an argument left to its default, a run's own key, and
+    # a dictionary given as a whole.
     there = known.composed(key) and not isinstance(override.value(), dict)
     return f"{'' if there else '++'}{key}={value}", None
 

@@ -27,15 +27,15 @@ class KnownKeys:
     elsewhere: Iterable[str] = ()  # keys of the run that cannot be changed
 
     def present(self, key: str) -> bool:
-        """Whether the key stands in the tree."""
-        return _stands(key, {**self.borrowed, **self.tree})
+        """Whether the key is in the tree."""
+        return _contains(key, {**self.borrowed, **self.tree})
 
     def composed(self, key: str) -> bool:
         """Whether Hydra has the key; it refuses to change any other."""
-        return _stands(key, self.tree)
+        return _contains(key, self.tree)
 
     def known(self, key: str) -> bool:
-        """Whether the key stands in the tree or could: as an argument of a part's class, as a new entry of a dict."""
+        """Whether the key is in the tree or may be added: an argument of a part's class, or a new entry of a dict."""
         return self.present(key) or self._annotation(key) is not _UNKNOWN
 
     def annotation(self, key: str) -> Any:
@@ -47,11 +47,11 @@ class KnownKeys:
         """The message for an unknown key: similar keys, or the other keys of its section."""
         above, _, _ = key.rpartition(".")
         if above and self.known(above):
-            beside = [
+            siblings = [
                 name for name in self.names() if name.startswith(f"{above}.") and "." not in name[len(above) + 1 :]
             ]
             owner = f"{above}={self.choices[above]} takes" if above in self.choices else f"{above} takes"
-            inner = [name[len(above) + 1 :] for name in beside]
+            inner = [name[len(above) + 1 :] for name in siblings]
             return f"no such key{did_you_mean(key[len(above) + 1 :], inner) or '.'} {owner}: {listed(inner)}"
         if key.split(".")[0] in self.elsewhere:
             return f"it belongs to the trained run; keys that can be changed are below: {listed(self.groups)}"
@@ -90,7 +90,7 @@ class KnownKeys:
         return _UNKNOWN
 
 
-def _stands(key: str, node: Any) -> bool:
+def _contains(key: str, node: Any) -> bool:
     for name in key_parts(key):
         if not isinstance(node, dict) or name not in node:
             return False

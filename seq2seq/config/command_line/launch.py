@@ -82,7 +82,7 @@ def _launch(script: Script, arguments: Sequence[str]) -> int:
         return _start(script, flags, words, _checked(script, words, unknown), arguments)
     if mistakes := [*unknown, *check_words(script.library, [take_apart(word) for word in words])]:
         raise Mistakes(mistakes)
-    # Other sweepers and launchers (hydra/launcher=submitit_slurm) are Hydra's own affair.
+    # Other sweepers and launchers (hydra/launcher=submitit_slurm) are left to Hydra.
     if any(word.startswith(("hydra/launcher=", "hydra/sweeper=")) for word in words):
         return _call(script, [*flags, *script.library.search_path, *words], arguments)
     return _multirun(script, [flag for flag in flags if flag != "--multirun"], words, arguments)
@@ -161,10 +161,10 @@ def _call(script: Script, words: Sequence[str], typed: Sequence[str], suffix: st
 def _multirun(script: Script, flags: list[str], words: list[str], typed: Sequence[str]) -> int:
     """Every combination of the words' values, one after the other; a job that fails is reported and the rest run."""
     jobs = split_jobs(words)
-    ready = [_checked_job(script, this) for this in jobs]
+    ready = [_checked_job(script, job) for job in jobs]
     if all(isinstance(found, Mistakes) for found in ready):
         raise Mistakes([line for found in ready for line in getattr(found, "lines", ())])
-    names = [f"job {number} of {len(jobs)} ({this.told or 'as typed'})" for number, this in enumerate(jobs, start=1)]
+    names = [f"job {number} of {len(jobs)} ({job.differing or 'as typed'})" for number, job in enumerate(jobs, start=1)]
     codes = [0] * len(jobs)
     # What cannot run is reported first, not hours later; then the others run.
     for index in sorted(range(len(jobs)), key=lambda index: not isinstance(ready[index], Exception)):

@@ -15,10 +15,10 @@ MOST_JOBS = 1000
 
 @dataclass(frozen=True)
 class Job:
-    """One combination: all its words, those that differ from job to job as `told`, and the suffix of its run."""
+    """One combination: all its words, those that differ from job to job (`differing`), and the suffix of its run."""
 
     words: tuple[str, ...]
-    told: str
+    differing: str
     suffix: str
 
 

@@ -15,7 +15,7 @@ _SWEEP_CALL = re.compile(r"(?:choice|range|interval|glob|shuffle|sort|tag|extend
 
 @dataclass(frozen=True)
 class Word:
-    """`key=value` as typed, with what stood before it (`+`, `++` or `~`); value is None where no `=` was typed."""
+    """`key=value` as typed, with its prefix (`+`, `++`, `~` or none); value is None where no `=` was typed."""
 
     typed: str
     prefix: str

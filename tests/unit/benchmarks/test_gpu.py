@@ -43,7 +43,7 @@ def part() -> Callable[..., Any]:
     def made(run: Callable[[Any], Any], **more: Any) -> Any:
         from gpu_session import Part
 
-        return Part("x", "Title", "a target", run, **{"seconds": 10.0, "beside": 1.0, **more})
+        return Part("x", "Title", "a target", run, **{"seconds": 10.0, "overhead": 1.0, **more})
 
     return made
 
@@ -182,14 +182,14 @@ def test_a_plateau_begins_where_little_is_gained_any_more(scores: list[float], m
 def test_a_recipe_has_as_many_updates_as_fit(update: float, validation: float, updates: int, warmup: int) -> None:
     import our_recipe
 
-    from seq2seq.config import settle
+    from seq2seq.config import effective_settings
 
     settings = our_recipe.composed(["experiment=multi30k/transformer_gpu"])
     words = our_recipe.fitting(settings, our_recipe.Pace(update, validation), 60)
     fitted = our_recipe.composed(["experiment=multi30k/transformer_gpu", *words])
     assert (fitted.trainer.max_updates, fitted.schedule.arguments["warmup"]) == (updates, warmup)
     assert fitted.trainer.max_minutes == pytest.approx(max(60 - validation, 12) / 60)
-    assert settle(fitted, None).schedule().horizon == updates  # the rate has come down by then
+    assert effective_settings(fitted, None).schedule().horizon == updates  # the rate has come down by then
     if updates > 2:
         assert updates * update + updates / 800 * validation < 60
 
@@ -222,13 +222,13 @@ def test_training_of_the_transformer_and_of_the_lstms(session: Callable[..., Any
     assert 0 <= figures["padding"] < 0.3
     assert 1 <= figures["micro_batches_an_update"] < 2
     assert 300 < figures["target_tokens_a_micro_batch"] < 600
-    assert outcome.told.startswith(f"{figures['target_tokens_per_second']:,.0f} (")
+    assert outcome.summary.startswith(f"{figures['target_tokens_per_second']:,.0f} (")
     outcome = gpu_throughput.train_lstms(tiny)
     assert [figures["model"] for figures in outcome.figures] == ["bahdanau", "luong without feeding"]
     slow, fast = (figures["turns"] for figures in outcome.figures)
     pairs = zip(slow, fast, strict=True)
     times = sorted(b["target_tokens"] / b["seconds"] / (a["target_tokens"] / a["seconds"]) for a, b in pairs)
-    assert outcome.told.endswith(f" target tokens/s: {times[1]:.2f} times")
+    assert outcome.summary.endswith(f" target tokens/s: {times[1]:.2f} times")
 
 
 @pytest.mark.slow
@@ -262,11 +262,11 @@ def test_a_recipe_is_trained_scored_and_its_model_decodes(session: Callable[...,
     assert figures["best_valid"]["valid/bleu"] == max(point["valid/bleu"] for point in figures["valid_curve"])
     assert figures["test_sentences"] == 12
     assert figures["test"]["bleu"]["signature"].startswith("nrefs:1")
-    assert f"BLEU {figures['test']['bleu']['score']:.2f} on test" in outcome.told
+    assert f"BLEU {figures['test']['bleu']['score']:.2f} on test" in outcome.summary
     assert (tmp_path / "tatoeba/run/best").exists()
     outcome = gpu_recipes.decode_tatoeba(tiny)
     [figures] = outcome.figures
     assert (figures["beam"], len(figures["turns"])) == (5, 3)
     assert all(turn["sentences"] == 12 and "hypotheses" not in turn for turn in figures["turns"])
     assert all(12 <= turn["target_tokens"] <= 12 * 9 for turn in figures["turns"])
-    assert outcome.told.startswith("12 sentences in ")
+    assert outcome.summary.startswith("12 sentences in ")

@@ -83,7 +83,7 @@ def test_nothing_whole_is_an_error_and_not_a_fresh_start(run: RunFolder) -> None
     put(run, 1, 2)
     for step in (1, 2):
         (run.checkpoint(step) / "state.json").unlink()
-    with pytest.raises(CheckpointError, match=r"(?s)no checkpoint of run demo is whole:.*step-2/state.*step-1/state"):
+    with pytest.raises(CheckpointError, match=r"(?s)no checkpoint of run demo is intact:.*step-2/state.*step-1/state"):
         latest_intact(run)
 
 

@@ -122,7 +122,7 @@ def after(first):
         die()
     return both
 if moment == "before the rename":
-    write._swap_in = die
+    write._rename = die
 elif moment == "in the middle of a file":
     write.save_file = lambda tensors, path, metadata: (path.write_bytes(b"half"), die())
 elif moment == "between the two renames":

@@ -13,7 +13,7 @@ from seq2seq.config.composition import compose
 from seq2seq.config.loading import load_own, load_stored
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import CompareSettings, TrainSettings
-from seq2seq.config.stored_run import diff, read_config, settle, write_config
+from seq2seq.config.stored_run import diff, effective_settings, read_config, write_config
 
 MODULE = """
 import os
@@ -87,7 +87,7 @@ def of_any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(train: Script, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
     """A run of the class, as it lies in its folder."""
     settings = load(train, "attention=mine", "extensions=[my_package]", "run=one")
-    write_config(settle(settings, None), Path("runs/one/config.yaml"))
+    write_config(effective_settings(settings, None), Path("runs/one/config.yaml"))
     anew(monkeypatch)
     return settings
 
@@ -217,7 +217,7 @@ def test_no_advice_is_given_for_what_is_no_package_of_ones_own(
 def test_which_packages_were_allowed_is_no_matter_of_training(train: Script, run: TrainSettings) -> None:
     stored = read_config(Path("runs/one/config.yaml"))
     del stored["extensions"]
-    assert diff(stored, settle(run, None).plain) == []
+    assert diff(stored, effective_settings(run, None).plain) == []
     plain = load(train, "run=two")
     assert plain.extensions == []
 

@@ -16,7 +16,7 @@ from seq2seq.config.composition import compose
 from seq2seq.config.loading import load_train
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainerSettings, TrainSettings
-from seq2seq.config.stored_run import settle
+from seq2seq.config.stored_run import effective_settings
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_files import write_yaml
 from seq2seq.errors import CheckpointError
@@ -96,7 +96,7 @@ def test_values_of_the_right_type_may_still_be_wrong(
 def test_a_horizon_that_depends_on_data_or_time_is_planned_later(
     settings: Callable[..., TrainSettings], words: list[str], horizon: int | None
 ) -> None:
-    assert settle(settings(*words), None).schedule.arguments["horizon"] == horizon
+    assert effective_settings(settings(*words), None).schedule.arguments["horizon"] == horizon
 
 
 @pytest.mark.parametrize(("metrics", "best"), [("", "valid/bleu"), ("{}", "valid/nll")])

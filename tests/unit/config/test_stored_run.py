@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import MOVED, diff, read_config, run_path, settle, write_config
+from seq2seq.config.stored_run import MOVED, diff, effective_settings, read_config, run_path, write_config
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
 
@@ -100,12 +100,12 @@ def test_a_diff_has_a_line_for_each_key(settings: Make) -> None:
 
 
 def test_limits_may_be_raised_and_the_horizon_stays(settings: Make) -> None:
-    first = settle(settings("run=x"), None)
+    first = effective_settings(settings("run=x"), None)
     assert first.schedule.arguments["horizon"] == first.plain["schedule"]["horizon"] == 3000
-    again = settle(settings("run=x", "trainer.max_updates=6000", "device=cpu"), first.plain)
+    again = effective_settings(settings("run=x", "trainer.max_updates=6000", "device=cpu"), first.plain)
     assert again.schedule.arguments["horizon"] == again.plain["schedule"]["horizon"] == 3000
     assert again.trainer.max_updates == 6000
-    third = settle(settings("run=x", "schedule.horizon=3000"), again.plain)
+    third = effective_settings(settings("run=x", "schedule.horizon=3000"), again.plain)
     assert third.schedule == again.schedule
 
 
@@ -114,33 +114,34 @@ def test_limits_may_be_raised_and_the_horizon_stays(settings: Make) -> None:
     ("fp32", "bf16", False), ("fp32", "auto", False),
 ])  # fmt: skip
 def test_the_precision_that_auto_has_been_may_be_typed(settings: Make, stored: str, now: str, same: bool) -> None:
-    first = settle(settings("run=x", f"precision={stored}"), None)
+    first = effective_settings(settings("run=x", f"precision={stored}"), None)
     with nullcontext() if same else pytest.raises(ConfigError, match=f"precision: '{stored}' -> '{now}'"):
-        assert settle(settings("run=x", f"precision={now}"), first.plain, "bf16") == first
+        assert effective_settings(settings("run=x", f"precision={now}"), first.plain, "bf16") == first
 
 
 def test_the_stored_configuration_is_continued(settings: Make, tmp_path: Path) -> None:
-    first = settle(settings("run=x"), None)
+    first = effective_settings(settings("run=x"), None)
     write_config(first, tmp_path / "config.yaml")
-    assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
+    assert effective_settings(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
 
 
 def test_the_command_line_is_stored_and_matters_to_nothing(settings: Make, tmp_path: Path) -> None:
-    first = settle(settings("run=x", "seed=1"), None)
+    first = effective_settings(settings("run=x", "seed=1"), None)
     write_config(first, tmp_path / "config.yaml")
     assert read_yaml(tmp_path / "config.yaml")["command"] == ["run=x", "seed=1"]
-    assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
+    assert effective_settings(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
     assert settings("seed=1").run == settings().run
 
 
 def test_a_command_that_is_no_list_of_words_is_refused(settings: Make, tmp_path: Path) -> None:
-    write_yaml(settle(settings("run=x"), None).plain | {"choices": {}, "command": "a"}, tmp_path / "config.yaml")
+    plain = effective_settings(settings("run=x"), None).plain
+    write_yaml(plain | {"choices": {}, "command": "a"}, tmp_path / "config.yaml")
     with pytest.raises(CheckpointError, match="command: expected a list of words, got 'a'"):
         read_config(tmp_path / "config.yaml")
 
 
 def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_path: Path) -> None:
-    stored = settle(settings("run=x"), None).plain
+    stored = effective_settings(settings("run=x"), None).plain
     stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
     stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
     write_yaml(stored, tmp_path / "config.yaml")
@@ -151,22 +152,23 @@ def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_pa
 
 
 def test_a_run_older_than_the_choice_of_loggers_had_both(settings: Make, tmp_path: Path) -> None:
-    first = settle(settings("run=x"), None)
+    first = effective_settings(settings("run=x"), None)
     older = {key: value for key, value in first.plain.items() if key != "logger"} | {"choices": {}}
     write_yaml(older, tmp_path / "config.yaml")
     stored = read_config(tmp_path / "config.yaml")
     assert list(stored["logger"]) == ["jsonl", "tensorboard"]
-    assert settle(settings("run=x", "logger=jsonl"), stored).logger.keys() == {"jsonl"}
+    assert effective_settings(settings("run=x", "logger=jsonl"), stored).logger.keys() == {"jsonl"}
 
 
 def test_a_runs_own_choice_of_loggers_is_read_as_it_is(settings: Make, tmp_path: Path) -> None:
-    write_config(settle(settings("run=x", "logger=jsonl"), None), tmp_path / "config.yaml")
+    write_config(effective_settings(settings("run=x", "logger=jsonl"), None), tmp_path / "config.yaml")
     assert list(read_config(tmp_path / "config.yaml")["logger"]) == ["jsonl"]
-    assert settle(settings("run=x"), read_config(tmp_path / "config.yaml")).logger.keys() == {"jsonl", "tensorboard"}
+    stored = read_config(tmp_path / "config.yaml")
+    assert effective_settings(settings("run=x"), stored).logger.keys() == {"jsonl", "tensorboard"}
 
 
 def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None:
-    stored = settle(settings("run=x"), None).plain | {"choices": {}}
+    stored = effective_settings(settings("run=x"), None).plain | {"choices": {}}
     stored["objective"] = {"_target_": "seq2seq.training.objective.CrossEntropy", "label_smoothing": 0.1}
     write_yaml(stored, tmp_path / "config.yaml")
     moved = read_config(tmp_path / "config.yaml")["objective"]
@@ -182,13 +184,13 @@ def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None
 def test_what_is_no_section_is_left_for_the_reading_of_settings(
     settings: Make, tmp_path: Path, broken: dict[str, object]
 ) -> None:
-    write_yaml(settle(settings("run=x"), None).plain | {"choices": {}} | broken, tmp_path / "config.yaml")
+    write_yaml(effective_settings(settings("run=x"), None).plain | {"choices": {}} | broken, tmp_path / "config.yaml")
     ((key, value),) = broken.items()
     assert read_config(tmp_path / "config.yaml")[key] == value
 
 
 def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) -> None:
-    stored = settle(settings("run=x"), None).plain | {"choices": {}}
+    stored = effective_settings(settings("run=x"), None).plain | {"choices": {}}
     pair, target = {"source": "a", "target": "b"}, "seq2seq.data.files.ParallelFiles"
     stored["data"] = {"_target_": target, "train": pair, "test": {**pair, "references": ["c"]}, "extra": {"news": pair}}
     write_yaml(stored, tmp_path / "config.yaml")
@@ -205,15 +207,15 @@ def test_the_cache_is_of_the_machine_not_of_the_run(
     monkeypatch.setenv("SEQ2SEQ_CACHE", "/set")
     assert [each.cache_dir for each in (usual, typed, settings())] == [".cache/seq2seq", "/typed", "/set"]
     assert usual.run == typed.run == settings().run and not diff(usual.plain, typed.plain)
-    write_config(settle(typed, None), tmp_path / "config.yaml")
+    write_config(effective_settings(typed, None), tmp_path / "config.yaml")
     assert "cache_dir" not in read_yaml(tmp_path / "config.yaml")
-    assert settle(usual, read_config(tmp_path / "config.yaml")).cache_dir == ".cache/seq2seq"
+    assert effective_settings(usual, read_config(tmp_path / "config.yaml")).cache_dir == ".cache/seq2seq"
 
 
 def test_changed_settings_are_refused_with_a_diff(settings: Make) -> None:
-    first = settle(settings("run=x"), None)
+    first = effective_settings(settings("run=x"), None)
     with pytest.raises(ConfigError) as caught:
-        settle(settings("run=x", "schedule.horizon=6000", "seed=2"), first.plain)
+        effective_settings(settings("run=x", "schedule.horizon=6000", "seed=2"), first.plain)
     assert str(caught.value).split("\n") == [
         "run=x was started with other settings (then -> now):",
         "  seed: 1 -> 2",

@@ -99,7 +99,7 @@ def test_it_is_written_to_the_place_itself_and_not_through_a_link(tmp_path: Path
         (b"- 1\n", "contains no configuration"),
         (b"", "contains no configuration"),
         (b"a: 1\nb: \xff\n", "line 2: byte 0xff is not UTF-8; save the file as UTF-8"),
-        (b"a: 1\na: 2\n", "line 2, column 1: 'a' stands twice"),
+        (b"a: 1\na: 2\n", "line 2, column 1: 'a' occurs twice"),
         (b"a: 1\non: 5\n", "line 2, column 1: a key must be text: 'on' is not read as text; put it in quotes"),
         (b"1: 5\n", "line 1, column 1: a key must be text: '1'"),
         (b"a:\n  [1]: 2\n", "line 2, column 3: a key must be a word"),

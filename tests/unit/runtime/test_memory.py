@@ -6,13 +6,13 @@ import sys
 import pytest
 import torch
 
-from seq2seq.runtime.memory import forget_peak, keep_few_kernels, peak_memory
+from seq2seq.runtime.memory import keep_few_kernels, peak_memory, reset_peak
 
 CPU = torch.device("cpu")
 
 
 def test_the_peak_rises_by_what_is_held_and_stays() -> None:
-    forget_peak(CPU)
+    reset_peak(CPU)
     before = peak_memory(CPU)
     held = torch.ones(64 * 2**20 // 4)
     risen = peak_memory(CPU)
@@ -26,14 +26,14 @@ def test_a_new_run_begins_below_the_peak_of_the_last() -> None:
     held = torch.ones(64 * 2**20 // 4)
     peak = peak_memory(CPU)
     del held
-    forget_peak(CPU)
+    reset_peak(CPU)
     assert peak_memory(CPU) < peak - 50
 
 
 @pytest.mark.gpu
 def test_on_a_gpu_tensors_are_counted() -> None:
     device = torch.device("cuda")
-    forget_peak(device)
+    reset_peak(device)
     before = peak_memory(device)
     torch.ones(64 * 2**20 // 4, device=device)
     assert peak_memory(device) - before == pytest.approx(64, abs=2)

@@ -6,7 +6,7 @@ from contract.combinations import Triple, some_batch
 
 from seq2seq.model.model import Model
 from seq2seq.search.base import Hypothesis
-from seq2seq.search.beam import UNSEEN, BeamSearch
+from seq2seq.search.beam import MIN_COVERAGE, BeamSearch
 from seq2seq.types import BOS, Weights
 
 TRIPLES = [
@@ -22,7 +22,7 @@ def covered(model: Model, source: torch.Tensor, hypothesis: Hypothesis) -> float
     """sum over s of log(min(sum over t of the weight, 1)), the sentence alone, its target forced."""
     memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))
     weights = model.decode(torch.tensor([[BOS, *hypothesis.tokens]]), memory, Weights.LAST).weights
-    return float(weights[0].sum(0).clamp(UNSEEN, 1.0).log().sum())
+    return float(weights[0].sum(0).clamp(MIN_COVERAGE, 1.0).log().sum())
 
 
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)

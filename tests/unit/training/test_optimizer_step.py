@@ -17,7 +17,7 @@ from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.runtime.distributed import World
 from seq2seq.training import update as module
-from seq2seq.training.optimizer_step import OptimizerStep, holds_back
+from seq2seq.training.optimizer_step import OptimizerStep, reads_found_inf
 from seq2seq.training.run import train
 from seq2seq.training.strategy import SingleProcess
 
@@ -98,10 +98,10 @@ def test_a_first_step_held_back_leaves_a_fresh_state() -> None:
 
 def test_who_can_be_held_back() -> None:
     parameters = [nn.Parameter(torch.zeros(2))]
-    assert holds_back(torch.optim.AdamW(parameters, fused=True))
-    assert holds_back(torch.optim.Adam(parameters, fused=True))
-    assert not holds_back(torch.optim.AdamW(parameters))
-    assert not holds_back(torch.optim.SGD(parameters, fused=True))
+    assert reads_found_inf(torch.optim.AdamW(parameters, fused=True))
+    assert reads_found_inf(torch.optim.Adam(parameters, fused=True))
+    assert not reads_found_inf(torch.optim.AdamW(parameters))
+    assert not reads_found_inf(torch.optim.SGD(parameters, fused=True))
 
 
 def test_a_run_notices_later_and_names_the_update(

@@ -32,13 +32,13 @@ class Clock:
     state: TrainState = field(default_factory=TrainState)
     validations: list[int] = field(default_factory=list)
 
-    def run(self, updates_an_epoch: int = 100, until: int | None = None) -> "Clock":
+    def run(self, updates_per_epoch: int = 100, until: int | None = None) -> "Clock":
         state = self.state
         state.minutes += self.started
-        planner = Planner(self.settings, state, updates_an_epoch)
+        planner = Planner(self.settings, state, updates_per_epoch)
         while True:
             state.update += 1
-            state.epoch = state.update // updates_an_epoch
+            state.epoch = state.update // updates_per_epoch
             changed = state.minutes >= self.slower_from * (self.settings.max_minutes or 0)
             state.minutes += self.pace * (self.slower if changed else 1)
             planner.updated()
@@ -63,7 +63,7 @@ class Clock:
 )
 def test_limits_make_a_plan_before_the_first_update(limits: dict[str, Any], planned: int) -> None:
     state = TrainState()
-    Planner(trainer(**limits), state, updates_an_epoch=100)
+    Planner(trainer(**limits), state, updates_per_epoch=100)
     assert (state.planned, state.validate_every) == (planned, planned // VALIDATIONS)
     ended = Clock(trainer(**limits), pace=0.01, validation=0.1).run()
     assert ended.state.update == planned
@@ -72,9 +72,9 @@ def test_limits_make_a_plan_before_the_first_update(limits: dict[str, Any], plan
 
 def test_without_a_limit_the_data_say_how_long() -> None:
     planned = []
-    for updates_an_epoch in (3, 400, 50_000):
+    for updates_per_epoch in (3, 400, 50_000):
         state = TrainState()
-        Planner(trainer(), state, updates_an_epoch)
+        Planner(trainer(), state, updates_per_epoch)
         planned.append(state.planned)
     assert planned == [FEWEST, 8000, MOST]
 

@@ -31,7 +31,7 @@ from seq2seq.training import update as update_module
 from seq2seq.training import validation
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
-from seq2seq.training.state import TrainState, kept_runtime
+from seq2seq.training.state import TrainState, resumed_runtime
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
 
@@ -264,8 +264,8 @@ def test_what_auto_stands_for_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: p
     assert "on cpu in fp32" in caplog.text
     state = TrainState(device="cuda", precision="bf16")
     with pytest.raises(ConfigError, match=r"run=moved was started on a GPU .* device=cpu continues without one"):
-        kept_runtime("moved", "auto", "auto", state)
-    assert kept_runtime("moved", "cpu", "auto", state).precision == "bf16"
+        resumed_runtime("moved", "auto", "auto", state)
+    assert resumed_runtime("moved", "cpu", "auto", state).precision == "bf16"
 
 
 def _own(words: list[str], updates: int) -> TrainSettings:
@@ -365,11 +365,11 @@ def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: i
         reporter=Mock(),
         world=SimpleNamespace(is_main=False, broadcast=lambda minutes: minutes),
         planner=SimpleNamespace(validated=lambda minutes: False),
-        _all_minutes=lambda: 0.0,
+        _total_minutes=lambda: 0.0,
     )
     for number, (bleu, nll) in enumerate(scores, start=1):
         trainer.state.update = number
-        Trainer._judge(trainer, {"valid/bleu": bleu, "valid/nll": nll}, 0.0)  # type: ignore[arg-type]
+        Trainer._process_scores(trainer, {"valid/bleu": bleu, "valid/nll": nll}, 0.0)  # type: ignore[arg-type]
     assert (trainer.state.best_update, trainer.state.worse) == (best, worse)
     assert [call.args[2] for call in trainer.reporter.validated.mock_calls][best - 1 :] == [True] + [False] * worse
     TrainState(**json.loads(json.dumps(asdict(trainer.state))))

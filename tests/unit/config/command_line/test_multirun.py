@@ -18,11 +18,11 @@ def test_every_combination_is_a_job_and_is_named_by_what_differs() -> None:
         "-encoder-gru-seed-1",
         "-encoder-gru-seed-2",
     ]
-    assert jobs[0].told == "encoder=lstm seed=1"
+    assert jobs[0].differing == "encoder=lstm seed=1"
 
 
 def test_without_a_sweep_there_is_one_job_and_no_suffix() -> None:
-    assert [(job.told, job.suffix) for job in split_jobs(["seed=1"])] == [("", "")]
+    assert [(job.differing, job.suffix) for job in split_jobs(["seed=1"])] == [("", "")]
 
 
 def test_swept_runs_name_themselves() -> None:
