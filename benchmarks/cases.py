@@ -11,7 +11,8 @@ from measuring import Work
 from naive import naive
 from torch import Tensor
 
-from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import TrainSettings
 from seq2seq.model.builder import build_model
 from seq2seq.model.legality import problems
 from seq2seq.model.model import Model

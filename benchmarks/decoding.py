@@ -21,7 +21,8 @@ from report import opening, rates, record, spread_text, surroundings, table, wri
 from tasks import TRANSFORMER, WORK, Task, add_options, add_peers, chosen_precisions, task
 
 from seq2seq.checkpoint.weights import model_tensors
-from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_train
+from seq2seq.config import CONFIGS, compose, load_stored, load_train
+from seq2seq.config.schema import TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.inference.corpus_decoding import score_texts

@@ -13,7 +13,8 @@ from peers.exchange import read_pairs
 from peers.turns import Turns, decoded
 from report import PACKAGES
 
-from seq2seq.config import CONFIGS, TranslateSettings, compose, load_run
+from seq2seq.config import CONFIGS, compose, load_run
+from seq2seq.config.schema import TranslateSettings
 from seq2seq.inference.shortlists import open_shortlists
 from seq2seq.inference.trained_model import load_trained
 from seq2seq.search.decode import decode

@@ -22,7 +22,8 @@ from peers.exchange import write_pairs
 from peers.turns import Turns, peak_mib
 from report import PACKAGES
 
-from seq2seq.config import CONFIGS, TrainSettings, compose, load_stored, load_train
+from seq2seq.config import CONFIGS, compose, load_stored, load_train
+from seq2seq.config.schema import TrainSettings
 from seq2seq.data.prepare import prepare_split
 from seq2seq.inference.corpus_decoding import decode_corpus
 from seq2seq.inference.trained_model import load_trained

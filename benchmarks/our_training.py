@@ -15,7 +15,8 @@ from measuring import gpu_memory
 from peers.turns import Pace, Turns
 from report import PACKAGES
 
-from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare
 from seq2seq.data.updates import plan_epoch

@@ -9,7 +9,8 @@ from typing import Any
 
 from peers.exchange import write_pairs, write_task
 
-from seq2seq.config import CONFIGS, TrainSettings, compose, load_train
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import TrainSettings
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.runtime.cores import usable_cores
 from seq2seq.runtime.device import choose_runtime

@@ -3,7 +3,8 @@
 seq2seq evaluate run=NAME [split=test] [search.beam_size=5] [baseline=NAME]
 """
 
-from seq2seq.config import EvaluateSettings, Script
+from seq2seq.config import Script
+from seq2seq.config.schema import EvaluateSettings
 
 SCRIPT = Script(
     "evaluate",

@@ -3,6 +3,7 @@
 seq2seq train [experiment=GROUP/NAME] [part=choice ...] [key=value ...]
 """
 
-from seq2seq.config import Script, TrainSettings
+from seq2seq.config import Script
+from seq2seq.config.schema import TrainSettings
 
 SCRIPT = Script("train", TrainSettings, run="seq2seq.training.run:train", checks=("seq2seq.training.preflight:check",))

@@ -3,7 +3,8 @@
 seq2seq translate run=NAME [input=FILE] [output=FILE]; stdin to stdout without them
 """
 
-from seq2seq.config import Script, TranslateSettings
+from seq2seq.config import Script
+from seq2seq.config.schema import TranslateSettings
 
 SCRIPT = Script(
     "translate",

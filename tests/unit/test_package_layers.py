@@ -20,7 +20,7 @@ LAYERS = [
     ["search", "checkpoint", "reporting"],
     ["objective", "inference"],
     ["training"],
-    ["analysis", "export", "serving"],
+    ["analysis"],
     ["commands"],
     ["__main__"],
 ]

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from seq2seq.config import CONFIGS, Script, TrainSettings, compose, load_train
+from seq2seq.config import CONFIGS, Script, compose, load_train
 from seq2seq.config.command_line.check import check
 from seq2seq.config.companions import companions
+from seq2seq.config.schema import TrainSettings
 
 SUMMARIES = "metrics=summarization"
 

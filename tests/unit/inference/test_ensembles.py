@@ -8,9 +8,9 @@ import pytest
 import small_runs
 
 from seq2seq.analysis.evaluation.evaluation import evaluate
-from seq2seq.config import CONFIGS, EvaluateSettings, TranslateSettings, compose, load_run
+from seq2seq.config import CONFIGS, compose, load_run
 from seq2seq.config.problems import Mistakes
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
 from seq2seq.errors import CheckpointError
 from seq2seq.inference.trained_model import load_trained
 from seq2seq.inference.translation import answer

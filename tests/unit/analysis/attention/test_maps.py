@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from seq2seq.analysis.attention.maps import result_name, show_attention
-from seq2seq.config import CONFIGS, AttentionMapSettings, compose, load_train
-from seq2seq.config.schema import AlignmentSettings
+from seq2seq.config import CONFIGS, compose, load_train
+from seq2seq.config.schema import AlignmentSettings, AttentionMapSettings
 from seq2seq.errors import ConfigError, DataError
 
 ALIGNMENT = AlignmentSettings("argmax", layer=None, head=None, shift=False)

@@ -14,8 +14,9 @@ from seq2seq.analysis.comparison.differences import check_budgets, differing_wor
 from seq2seq.analysis.comparison.measured import Measured, train_command
 from seq2seq.analysis.comparison.page import page, table
 from seq2seq.analysis.comparison.rows import make_rows, row_names
-from seq2seq.config import CONFIGS, CompareSettings, TrainSettings, compose, load_train
+from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.command_line.multirun import split_jobs
+from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.errors import CheckpointError, ConfigError
 
 

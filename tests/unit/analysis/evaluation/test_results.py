@@ -13,20 +13,10 @@ from seq2seq.analysis.comparison.comparison import compare_runs
 from seq2seq.analysis.evaluation import evaluation
 from seq2seq.analysis.evaluation.evaluation import evaluate, result_name
 from seq2seq.analysis.evaluation.results import digest_texts, read_result, split_results, write_result
-from seq2seq.config import (
-    CONFIGS,
-    CompareSettings,
-    EvaluateSettings,
-    Script,
-    TranslateSettings,
-    compose,
-    load_own,
-    load_run,
-    load_train,
-)
+from seq2seq.config import CONFIGS, Script, compose, load_own, load_run, load_train
 from seq2seq.config.command_line.check import check
 from seq2seq.config.metric_choices import choices_that_measure
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import CompareSettings, EvaluateSettings, TrainSettings, TranslateSettings
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.inference.corpus_decoding import Decoding
 from seq2seq.inference.trained_model import TrainedModel
