@@ -10,12 +10,11 @@ from seq2seq.types import Component, Decoded, Memory, State, Weights
 
 
 class Decoder(nn.Module, Component, ABC):
-    """`forward` runs all target positions together, `step` one position of K hypotheses, with the same results. The
-    module has no cache:
+    """`forward` runs all target positions together, `step` one position of K hypotheses, with the same results.
 
-    everything is in the State, whose source part has one row per sentence and whose hypothesis part has one row per
-    hypothesis. `recurrent` decoders use embeddings unscaled; for the others they are scaled, with positions.
-    `learning_rate` is good for a small model of its kind with Adam: `optimizer.lr: auto`.
+    The module has no cache: everything is in the State, whose source part has one row per sentence and whose hypothesis
+    part has one row per hypothesis. `recurrent` decoders use embeddings unscaled; for the others they are scaled, with
+    positions. `learning_rate` is good for a small model of its kind with Adam: it is `optimizer.lr: auto`.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding", "attention", "memory_dim"})

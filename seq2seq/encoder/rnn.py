@@ -19,6 +19,9 @@ class RnnEncoder(Encoder):
 
     `hidden_size` is the width of one direction: M = 2 * hidden_size if bidirectional. The summary joins the last state
     of each direction of the top layer. Rows are padded; the backward direction reads each row's real tokens in reverse.
+
+    With `mask_end` the attention does not see the end symbol, unless there is nothing else. Its state summarises the
+    sentence, so that attention may learn to read it alone, at every step, and then nothing else any more.
     """
 
     recurrent: ClassVar[bool] = True
@@ -34,9 +37,11 @@ class RnnEncoder(Encoder):
         residual: bool,
         dropout: float,
         recurrent_dropout: float,
+        mask_end: bool,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.mask_end = mask_end
         self.hidden_size = hidden_size
         self.bidirectional = bidirectional
         self.residual = residual
@@ -71,7 +76,8 @@ class RnnEncoder(Encoder):
         for number in range(len(self.forwards)):
             outputs = self._layer(number, states if number == 0 else self.dropout(states), backward_order)
             states = states + outputs if self.residual and number > 0 else outputs
-        return Memory(states, mask, source, self._summary(states, lengths))
+        seen = mask & ~is_end(lengths, source.shape[1]) if self.mask_end else mask
+        return Memory(states, seen, source, self._summary(states, lengths))
 
     def _layer(
         self, number: int, inputs: Float[Tensor, "B S I"], backward_order: Int[Tensor, "B S"]
@@ -87,3 +93,9 @@ class RnnEncoder(Encoder):
         last = (lengths - 1)[:, None, None].expand(-1, 1, self.hidden_size)
         ends = states[..., : self.hidden_size].gather(1, last).squeeze(1)
         return ends if self.backwards is None else torch.cat((ends, states[:, 0, self.hidden_size :]), -1)
+
+
+def is_end(lengths: Int[Tensor, " B"], width: int) -> Bool[Tensor, "B S"]:
+    """True at the end symbol of every sentence that has other tokens."""
+    positions = torch.arange(width, device=lengths.device)
+    return (positions == lengths[:, None] - 1) & (lengths[:, None] > 1)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.model import Model
 from seq2seq.runtime.device import Runtime
+from seq2seq.search.decode import evaluating
 from seq2seq.types import BOS, PAD, Attended, Weights
 
 END = "</s>"  # the label of the end symbol in figures
@@ -74,13 +74,11 @@ def _force(
     target_in = target_out.roll(1, 1)
     target_in[:, 0] = BOS
     target_in[~target_mask] = PAD
-    training = model.training
-    model.eval()
-    with torch.inference_mode(), runtime.autocast():
+    with evaluating(model), runtime.autocast():
         memory = model.encode(source, source_mask)
         decoded = model.decode(target_in, memory, Weights.ALL)
-    model.train(training)
-    slots, steps = memory.mask.sum(1).tolist(), target_mask.sum(1).tolist()
+    slots = (memory.mask if memory.tokens is None else source_mask).sum(1).tolist()
+    steps = target_mask.sum(1).tolist()
     layers = [weights.float().cpu() for weights in _weights(decoded.attended)]
     return [
         Forced(tuple(heads[row, :, : steps[row], : slots[row]].clone() for heads in layers), memory.tokens is None)

@@ -16,7 +16,7 @@ from seq2seq.position.relative import RelativePosition
 from seq2seq.position.rotary import RotaryPosition
 from seq2seq.position.sinusoidal import SinusoidalPosition
 from seq2seq.self_attention.full import FullSelfAttention
-from seq2seq.types import PAD
+from seq2seq.types import EOS, PAD
 
 LENGTHS = torch.tensor([5, 2, 1])
 SOURCE = torch.tensor([[5, 6, 7, 8, 9], [5, 4, PAD, PAD, PAD], [7, PAD, PAD, PAD, PAD]])
@@ -37,6 +37,7 @@ def test_a_bidirectional_encoder_is_torchs_over_packed_rows(cell: str) -> None:
         hidden_size=4,
         layers=2,
         bidirectional=True,
+        mask_end=False,
         residual=False,
         dropout=0.0,
         recurrent_dropout=0.0,
@@ -59,8 +60,30 @@ def test_a_bidirectional_encoder_is_torchs_over_packed_rows(cell: str) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_attention_does_not_see_the_end_symbol(bidirectional: bool) -> None:
+    """Unless there is nothing else; states and summary are the same."""
+    arguments = {"cell": "gru", "hidden_size": 4, "layers": 1, "residual": False, "dropout": 0.0}
+    arguments |= {"recurrent_dropout": 0.0, "bidirectional": bidirectional}
+    plain, masked = (RnnEncoder(embedding=embedding(6), mask_end=hidden, **arguments) for hidden in (False, True))
+    masked.load_state_dict(plain.state_dict())
+    source = torch.tensor([[5, 6, 7, EOS], [5, EOS, PAD, PAD], [EOS, PAD, PAD, PAD]])
+    mask = source != PAD
+    memory, other = masked(source, mask), plain(source, mask)
+    assert memory.mask.tolist() == [[True, True, True, False], [True, False, False, False], [True, False, False, False]]
+    assert other.mask.equal(mask)
+    assert memory.states.equal(other.states) and memory.summary.equal(other.summary)
+
+
 def test_residual_layers_add_their_input() -> None:
-    arguments = {"cell": "gru", "hidden_size": 4, "bidirectional": True, "dropout": 0.0, "recurrent_dropout": 0.0}
+    arguments = {
+        "cell": "gru",
+        "hidden_size": 4,
+        "bidirectional": True,
+        "mask_end": False,
+        "dropout": 0.0,
+        "recurrent_dropout": 0.0,
+    }
     torch.manual_seed(0)
     deep = RnnEncoder(embedding=embedding(6), layers=2, residual=True, **arguments)
     plain = RnnEncoder(embedding=embedding(6), layers=2, residual=False, **arguments)
