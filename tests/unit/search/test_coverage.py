@@ -19,10 +19,11 @@ BOUNDS = {"length_penalty": 0.6, "max_length": 9, "max_length_ratio": 1.0}
 
 
 def covered(model: Model, source: torch.Tensor, hypothesis: Hypothesis) -> float:
-    """sum over s of log(min(sum over t of the weight, 1)), the sentence alone, its target forced."""
+    """sum over s of log(min(sum over t of the weight, 1)), over the memory that is seen, the sentence alone, its target
+    forced."""
     memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))
     weights = model.decode(torch.tensor([[BOS, *hypothesis.tokens]]), memory, Weights.LAST).weights
-    return float(weights[0].sum(0).clamp(MIN_COVERAGE, 1.0).log().sum())
+    return float(weights[0].sum(0)[memory.mask[0]].clamp(MIN_COVERAGE, 1.0).log().sum())
 
 
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)
