@@ -91,10 +91,18 @@ def test_messages_that_nobody_can_read_stop_nothing(
     monkeypatch: pytest.MonkeyPatch, stream: Callable[[], IO[str] | None]
 ) -> None:
     replace(monkeypatch, "stderr", stream())
-    with standard_streams():
-        for _ in range(3):
+    done = []
+
+    def task() -> int:
+        for number in range(3):
             print("a message" * 5000, file=sys.stderr)
             sys.stderr.flush()
+            done.append(number)
+        return 0
+
+    with standard_streams():
+        assert _guarded(task) == 0
+    assert done == [0, 1, 2]
 
 
 def test_input_that_cannot_be_read_is_a_data_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
