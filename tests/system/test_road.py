@@ -25,7 +25,7 @@ SIZES = [
     "decoder.hidden_size=32",
     "encoder.dropout=0.1",
     "schedule=constant",
-    "optimizer.lr=0.01",
+    "optimizer.lr=0.015",
     "trainer.tokens_per_update=400",
     "trainer.count=target",
     "trainer.log_every=5",
@@ -136,8 +136,7 @@ def test_evaluation_prints_a_table_and_writes_files(folder: Path) -> None:
     assert result["search"]["beam_size"] == 5
     hypotheses = (folder / "runs/road/eval/test.hyp.txt").read_text().split("\n")
     assert len(hypotheses) == 21
-    written = " ".join(hypotheses).split()
-    assert sum(word in WORDS.values() for word in written) > 0.8 * len(written)  # words, not pieces
+    assert set(" ".join(hypotheses).split()) <= set(WORDS.values())
 
 
 def test_other_search_settings_have_a_file_of_their_own_and_a_baseline(folder: Path) -> None:
