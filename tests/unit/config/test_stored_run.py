@@ -144,11 +144,13 @@ def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_pa
     stored = effective_settings(settings("run=x"), None).plain
     stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
     stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
+    stored["encoder"] = {"_target_": "seq2seq.encoder.rnn.RnnEncoder", "cell": "gru"}
     write_yaml(stored, tmp_path / "config.yaml")
     read = read_config(tmp_path / "config.yaml")
     assert (read["freeze"], read["command"]) == ([], [])
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
-    assert read["encoder"] == stored["encoder"]
+    assert read["encoder"] == {**stored["encoder"], "mask_end": False}
+    assert read["decoder"] == stored["decoder"]
 
 
 def test_a_run_older_than_the_choice_of_loggers_had_both(settings: Make, tmp_path: Path) -> None:
