@@ -97,6 +97,6 @@ def run_cases(ports: Sequence[str], cwd: Path, environment: Mapping[str, str]) -
         try:
             case()
         except Seq2SeqError as error:
-            ends[name] = {"error": type(error).__name__, "told": error.reported, "message": str(error)}
+            ends[name] = {"error": type(error).__name__, "reported": error.reported, "message": str(error)}
             dist.destroy_process_group()
         Path(f"ends-{os.environ['RANK']}.json").write_text(json.dumps(ends))

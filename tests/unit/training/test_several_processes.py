@@ -94,7 +94,7 @@ def test_an_error_of_all_is_told_once_and_a_lost_process_is_not_waited_for(folde
     main, other = (json.loads((folders[1] / f"ends-{rank}.json").read_text()) for rank in (0, 1))
     assert main.keys() == {"broken", "lost"}
     assert main["broken"]["error"] == other["broken"]["error"] == "NonFiniteLossError"
-    assert (main["broken"]["told"], other["broken"]["told"]) == (False, True)
+    assert (main["broken"]["reported"], other["broken"]["reported"]) == (False, True)
     assert "update 1: the loss is nan" in main["broken"]["message"]
     assert main["lost"]["error"] == "PeerError"
     assert "another process of this run has failed" in main["lost"]["message"]
