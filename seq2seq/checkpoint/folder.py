@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq.checkpoint.storage import discard, storage_errors
+from seq2seq.config.stored_run import run_path
 from seq2seq.errors import CheckpointError, StorageError
 from seq2seq.files import no_link
 
@@ -30,6 +31,11 @@ class RunFolder:
     """Everything that one run writes, below `path`."""
 
     path: Path
+
+    @classmethod
+    def of(cls, run: str) -> "RunFolder":
+        """The folder of a run, which is given by its name or its path."""
+        return cls(run_path(run))
 
     @property
     def name(self) -> str:

@@ -38,9 +38,11 @@ def over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Co
 
 
 def _marking(plain: dict[str, Any]) -> dict[str, Any]:
-    """The settings that distinguish results: search, metrics, the data, wherever it is, and the precision."""
+    """The settings that distinguish results: search, metrics, the data, wherever it is, the precision, and how many
+    checkpoints checkpoint=average takes."""
     data = move_root(plain["data"], plain["data_root"], "")
-    return {"search": plain["search"], "metrics": plain["metrics"], "data": data, "precision": plain["precision"]}
+    sections = {"search": plain["search"], "metrics": plain["metrics"], "data": data, "precision": plain["precision"]}
+    return sections | {"trainer": {"average": plain["trainer"]["average"]}}
 
 
 def changes(stored: dict[str, Any], finished: TrainSettings, merged: Composition) -> dict[str, Any]:

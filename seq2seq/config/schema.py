@@ -154,49 +154,44 @@ class TrainSettings:
 SEVERAL = tuple(name for name, kind in get_type_hints(TrainSettings).items() if kind == dict[str, Part])
 
 
+@dataclass(frozen=True)
 class OfRun:
-    """What the settings of a script hold that works on an existing run: they add to the run's own settings.
+    """What a script that works on an existing run adds to the run's own settings.
 
-    `changed` are settings of search, metrics and data and the precision, where they are other than the run's own.
+    `changed` are settings that distinguish results, where they are other than the run's own.
     """
 
     run: str
-    checkpoint: str
-    changed: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class EvaluateSettings(OfRun):
-    """What scripts/evaluate.py adds to a run's own settings."""
-
-    run: str
-    split: str
     checkpoint: Annotated[str, CHECKPOINT]
-    baseline: str | None
-    baselines: str | list[str]  # auto, none, or names: baselines from the sources, scored for comparison
-    bootstrap: Annotated[int, ZERO_OR_MORE]  # samples of the confidence interval; 0 for none
-    shortlist: Annotated[
-        int | None, SHORTLIST
-    ]  # translations of each source token that targets are made of; None: the whole vocabulary
-    ensemble: list[str]  # other runs whose models answer with this one
     changed: Annotated[dict[str, Any], NO_KEY]
 
 
 @dataclass(frozen=True)
-class TranslateSettings(OfRun):
+class Decoding(OfRun):
+    """How a script decodes: among which tokens, and with which models."""
+
+    shortlist: Annotated[int | None, SHORTLIST]  # likely translations of each source token; None: the whole vocabulary
+    ensemble: list[str]  # other runs whose models answer with this one
+
+
+@dataclass(frozen=True)
+class EvaluateSettings(Decoding):
+    """What scripts/evaluate.py adds to a run's own settings."""
+
+    split: str
+    baseline: str | None
+    baselines: str | list[str]  # auto, none, or names: baselines from the sources, scored for comparison
+    bootstrap: Annotated[int, ZERO_OR_MORE]  # samples of the confidence interval; 0 for none
+
+
+@dataclass(frozen=True)
+class TranslateSettings(Decoding):
     """What scripts/translate.py adds to a run's own settings; input and output are files, or None for stdin, stdout."""
 
-    run: str
-    checkpoint: Annotated[str, CHECKPOINT]
     input: str | None
     output: str | None
     prefix: str | None  # a file of what each line's answer begins with
     n_best: Annotated[int, ONE_OR_MORE]
-    shortlist: Annotated[
-        int | None, SHORTLIST
-    ]  # translations of each source token that targets are made of; None: the whole vocabulary
-    ensemble: list[str]  # other runs whose models answer with this one
-    changed: Annotated[dict[str, Any], NO_KEY]
     answer_column: str = "output"  # of what is written for a table
 
 
@@ -204,13 +199,10 @@ class TranslateSettings(OfRun):
 class ScoreSettings(OfRun):
     """What scripts/score.py adds to a run's own settings: files of texts, or None for a split of the run's data."""
 
-    run: str
-    checkpoint: Annotated[str, CHECKPOINT]
     source: str | None
     target: str | None
     split: str
     output: str | None
-    changed: Annotated[dict[str, Any], NO_KEY]
 
 
 @dataclass(frozen=True)
@@ -243,8 +235,6 @@ class AlignmentSettings:
 class AttentionMapSettings(OfRun):
     """What scripts/attention.py adds to a run's own settings; input, target, gold and output are paths."""
 
-    run: str
-    checkpoint: Annotated[str, CHECKPOINT]
     input: str | None  # None: sentences of a split
     split: str
     sentences: int  # the first ones of the split
@@ -254,7 +244,6 @@ class AttentionMapSettings(OfRun):
     pictures: int  # sentences drawn as PNG
     page: int  # sentences on the page
     alignment: AlignmentSettings
-    changed: Annotated[dict[str, Any], NO_KEY]
 
 
 def parts(kind: Any) -> dict[str, Any]:

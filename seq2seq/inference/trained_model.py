@@ -12,7 +12,6 @@ from seq2seq.checkpoint.weights import load_model
 from seq2seq.config.loading import load_stored
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import run_path
 from seq2seq.data.text import with_prefix
 from seq2seq.errors import CheckpointError, memory_errors
 from seq2seq.model.builder import build_model
@@ -49,7 +48,7 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
 
     Raises CheckpointError, also if others have another vocabulary or another source prefix.
     """
-    folder = RunFolder(run_path(run))
+    folder = RunFolder.of(run)
     runtime = choose_runtime(settings.device, settings.precision)
     keep_freed_memory()
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
@@ -85,7 +84,7 @@ def _load_other(
     name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
 ) -> tuple[Model, int, str | None]:
     """The same for another run of the ensemble."""
-    own, folder = load_stored(name, key="ensemble"), RunFolder(run_path(name))
+    own, folder = load_stored(name, key="ensemble"), RunFolder.of(name)
     if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:
         head = f"ensemble={name} has another vocabulary than run={settings.run}"
         raise CheckpointError(f"{head}: train both with the same data and tokenizer")

@@ -1,12 +1,14 @@
-"""Shortlists from a lexicon: the most likely translations of a sentence's own tokens, and the most frequent targets."""
+"""Search limited to a few target tokens per sentence (Jean et al. 2015, arXiv:1412.2007), each with a list of its own:
+the most likely translations of its tokens by a lexicon, and the most frequent targets."""
+
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seq2seq.data.lexicon import NOTHING, Lexicon
 from seq2seq.generator.shortlist import Shortlist
-from seq2seq.model.shortlisted import Shortlisted
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.types import EOS
@@ -52,3 +54,29 @@ class Shortlists:
             [Hypothesis([ids[column] for column in one.tokens], one.log_prob, one.score) for one in hypotheses]
             for ids, hypotheses in zip(shortlist.ids.tolist(), found, strict=True)
         ]
+
+
+class Shortlisted(Stepwise):
+    """`model`, for the search of one batch: instead of target ids it has columns of `shortlist`.
+
+    Log-probabilities are over a sentence's own tokens only, normalised over these. None depends on another sentence.
+    """
+
+    def __init__(self, model: Stepwise, shortlist: Shortlist) -> None:
+        super().__init__()
+        self.model = model
+        self.shortlist = shortlist
+
+    def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Any:
+        """As the model reads it."""
+        return self.model.encode(source, mask)
+
+    def start(self, memory: Any, shortlist: Shortlist | None = None) -> Any:
+        """The state before the first token, with this shortlist unless there is another."""
+        return self.model.start(memory, shortlist or self.shortlist)
+
+    def step(
+        self, tokens: Int[Tensor, "B K"], state: Any, need_weights: bool = False
+    ) -> tuple[Float[Tensor, "B K L"], Float[Tensor, "B K S"] | None, Any]:
+        """Log-probabilities of the shortlist's tokens, weights and state."""
+        return self.model.step(tokens, state, need_weights)

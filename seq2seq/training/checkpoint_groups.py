@@ -17,11 +17,18 @@ from seq2seq.training.strategy import Strategy
 @dataclass(frozen=True)
 class CheckpointGroups:
     """The model, the optimizer's state and the tensors of each step hook: full in checkpoints, and sharded here if the
-    strategy shards them."""
+    strategy shards them. Raises ValueError where two have one name, or a hook's name is no identifier."""
 
     strategy: Strategy
     optimizer: torch.optim.Optimizer
     hooks: Sequence[StepHook]
+
+    def __post_init__(self) -> None:
+        taken = {MODEL, OPTIMIZER}
+        for name in (hook.name for hook in self.hooks):
+            if not name.isidentifier() or name in taken:
+                raise ValueError(f"a step hook's name is {name!r}: expected an identifier other than {sorted(taken)}")
+            taken.add(name)
 
     def gather(self) -> dict[str, dict[str, Tensor]]:
         """The tensors of each group. All processes call it."""

@@ -14,7 +14,7 @@ from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.weights import model_tensors
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import flatten, run_path, stored_config
+from seq2seq.config.stored_run import flatten, stored_config
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
@@ -56,7 +56,7 @@ def read_init_from(settings: TrainSettings) -> InitFrom | None:
     """
     if settings.init_from is None:
         return None
-    folder = RunFolder(run_path(settings.init_from))
+    folder = RunFolder.of(settings.init_from)
     stored = stored_config(settings.init_from, key="init_from")
     _check_tokenizer(settings, stored)
     tokenizer = Tokenizer.load(folder.tokenizer_folder)

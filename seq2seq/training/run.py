@@ -14,7 +14,7 @@ from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.storage import storage_errors
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import effective_settings, read_config, run_path, write_config
+from seq2seq.config.stored_run import effective_settings, read_config, write_config
 from seq2seq.data.inspection import remarks
 from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.errors import memory_errors
@@ -65,7 +65,7 @@ def train(
     called after each optimizer step.
     """
     started = time.monotonic()
-    folder = RunFolder(run_path(settings.run))
+    folder = RunFolder.of(settings.run)
     with process_group() as world, folder.lock() if world.is_main else nullcontext():
         exists = world.is_main and folder.exists()
         stored = world.broadcast(read_config(folder.config_file) if exists else None)

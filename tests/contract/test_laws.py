@@ -18,9 +18,9 @@ from contract.combinations import (
 
 from seq2seq.generator.shortlist import Shortlist
 from seq2seq.model.model import Model
-from seq2seq.model.shortlisted import Shortlisted
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.greedy import GreedySearch
+from seq2seq.search.shortlists import Shortlisted
 from seq2seq.types import BOS, EOS, Batch, Weights
 
 TOLERANCE = 1e-9

@@ -57,7 +57,7 @@ def train_command(settings: TrainSettings) -> str:
 
 def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str | None:
     """What must be done before this run can be compared, with the command that does it; None if nothing."""
-    folder = RunFolder(run_path(settings.run))
+    folder = RunFolder.of(settings.run)
     if not folder.steps():
         return f"run={settings.run} has no checkpoint yet: {train_command(settings)}"
     state = saved_state(load(folder, "last", [MODEL]))
@@ -96,7 +96,7 @@ def _evaluated(folder: RunFolder, script: CompareSettings) -> Result:
 
 def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
     """Read and measure a run of which `why_not_measurable` says nothing."""
-    folder = RunFolder(run_path(settings.run))
+    folder = RunFolder.of(settings.run)
     evaluation = _evaluated(folder, script).content
     score = evaluation[script.metric]
     trained = load_trained(settings.run, settings, "best")

@@ -5,7 +5,7 @@ from seq2seq.analysis.evaluation.results import TEXTS, Result, split_results
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.config.command_line.program import command_line
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
-from seq2seq.config.stored_run import flatten, run_path, stored_config
+from seq2seq.config.stored_run import flatten, stored_config
 from seq2seq.errors import CheckpointError
 
 
@@ -13,7 +13,7 @@ def baseline_texts(script: EvaluateSettings, settings: TrainSettings, texts: str
     """The hypotheses of the run `script.baseline`, with its own settings, for the sources and references whose hash is
     `texts`. Raises CheckpointError, with the command to type, if it was not evaluated on them."""
     stored_config(str(script.baseline), "baseline")  # or there is no such run
-    folder = RunFolder(run_path(str(script.baseline))).eval_folder
+    folder = RunFolder.of(str(script.baseline)).eval_folder
     found = [result for result in split_results(folder, script.split) if result.changes_only("data", "metrics")]
     for result in found:
         if result.content.get(TEXTS) == texts:
@@ -24,7 +24,7 @@ def baseline_texts(script: EvaluateSettings, settings: TrainSettings, texts: str
 
 
 def _why_not(script: EvaluateSettings, found: list[Result], texts: str) -> str:
-    path = RunFolder(run_path(str(script.baseline))).eval_folder / f"{script.split}.json"
+    path = RunFolder.of(str(script.baseline)).eval_folder / f"{script.split}.json"
     if any(result.content.get(TEXTS) == texts for result in found):
         return f"baseline={script.baseline}: its hypotheses next to {path} have changed since they were scored"
     if found:

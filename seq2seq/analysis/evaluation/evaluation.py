@@ -170,7 +170,8 @@ def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
         typed |= {"shortlist": script.shortlist}
     if script.ensemble:
         typed |= {"ensemble": script.ensemble}
-    return {**typed, **script.changed}
+    unused = set() if script.checkpoint == "average" else {"trainer.average"}
+    return typed | {key: value for key, value in script.changed.items() if key not in unused}
 
 
 def result_name(script: EvaluateSettings) -> str:

@@ -149,7 +149,17 @@ def load(script: Script, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
 
 def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSettings) -> None:
     own, found = load(evaluate, "run=one")
-    assert own == EvaluateSettings("one", "test", "best", None, "auto", 1000, None, [], {})
+    assert own == EvaluateSettings(
+        run="one",
+        split="test",
+        checkpoint="best",
+        baseline=None,
+        baselines="auto",
+        bootstrap=1000,
+        shortlist=None,
+        ensemble=[],
+        changed={},
+    )
     assert found == run
 
 

@@ -51,7 +51,20 @@ def test_runs_answer_together_in_any_order(settings: TrainSettings) -> None:
 
 
 def test_an_evaluation_says_so_in_its_name_and_in_its_file(settings: TrainSettings) -> None:
-    evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, None, ["two"], {}), settings)
+    evaluate(
+        EvaluateSettings(
+            run="one",
+            split="test",
+            checkpoint="last",
+            baseline=None,
+            baselines="none",
+            bootstrap=0,
+            shortlist=None,
+            ensemble=["two"],
+            changed={},
+        ),
+        settings,
+    )
     found = json.loads(Path("runs/one/eval/test-last-ensemble=two.json").read_text())
     assert found["ensemble"] == {"two": "step-4"}
     assert Path("runs/one/eval/test-last-ensemble=two.hyp.txt").read_text().count("\n") == found["sentences"]

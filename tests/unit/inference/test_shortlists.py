@@ -75,7 +75,20 @@ def test_answers_are_made_of_its_tokens(run: tuple[TrainedModel, TrainSettings])
 
 
 def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[TrainedModel, TrainSettings]) -> None:
-    evaluate(EvaluateSettings("one", "test", "last", None, "none", 0, 5, [], {}), run[1])
+    evaluate(
+        EvaluateSettings(
+            run="one",
+            split="test",
+            checkpoint="last",
+            baseline=None,
+            baselines="none",
+            bootstrap=0,
+            shortlist=5,
+            ensemble=[],
+            changed={},
+        ),
+        run[1],
+    )
     found = json.loads(Path("runs/one/eval/test-last-shortlist=5.json").read_text())
     assert found["shortlist"] == 5
     assert Path("runs/one/eval/test-last-shortlist=5.hyp.txt").read_text().count("\n") == found["sentences"] == 12

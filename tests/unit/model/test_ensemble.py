@@ -9,13 +9,13 @@ from contract.combinations import VOCAB, Triple, rows_of, some_batch
 from seq2seq.generator.shortlist import Shortlist
 from seq2seq.model.ensemble import Ensemble
 from seq2seq.model.model import Model
-from seq2seq.model.shortlisted import Shortlisted
 from seq2seq.search.base import Search
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.diverse_beam import DiverseBeamSearch
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.minimum_risk import MinimumRiskSearch
 from seq2seq.search.sampling import SamplingSearch
+from seq2seq.search.shortlists import Shortlisted
 from seq2seq.types import BOS, EOS, Batch
 
 # Other tests check the shapes; these decode at length.

@@ -44,6 +44,14 @@ def test_a_run_keeps_what_a_hook_keeps_and_continues_bitwise() -> None:
     train(settings("whole", *LOOP, "trainer.max_updates=5"))  # without it again
 
 
+@pytest.mark.usefixtures("in_a_folder_of_its_own")
+@pytest.mark.parametrize("names", [["model"], ["optimizer"], ["of steps"], ["ema", "ema"]])
+def test_a_hook_whose_tensors_have_no_file_of_their_own_is_refused(names: list[str]) -> None:
+    hooks = [type("Named", (MovingAverage,), {"name": name}) for name in names]
+    with pytest.raises(ValueError, match=f"a step hook's name is '{names[-1]}'"):
+        train(settings("refused", "trainer.max_updates=1"), step_hooks=hooks)
+
+
 @pytest.fixture(params=["plain", "replayed"])
 def step_with_hook(request: pytest.FixtureRequest) -> tuple[Any, OptimizerStep, MovingAverage]:
     passes, step = made(COVERAGE)

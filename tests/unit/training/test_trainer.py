@@ -440,7 +440,20 @@ def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> 
 
     run = settings("whole")
     train(run)
-    evaluate(EvaluateSettings("whole", "valid", "last", None, "auto", 0, None, [], {}), run)
+    evaluate(
+        EvaluateSettings(
+            run="whole",
+            split="valid",
+            checkpoint="last",
+            baseline=None,
+            baselines="auto",
+            bootstrap=0,
+            shortlist=None,
+            ensemble=[],
+            changed={},
+        ),
+        run,
+    )
     scores = json.loads(Path("runs/whole/eval/valid-last.json").read_text())
     last = [line for line in lines("whole") if "valid/bleu" in line][-1]
     assert scores["bleu"]["score"] == last["valid/bleu"]

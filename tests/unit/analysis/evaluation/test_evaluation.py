@@ -43,7 +43,20 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any],
         run = settings("s", *words)
         train(run)
         patched.setattr("builtins.print", lambda *text: printed.append(" ".join(text)))
-        evaluate(EvaluateSettings("s", "test", "best", None, "auto", 40, None, [], {}), run)
+        evaluate(
+            EvaluateSettings(
+                run="s",
+                split="test",
+                checkpoint="best",
+                baseline=None,
+                baselines="auto",
+                bootstrap=40,
+                shortlist=None,
+                ensemble=[],
+                changed={},
+            ),
+            run,
+        )
     return json.loads((folder / "runs/s/eval/test.json").read_text()), "\n".join(printed), rows["test"]
 
 

@@ -29,7 +29,17 @@ ENDS = {"source": "src", "target": "tgt"}
 SEEDS = {"one": 1, "two": 2}
 SCRIPT = Script("evaluate", EvaluateSettings, run=print)
 TRANSLATE = Script("translate", TranslateSettings, run=print)
-OWN = EvaluateSettings("one", "test", "best", None, "none", 0, None, [], {})
+OWN = EvaluateSettings(
+    run="one",
+    split="test",
+    checkpoint="best",
+    baseline=None,
+    baselines="none",
+    bootstrap=0,
+    shortlist=None,
+    ensemble=[],
+    changed={},
+)
 
 
 def test_hypotheses_come_back_as_they_were_scored(tmp_path: Path) -> None:
@@ -161,6 +171,14 @@ def test_results_of_older_versions_are_refused_with_the_words(answers: dict[str,
     (folder / "test.hyp.jsonl").write_text("edited")
     with pytest.raises(CheckpointError, match=r"have changed since they were scored: first run "):
         evaluate(*typed("one", "baseline=two"))
+
+
+def test_means_of_other_numbers_of_checkpoints_have_files_of_their_own(answers: dict[str, list[str]]) -> None:
+    words = ["checkpoint=average", "trainer.average=2"]
+    for changed in ([], words[:1], words, words[1:]):  # the last: not a mean, so as the first
+        evaluate(*typed("one", *changed))
+    names = {path.stem for path in Path("runs/one/eval").glob("*.json")}
+    assert names == {"test", "test-average", "test-average-trainer.average=2"}
 
 
 def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[str]]) -> None:
