@@ -94,11 +94,22 @@ def move_root(value: Any, old: str | None, new: str) -> Any:
 
 
 def run_name(plain: Mapping[str, Any], choices: Mapping[str, str]) -> str:
-    """A name for these settings: the experiment's name or those of its parts, and a hash of what affects training."""
+    """A name for these settings: the experiment's name or those of its parts, and a hash of what affects training.
+
+    Settings that were added later are not part of it where a run without them behaves alike: the name stays the same.
+    """
     parts = [choices.get(group, "custom") for group in ("data", "encoder", "attention", "decoder")]
     words = choices.get("experiment") or "-".join(parts)
-    digest = hashlib.sha256(json.dumps(training_settings(plain), sort_keys=True).encode()).hexdigest()
+    before = older_values(TrainSettings) | flatten({key: _added_later(part) for key, part in plain.items()})
+    leaves = training_settings(plain)
+    hashed = {key: value for key, value in leaves.items() if key not in before or before[key] != value}
+    digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
     return f"{re.sub(r'[^A-Za-z0-9._-]', '-', words)}-{digest[:8]}"
+
+
+def _added_later(section: Any) -> dict[str, Any]:
+    """The arguments of a section's class that were added later, with the values that runs without them behave as."""
+    return ADDED_LATER.get(str(section.get("_target_")), {}) if isinstance(section, Mapping) else {}
 
 
 def diff(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -172,7 +183,7 @@ def read_config(path: Path) -> dict[str, Any]:
         if isinstance(target, str) and target in MOVED:
             section["_target_"] = MOVED[target]
     for key, value in sections.items():
-        stored[key] = _completed(value, ADDED_LATER.get(str(value.get("_target_")), {}))
+        stored[key] = _completed(value, _added_later(value))
     for key, value in older_values(TrainSettings).items():
         parent, _, name = key.rpartition(".")
         owner: Any = stored.get(parent) if parent else stored

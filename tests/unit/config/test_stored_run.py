@@ -1,5 +1,6 @@
 """What a run is called, what continues it, and what does not."""
 
+import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from importlib import import_module
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import MOVED, diff, effective_settings, read_config, run_path, write_config
+from seq2seq.config.stored_run import MOVED, diff, effective_settings, read_config, run_name, run_path, write_config
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
 
@@ -79,6 +81,15 @@ def test_whatever_else_changes_changes_the_name(settings: Make) -> None:
     names = {override: settings(override).run for override in OTHER}
     assert settings().run not in names.values()
     assert len(set(names.values())) == len(OTHER)
+
+
+def test_a_setting_that_is_added_later_leaves_the_names_of_runs_that_behave_alike() -> None:
+    new = load_train(compose(CONFIGS, "train", ["data=cldr", "trainer.validate_pairs=null", "trainer.count=target"]))
+    old = copy.deepcopy(new.plain)
+    del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"], old["tokenizer"]["symbols"]
+    assert run_name(old, new.choices) == run_name(new.plain, new.choices)
+    old["tokenizer"]["symbols"] = ["<2de>"]
+    assert run_name(old, new.choices) != run_name(new.plain, new.choices)
 
 
 def test_corpora_may_lie_elsewhere(settings: Make) -> None:
