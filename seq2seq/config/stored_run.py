@@ -100,7 +100,7 @@ def run_name(plain: Mapping[str, Any], choices: Mapping[str, str]) -> str:
     """
     parts = [choices.get(group, "custom") for group in ("data", "encoder", "attention", "decoder")]
     words = choices.get("experiment") or "-".join(parts)
-    before = older_values(TrainSettings) | flatten({key: _added_later(part) for key, part in plain.items()})
+    before = flatten({key: _added_later(part) for key, part in plain.items()}) | older_values(TrainSettings)
     leaves = training_settings(plain)
     hashed = {key: value for key, value in leaves.items() if key not in before or before[key] != value}
     digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
