@@ -28,7 +28,8 @@ from seq2seq.config.paths import shorten
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.yaml_reading import describe_yaml_error
 
-VERSION_BASE = "1.3"
+# Hydra 1.3 asks which version's behaviour is meant; newer ones have one behaviour and warn about the argument.
+VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
 
 
 def compose_config(folder: Path, name: str, overrides: Sequence[str]) -> DictConfig:
@@ -67,9 +68,7 @@ def _initialized(folder: Path) -> Iterator[None]:
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None  # it refuses to be initialised twice
     try:
-        with hydra.initialize_config_dir(
-            version_base=VERSION_BASE, config_dir=str(folder.resolve()), job_name="seq2seq"
-        ):
+        with hydra.initialize_config_dir(**VERSION_BASE, config_dir=str(folder.resolve()), job_name="seq2seq"):
             yield
     except yaml.YAMLError as error:
         raise Mistakes([_yaml_line(error)]) from error
@@ -104,7 +103,7 @@ def run_task(folder: Path, name: str, words: Sequence[str], task: Callable[[Dict
 
     argv, sys.argv = sys.argv, [sys.argv[0], *words]
     try:
-        hydra.main(version_base=VERSION_BASE, config_path=str(folder), config_name=name)(run)()
+        hydra.main(**VERSION_BASE, config_path=str(folder), config_name=name)(run)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # Hydra's own: the task's are kept aside
         raise Mistakes([one_line(error)]) from error
     finally:
