@@ -19,6 +19,7 @@ from seq2seq.files import no_link
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 MODEL, OPTIMIZER = "model", "optimizer"  # the groups of tensors that every checkpoint has
+AVERAGED = "ema"  # the group of a moving average of the model's tensors
 TENSORS = ".safetensors"  # how the file of a group ends
 LONGEST_NAME = 100  # bytes of a file that names a checkpoint
 STATE, VALIDATED = "state.json", "validated.json"  # the second: the state after the checkpoint's validation

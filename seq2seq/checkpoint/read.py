@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import MANIFEST, MODEL, OPTIMIZER, STATE, TENSORS, VALIDATED, RunFolder
+from seq2seq.checkpoint.folder import AVERAGED, MANIFEST, MODEL, OPTIMIZER, STATE, TENSORS, VALIDATED, RunFolder
 from seq2seq.checkpoint.storage import sha256
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.errors import CheckpointError
@@ -50,12 +50,15 @@ class Checkpoint:
 
 
 def load(folder: RunFolder, which: str, groups: Collection[str] | None = None, *, average: int = 5) -> Checkpoint:
-    """The checkpoint `which`: best, last, average or step-N.
+    """The checkpoint `which`: best, last, average, ema or step-N.
 
-    Only the named `groups` are verified and read (the model is enough to translate); None: all that were saved.
-    `which="average"` is the mean of the models of the newest `average` checkpoints that are `evenly_spaced`, with the
-    step and state of the newest of these. If a training saves or prunes at the same time, so that files vanish, reading
-    is repeated. Raises CheckpointError if there is no checkpoint of that name or a file is broken.
+    `best` has the weights that were validated: those of the moving average, where the run keeps one (trainer.ema).
+    `ema` is the moving average in the newest checkpoint. `average` is the mean of the models of the newest `average`
+    checkpoints that are `evenly_spaced`, with the step and state of the newest of these.
+
+    Only the named `groups` are verified and read (the model is enough to translate); None: all that were saved. If a
+    training saves or prunes at the same time, so that files vanish, reading is repeated. Raises CheckpointError if
+    there is no checkpoint of that name or a file is broken.
     """
     for _ in range(TRIES):
         before = _entries(folder)
@@ -89,7 +92,9 @@ def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[
     if which == "last" and steps:
         return _load_path(folder.checkpoint(steps[-1]), groups)
     if which == "best" and (best := folder.best_checkpoint()):
-        return _load_path(best, groups)
+        return _load_averaged(best, groups) if _has_average(best) else _load_path(best, groups)
+    if which == AVERAGED and steps and _has_average(newest := folder.checkpoint(steps[-1])):
+        return _load_averaged(newest, groups)
     step = re.fullmatch(r"step-(\d+)", which)
     if step and int(step[1]) in steps:
         return _load_path(folder.checkpoint(int(step[1])), groups)
@@ -99,7 +104,8 @@ def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[
 def _not_found(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
     if not steps:
         return f"run {folder.name} has no checkpoint yet: nothing is in {folder.checkpoints}"
-    names = ["best"] * (folder.best_checkpoint() is not None) + ["last", "average", *(f"step-{step}" for step in steps)]
+    names = ["best"] * (folder.best_checkpoint() is not None) + ["last", "average"]
+    names += [AVERAGED] * _has_average(folder.checkpoint(steps[-1])) + [f"step-{step}" for step in steps]
     close = difflib.get_close_matches(which, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"run {folder.name} has no checkpoint={which}: {hint}there are: {', '.join(names)}"
@@ -138,6 +144,17 @@ def _load_path(path: Path, groups: Collection[str] | None) -> Checkpoint:
     except (SafetensorError, KeyError, ValueError) as error:  # it matches the manifest, but was not written by `save`
         raise CheckpointError(f"{path} holds no tensors that can be read: {error}") from error
     return Checkpoint(step=step, groups=found, state=_read_json(state))
+
+
+def _load_averaged(path: Path, groups: Collection[str] | None) -> Checkpoint:
+    """The same, with the moving average of its weights in the place of its model."""
+    names = _saved_groups(path) if groups is None else groups
+    found = _load_path(path, dict.fromkeys(AVERAGED if name == MODEL else name for name in names))
+    return replace(found, groups={**found.groups, MODEL: found.groups[AVERAGED]})
+
+
+def _has_average(path: Path) -> bool:
+    return AVERAGED in _saved_groups(path)
 
 
 def _saved_groups(path: Path) -> list[str]:

@@ -103,6 +103,7 @@ class TrainerSettings:
     clip_norm: Annotated[float | None, ABOVE_ZERO]
     keep_last: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
     average: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    ema: Annotated[float | None, SHARE, Older(None)]
     probes: Annotated[int, ZERO_OR_MORE, MAY_CHANGE]
     deterministic: Annotated[bool, MAY_CHANGE]
     strategy: Annotated[Literal["auto", "single", "ddp"], MAY_CHANGE, Older("auto")]

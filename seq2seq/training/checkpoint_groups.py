@@ -1,10 +1,11 @@
 """The groups of tensors in a run's checkpoints: the model, the optimizer's state, and those of step hooks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seq2seq.checkpoint.folder import MODEL, OPTIMIZER
 from seq2seq.checkpoint.read import Checkpoint
@@ -36,6 +37,14 @@ class CheckpointGroups:
         groups = {MODEL: model_tensors(model), OPTIMIZER: optimizer_tensors(self.optimizer, model)}
         groups |= {hook.name: dict(hook.tensors()) for hook in self.hooks if hook.tensors()}
         return {name: self.strategy.gather(tensors) for name, tensors in groups.items()}
+
+    @contextmanager
+    def in_validation(self, model: nn.Module) -> Iterator[None]:
+        """The context of a validation, as the hooks have it."""
+        with ExitStack() as stack:
+            for hook in self.hooks:
+                stack.enter_context(hook.in_validation(model))
+            yield
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Load all groups, bit for bit. Raises CheckpointError where they are of another model, optimizer or step

@@ -112,11 +112,11 @@ class GraphedOptimizerStep(OptimizerStep):
         self._clear, _ = recorder(self._zero_gradients)
         self.refuses.zero_()
 
-    def __call__(self) -> Tensor:
-        """Replay the update's end."""
+    def __call__(self, update: int) -> Tensor:
+        """Replay the end of this update."""
         with_hooks(self.optimizer, self._replay)
         norm = self._norm.clone()
-        self._call_hooks()
+        self._call_hooks(update)
         self._clear()
         return norm
 

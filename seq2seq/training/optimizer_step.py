@@ -45,12 +45,13 @@ class OptimizerStep:
             assert reads_found_inf(optimizer)
             optimizer.found_inf = self.refuses  # type: ignore[attr-defined]
 
-    def __call__(self) -> float | Tensor:
-        """Finish an update; returns the norm of its gradient, with `defers` as a tensor on the device."""
+    def __call__(self, update: int) -> float | Tensor:
+        """Finish the update of this number; returns the norm of its gradient, with `defers` as a tensor on the
+        device."""
         norm = self._clip()
         if self.defers or not self.refuses:
             step(self.optimizer)
-            self._call_hooks()
+            self._call_hooks(update)
         self.optimizer.zero_grad(set_to_none=True)
         return norm if self.defers else float(norm)
 
@@ -61,9 +62,9 @@ class OptimizerStep:
         return norm
 
     @torch.no_grad()
-    def _call_hooks(self) -> None:
+    def _call_hooks(self, update: int) -> None:
         for hook in self.hooks:
-            hook(self.strategy.model)
+            hook(self.strategy.model, update)
 
 
 def non_finite(update: int, loss: float, norm: float, lr: float, saved: Sequence[int]) -> str:

@@ -31,6 +31,7 @@ from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.checkpoint_groups import CheckpointGroups
 from seq2seq.training.freezing import freeze
 from seq2seq.training.init_from import read_init_from
+from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.planned_updates import PlannedUpdates
 from seq2seq.training.state import (
     TrainState,
@@ -201,6 +202,8 @@ def _build_trainer(
     strategy = choose_strategy(settings.trainer.strategy, model.to(runtime.device), world)
     optimizer = build_optimizer(settings.optimizer, strategy.model)
     hooks = [make(strategy.model) for make in step_hooks]
+    if settings.trainer.ema is not None:
+        hooks.insert(0, MovingAverage(strategy.model, settings.trainer.ema))
     updater = Updater(
         settings=settings.trainer,
         seed=settings.seed,

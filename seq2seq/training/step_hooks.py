@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor, nn
 
@@ -17,8 +18,9 @@ class StepHook(ABC):
     name: str
 
     @abstractmethod
-    def __call__(self, model: nn.Module) -> None:
-        """The optimizer has stepped: the model's weights are new, and its gradients, as they were clipped, still there.
+    def __call__(self, model: nn.Module, update: int) -> None:
+        """The optimizer has stepped: the model's weights are those after this `update`, counted from 1, and its
+        gradients, as they were clipped, still there.
 
         Called without gradient tracking. It must not wait for a GPU where it can do without.
         """
@@ -27,3 +29,7 @@ class StepHook(ABC):
         """What checkpoints keep: its own tensors, not copies. Where a run continues, they are there from the start, and
         what was saved is copied into them."""
         return {}
+
+    def in_validation(self, model: nn.Module) -> AbstractContextManager[None]:
+        """The context of each validation: other weights, say, which it takes out again at its end."""
+        return nullcontext()

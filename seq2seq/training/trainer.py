@@ -190,7 +190,7 @@ class Trainer:
         self._stops_after = state.update
         self.reporter.progress.busy(f"validation at update {state.update:,}")
         began = self._total_minutes()
-        with self.strategy.unwrapped() as model:
+        with self.strategy.unwrapped() as model, self.groups.in_validation(model):
             values = self.validator(model, state.update, lambda: self.world.any_nonzero(self._stop.number or 0) > 0)
         if values is not None:
             self._process_scores(values, self._total_minutes() - began)

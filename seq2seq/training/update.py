@@ -69,7 +69,7 @@ class Updater:
         self.forward_backward.begin(seed_of(self.seed, number - 1, rank=0))
         set_learning_rate(self.optimizer, lr)
         sums = self._add_gradients(planned, tokens, lambda what: busy(f"update {number:,}, {what}"))
-        norm = self.step()
+        norm = self.step(number)
         stopwatch.stop()
         return UpdateFigures(number, sums, tokens, norm, lr, stopwatch)
 

@@ -80,7 +80,7 @@ def updates(passes: ForwardBackward, step: OptimizerStep) -> tuple[list[Tensor],
             for number, each in enumerate(batches):
                 losses = passes(each, 1, 30, last=number == 1)
                 told += [losses.total.detach().clone(), losses.nll.clone()]
-            norm = step()
+            norm = step(update + 1)
         assert isinstance(norm, Tensor)
         told.append(norm)
     return told, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]

@@ -123,7 +123,7 @@ def _statistics(
 
 def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: TrainedModel) -> dict[str, Any]:
     return {
-        "checkpoint": f"step-{trained.step}" if script.checkpoint != "average" else "average",
+        "checkpoint": script.checkpoint if script.checkpoint in ("average", "ema") else f"step-{trained.step}",
         SPLIT: script.split,
         CHANGED: changed_settings(script),
         "search": settings.plain["search"],

@@ -13,17 +13,19 @@ from seq2seq.training.step_hooks import StepHook
 class MovingAverage(StepHook):
     """Averages the weights, counts its calls, and keeps the norm of the gradients that it sees."""
 
-    name = "ema"
+    name = "mean"
 
     def __init__(self, model: nn.Module) -> None:
         self.averages = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
         self.calls = torch.zeros((), dtype=torch.int64)
         self.norms: list[float] = []
+        self.updates: list[int] = []
 
-    def __call__(self, model: nn.Module) -> None:
+    def __call__(self, model: nn.Module, update: int) -> None:
         for name, parameter in model.named_parameters():
             self.averages[name].lerp_(parameter, 0.1)
         self.calls += 1
+        self.updates.append(update)
         self.norms.append(float(nn.utils.get_total_norm(p.grad for p in model.parameters() if p.grad is not None)))
 
     def tensors(self) -> Mapping[str, Tensor]:
@@ -32,4 +34,4 @@ class MovingAverage(StepHook):
 
 def averages(run: str, step: int) -> dict[str, Tensor]:
     """What a checkpoint keeps of it."""
-    return load_file(Path("runs", run, "checkpoints", f"step-{step}", "ema.safetensors"))
+    return load_file(Path("runs", run, "checkpoints", f"step-{step}", "mean.safetensors"))

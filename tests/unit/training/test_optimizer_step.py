@@ -47,7 +47,7 @@ def take(model: nn.Module, step: OptimizerStep, scales: list[float]) -> list[flo
     for number, scale in enumerate(scales):
         inputs = torch.randn(4, 3, generator=torch.Generator().manual_seed(number))
         (scale * model(inputs).square().sum()).backward()
-        norms.append(float(step()))
+        norms.append(float(step(number)))
         assert all(parameter.grad is None for parameter in model.parameters())
     return norms
 
@@ -115,9 +115,9 @@ def test_a_run_notices_later_and_names_the_update(
         bad = taken["updates"] == 2
         return replace(losses, total=losses.total * NAN) if bad else losses
 
-    def counted(self: OptimizerStep) -> Any:
+    def counted(self: OptimizerStep, update: int) -> Any:
         taken["updates"] += 1
-        return call(self)
+        return call(self, update)
 
     taken, call = {"updates": 0}, OptimizerStep.__call__
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)

@@ -30,7 +30,7 @@ def test_a_run_keeps_what_a_hook_keeps_and_continues_bitwise() -> None:
     train(settings("bare", *LOOP, "trainer.max_updates=4"))
     train(settings("whole", *LOOP, "trainer.max_updates=4"), step_hooks=[made_here])
     train(settings("parts", *LOOP, "trainer.max_updates=2"), step_hooks=[MovingAverage])
-    with pytest.raises(CheckpointError, match=r"step 4 was saved without ema\.safetensors"):
+    with pytest.raises(CheckpointError, match=r"step 4 was saved without mean\.safetensors"):
         train(settings("bare", *LOOP, "trainer.max_updates=5"), step_hooks=[MovingAverage])
     train(settings("parts", *LOOP, "trainer.max_updates=4"), step_hooks=[MovingAverage])
     assert same(weights("bare", 4), weights("whole", 4))
@@ -40,6 +40,7 @@ def test_a_run_keeps_what_a_hook_keeps_and_continues_bitwise() -> None:
         assert now.pop("calls") == step
         assert all(torch.equal(now[name], before[name].lerp(new[name], 0.1)) for name in now)
     (hook,) = hooks
+    assert hook.updates == [1, 2, 3, 4]
     assert len(hook.norms) == 4 and all(0 < norm <= 1.001 for norm in hook.norms)  # of gradients clipped to 1
     train(settings("whole", *LOOP, "trainer.max_updates=5"))  # without it again
 
@@ -95,7 +96,7 @@ def test_torchs_own_hooks_are_called_around_each_step(step_with_hook: Any, noted
     step.optimizer.register_step_pre_hook(pre)
     step.optimizer.register_step_post_hook(lambda *_: noted.append(f"post, changed: {not torch.equal(weight, before)}"))
     weight.grad = torch.ones_like(weight)
-    step()
+    step(1)
     assert noted == ["pre of all", "pre, changed: False", "post, changed: True", "post of all"]
 
 
