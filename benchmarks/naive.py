@@ -36,11 +36,16 @@ def bahdanau(attention: Any, query: Tensor, states: Tensor, mask: Tensor, step: 
 
 
 def luong_dot(attention: Any, query: Tensor, states: Tensor, mask: Tensor, step: int) -> Tensor:
-    return average(attention.normalizer(products(query, states), mask), states)
+    return average(attention.normalizer(scaled(attention, products(query, states)), mask), states)
 
 
 def luong_general(attention: Any, query: Tensor, states: Tensor, mask: Tensor, step: int) -> Tensor:
-    return average(attention.normalizer(products(query, attention.key_map(states)), mask), states)
+    scores = scaled(attention, products(query, attention.key_map(states)))
+    return average(attention.normalizer(scores, mask), states)
+
+
+def scaled(attention: Any, scores: Tensor) -> Tensor:
+    return scores if attention.scale is None else attention.scale * scores
 
 
 def luong_concat(attention: Any, query: Tensor, states: Tensor, mask: Tensor, step: int) -> Tensor:

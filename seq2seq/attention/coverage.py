@@ -40,11 +40,17 @@ class CoverageAttention(SteppedAttention, BahdanauAttention):
         memory_dim: int,
         normalizer: Callable[[], Normalizer],
         attn_dim: int,
+        normed: bool,
         fertility: float | None,
         dropout: float,
     ) -> None:
         super().__init__(
-            query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, attn_dim=attn_dim, dropout=dropout
+            query_dim=query_dim,
+            memory_dim=memory_dim,
+            normalizer=normalizer,
+            attn_dim=attn_dim,
+            normed=normed,
+            dropout=dropout,
         )
         self.fertility = fertility
         self.coverage_map = nn.Linear(1, attn_dim, bias=False)

@@ -7,24 +7,31 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.attention.base import ScoredAttention
-from seq2seq.layers.additive_score import additive_score
+from seq2seq.layers.additive_score import ScoreVector, additive_score
 from seq2seq.normalizer.base import Normalizer
 
 
 class LuongConcatAttention(ScoredAttention):
-    """score(q, k) = v . tanh(W [q; k]), computed as v . tanh(W_q q + W_k k) so that W_k k is computed once per source.
+    """score(q, k) = v . tanh(W [q; k]), computed as v . tanh(W_q q + W_k k) so that W_k k is computed once per source;
+    `normed`: g v / |v| instead of v.
 
     Shapes: query [B T Q], states [B S M], keys [B S A]; scores [B T S]; A = attn_dim.
     """
 
     def __init__(
-        self, *, query_dim: int, memory_dim: int, normalizer: Callable[[], Normalizer], attn_dim: int, dropout: float
+        self,
+        *,
+        query_dim: int,
+        memory_dim: int,
+        normalizer: Callable[[], Normalizer],
+        attn_dim: int,
+        normed: bool,
+        dropout: float,
     ) -> None:
         super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
         self.map = nn.Linear(query_dim + memory_dim, attn_dim, bias=False)
-        self.v = nn.Linear(attn_dim, 1, bias=False)
-        for linear in (self.map, self.v):
-            nn.init.xavier_uniform_(linear.weight)
+        self.v = ScoreVector(attn_dim, normed=normed)
+        nn.init.xavier_uniform_(self.map.weight)
 
     def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """W_k k."""
@@ -33,4 +40,4 @@ class LuongConcatAttention(ScoredAttention):
     def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
         """v . tanh(W_q q + W_k k)."""
         mapped = F.linear(query, self.map.weight[:, : self.query_dim])
-        return additive_score(mapped, keys, self.v.weight)
+        return additive_score(mapped, keys, self.v.vector)

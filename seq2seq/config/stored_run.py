@@ -22,6 +22,12 @@ UNSTORED = keys_with(NOT_STORED, TrainSettings)
 RECORDED = keys_with(NO_KEY, TrainSettings)  # keys of a config.yaml that are not settings
 # Arguments that were added to a class later. A run whose config.yaml lacks one behaved as with this value.
 ADDED_LATER: dict[str, dict[str, Any]] = {
+    **{
+        f"seq2seq.attention.{path}": {"normed": False}
+        for path in ("bahdanau.BahdanauAttention", "luong_concat.LuongConcatAttention", "coverage.CoverageAttention")
+    },
+    "seq2seq.attention.luong_dot.LuongDotAttention": {"scaled": False},
+    "seq2seq.attention.luong_general.LuongGeneralAttention": {"scaled": False},
     "seq2seq.encoder.rnn.RnnEncoder": {"mask_end": False},
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},

@@ -2,10 +2,32 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.runtime.triton import kernels
+
+
+class ScoreVector(nn.Linear):
+    """The vector v of an additive score, as a map of the hidden layer to one number: [... A] -> [... 1].
+
+    `normed`: it is g v / |v| with a learned length g, which starts at 1 / sqrt(A): Salimans and Kingma (2016),
+    arXiv:1602.07868, equation 2. Scores start small, so attention starts nearly uniform.
+    """
+
+    def __init__(self, attn_dim: int, *, normed: bool) -> None:
+        super().__init__(attn_dim, 1, bias=False)
+        nn.init.xavier_uniform_(self.weight)
+        self.length = nn.Parameter(torch.tensor(attn_dim**-0.5)) if normed else None
+
+    @property
+    def vector(self) -> Float[Tensor, "1 A"]:
+        """v, or g v / |v|."""
+        return self.weight if self.length is None else self.length * F.normalize(self.weight, dim=1)
+
+    def forward(self, hidden: Float[Tensor, "... A"]) -> Float[Tensor, "... 1"]:
+        """v . hidden."""
+        return F.linear(hidden, self.vector)
 
 
 def additive_score(

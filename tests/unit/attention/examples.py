@@ -10,6 +10,7 @@ from seq2seq.attention.bahdanau import BahdanauAttention
 from seq2seq.attention.base import Attention
 from seq2seq.attention.coverage import CoverageAttention
 from seq2seq.attention.luong_general import LuongGeneralAttention
+from seq2seq.layers.additive_score import ScoreVector
 from seq2seq.normalizer.softmax import Softmax
 from seq2seq.types import Memory
 
@@ -43,15 +44,24 @@ def some_query(width: int = Q) -> Tensor:
 
 
 def bahdanau(attention: BahdanauAttention, query: Tensor, key: Tensor, covered: float = 0.0) -> float:
-    w, u, b, v = attention.query_map.weight, attention.key_map.weight, attention.key_map.bias, attention.v.weight[0]
+    w, u, b, v = attention.query_map.weight, attention.key_map.weight, attention.key_map.bias, vector(attention.v)
     c = attention.coverage_map.weight[:, 0] if isinstance(attention, CoverageAttention) else torch.zeros(A)
     inside = [float(w[a] @ query) + float(u[a] @ key) + float(b[a]) + float(c[a]) * covered for a in range(A)]
-    return sum(float(v[a]) * math.tanh(inside[a]) for a in range(A))
+    return sum(v[a] * math.tanh(inside[a]) for a in range(A))
+
+
+def vector(v: ScoreVector) -> list[float]:
+    """v, or g v / |v|."""
+    numbers = [float(number) for number in v.weight[0]]
+    if v.length is None:
+        return numbers
+    norm = math.sqrt(sum(number**2 for number in numbers))
+    return [float(v.length) * number / norm for number in numbers]
 
 
 def general(attention: LuongGeneralAttention, query: Tensor, key: Tensor) -> float:
-    w = attention.key_map.weight
-    return sum(float(query[i]) * float(w[i, j]) * float(key[j]) for i in range(Q) for j in range(len(key)))
+    w, g = attention.key_map.weight, 1.0 if attention.scale is None else float(attention.scale)
+    return g * sum(float(query[i]) * float(w[i, j]) * float(key[j]) for i in range(Q) for j in range(len(key)))
 
 
 def softmax(scores: list[float]) -> list[float]:

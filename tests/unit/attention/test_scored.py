@@ -21,6 +21,7 @@ from unit.attention.examples import (
     memory_of,
     softmax,
     some_query,
+    vector,
 )
 
 from seq2seq.attention.bahdanau import BahdanauAttention
@@ -38,11 +39,13 @@ from seq2seq.normalizer.softmax import Softmax
 
 def concat(attention: LuongConcatAttention, query: Tensor, key: Tensor) -> float:
     joined = torch.cat((query, key))
-    return sum(float(attention.v.weight[0, a]) * math.tanh(float(attention.map.weight[a] @ joined)) for a in range(A))
+    v = vector(attention.v)
+    return sum(v[a] * math.tanh(float(attention.map.weight[a] @ joined)) for a in range(A))
 
 
 def dot(attention: LuongDotAttention, query: Tensor, key: Tensor) -> float:
-    return sum(float(q) * float(k) for q, k in zip(query, key, strict=True))
+    scale = 1.0 if attention.scale is None else float(attention.scale)
+    return scale * sum(float(q) * float(k) for q, k in zip(query, key, strict=True))
 
 
 def cosine(attention: CosineAttention, query: Tensor, key: Tensor) -> float:
@@ -67,10 +70,10 @@ def projected(attention: ScaledDotAttention, state: Tensor) -> Tensor:
 
 
 SCORED = [
-    (BahdanauAttention, {"attn_dim": A}, M, bahdanau, itself),
-    (LuongConcatAttention, {"attn_dim": A}, M, concat, itself),
-    (LuongGeneralAttention, {}, M, general, itself),
-    (LuongDotAttention, {}, Q, dot, itself),
+    *((BahdanauAttention, {"attn_dim": A, "normed": normed}, M, bahdanau, itself) for normed in (False, True)),
+    *((LuongConcatAttention, {"attn_dim": A, "normed": normed}, M, concat, itself) for normed in (False, True)),
+    *((LuongGeneralAttention, {"scaled": scaled}, M, general, itself) for scaled in (False, True)),
+    *((LuongDotAttention, {"scaled": scaled}, Q, dot, itself) for scaled in (False, True)),
     (CosineAttention, {"attn_dim": A, "scale": 3.0}, M, cosine, itself),
     (ScaledDotAttention, {"attn_dim": A}, M, scaled_dot, projected),
 ]
@@ -110,11 +113,13 @@ def test_no_attention_has_an_empty_context() -> None:
 
 
 GRADIENTS = [
-    (BahdanauAttention, {"attn_dim": A}),
-    (LuongConcatAttention, {"attn_dim": A}),
+    (BahdanauAttention, {"attn_dim": A, "normed": False}),
+    (BahdanauAttention, {"attn_dim": A, "normed": True}),
+    (LuongConcatAttention, {"attn_dim": A, "normed": False}),
+    (LuongGeneralAttention, {"scaled": True}),
     (CosineAttention, {"attn_dim": A, "scale": 3.0}),
     (LocalPredictiveAttention, {"attn_dim": A, "window": WINDOW}),
-    (CoverageAttention, {"attn_dim": A, "fertility": 2.0}),
+    (CoverageAttention, {"attn_dim": A, "normed": False, "fertility": 2.0}),
 ]
 
 
@@ -126,7 +131,9 @@ def test_gradients(kind: type[Attention], arguments: dict[str, Any]) -> None:
 
 
 def test_dropped_weights_are_not_the_ones_that_are_shown() -> None:
-    attention = LuongDotAttention(query_dim=M, memory_dim=M, normalizer=Softmax, dropout=0.9).double().train()
+    attention = (
+        LuongDotAttention(query_dim=M, memory_dim=M, normalizer=Softmax, scaled=False, dropout=0.9).double().train()
+    )
     attended, _ = attention(some_query(M), attention.start(memory_of()), need_weights=True)
     assert attended.weights is not None
     assert (attended.weights.sum(-1) - 1).abs().max() < 1e-10

@@ -14,7 +14,7 @@ from seq2seq.attention.monotonic import MonotonicAttention
 @pytest.mark.parametrize("fertility", [None, 2.0])
 @torch.no_grad()
 def test_coverage_adds_up_what_was_read(fertility: float | None) -> None:
-    attention = built(CoverageAttention, attn_dim=A, fertility=fertility, dropout=0.0)
+    attention = built(CoverageAttention, attn_dim=A, normed=False, fertility=fertility, dropout=0.0)
     memory, query = memory_of(), some_query()
     attended, state = attention(query, attention.start(memory), need_weights=True)
     assert isinstance(state, Covered) and state.position == T
@@ -37,7 +37,7 @@ def test_coverage_adds_up_what_was_read(fertility: float | None) -> None:
 
 @torch.no_grad()
 def test_coverage_of_hypotheses_follows_their_parents() -> None:
-    attention, memory = built(CoverageAttention, attn_dim=A, fertility=None, dropout=0.0), memory_of()
+    attention, memory = built(CoverageAttention, attn_dim=A, normed=False, fertility=None, dropout=0.0), memory_of()
     query = some_query()
     _, state = attention.step(query[:, :1], attention.start(memory))
     _, state = attention.step(query, state.advance(torch.zeros(B, T, dtype=torch.long)))
