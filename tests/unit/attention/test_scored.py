@@ -1,4 +1,4 @@
-"""Mechanisms that score every position against their papers' equations, written out loop by loop in float64."""
+"""Attentions that score every position, compared with their papers' equations, written as loops in float64."""
 
 import math
 from collections.abc import Callable
@@ -58,7 +58,7 @@ def scaled_dot(attention: ScaledDotAttention, query: Tensor, key: Tensor) -> flo
     return sum(float(x) * float(y) for x, y in zip(asked, found, strict=True)) / math.sqrt(A)
 
 
-def itself(attention: Attention, state: Tensor) -> Tensor:
+def identity(attention: Attention, state: Tensor) -> Tensor:
     return state
 
 
@@ -67,11 +67,11 @@ def projected(attention: ScaledDotAttention, state: Tensor) -> Tensor:
 
 
 SCORED = [
-    (BahdanauAttention, {"attn_dim": A}, M, bahdanau, itself),
-    (LuongConcatAttention, {"attn_dim": A}, M, concat, itself),
-    (LuongGeneralAttention, {}, M, general, itself),
-    (LuongDotAttention, {}, Q, dot, itself),
-    (CosineAttention, {"attn_dim": A, "scale": 3.0}, M, cosine, itself),
+    (BahdanauAttention, {"attn_dim": A}, M, bahdanau, identity),
+    (LuongConcatAttention, {"attn_dim": A}, M, concat, identity),
+    (LuongGeneralAttention, {}, M, general, identity),
+    (LuongDotAttention, {}, Q, dot, identity),
+    (CosineAttention, {"attn_dim": A, "scale": 3.0}, M, cosine, identity),
     (ScaledDotAttention, {"attn_dim": A}, M, scaled_dot, projected),
 ]
 
@@ -125,7 +125,7 @@ def test_gradients(kind: type[Attention], arguments: dict[str, Any]) -> None:
     assert torch.autograd.gradcheck(lambda q: attention(q, attention.start(memory))[0].context, query)
 
 
-def test_dropped_weights_are_not_the_ones_that_are_shown() -> None:
+def test_returned_weights_are_those_before_dropout() -> None:
     attention = LuongDotAttention(query_dim=M, memory_dim=M, normalizer=Softmax, dropout=0.9).double().train()
     attended, _ = attention(some_query(M), attention.start(memory_of()), need_weights=True)
     assert attended.weights is not None
