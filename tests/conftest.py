@@ -23,7 +23,7 @@ install_import_hook(
 import torch  # noqa: E402
 from shape_checks import unchecked  # noqa: E402
 
-# What takes seconds: runs, processes, configurations composed, searches tried out whole; and programs of benchmarks/.
+# Path prefixes of slow tests (runs, processes, composed configurations, whole searches) and of tests of benchmarks/.
 COSTLY = {
     "slow": (
         "system/",
@@ -55,35 +55,35 @@ COSTLY = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """One option of our own, for `make capabilities`."""
+    """The option for `make capabilities`."""
     parser.addoption("--capabilities", metavar="FILE", type=Path, help="train every legal triple and write this page")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The suite's tensors are small: a second thread costs more than it brings, and one thread repeats bitwise."""
+    """Use one thread: the tensors are small, so more threads are slower, and one thread is bitwise reproducible."""
     page = config.getoption("capabilities")
     if page is not None and not hasattr(config, "workerinput"):  # the workers of xdist report to one controller
         from contract.capabilities import Capabilities
 
         config.pluginmanager.register(Capabilities(page))
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
-        if signal.getsignal(number) == signal.SIG_IGN:  # as nohup and a shell's & leave them; tests send them
-            signal.signal(number, usual)
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:  # nohup and a shell's & ignore them, but tests send them
+            signal.signal(number, default)
     torch.set_num_threads(1)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    settings.register_profile("seq2seq", deadline=None)  # a busy machine is no mistake
+    settings.register_profile("seq2seq", deadline=None)  # a slow machine is not an error
     settings.load_profile("seq2seq")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where a test lies says what it costs; those marked `gpu` or `corpus` skip, saying why, where there is neither.
+    """Mark tests by their path; skip those marked `gpu` or `corpus` where there is no GPU or no corpora.
 
-    The slow folders come first: their modules share fixtures that take long, and workers steal from the end.
+    The slow folders come first: their modules share slow fixtures, and xdist workers steal tests from the end.
     """
     for item in items:
-        place = item.path.relative_to(REPOSITORY / "tests").as_posix()
-        for marker, places in COSTLY.items():
-            if place.startswith(places):
+        path = item.path.relative_to(REPOSITORY / "tests").as_posix()
+        for marker, prefixes in COSTLY.items():
+            if path.startswith(prefixes):
                 item.add_marker(marker)
     items.sort(key=lambda item: not item.path.relative_to(REPOSITORY / "tests").as_posix().startswith(COSTLY["slow"]))
     missing = {"gpu": None if torch.cuda.is_available() else "needs a CUDA device, and torch sees none here"}
@@ -95,7 +95,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def why_no_corpora() -> str | None:
-    """What stands in the way of the tests that read the named corpora, or None."""
+    """Why the tests that read the named corpora cannot run, or None."""
     folder = os.environ.get("SEQ2SEQ_DATA", "")
     if not folder:
         return "needs the corpora: set SEQ2SEQ_DATA to the folder that holds them"
@@ -104,7 +104,7 @@ def why_no_corpora() -> str | None:
 
 @pytest.fixture
 def without_shape_checks() -> Iterator[None]:
-    """For a test that runs long in functions whose shapes other tests check."""
+    """For slow tests of functions whose shapes other tests check."""
     with unchecked():
         yield
 
@@ -117,7 +117,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def data_root() -> Path:
-    """Where the named corpora lie; for tests marked `corpus`."""
+    """The folder of the named corpora; for tests marked `corpus`."""
     if reason := why_no_corpora():
         pytest.skip(reason)
     return Path(os.environ["SEQ2SEQ_DATA"])

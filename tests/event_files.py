@@ -6,7 +6,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 
 def board(folder: Path) -> EventAccumulator:
-    """Everything there is."""
+    """All events."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0, "images": 0})
     return events.Reload()
 

@@ -1,4 +1,4 @@
-"""Processes that start in a moment: forks of one that has imported whatever a script needs, two seconds' work."""
+"""Processes that start fast: forks of one that has already imported what the scripts need (two seconds)."""
 
 import multiprocessing
 import os
@@ -20,7 +20,7 @@ FORKS.set_forkserver_preload(
 
 
 def as_started(cwd: Path, environment: Mapping[str, str]) -> None:
-    """Give this process the working directory and the environment it would have been started with."""
+    """Give this process the working directory and the environment of a newly started one."""
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)

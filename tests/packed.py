@@ -1,4 +1,4 @@
-"""Packers by the suffix of what they make."""
+"""Compressors by file suffix."""
 
 import bz2
 import gzip
@@ -9,7 +9,7 @@ import pyarrow
 
 
 def zstd(content: bytes) -> bytes:
-    """As the command zstd packs it."""
+    """Compress like the command zstd."""
     return pyarrow.compress(content, codec="zstd", asbytes=True)
 
 

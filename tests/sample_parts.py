@@ -1,4 +1,4 @@
-"""Parts that the tests of the configuration choose from: constructors with every kind of annotation, and no more."""
+"""Parts for the tests of the configuration: only constructors, with every kind of annotation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from seq2seq.types import Component, Part
 
 
 class Source(Component):
-    """Text files, set by set."""
+    """The text files of each set."""
 
     def __init__(self, *, files: dict[str, dict[str, str | list[str]]], locale: str | None) -> None:
         if not files:
@@ -25,7 +25,7 @@ class Small(Component):
 
 
 class Wide(Component):
-    """A part with an argument that Small has not."""
+    """A part with an argument that Small does not have."""
 
     wired: ClassVar[frozenset[str]] = frozenset({"width"})
 
@@ -84,14 +84,14 @@ class Plain(Component):
 
 @dataclass(frozen=True)
 class Window:
-    """Settings inside of settings."""
+    """Settings inside settings."""
 
     width: int
     kind: Literal["hard", "soft"] = "hard"
 
 
 class Nested(Component):
-    """A part that holds others."""
+    """A part that contains others."""
 
     def __init__(
         self,
@@ -106,4 +106,4 @@ class Nested(Component):
 
 
 class Alien:
-    """A class that is no component."""
+    """A class that is not a component."""

@@ -1,4 +1,4 @@
-"""Text to train small tokenizers on, made up on the spot."""
+"""Generated text to train small tokenizers on."""
 
 import random
 from typing import Any
@@ -18,6 +18,6 @@ def sentences(count: int, seed: int = 0) -> list[str]:
 
 def settings(**given: Any) -> SentencePiece:
     """A small tokenizer's settings."""
-    usual = {"model_type": "bpe", "vocab_size": 320, "joint": True, "character_coverage": 1.0, "byte_fallback": True}
-    usual |= {"normalization": "identity", "sampling": 0.0, "training_lines": 10_000}
-    return SentencePiece(**usual | given)
+    defaults = {"model_type": "bpe", "vocab_size": 320, "joint": True, "character_coverage": 1.0, "byte_fallback": True}
+    defaults |= {"normalization": "identity", "sampling": 0.0, "training_lines": 10_000}
+    return SentencePiece(**defaults | given)

@@ -1,4 +1,4 @@
-"""What the tests put on every annotated function of seq2seq: beartype, with jaxtyping reading the shapes."""
+"""The check of the annotated functions of seq2seq in the tests: beartype, with jaxtyping for the shapes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,19 +7,19 @@ from typing import Any, Self, get_args
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
-configured = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int may stand where a float is asked for
+configured = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is accepted as a float
 
 
 def mentions_self(hint: Any) -> bool:
-    """True if `Self` stands anywhere in the annotation."""
+    """True if `Self` is anywhere in the annotation."""
     return hint is Self or any(mentions_self(part) for part in get_args(hint))
 
 
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function`, checking its arguments and its result at every call.
+    """`function` with a check of its arguments and its result at every call.
 
-    Two annotations are not checked: `Self`, which beartype knows only inside classes it decorates itself, and names in
-    quotes, which may be imported for mypy alone.
+    Two annotations are not checked: `Self`, which beartype supports only inside classes it decorates itself, and names
+    in quotes, which may be imported only for mypy.
     """
     function.__annotations__ = {
         name: Any if isinstance(hint, str) or mentions_self(hint) else hint
@@ -30,7 +30,7 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """No call is checked meanwhile: for what runs long in functions whose shapes other tests check."""
+    """Turn the checks off: for slow tests of functions whose shapes other tests check."""
     jaxtyping.config.update("jaxtyping_disable", True)
     try:
         yield

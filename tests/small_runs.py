@@ -1,4 +1,4 @@
-"""Runs of a few seconds over the embedded data, and what they leave behind."""
+"""Runs of a few seconds on the embedded data, and their stored weights."""
 
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ SMALL = [
 
 @cache
 def settings(run: str, *words: str) -> TrainSettings:
-    """Of a small run; of two words with one key the last counts."""
+    """Settings of a small run; if a key is given twice, the last value counts."""
     last = {word.split("=")[0]: word for word in (*SMALL, *words, f"run={run}")}
     return load_train(compose(CONFIGS, "train", list(last.values())))
 

@@ -1,4 +1,4 @@
-"""Writes docs/capabilities.md from the learning tests of one run (`make capabilities`): nothing in it is by hand."""
+"""Writes docs/capabilities.md from the results of the learning tests (`make capabilities`)."""
 
 import platform
 from collections import defaultdict
@@ -26,7 +26,7 @@ torch {torch}, Python {python}; {passed} of {tried} trainings passed.
 
 
 class Capabilities:
-    """A pytest plugin: hears of each learning test, and writes the page when all have run."""
+    """A pytest plugin that collects the result of each learning test and writes the page at the end."""
 
     def __init__(self, page: Path) -> None:
         self.page = page
@@ -35,16 +35,16 @@ class Capabilities:
         self.updates = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what a learning test measured."""
-        heard = dict(report.user_properties)
-        if report.when == "call" and "triple" in heard:
-            self.shares[str(heard["triple"])] = float(str(heard["share"]))
-            self.updates = int(str(heard["updates"]))
+        """Store the result of a learning test."""
+        properties = dict(report.user_properties)
+        if report.when == "call" and "triple" in properties:
+            self.shares[str(properties["triple"])] = float(str(properties["share"]))
+            self.updates = int(str(properties["updates"]))
             if report.passed:
-                self.passed.add(str(heard["triple"]))
+                self.passed.add(str(properties["triple"]))
 
     def pytest_sessionfinish(self) -> None:
-        """Write the page; an interrupted run leaves the old one."""
+        """Write the page if all tests have run; otherwise keep the old one."""
         legal = legal_triples()
         if all(str(triple) in self.shares for triple in [*legal, *further_choices()]):
             self.page.write_text(self._text(legal), encoding="utf-8")
@@ -65,10 +65,10 @@ class Capabilities:
 
     def _table(self, decoder: str, legal: Sequence[Triple]) -> str:
         """One decoder: attentions by encoders."""
-        ways = defaultdict(list)
+        variants = defaultdict(list)
         for triple in legal:
             if triple.decoder == decoder:
-                ways[triple.attention, triple.encoder].append(str(triple))
+                variants[triple.attention, triple.encoder].append(str(triple))
         encoders = choices("encoder")
         lines = [
             f"## Decoder: {decoder}\n",
@@ -76,7 +76,7 @@ class Capabilities:
             f"|---|{'---|' * len(encoders)}",
         ]
         for attention in choices("attention"):
-            cells = [self._cell(ways[attention, encoder]) for encoder in encoders]
+            cells = [self._cell(variants[attention, encoder]) for encoder in encoders]
             lines.append(f"| {attention} | {' | '.join(cells)} |")
         return "\n".join(lines) + "\n"
 

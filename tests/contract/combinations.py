@@ -1,4 +1,4 @@
-"""Every choice of encoder, attention and decoder that configs/ holds, found by glob, at sizes a test can afford."""
+"""Every encoder, attention and decoder of configs/, found by glob, at small sizes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -53,14 +53,14 @@ def composed(*words: str) -> TrainSettings:
 
 @cache
 def together(turn: int) -> TrainSettings:
-    """The choice of this number of each group that a model is built from: composing takes long, so one serves all."""
+    """Choice number `turn` of each group of a model: composing is slow, so one composition serves all groups."""
     found = {group: choices(group) for group in MODEL}
     return composed(*(f"{group}={names[turn]}" for group, names in found.items() if turn < len(names)))
 
 
 @cache
 def choice(group: str, name: str) -> Part:
-    """One choice of a group, shrunk. The others of its composition do not matter."""
+    """One choice of a group, at a small size. The other choices of its composition do not matter."""
     settings = together(choices(group).index(name)) if group in MODEL else composed(f"{group}={name}")
     part: Part = getattr(settings, group)
     small = {key: SMALL.get(key, value) for key, value in part.arguments.items()}
@@ -71,7 +71,7 @@ def choice(group: str, name: str) -> Part:
 
 @dataclass(frozen=True)
 class Triple:
-    """An encoder, an attention and a decoder, the last with its own options; `others` chooses in further groups."""
+    """An encoder, an attention and a decoder with its options; `others` are choices of other groups."""
 
     encoder: str
     attention: str
@@ -103,23 +103,23 @@ class Triple:
         torch.manual_seed(1)
         model = build_model(self.settings(**changes), source_vocab=VOCAB, target_vocab=VOCAB).double().eval()
         with torch.no_grad():
-            for parameter in model.parameters():  # nothing stays zero by initialisation: every term must show
+            for parameter in model.parameters():  # no parameter stays zero: every term must have an effect
                 parameter += 0.1 * torch.randn_like(parameter)
         return model
 
 
 def triples() -> Iterator[Triple]:
-    """All triples, legal or not; decoders that attend before or after a cell in each of their ways."""
+    """All triples, legal or not; recurrent decoders in each variant."""
     for encoder in choices("encoder"):
         for attention in choices("attention"):
             for decoder in choices("decoder"):
-                ways = RECURRENT if "attend" in choice("decoder", decoder).arguments else [{}]
-                for way in ways:
-                    yield Triple(encoder, attention, decoder, tuple(way.items()))
+                variants = RECURRENT if "attend" in choice("decoder", decoder).arguments else [{}]
+                for variant in variants:
+                    yield Triple(encoder, attention, decoder, tuple(variant.items()))
 
 
 def legal(candidates: Iterable[Triple]) -> list[Triple]:
-    """Those that the builder accepts."""
+    """The triples that the builder accepts."""
     return [triple for triple in candidates if not problems(triple.settings())]
 
 
@@ -131,20 +131,20 @@ def legal_triples() -> tuple[Triple, ...]:
 
 @cache
 def legal_variations() -> tuple[Triple, ...]:
-    """Each choice of the further groups, wherever it makes a difference: a normalizer, a pooling and a generator with
-    every attention, a position with every self-attention."""
+    """Each choice of the other groups, where it has an effect: each normalizer, pooling and generator with every
+    attention, each position with every self-attention."""
     recurrent = tuple(RECURRENT[0].items())
     found = []
     for attention in choices("attention"):
         target: Any = choice("attention", attention).target
         if not target.gives():
-            continue  # none reads nothing: neither makes a difference
+            continue  # without attention these groups have no effect
         headed = "heads" in choice("attention", attention).arguments
         decoder, options = ("transformer", ()) if headed else ("lstm", recurrent)
         for group in ("pooling", "generator", "normalizer")[: 3 if "normalizer" in target.wired else 2]:
             found += [Triple("lstm", attention, decoder, options, ((group, name),)) for name in others(group)]
     for position in (composed().choices["position"], *others("position")):
-        encoder = "lstm" if position == "none" else "transformer"  # a bag of tokens could not be turned around
+        encoder = "lstm" if position == "none" else "transformer"  # without positions a transformer cannot reverse
         for self_attention in choices("self_attention"):
             parts = (("position", position), ("self_attention", self_attention))
             found.append(Triple(encoder, "multihead", "transformer", (), parts))
@@ -154,8 +154,7 @@ def legal_variations() -> tuple[Triple, ...]:
 
 
 def one_of_each_kind(candidates: Iterable[Triple], turn: int = 0) -> list[Triple]:
-    """One triple of each set that differs in GRU or LSTM alone, which are one class with two cells: another at another
-    `turn`."""
+    """One triple of each set that differs only in GRU or LSTM (one class with two cells); `turn` selects which one."""
     kinds: dict[tuple[object, ...], list[Triple]] = {}
     for triple in candidates:
         classes = (choice("encoder", triple.encoder).target, choice("decoder", triple.decoder).target)
@@ -164,7 +163,7 @@ def one_of_each_kind(candidates: Iterable[Triple], turn: int = 0) -> list[Triple
 
 
 def further_choices() -> list[Triple]:
-    """Variations such that each choice of the further groups is in one of them."""
+    """Variations that together contain each choice of the other groups."""
     chosen: list[Triple] = []
     for triple in legal_variations():
         if set(triple.others) - {part for other in chosen for part in other.others}:

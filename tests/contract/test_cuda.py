@@ -1,4 +1,4 @@
-"""On a GPU everything computes what it computes on a CPU."""
+"""Results on a GPU equal those on a CPU."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ TRIPLES = [
 
 
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)
-def test_the_same_loss_gradients_and_hypotheses_as_on_a_cpu(triple: Triple) -> None:
+def test_loss_gradients_and_hypotheses_equal_those_on_a_cpu(triple: Triple) -> None:
     batch, found = some_batch([6, 1, 4], [3, 5, 0]), []
     for device in (torch.device("cpu"), CUDA):
         model, here = triple.model().train().to(device), batch.to(device)  # cuDNN: no backward in eval mode
@@ -44,7 +44,8 @@ def test_the_same_loss_gradients_and_hypotheses_as_on_a_cpu(triple: Triple) -> N
     assert tokens == other_tokens
 
 
-def test_cudnns_attention_is_off_which_plans_anew_for_every_shape() -> None:
+def test_cudnn_attention_is_disabled() -> None:
+    """It makes a new plan for every shape."""
     torch.backends.cuda.enable_cudnn_sdp(True)
     assert choose_runtime("cuda", "bf16").device.type == "cuda"
     assert not torch.backends.cuda.cudnn_sdp_enabled()

@@ -1,4 +1,4 @@
-"""On a GPU an update waits for nothing, and replayed from CUDA graphs it is the one that is not."""
+"""On a GPU an update does not synchronize, and an update replayed from CUDA graphs equals the eager one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,8 +46,8 @@ GRAPHS = "trainer.cuda_graphs=true"
 
 
 @contextmanager
-def nothing_waits() -> Iterator[None]:
-    """Whatever would wait for the GPU is an error."""
+def no_synchronization() -> Iterator[None]:
+    """Raise if anything waits for the GPU."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         yield
@@ -56,7 +56,7 @@ def nothing_waits() -> Iterator[None]:
 
 
 def made(triple: Triple, dtype: torch.dtype) -> tuple[ForwardBackward, OptimizerStep]:
-    """A model with dropout. The large eps keeps Adam from making a step of mere rounding."""
+    """A model with dropout. The large eps keeps Adam from amplifying rounding errors."""
     model = triple.model().float().train().to(CUDA)
     for module in model.modules():
         if isinstance(module, Dropout):
@@ -69,21 +69,21 @@ def made(triple: Triple, dtype: torch.dtype) -> tuple[ForwardBackward, Optimizer
 
 
 def updates(passes: ForwardBackward, step: OptimizerStep) -> tuple[list[Tensor], list[Tensor]]:
-    """Six updates of two micro-batches, at both shapes: what was read of them, and the weights. None waits."""
-    told = []
+    """The losses, norms and weights of six updates of two micro-batches, one of each shape. None synchronizes."""
+    figures = []
     for update in range(6):
         batch = some_batch([6, 1, 4], [3, 2, 6], seed=update)
         batches = [padded(batch, shape).to(CUDA) for shape in SHAPES]
         torch.manual_seed(seed_of(1, update, 0))
-        with nothing_waits():
+        with no_synchronization():
             set_learning_rate(step.optimizer, 0.01 / (1 + update))
             for number, each in enumerate(batches):
                 losses = passes(each, 1, 30, last=number == 1)
-                told += [losses.total.detach().clone(), losses.nll.clone()]
+                figures += [losses.total.detach().clone(), losses.nll.clone()]
             norm = step(update + 1)
         assert isinstance(norm, Tensor)
-        told.append(norm)
-    return told, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
+        figures.append(norm)
+    return figures, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def updates(passes: ForwardBackward, step: OptimizerStep) -> tuple[list[Tensor],
     [(triple, torch.float32) for triple in [*TRIPLES, *further_choices()]] + [(t, torch.bfloat16) for t in TRIPLES],
     ids=str,
 )
-def test_a_replayed_update_is_the_plain_one(triple: Triple, dtype: torch.dtype) -> None:
+def test_replayed_update_equals_the_eager_one(triple: Triple, dtype: torch.dtype) -> None:
     """Dropout included: the same seed draws the same numbers."""
     expected, weights = updates(*made(triple, dtype))
     found, others = updates(*graphed(*made(triple, dtype), SHAPES))
@@ -112,10 +112,10 @@ class Ids:
             setattr(self, f"{side}_ids", random.integers(4, 2**16, int(lengths.sum()), np.uint16))
 
 
-def test_on_the_gpu_a_batch_is_what_it_is_here() -> None:
+def test_batch_on_the_gpu_equals_the_one_on_the_cpu() -> None:
     ids, rows, shape = Ids(), np.array([3, 1, 41, 7]), Shape(6, 12, 11)
     resident, here = ResidentIds(ids, CUDA), collate(ids, rows)
-    with nothing_waits():
+    with no_synchronization():
         batches = resident.collate(rows), resident.collate(rows, shape)
     for batch, expected in zip(batches, (here, padded(here, shape)), strict=True):
         for name in expected.__dataclass_fields__:
@@ -136,16 +136,16 @@ def run(name: str, *words: str) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize("graphs", ["trainer.cuda_graphs=false", GRAPHS])
-def test_an_update_of_a_run_waits_for_nothing(
+def test_updates_of_a_run_do_not_synchronize(
     graphs: str, in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the second update on: in the first, libraries set themselves up. Those that log read the figures."""
+    """Except the first, in which libraries are initialized, and those that log, which read the losses."""
     update = Trainer._update
 
     def watched(self: Trainer, *arguments: Any) -> None:
         if self.state.update == 0 or (self.state.update + 1) % self.settings.log_every == 0:
             return update(self, *arguments)
-        with nothing_waits():
+        with no_synchronization():
             return update(self, *arguments)
 
     monkeypatch.setattr(Trainer, "_update", watched)
@@ -153,7 +153,7 @@ def test_an_update_of_a_run_waits_for_nothing(
     assert [line["update"] for line in lines if "train/loss" in line] == [10, 20, 30]
 
 
-def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_epochs_record_no_new_graphs_and_learn(in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded: list[int] = []
     plain_passes: list[Any] = []
     record, plain, update = GraphRecorder.__call__, ForwardBackward.__call__, Trainer._update
@@ -163,7 +163,7 @@ def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monk
         recorded.append(updates_done["all"])
         return record(self, work)
 
-    def took_the_plain_road(self: ForwardBackward, *arguments: Any, **more: Any) -> Any:
+    def plain_call(self: ForwardBackward, *arguments: Any, **more: Any) -> Any:
         plain_passes.append(arguments)
         return plain(self, *arguments, **more)
 
@@ -172,7 +172,7 @@ def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monk
         updates_done["all"] += 1
 
     monkeypatch.setattr(GraphRecorder, "__call__", noted)
-    monkeypatch.setattr(ForwardBackward, "__call__", took_the_plain_road)
+    monkeypatch.setattr(ForwardBackward, "__call__", plain_call)
     monkeypatch.setattr(Trainer, "_update", counted)
     lines = run("graphs", "trainer.max_epochs=6", GRAPHS, "optimizer.lr=0.003")
     assert 3 <= len(recorded) <= 2 + MOST_SHAPES and not any(recorded)  # shapes and the step, before the first update
@@ -181,7 +181,7 @@ def test_later_epochs_record_nothing_new_and_learn(in_its_own_folder: None, monk
     assert nll[-1] < nll[0]
 
 
-def test_graphs_continue_bitwise(in_its_own_folder: None) -> None:
+def test_resuming_with_graphs_is_bitwise_equal(in_its_own_folder: None) -> None:
     parts = ["encoder=transformer", "decoder=transformer", "attention=multihead", "encoder.dropout=0.2"]
     words = [GRAPHS, "trainer.deterministic=true", *parts]
     whole = run("whole", *words, "trainer.max_updates=40")
@@ -190,18 +190,18 @@ def test_graphs_continue_bitwise(in_its_own_folder: None) -> None:
     assert [line.get("train/loss") for line in whole] == [line.get("train/loss") for line in continued]
 
 
-def test_a_bad_gradient_is_noticed_with_the_next_figures(
+def test_bad_gradient_is_reported_with_the_next_metrics(
     in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken, call = {"updates": 0}, OptimizerStep.__call__
 
-    def spoilt_at_three(self: OptimizerStep) -> Any:
+    def nan_in_third_update(self: OptimizerStep) -> Any:
         taken["updates"] += 1
         if taken["updates"] == 3:
             next(p.grad for p in self.strategy.model.parameters() if p.grad is not None).fill_(float("nan"))
         return call(self)
 
-    monkeypatch.setattr(OptimizerStep, "__call__", spoilt_at_three)
+    monkeypatch.setattr(OptimizerStep, "__call__", nan_in_third_update)
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is .* norm nan"):
         run("bad", "trainer.max_updates=30")
     assert taken["updates"] == 10

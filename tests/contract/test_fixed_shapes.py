@@ -1,4 +1,4 @@
-"""A law: a micro-batch that is padded to a larger shape has the same loss and gradients, padding masked or left out."""
+"""A micro-batch padded to a larger shape has the same loss and gradients, with padding masked or removed."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def sums(triple: Triple, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @pytest.mark.parametrize("triple", [*TRIPLES, *further_choices()], ids=str)
-def test_more_columns_and_blank_rows_change_nothing(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_padding_columns_and_blank_rows_change_nothing(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = some_batch([6, 1, 4], [3, 5, 0])
     expected, gradients = sums(triple, batch)
     monkeypatch.setattr(unpad, "selects", lambda mask: False)  # as on a GPU

@@ -25,16 +25,16 @@ from seq2seq.types import BOS, EOS, Batch, Weights
 
 TOLERANCE = 1e-9
 TRIPLES = [*legal_triples(), *legal_variations()]
-# The first law checks the shapes of every triple.
+# Only the first test checks the shapes of every triple.
 without_shape_checks = pytest.mark.usefixtures("without_shape_checks")
-# A shortlist is the generator's: every one, and every other part once.
+# A shortlist affects the generator: test every generator, and every other part once.
 SHORTLISTED = [one for one in TRIPLES if one.attention == "multihead" or ("generator", "pointer") in one.others]
 SOURCES, TARGETS = [6, 1, 4], [3, 5, 0]
 LIMITS = {"max_length": 6, "max_length_ratio": 1.0}
 
 
 def every_triple(turn: int, among: Sequence[Triple] = TRIPLES) -> pytest.MarkDecorator:
-    """Every triple `among` these; those of one kind take turns in `make test`, and `make test-all` has them all."""
+    """Every triple of `among` in `make test-all`; one of each kind in `make test`, another one for another `turn`."""
     chosen = set(one_of_each_kind(among, turn))
     marked = [pytest.param(one, marks=() if one in chosen else pytest.mark.full) for one in among]
     return pytest.mark.parametrize("triple", marked, ids=str)
@@ -74,10 +74,10 @@ def test_padding_and_batch_order_change_nothing(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
     together = model.log_probs(batch)
     padded = model.log_probs(some_batch(SOURCES, TARGETS, padding=3))
-    turned = model.log_probs(rows_of(batch, [2, 0, 1]))
+    reordered = model.log_probs(rows_of(batch, [2, 0, 1]))
     for row, length in enumerate(TARGETS):
         alone = model.log_probs(rows_of(batch, [row], trim=True))[0]
-        for other in (padded[row], alone, turned[[1, 2, 0][row]]):
+        for other in (padded[row], alone, reordered[[1, 2, 0][row]]):
             assert (together[row, : length + 1] - other[: length + 1]).abs().max() < TOLERANCE
 
 
@@ -96,7 +96,7 @@ def test_beam_of_one_is_greedy(triple: Triple) -> None:
 @every_triple(turn=3)
 @without_shape_checks
 @torch.no_grad()
-def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> None:
+def test_n_best_scores_equal_those_of_forced_decoding(triple: Triple) -> None:
     """Holds only if caches, ancestry and finished rows that leave the batch are exact."""
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
     search = BeamSearch(beam_size=3, length_penalty=0.6, **LIMITS)
@@ -112,7 +112,7 @@ def test_scores_of_the_n_best_are_those_of_forced_decoding(triple: Triple) -> No
 @every_triple(turn=0, among=SHORTLISTED)
 @without_shape_checks
 @torch.no_grad()
-def test_with_every_token_on_the_shortlist_search_finds_what_it_finds_without(triple: Triple) -> None:
+def test_shortlist_of_all_tokens_changes_nothing(triple: Triple) -> None:
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)
     search = BeamSearch(beam_size=3, length_penalty=0.6, **LIMITS)
     everything = Shortlist.of(torch.ones(len(SOURCES), VOCAB, dtype=torch.bool))
@@ -160,8 +160,8 @@ def test_every_parameter_learns(triple: Triple) -> None:
 
 @every_triple(turn=6)
 @without_shape_checks
-def test_every_parameter_takes_part_in_every_batch(triple: Triple) -> None:
-    """Of the smallest one too: several processes wait for each other's gradients of all parameters."""
+def test_every_parameter_has_a_gradient_in_every_batch(triple: Triple) -> None:
+    """Even in the smallest batch: distributed ranks wait for the gradients of all parameters."""
     model = triple.model().train()
     model(some_batch([1], [0]), 0.1).loss.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
@@ -169,7 +169,7 @@ def test_every_parameter_takes_part_in_every_batch(triple: Triple) -> None:
 
 @every_triple(turn=7)
 @without_shape_checks
-def test_requested_weights_carry_gradients(triple: Triple) -> None:
+def test_requested_weights_have_gradients(triple: Triple) -> None:
     if triple.attention == "none":
         pytest.skip("there are no weights")
     model, batch = triple.model(), some_batch(SOURCES, TARGETS)

@@ -1,5 +1,5 @@
-"""Legal combinations learn a tiny task, to write a sequence backwards: some with each choice of every group, in
-`make test-all` with any two parts, with --capabilities all.
+"""Legal combinations learn to reverse a short sequence: `make test` trains some with each choice of every group,
+`make test-all` also each pair of parts, --capabilities all.
 """
 
 import itertools
@@ -15,26 +15,26 @@ from seq2seq.search.greedy import GreedySearch
 from seq2seq.types import EOS, Batch
 
 UPDATES = 500
-LOOKS = 25  # every so many updates; a model that then answers most has learned
+CHECK_EVERY = 25  # updates; training ends early if most outputs are right
 LONGEST = 3
-# Without attention a vector of 16 numbers must hold the sequence, and monotonic attention may not go back in it: two
-# tokens will do.
+# These are tested with two tokens: without attention a vector of 16 numbers must store the sequence, and monotonic
+# attention cannot move back.
 HARD = ("none", "monotonic")
 
 
 def cover(triples: Sequence[Triple], together: int) -> list[Triple]:
-    """Some of the triples, such that any `together` of the parts that meet in one of all, each way of a decoder and
-    each further choice are in one of them."""
+    """A subset of the triples that still contains each combination of `together` parts, each variant of a decoder and
+    each choice of another group."""
 
-    def meetings(triple: Triple) -> set[tuple[object, ...]]:
+    def covered(triple: Triple) -> set[tuple[object, ...]]:
         parts = (("encoder", triple.encoder), ("attention", triple.attention), ("decoder", triple.decoder))
         return {*itertools.combinations(parts, together), (triple.decoder, triple.options), *triple.others}
 
-    missing = set().union(*map(meetings, triples))
+    missing = set().union(*map(covered, triples))
     chosen = []
     while missing:
-        chosen.append(max(triples, key=lambda triple: len(meetings(triple) & missing)))
-        missing -= meetings(chosen[-1])
+        chosen.append(max(triples, key=lambda triple: len(covered(triple) & missing)))
+        missing -= covered(chosen[-1])
     return chosen
 
 
@@ -62,7 +62,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def share_right(model: Model, triple: Triple) -> float:
-    """The share of unseen sequences that the model writes backwards without a mistake; by chance, less than 0.003."""
+    """The share of unseen sequences that the model reverses without an error; by chance, less than 0.003."""
     length = 2 if triple.attention in HARD else LONGEST
     unseen = backwards(LONGEST * UPDATES + length - 1)
     model.eval()
@@ -79,7 +79,7 @@ def share_right(model: Model, triple: Triple) -> float:
 def test_learns_to_reverse(
     triple: Triple, record_property: Callable[[str, object], None], request: pytest.FixtureRequest
 ) -> None:
-    to_the_end = bool(request.config.getoption("capabilities"))  # the page shows what all updates come to
+    to_the_end = bool(request.config.getoption("capabilities"))  # the page shows the result of all updates
     torch.manual_seed(0)
     model = build_model(triple.settings(), source_vocab=VOCAB, target_vocab=VOCAB)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -91,7 +91,7 @@ def test_learns_to_reverse(
         optimizer.step()
         decay.step()
         optimizer.zero_grad()
-        if update % LOOKS == LOOKS - 1 and not to_the_end and share_right(model, triple) > 0.7:
+        if update % CHECK_EVERY == CHECK_EVERY - 1 and not to_the_end and share_right(model, triple) > 0.7:
             break
     share = share_right(model, triple)
     for name, value in (("triple", str(triple)), ("share", share), ("updates", UPDATES)):

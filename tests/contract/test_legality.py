@@ -1,4 +1,4 @@
-"""What cannot work together is refused before anything is built, with the reason."""
+"""Illegal combinations are refused with the reason before anything is built."""
 
 import importlib
 from dataclasses import replace
@@ -13,7 +13,7 @@ from seq2seq.model.legality import problems
 from seq2seq.types import Part
 
 
-def test_all_but_a_transformer_without_attention_is_legal() -> None:
+def test_all_triples_but_a_transformer_without_attention_are_legal() -> None:
     illegal = {str(triple) for triple in triples()} - {str(triple) for triple in legal_triples()}
     assert illegal == {f"{encoder}-none-transformer" for encoder in choices("encoder")}
 
@@ -103,7 +103,7 @@ def test_one_embedding_for_both_sides_needs_one_vocabulary() -> None:
 
 
 @pytest.mark.parametrize("script", ["evaluate", "translate"])
-def test_a_search_typed_for_a_run_must_go_with_the_runs_parts(
+def test_search_for_a_run_must_be_legal_with_its_parts(
     script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -115,6 +115,6 @@ def test_a_search_typed_for_a_run_must_go_with_the_runs_parts(
         load(compose(CONFIGS, script, ["run=one", "++search.coverage_penalty=0.2"]))
 
 
-def test_all_reasons_are_told_at_once() -> None:
+def test_all_reasons_are_reported_at_once() -> None:
     changes = {"encoder": with_argument("encoder", "transformer", heads=5)}
     assert len(problems(Triple("transformer", "none", "transformer").settings(**changes))) == 2

@@ -1,4 +1,4 @@
-"""The laws of a logger, for each choice in configs/logger: it records, continues, and stays in the run's folder."""
+"""Each logger of configs/logger records, resumes, and writes only in the run's folder."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -19,7 +19,7 @@ CHOICES = sorted(path.stem for path in (CONFIGS / "logger").glob("*.yaml"))
 
 @pytest.fixture(params=CHOICES)
 def logger(request: pytest.FixtureRequest) -> Callable[..., Recorder]:
-    """The part that a file names; its section has the file's name, so that several files are one section each."""
+    """The logger of a file; its section has the file's name, so that several loggers can be chosen together."""
     reader = Reader(Targets())
     parts: dict[str, Part] = reader.value(
         "logger", dict[str, Part], read_yaml(CONFIGS / f"logger/{request.param}.yaml")
@@ -29,9 +29,7 @@ def logger(request: pytest.FixtureRequest) -> Callable[..., Recorder]:
     return parts[request.param]
 
 
-def test_it_takes_whatever_a_run_reports_and_a_run_may_continue(
-    logger: Callable[..., Recorder], tmp_path: Path
-) -> None:
+def test_logger_records_all_reports_and_resumes(logger: Callable[..., Recorder], tmp_path: Path) -> None:
     folder = tmp_path / "runs/one"
     for update, to_validate in ((0, False), (10, False), (10, True)):
         with closing(logger(session=Session(folder, update, to_validate))) as recorder:
@@ -44,7 +42,7 @@ def test_it_takes_whatever_a_run_reports_and_a_run_may_continue(
     assert list((tmp_path / "runs").iterdir()) == [folder]
 
 
-def test_what_scalars_got_is_stored_when_it_returns(logger: Callable[..., Recorder], tmp_path: Path) -> None:
+def test_scalars_are_stored_when_the_call_returns(logger: Callable[..., Recorder], tmp_path: Path) -> None:
     with closing(logger(session=Session(tmp_path))) as recorder:
         recorder.scalars(10, {"train/loss": 1.5})
         before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

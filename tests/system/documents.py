@@ -11,7 +11,7 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
 class Block(NamedTuple):
-    """A fenced block of shell commands; `untested`: it is not to be executed."""
+    """A fenced block of shell commands; `untested`: do not execute it."""
 
     commands: str
     untested: bool
@@ -24,7 +24,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def files(page: Path) -> dict[str, str]:
-    """The files that the page shows whole: `their/name`, a colon and a fenced block."""
+    """The files that the page shows in full: `their/name`, a colon and a fenced block."""
     found = re.findall(
         r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
     )
@@ -32,7 +32,7 @@ def files(page: Path) -> dict[str, str]:
 
 
 def links(page: Path) -> list[str]:
-    """What the page links to inside the project."""
+    """The page's links to files of the project."""
     return LINK.findall(page.read_text(encoding="utf-8"))
 
 
@@ -43,9 +43,9 @@ def first_column(page: Path, heading: str) -> list[str]:
 
 
 def trainings(page: Path) -> set[tuple[str, ...]]:
-    """The arguments of each training on the page that stands without placeholders (NAME, ...).
+    """The arguments of each training command on the page that has no placeholders (NAME, ...).
 
-    Of a multirun (-m), the arguments of its first job. Those with a folder of the reader's own are left out.
+    For a multirun (-m), the arguments of its first job. Commands with --config-dir are left out.
     """
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     found = re.findall(r"(?:python scripts/train\.py|seq2seq train)\b([^`#\n|]*)", text)

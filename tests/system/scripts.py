@@ -1,4 +1,4 @@
-"""Runs the scripts as a user does: each in a process of its own, in any working directory."""
+"""Runs the scripts as a user does: each in its own process, in any working directory."""
 
 import os
 import runpy
@@ -13,7 +13,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 class Finished(NamedTuple):
-    """How a script ended and what it wrote; both texts as UTF-8, their line ends untouched."""
+    """A script's exit code and its output, decoded as UTF-8 with unchanged line ends."""
 
     rc: int
     stdout: str
@@ -28,7 +28,7 @@ def run_script(
     env: dict[str, str] | None = None,
     timeout: float = 300.0,
 ) -> Finished:
-    """Run scripts/<name>.py with these arguments in `cwd`; `env` is added to this process's own environment.
+    """Run scripts/<name>.py with these arguments in `cwd`; `env` is added to this process's environment.
 
     Raises TimeoutError after `timeout` seconds.
     """
@@ -45,7 +45,7 @@ def run_script(
 
 
 def _run(name: str, args: tuple[str, ...], cwd: Path, streams: list[Path], env: dict[str, str]) -> None:
-    """Be the script: what a process is given when it starts, and then its code."""
+    """Set up the streams, directory and environment of a new process, then run the script."""
     for descriptor, (path, mode) in enumerate(zip(streams, ("rb", "wb", "wb"), strict=True)):
         with path.open(mode) as stream:
             os.dup2(stream.fileno(), descriptor)

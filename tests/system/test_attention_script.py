@@ -1,4 +1,4 @@
-"""scripts/attention.py from a trained run to its folder of maps, page, alignments, entropies and error rates."""
+"""scripts/attention.py writes the maps, page, alignments, entropies and error rates of a trained run."""
 
 import json
 import math
@@ -62,7 +62,7 @@ def lines(path: Path) -> list[str]:
     return path.read_text().split("\n")[:-1]
 
 
-def test_a_split_is_searched_and_shown(folder: Path) -> None:
+def test_split_is_translated_and_shown(folder: Path) -> None:
     done = attention(folder, "run=single", "pictures=2")
     assert done.rc == 0, done.stderr
     assert done.stdout.startswith("runs/single, step-60; 4 sentences of test\n")
@@ -86,7 +86,7 @@ def test_a_split_is_searched_and_shown(folder: Path) -> None:
     assert "argmax over words, from the weights of the last layer" in entropy["alignment"]
 
 
-def test_given_targets_are_held_against_gold_links(folder: Path) -> None:
+def test_given_targets_are_compared_with_gold_links(folder: Path) -> None:
     words = ("run=several", "input=test.de", "target=test.en", "output=seen", "alignment.shift=true")
     done = attention(folder, *words, "gold=gold.wa", "alignment.layer=1", "alignment.head=2", "pictures=1")
     assert done.rc == 0, done.stderr
@@ -101,7 +101,7 @@ def test_given_targets_are_held_against_gold_links(folder: Path) -> None:
     assert {path.name for path in (folder / "seen").glob("*.png")} == {"s0.png", "s0-heads.png"}
     entropy = json.loads((folder / "seen/entropy.json").read_text())["entropy"]
     assert [len(heads) for heads in entropy] == [2, 2]
-    # What a call does not write anew, it does not leave behind either.
+    # A call removes the files of an earlier call that it does not write itself.
     assert attention(folder, *words, "pictures=0").rc == 0
     assert not (folder / "seen/aer.json").exists()
     assert not list((folder / "seen").glob("*.png"))
@@ -116,7 +116,7 @@ def test_given_targets_are_held_against_gold_links(folder: Path) -> None:
         (["run=singel"], 4, "did you mean single?"),
     ],
 )
-def test_mistakes_end_with_their_exit_code(folder: Path, words: list[str], code: int, message: str) -> None:
+def test_mistakes_have_their_exit_code(folder: Path, words: list[str], code: int, message: str) -> None:
     done = attention(folder, *words)
     assert done.rc == code, done.stderr
     assert message in done.stderr

@@ -1,4 +1,4 @@
-"""Mistakes on the real scripts' command lines: exit codes, lines on stderr, nothing on stdout, nothing left behind."""
+"""Mistakes on the scripts' command lines: exit codes and lines on stderr; nothing on stdout, no files."""
 
 import shlex
 from collections.abc import Callable
@@ -12,17 +12,17 @@ Run = Callable[[str, str], Finished]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs one of the scripts in an empty folder, with words as a shell reads them."""
+    """Runs a script in an empty folder, with its arguments split as by a shell."""
 
     def started(script: str, words: str) -> Finished:
         found = run_script(script, *shlex.split(words), cwd=tmp_path)
-        assert list(tmp_path.iterdir()) == [], "a mistake leaves nothing behind"
+        assert list(tmp_path.iterdir()) == [], "a mistake writes no files"
         return found
 
     return started
 
 
-def test_every_mistake_at_once(run: Run) -> None:
+def test_all_mistakes_are_reported_at_once(run: Run) -> None:
     found = run(
         "train",
         "sead=3 +x=1 ~seed tie='a=b' attention=bahdnau encoder.hiden_size=3 seed=1.5 'trainer.patience=f(x) #' foo",
@@ -40,7 +40,7 @@ def test_every_mistake_at_once(run: Run) -> None:
         "  trainer.patience=f(x) #",
         "  seed=1.5",
     ]
-    for told in (
+    for message in (
         "did you mean seed?",
         "did you mean bahdanau?",
         "did you mean hidden_size?",
@@ -48,10 +48,10 @@ def test_every_mistake_at_once(run: Run) -> None:
         "trainer.patience takes a whole number or null. As text: \"trainer.patience='f(x) #'\"",
         "expected a whole number, got 1.5",
     ):
-        assert told in found.stderr
+        assert message in found.stderr
 
 
-def test_a_combination_that_cannot_work_is_refused_beside_other_mistakes(run: Run) -> None:
+def test_illegal_combination_is_reported_with_other_mistakes(run: Run) -> None:
     found = run("train", "encoder=transformer decoder=transformer attention=none seed=x")
     assert (found.rc, found.stdout) == (2, "")
     lines = found.stderr.split("\n")
@@ -82,7 +82,7 @@ def test_translate_needs_a_run(run: Run) -> None:
     )
 
 
-def test_a_multirun_tells_what_is_wrong_with_every_job(run: Run) -> None:
+def test_multirun_reports_the_mistakes_of_every_job(run: Run) -> None:
     found = run("train", "-m seed=x,y tie=target")
     assert (found.rc, found.stdout) == (2, "")
     assert found.stderr == (
@@ -92,7 +92,7 @@ def test_a_multirun_tells_what_is_wrong_with_every_job(run: Run) -> None:
     )
 
 
-def test_help_and_the_composed_configuration_go_to_stdout(run: Run) -> None:
+def test_help_goes_to_stdout(run: Run) -> None:
     found = run("train", "--help")
     assert (found.rc, found.stderr) == (0, "")
     assert "python scripts/train.py [experiment=GROUP/NAME]" in found.stdout

@@ -1,4 +1,4 @@
-"""The comparison of real runs as a user makes it: a multirun, its evaluation, one table; and what it refuses."""
+"""Comparison of real runs: a multirun, its evaluation, one table; and what is refused."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(folder: Path) -> Finished:
-    """The comparison of the four."""
+    """The comparison of the four runs."""
     return run_script("compare", "runs=a-*", "output=docs/page.md", "json=docs/page.json", cwd=folder)
 
 
@@ -64,7 +64,7 @@ def scores(folder: Path, run: str) -> dict:
     return json.loads((folder / f"runs/{run}/eval/test.json").read_text())["chrf"]
 
 
-def test_seeds_are_one_row_and_their_scores_are_those_of_evaluate(folder: Path, rows: dict[str, dict]) -> None:
+def test_seeds_share_a_row_with_the_scores_of_evaluate(folder: Path, rows: dict[str, dict]) -> None:
     assert set(rows) == {"attention=luong_dot", "attention=none"}
     for name, row in rows.items():
         assert [run["run"] for run in row["runs"]] == [run for run in RUNS if name.partition("=")[2] in run]
@@ -91,10 +91,10 @@ def test_costs_and_entropy_are_measured(folder: Path, rows: dict[str, dict]) -> 
             with safe_open(folder / f"runs/{run['run']}/best/model.safetensors", "pt") as stored:
                 assert run["parameters"] == sum(stored.get_tensor(name).numel() for name in stored.keys())  # noqa: SIM118
     assert [run["entropy"] for run in rows["attention=none"]["runs"]] == [None, None]
-    assert all(0.5 < run["entropy"] <= 1 for run in rows["attention=luong_dot"]["runs"])  # hardly trained: all alike
+    assert all(0.5 < run["entropy"] <= 1 for run in rows["attention=luong_dot"]["runs"])  # hardly trained: uniform
 
 
-def test_the_page_holds_the_table_and_the_commands(folder: Path, rows: dict[str, dict]) -> None:
+def test_page_has_the_table_and_the_commands(folder: Path, rows: dict[str, dict]) -> None:
     page = (folder / "docs/page.md").read_text()
     for name, row in rows.items():
         assert re.search(rf"^\| `{name}`( ≈)? \| 2 \| {row['score']:.2f}", page, flags=re.MULTILINE)
@@ -107,13 +107,13 @@ def test_the_page_holds_the_table_and_the_commands(folder: Path, rows: dict[str,
     assert str(next(iter(rows.values()))["runs"][0]["parameters"])[:2] in page
 
 
-def test_without_an_output_the_page_goes_to_stdout(folder: Path) -> None:
+def test_page_goes_to_stdout_by_default(folder: Path) -> None:
     done = run_script("compare", f"runs=[{RUNS[0]},{RUNS[2]}]", cwd=folder)
     assert done.rc == 0, done.stderr
     assert done.stdout.startswith("# Comparison: attention\n")
 
 
-def test_the_commands_it_prints_find_the_runs_finished(folder: Path, rows: dict[str, dict]) -> None:
+def test_printed_commands_find_the_runs_finished(folder: Path, rows: dict[str, dict]) -> None:
     lines = (folder / "docs/page.md").read_text().split("\n")
     (command,) = (line for line in lines if line.startswith("python scripts/train.py"))
     again = run_script("train", *command.split()[2:], cwd=folder)
@@ -131,7 +131,7 @@ def copied(folder: Path, name: str, config: tuple[str, str] = ("", "")) -> Path:
     return run
 
 
-def test_a_run_that_was_not_evaluated_or_only_long_ago_is_told_with_the_command(folder: Path) -> None:
+def test_missing_or_outdated_evaluation_is_reported_with_the_command(folder: Path) -> None:
     shutil.rmtree(copied(folder, "new") / "eval")
     best = copied(folder, "moved") / "best"
     other = {"step-3": "step-6", "step-6": "step-3"}[best.readlink().name]
@@ -151,17 +151,17 @@ def test_a_run_that_was_not_evaluated_or_only_long_ago_is_told_with_the_command(
     assert end == ""
 
 
-def test_an_unfinished_run_is_told_with_the_command_that_continues_it(folder: Path) -> None:
+def test_unfinished_run_is_reported_with_the_command_to_resume_it(folder: Path) -> None:
     path = copied(folder, "begun", ("max_updates: 6", "max_updates: 60")) / "config.yaml"
-    said = "run=begun is unfinished, at update 6: python scripts/train.py"
+    message = "run=begun is unfinished, at update 6: python scripts/train.py"
     done = run_script("compare", "runs=begun", cwd=folder)
-    assert (done.rc, done.stderr) == (4, f"{said} ... run=begun  # its settings: runs/begun/config.yaml\n")  # a copy
+    assert (done.rc, done.stderr) == (4, f"{message} ... run=begun  # its settings: runs/begun/config.yaml\n")  # a copy
     write_yaml(read_yaml(path) | {"run": "begun", "command": ["freeze=[a b]", "run=begun"]}, path)
     done = run_script("compare", "runs=begun", cwd=folder)
-    assert (done.rc, done.stderr) == (4, f"{said} 'freeze=[a b]' run=begun\n")
+    assert (done.rc, done.stderr) == (4, f"{message} 'freeze=[a b]' run=begun\n")
 
 
-def test_different_budgets_and_twins_are_refused_in_one_line(folder: Path) -> None:
+def test_different_budgets_and_duplicates_are_refused_in_one_line(folder: Path) -> None:
     copied(folder, "longer", ("max_updates: 6", "max_updates: 3"))
     done = run_script("compare", f"runs={RUNS[0]},longer,{RUNS[2]}", cwd=folder)
     assert (done.rc, done.stdout) == (2, "")

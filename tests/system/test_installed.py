@@ -1,4 +1,4 @@
-"""Installed from its own source distribution into a bare environment, away from the checkout."""
+"""The package installed from its source distribution into an empty environment, outside the checkout."""
 
 import os
 import shutil
@@ -11,11 +11,11 @@ import pytest
 from system.documents import blocks, files
 
 BUILD = "from setuptools import build_meta; print(build_meta.build_sdist('dist'))"
-WHOLE = ("seq2seq", "configs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+SOURCE_FILES = ("seq2seq", "configs", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
 def run(*command: str, cwd: Path, path: Path | None = None, stdin: str = "") -> str:
-    """What a command that succeeds writes to stdout; nothing of the checkout is found, `path` is searched first."""
+    """The stdout of a command that must succeed; it cannot import the checkout, and `path` is first in PATH."""
     env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "SEQ2SEQ_EXTENSIONS")}
     env |= {"PATH": f"{path}{os.pathsep}{env['PATH']}"} if path else {}
     done = subprocess.run(command, cwd=cwd, input=stdin, env=env, capture_output=True, text=True, timeout=600)
@@ -25,10 +25,10 @@ def run(*command: str, cwd: Path, path: Path | None = None, stdin: str = "") -> 
 
 @pytest.fixture(scope="module")
 def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of commands of an environment that has seq2seq, and borrows all else from the one that runs this."""
+    """The bin folder of an environment with seq2seq; all other packages come from the current environment."""
     pytest.importorskip("setuptools", minversion="77")
     source, environment = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("environment")
-    for name in WHOLE:
+    for name in SOURCE_FILES:
         if (repository / name).is_dir():
             shutil.copytree(repository / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -37,7 +37,7 @@ def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     run(sys.executable, "-m", "venv", "--without-pip", str(environment), cwd=environment)
     python = str(environment / "bin/python")
     own = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=environment).strip()
-    # A folder named in a .pth file is searched, and the .pth files in it are not read: the checkout stays unknown.
+    # In a folder added by a .pth file, other .pth files are not read: the checkout cannot be imported.
     (Path(own) / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     run(sys.executable, "-m", "pip", "--python", python, "install", *options, f"dist/{archive}", cwd=source)
@@ -45,7 +45,7 @@ def installed(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.mark.slow
-def test_a_class_and_choices_of_ones_own_in_another_folder(repository: Path, installed: Path, tmp_path: Path) -> None:
+def test_user_class_and_choices_in_another_folder(repository: Path, installed: Path, tmp_path: Path) -> None:
     page = repository / "docs/adding-an-attention.md"
     for name, content in files(page).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

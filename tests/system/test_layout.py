@@ -1,4 +1,4 @@
-"""What stands around the package is in order: the Makefile's help, the pins, the change log."""
+"""The Makefile's help, the pinned versions and the change log are correct."""
 
 import os
 import re
@@ -32,21 +32,21 @@ def pins(repository: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def test_make_alone_lists_every_target(repository: Path) -> None:
+def test_make_without_a_target_lists_every_target(repository: Path) -> None:
     phony = re.search(r"^\.PHONY: (.*)$", (repository / "Makefile").read_text(), flags=re.MULTILINE)
     assert phony is not None
     listed = [line.split()[1] for line in make(repository).stdout.strip().split("\n")]
     assert listed == phony[1].split()
 
 
-def test_too_old_a_python_is_told_so(repository: Path, tmp_path: Path) -> None:
+def test_old_python_is_reported(repository: Path, tmp_path: Path) -> None:
     done = make(repository, "test", f"VENV={tmp_path}/venv", "PYTHON=false")
     assert done.returncode != 0
     assert 'seq2seq needs Python 3.11 or newer, which "false" is not.' in done.stdout
     assert not (tmp_path / "venv").exists()
 
 
-def test_a_python_without_venv_is_told_so(repository: Path, tmp_path: Path) -> None:
+def test_python_without_venv_is_reported(repository: Path, tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\n[ "$1" = -c ]\n')
     python.chmod(0o755)
@@ -65,9 +65,9 @@ def test_every_dependency_has_a_pin_within_its_bounds(project: dict, pins: dict[
 
 
 def test_a_pin_is_a_plain_version(pins: dict[str, str]) -> None:
-    """torch==2.13.0+cpu could be installed from one index alone."""
+    """torch==2.13.0+cpu can be installed from only one index."""
     assert [f"{name}=={version}" for name, version in pins.items() if not re.fullmatch(r"[\d.]+", version)] == []
 
 
-def test_the_change_log_knows_this_version(repository: Path) -> None:
+def test_change_log_has_this_version(repository: Path) -> None:
     assert f"## [{seq2seq.__version__}]" in (repository / "CHANGELOG.md").read_text()

@@ -1,4 +1,4 @@
-"""The README's commands do what it says, given as it gives them."""
+"""The README's commands work as written."""
 
 import json
 import os
@@ -19,7 +19,7 @@ FLAGS = ("--help", "--cfg", "job")  # Hydra's own
 
 
 def run_commands(commands: str, folder: Path) -> Finished:
-    """Give a block of commands to a shell that stops at the first failure; `python` is this one."""
+    """Run commands in a shell that stops at the first failure; `python` is this Python."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-e"],
@@ -35,7 +35,7 @@ def run_commands(commands: str, folder: Path) -> Finished:
 
 @pytest.fixture(scope="module")
 def clone(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like a fresh clone's, for runs of its own."""
+    """A folder like a fresh clone, without runs."""
     folder = tmp_path_factory.mktemp("clone")
     for name in ("scripts", "configs"):
         (folder / name).symlink_to(repository / name)
@@ -44,7 +44,7 @@ def clone(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def executed(repository: Path, clone: Path) -> dict[str, Finished]:
-    """How each of the README's commands ended, by its text, given one after the other as they stand there."""
+    """The result of each command block of the README, by its text; they are executed in order."""
     return {
         block.commands: run_commands(block.commands, clone)
         for block in blocks(repository / "README.md")
@@ -53,7 +53,7 @@ def executed(repository: Path, clone: Path) -> dict[str, Finished]:
 
 
 def outcome(executed: dict[str, Finished], words: str) -> Finished:
-    """Of the one block that has these words."""
+    """The result of the one block that contains these words."""
     (found,) = (finished for commands, finished in executed.items() if words in commands)
     return found
 
@@ -72,14 +72,14 @@ def test_the_example_learns_and_is_scored(executed: dict[str, Finished], clone: 
 
 
 @pytest.mark.slow
-def test_it_translates_a_line_for_a_line(executed: dict[str, Finished], clone: Path) -> None:
+def test_each_line_is_translated_to_one_line(executed: dict[str, Finished], clone: Path) -> None:
     assert outcome(executed, "echo '4320 ").stdout == "3234 2234 1234 0234\n"
     read, written = ((clone / "numbers" / name).read_bytes().count(b"\n") for name in ("test.src", "test.out"))
     assert read == written > 0
 
 
 @pytest.mark.slow
-def test_the_same_command_again_says_that_the_run_is_finished(
+def test_same_command_again_reports_a_finished_run(
     executed: dict[str, Finished], repository: Path, clone: Path
 ) -> None:
     (command,) = (commands for commands in executed if "train.py run=numbers " in commands)
@@ -92,7 +92,7 @@ def test_the_same_command_again_says_that_the_run_is_finished(
 
 
 @pytest.mark.slow
-def test_nothing_but_results_is_written_to_stdout(executed: dict[str, Finished]) -> None:
+def test_training_writes_nothing_to_stdout(executed: dict[str, Finished]) -> None:
     assert outcome(executed, "train.py run=numbers ").stdout == ""
 
 
@@ -100,15 +100,15 @@ def pages(repository: Path) -> Iterator[Path]:
     yield from sorted([*repository.glob("*.md"), *repository.glob("docs/**/*.md")])
 
 
-def test_every_link_leads_somewhere(repository: Path) -> None:
+def test_every_link_exists(repository: Path) -> None:
     dead = [
         (page.name, link) for page in pages(repository) for link in links(page) if not (page.parent / link).exists()
     ]
     assert dead == []
 
 
-def test_every_training_that_is_shown_can_be_composed(repository: Path) -> None:
-    """Those that take too long to execute here name keys and choices that exist, in combinations that are legal."""
+def test_every_documented_training_can_be_composed(repository: Path) -> None:
+    """Commands that are too slow to execute here: keys and choices exist, and combinations are legal."""
     shown = set().union(*(trainings(page) for page in pages(repository)))
     assert len(shown) >= 3
     refused = {words: mistakes(words) for words in shown}
@@ -116,7 +116,7 @@ def test_every_training_that_is_shown_can_be_composed(repository: Path) -> None:
 
 
 def mistakes(words: Sequence[str]) -> str:
-    """What `train.py` would say of a command line; nothing where it would train."""
+    """The mistakes that `train.py` would report for a command line; empty if there are none."""
     try:
         train.load(check(train, [word for word in words if word not in FLAGS])[1])
     except Mistakes as found:
@@ -124,12 +124,12 @@ def mistakes(words: Sequence[str]) -> str:
     return ""
 
 
-def test_the_attention_table_is_the_folder_of_choices(repository: Path) -> None:
+def test_attention_table_lists_all_choices(repository: Path) -> None:
     choices = {path.stem for path in (repository / "configs" / "attention").glob("*.yaml")}
     assert set(first_column(repository / "README.md", "`attention=`")) == choices
 
 
-def test_the_line_to_edit_stands_in_the_configuration(repository: Path) -> None:
+def test_shown_line_is_in_the_configuration(repository: Path) -> None:
     configured = (repository / "configs" / "train.yaml").read_text(encoding="utf-8").split("\n")
     shown = (repository / "README.md").read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
     assert shown.split()

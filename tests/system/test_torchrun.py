@@ -1,4 +1,4 @@
-"""Several processes through the script, as a user starts them: stopped together, continued and scored by one."""
+"""Two processes started with torchrun: stopped together, resumed and evaluated by one process."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from system.scripts import SCRIPTS, run_script
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
 
-def test_stopped_together_and_continued_alone(tmp_path: Path) -> None:
+def test_two_processes_stop_together_and_one_resumes(tmp_path: Path) -> None:
     words = [word for word in SMALL if not word.startswith(("trainer.max_updates", "trainer.log_every"))]
     process = subprocess.Popen(
         [*TORCHRUN, str(SCRIPTS / "train.py"), *words, "run=two", "trainer.log_every=2", "trainer.max_updates=9999"],
@@ -29,12 +29,12 @@ def test_stopped_together_and_continued_alone(tmp_path: Path) -> None:
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    out, said = process.communicate(timeout=120)
+    out, stderr = process.communicate(timeout=120)
     assert out == ""
-    assert said.count("stopped by a signal: saved after update") == 1, said
-    assert said.count("run runs/two begins: ") == 1
-    assert "on 2 x cpu in fp32" in said
-    update = int(said.partition("saved after update ")[2].split()[0])
+    assert stderr.count("stopped by a signal: saved after update") == 1, stderr
+    assert stderr.count("run runs/two begins: ") == 1
+    assert "on 2 x cpu in fp32" in stderr
+    update = int(stderr.partition("saved after update ")[2].split()[0])
     assert (tmp_path / f"runs/two/checkpoints/step-{update}").is_dir()
 
     more = [*words, "run=two", f"trainer.max_updates={update + 2}", "trainer.log_every=1"]

@@ -1,4 +1,4 @@
-"""Small mechanisms in float64, what they are given, and the scores that several equations share, loop by loop."""
+"""Small attentions in float64, their inputs, and the scores that several equations share, written as loops."""
 
 import math
 from typing import Any
@@ -20,7 +20,7 @@ WINDOW = 2
 
 
 def built(kind: type[Attention], *, memory_dim: int = M, **arguments: Any) -> Any:
-    """The mechanism in float64, with biases that are not zero."""
+    """The attention in float64, with nonzero biases."""
     wired = {"query_dim": Q, "memory_dim": memory_dim, "normalizer": Softmax}
     module = kind(**{name: value for name, value in wired.items() if name in kind.wired}, **arguments).double().eval()
     torch.manual_seed(1)

@@ -1,4 +1,4 @@
-"""Local attention against the equations of Luong et al. (2015), written out loop by loop in float64."""
+"""Local attention compared with the equations of Luong et al. (2015), written as loops in float64."""
 
 import math
 
@@ -17,7 +17,7 @@ def inside(centre: float, length: int) -> list[int]:
 
 @torch.no_grad()
 def test_local_m_sees_a_window_around_the_target_position() -> None:
-    """The window moves on with the state's position, and ends at the source's last token."""
+    """The window moves with the state's position and stops at the last source token."""
     attention = built(LocalMonotonicAttention, window=WINDOW, dropout=0.0)
     memory, query, first = memory_of(), some_query(), 2
     state = attention.start(memory)
@@ -52,7 +52,7 @@ def test_local_p_predicts_its_window_and_favours_the_middle() -> None:
             assert (attended.context[b, t] - context).abs().max() < 1e-10
 
 
-def test_local_p_moves_its_centre_by_gradient() -> None:
+def test_local_p_centre_has_gradients() -> None:
     attention = built(LocalPredictiveAttention, attn_dim=A, window=WINDOW, dropout=0.0)
     attended, _ = attention(some_query(), attention.start(memory_of()))
     attended.context.sum().backward()

@@ -1,4 +1,4 @@
-"""Attention in several heads against torch's own."""
+"""Multi-head attention compared with torch."""
 
 import pytest
 import torch
@@ -13,8 +13,8 @@ from seq2seq.normalizer.sparsemax import Sparsemax
 
 
 @torch.no_grad()
-def test_multi_head_attention_is_torchs_own() -> None:
-    """nn.MultiheadAttention, with our weights in its places."""
+def test_multi_head_attention_equals_torch() -> None:
+    """nn.MultiheadAttention with our weights."""
     attention = built(MultiHeadAttention, heads=3, kv_heads=None, dropout=0.0)
     own = nn.MultiheadAttention(Q, 3, kdim=M, vdim=M, batch_first=True, dtype=torch.float64)
     own.q_proj_weight.copy_(attention.query_map.weight)
@@ -36,7 +36,7 @@ def test_multi_head_attention_is_torchs_own() -> None:
 
 @pytest.mark.parametrize("kv_heads", [1, 2])
 @torch.no_grad()
-def test_grouped_query_attention_is_torchs_own(kv_heads: int) -> None:
+def test_grouped_query_attention_equals_torch(kv_heads: int) -> None:
     """scaled_dot_product_attention with enable_gqa, for six heads of width one."""
     attention = built(MultiHeadAttention, heads=6, kv_heads=kv_heads, dropout=0.0)
     memory, query = memory_of(), some_query()
@@ -58,8 +58,8 @@ def test_grouped_query_attention_is_torchs_own(kv_heads: int) -> None:
 
 
 @torch.no_grad()
-def test_the_heads_of_one_multi_head_attention_are_scaled_dot_attentions() -> None:
-    """With one head and an identity for W_o, for every normalizer that is given."""
+def test_one_head_equals_scaled_dot_attention() -> None:
+    """With an identity as W_o, for two normalizers."""
     for normalizer in (Softmax, Sparsemax):
         many = MultiHeadAttention(
             query_dim=Q, memory_dim=M, normalizer=normalizer, heads=1, kv_heads=None, dropout=0.0

@@ -1,4 +1,4 @@
-"""Mechanisms that score every position against their papers' equations, written out loop by loop in float64."""
+"""Attentions that score every position, compared with their papers' equations, written as loops in float64."""
 
 import math
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def scaled_dot(attention: ScaledDotAttention, query: Tensor, key: Tensor) -> flo
     return sum(float(x) * float(y) for x, y in zip(asked, found, strict=True)) / math.sqrt(A)
 
 
-def itself(attention: Attention, state: Tensor) -> Tensor:
+def identity(attention: Attention, state: Tensor) -> Tensor:
     return state
 
 
@@ -70,11 +70,11 @@ def projected(attention: ScaledDotAttention, state: Tensor) -> Tensor:
 
 
 SCORED = [
-    *((BahdanauAttention, {"attn_dim": A, "normed": normed}, M, bahdanau, itself) for normed in (False, True)),
-    *((LuongConcatAttention, {"attn_dim": A, "normed": normed}, M, concat, itself) for normed in (False, True)),
-    *((LuongGeneralAttention, {"scaled": scaled}, M, general, itself) for scaled in (False, True)),
-    *((LuongDotAttention, {"scaled": scaled}, Q, dot, itself) for scaled in (False, True)),
-    (CosineAttention, {"attn_dim": A, "scale": 3.0}, M, cosine, itself),
+    *((BahdanauAttention, {"attn_dim": A, "normed": normed}, M, bahdanau, identity) for normed in (False, True)),
+    *((LuongConcatAttention, {"attn_dim": A, "normed": normed}, M, concat, identity) for normed in (False, True)),
+    *((LuongGeneralAttention, {"scaled": scaled}, M, general, identity) for scaled in (False, True)),
+    *((LuongDotAttention, {"scaled": scaled}, Q, dot, identity) for scaled in (False, True)),
+    (CosineAttention, {"attn_dim": A, "scale": 3.0}, M, cosine, identity),
     (ScaledDotAttention, {"attn_dim": A}, M, scaled_dot, projected),
 ]
 
@@ -130,10 +130,9 @@ def test_gradients(kind: type[Attention], arguments: dict[str, Any]) -> None:
     assert torch.autograd.gradcheck(lambda q: attention(q, attention.start(memory))[0].context, query)
 
 
-def test_dropped_weights_are_not_the_ones_that_are_shown() -> None:
-    attention = (
-        LuongDotAttention(query_dim=M, memory_dim=M, normalizer=Softmax, scaled=False, dropout=0.9).double().train()
-    )
+def test_returned_weights_are_those_before_dropout() -> None:
+    wired = {"query_dim": M, "memory_dim": M, "normalizer": Softmax}
+    attention = LuongDotAttention(**wired, scaled=False, dropout=0.9).double().train()
     attended, _ = attention(some_query(M), attention.start(memory_of()), need_weights=True)
     assert attended.weights is not None
     assert (attended.weights.sum(-1) - 1).abs().max() < 1e-10

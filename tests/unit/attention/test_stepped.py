@@ -1,4 +1,4 @@
-"""Attention that depends on its own past against its papers' equations, written out loop by loop in float64."""
+"""Attentions that depend on earlier steps, compared with their papers' equations, written as loops in float64."""
 
 import math
 
@@ -13,7 +13,7 @@ from seq2seq.attention.monotonic import MonotonicAttention
 
 @pytest.mark.parametrize("fertility", [None, 2.0])
 @torch.no_grad()
-def test_coverage_adds_up_what_was_read(fertility: float | None) -> None:
+def test_coverage_is_the_sum_of_earlier_weights(fertility: float | None) -> None:
     attention = built(CoverageAttention, attn_dim=A, normed=False, fertility=fertility, dropout=0.0)
     memory, query = memory_of(), some_query()
     attended, state = attention(query, attention.start(memory), need_weights=True)
@@ -55,7 +55,7 @@ def stopping(attention: MonotonicAttention, query: Tensor, key: Tensor) -> float
 
 
 @torch.no_grad()
-def test_monotonic_attention_expects_all_ways_to_read_on() -> None:
+def test_monotonic_attention_is_the_expectation_over_all_paths() -> None:
     attention = built(MonotonicAttention, attn_dim=A, offset=0.0, noise=1.0, hard=False, dropout=0.0)
     memory, query = memory_of(), some_query()
     attended, _ = attention(query, attention.start(memory), need_weights=True)
@@ -72,7 +72,7 @@ def test_monotonic_attention_expects_all_ways_to_read_on() -> None:
 
 
 @torch.no_grad()
-def test_hard_monotonic_attention_reads_one_position_a_step_and_never_goes_back() -> None:
+def test_hard_monotonic_attention_reads_one_position_per_step_and_never_moves_back() -> None:
     attention = built(MonotonicAttention, attn_dim=A, offset=0.0, noise=1.0, hard=True, dropout=0.0)
     attention.gain.fill_(5.0)
     attention.offset.zero_()
@@ -80,16 +80,16 @@ def test_hard_monotonic_attention_reads_one_position_a_step_and_never_goes_back(
     queries = 3 * torch.randn(B, 20, Q, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
     weights = attention(queries, attention.start(memory), need_weights=True)[0].weights[:, 0]
     for b, length in enumerate(LENGTHS):
-        stands: int | None = 0
+        position: int | None = 0
         for t in range(20):
             taken = [s for s in range(length) if stopping(attention, queries[b, t], memory.states[b, s]) > 0.5]
-            stands = None if stands is None else next((s for s in taken if s >= stands), None)
-            assert weights[b, t].tolist() == [float(s == stands) for s in range(S)]
-    assert weights[:, 0].sum() > 0  # some begin by reading, and all come to the end
+            position = None if position is None else next((s for s in taken if s >= position), None)
+            assert weights[b, t].tolist() == [float(s == position) for s in range(S)]
+    assert weights[:, 0].sum() > 0  # some read in the first step, and all reach the end
     assert weights[:, -1].sum() == 0
 
 
-def test_monotonic_attention_is_decided_by_noise_in_training_only() -> None:
+def test_monotonic_attention_has_noise_in_training_only() -> None:
     attention = built(MonotonicAttention, attn_dim=A, offset=0.0, noise=1.0, hard=False, dropout=0.0)
     memory, query = memory_of(), some_query()
     one, other = (attention(query, attention.start(memory))[0].context for _ in range(2))

@@ -1,4 +1,4 @@
-"""The benchmark measures every attention there is, beside naive versions that compute the same."""
+"""The benchmark measures every attention, next to naive versions that compute the same."""
 
 import json
 import os
@@ -35,8 +35,8 @@ def measuring(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return measuring
 
 
-def test_every_attention_and_normalizer_is_measured_beside_a_naive_version(cases: Any, repository: Path) -> None:
-    """Those that have no naive version are named here; `alone` raises where the two do not agree."""
+def test_every_attention_and_normalizer_is_measured_with_a_naive_version(cases: Any, repository: Path) -> None:
+    """`alone` raises if the naive version computes something else."""
     attentions, normalizers = (
         {path.stem for path in (repository / "configs" / group).glob("*.yaml")} for group in ("attention", "normalizer")
     )
@@ -48,14 +48,14 @@ def test_every_attention_and_normalizer_is_measured_beside_a_naive_version(cases
     assert without == []
 
 
-def test_a_naive_version_that_computes_something_else_is_found_out(cases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_naive_version_is_detected(cases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong: Callable[..., torch.Tensor] = lambda attention, queries, states, mask: queries * 0  # noqa: E731
     monkeypatch.setattr(cases, "naive", wrong)
     with pytest.raises(AssertionError, match="LuongDotAttention"):
         cases.alone(cases.Choice("luong_dot"), 3, 5, 4, RUNTIME)
 
 
-def test_what_is_measured_reaches_every_gradient_and_leaves_none(cases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_runs_compute_all_gradients_and_clear_them(cases: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reached: list[bool] = []
     forget = cases._forget
     seen = lambda leaves: forget([reached.append(leaf.grad is not None) or leaf for leaf in leaves])  # noqa: E731
@@ -81,7 +81,7 @@ def test_memory_is_the_peak_and_not_the_sum(measuring: Any) -> None:
     assert measuring.measure_memory(together, cpu) == pytest.approx(24, abs=0.5)
 
 
-def test_rounds_are_interleaved_and_the_first_counts_for_nothing(measuring: Any) -> None:
+def test_rounds_are_interleaved_and_the_first_is_not_counted(measuring: Any) -> None:
     order: list[str] = []
     times = measuring.measure_times(
         {name: lambda name=name: order.append(name) for name in "ab"}, rounds=3, device=torch.device("cpu")
@@ -90,7 +90,7 @@ def test_rounds_are_interleaved_and_the_first_counts_for_nothing(measuring: Any)
     assert [len(found.rounds) for found in times.values()] == [3, 3]
 
 
-def test_a_ratio_is_the_median_of_the_rounds_own(measuring: Any) -> None:
+def test_ratio_is_the_median_over_rounds(measuring: Any) -> None:
     mine, theirs = measuring.Times([0.2, 2.0, 0.6]), measuring.Times([0.1, 1.0, 0.2])
     assert mine.over(theirs) == 2.0
     assert mine.milliseconds == 600

@@ -1,4 +1,4 @@
-"""What the peers read is what ours has: ids, the task, and weights that compute the same under other names."""
+"""The peers read the same ids and task as ours, and converted weights that compute the same."""
 
 import argparse
 import math
@@ -21,11 +21,11 @@ WIDTH, HEADS, LAYERS, VOCABULARY = 16, 4, 2, 23
 
 @pytest.fixture(autouse=True)
 def in_benchmarks(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files import each other by their bare names."""
+    """The files of benchmarks/ import each other by module name."""
     monkeypatch.syspath_prepend(str(repository / "benchmarks"))
 
 
-def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
+def test_pairs_are_read_back_unchanged(tmp_path: Path) -> None:
     from peers.exchange import Pairs, read_pairs, write_pairs
 
     pairs = Pairs(
@@ -39,7 +39,7 @@ def test_pairs_come_back_as_they_were(tmp_path: Path) -> None:
     assert read.source_ids.dtype == np.uint16
 
 
-def test_a_task_says_what_a_peer_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_describes_the_model_of_a_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from peers.exchange import read_pairs, read_task
     from tasks import LSTMS, task
 
@@ -49,11 +49,11 @@ def test_a_task_says_what_a_peer_builds(tmp_path: Path, monkeypatch: pytest.Monk
     for model, (attention, feeding) in LSTMS.items():
         made = task(model, options)
         folder = made.folder("here")
-        told = read_task(folder)
-        assert (told["attention"], told["decoder"]["input_feeding"]) == (attention, feeding)
-        assert (told["encoder"]["hidden_size"], told["decoder"]["hidden_size"], told["embedding"]) == (32, 64, 32)
-        assert told["encoder"]["layers"] == told["decoder"]["layers"] == 2
-        assert (told["vocabulary"], told["tokens_per_update"]) == (600, 4096)
+        stored = read_task(folder)
+        assert (stored["attention"], stored["decoder"]["input_feeding"]) == (attention, feeding)
+        assert (stored["encoder"]["hidden_size"], stored["decoder"]["hidden_size"], stored["embedding"]) == (32, 64, 32)
+        assert stored["encoder"]["layers"] == stored["decoder"]["layers"] == 2
+        assert (stored["vocabulary"], stored["tokens_per_update"]) == (600, 4096)
         assert made.settings.attention.arguments.get("attn_dim", 64) == 64
     pairs, corpus = read_pairs(folder / "train.npz"), made.data.corpora["train"]
     assert pairs.sources() == [corpus.source(number) for number in range(len(corpus))]
@@ -63,14 +63,14 @@ def test_a_task_says_what_a_peer_builds(tmp_path: Path, monkeypatch: pytest.Monk
     assert transformer.tie == "all"
 
 
-def test_weights_compute_the_same_as_marian() -> None:
+def test_converted_weights_compute_the_same_as_marian() -> None:
     from marian_weights import IMPOSSIBLE, marian_weights
     from tasks import transformer
 
     words = [*transformer(WIDTH).split(), "tie=all", f"encoder.layers={LAYERS}", f"decoder.layers={LAYERS}"]
     torch.manual_seed(1)
     model = build_model(load_train(compose(CONFIGS, "train", words)), source_vocab=VOCABULARY, target_vocab=VOCABULARY)
-    for parameter in model.parameters():  # biases too, which begin at zero
+    for parameter in model.parameters():  # biases too, which are initialized to zero
         torch.nn.init.normal_(parameter, std=0.3)
     model.eval()
     source, target_in = torch.randint(EOS + 1, VOCABULARY, (3, 7)), torch.randint(EOS + 1, VOCABULARY, (3, 5))
@@ -85,7 +85,7 @@ def test_weights_compute_the_same_as_marian() -> None:
     assert torch.allclose(logits.log_softmax(-1).exp(), ours.log_softmax(-1).exp(), atol=1e-6)
 
 
-def test_a_weight_that_is_not_known_is_not_passed_over() -> None:
+def test_unknown_weight_is_an_error() -> None:
     from marian_weights import marian_weights
 
     given = {"encoder.embedding.table.weight": torch.ones(4, 2), "generator.output.bias": torch.zeros(4)}
@@ -94,7 +94,7 @@ def test_a_weight_that_is_not_known_is_not_passed_over() -> None:
 
 
 def marian(weights: dict[str, Tensor], source: Tensor, target: Tensor) -> Tensor:
-    """MarianMT as its authors' description and Vaswani et al. (2017) have it: logits [B T V]."""
+    """MarianMT as described by its authors and Vaswani et al. (2017): logits [B T V]."""
     memory = stack(weights, "encoder", source, None)
     states = stack(weights, "decoder", target, memory)
     return states @ weights["model.shared.weight"].T + weights["final_logits_bias"]

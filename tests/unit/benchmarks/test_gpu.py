@@ -1,4 +1,4 @@
-"""The benchmark on a GPU, without one: its parts at tiny sizes on a CPU, and what becomes of those that cannot be."""
+"""The GPU benchmark, tested on a CPU: its parts at tiny sizes, and parts that are skipped or fail."""
 
 import json
 import time
@@ -24,7 +24,7 @@ def in_benchmarks(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_fa
 
 @pytest.fixture
 def session(tmp_path: Path) -> Callable[..., Any]:
-    """Makes a session with so many seconds left, of a dry run."""
+    """Makes a session with this many seconds left, by default of a dry run."""
 
     def made(*words: str, seconds: float = 100, dry: bool = True) -> Any:
         import gpu
@@ -38,7 +38,7 @@ def session(tmp_path: Path) -> Callable[..., Any]:
 
 @pytest.fixture
 def part() -> Callable[..., Any]:
-    """Makes a part of a function of the session."""
+    """Makes a part from a function of the session."""
 
     def made(run: Callable[[Any], Any], **more: Any) -> Any:
         from gpu_session import Part
@@ -48,21 +48,19 @@ def part() -> Callable[..., Any]:
     return made
 
 
-def test_without_a_gpu_it_says_what_it_needs(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_gpu_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import gpu
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("sys.argv", ["gpu.py", "--json", "none.json"])
     assert gpu.main() == 2
-    told = capsys.readouterr()
-    assert told.err == "This needs a CUDA device, and torch sees none here; --device cpu makes a dry run.\n"
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert output.err == "This needs a CUDA device, and torch sees none here; --device cpu makes a dry run.\n"
+    assert output.out == ""
     assert not Path("none.json").exists()
 
 
-def test_unknown_parts_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_parts_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     import gpu
 
     assert gpu.parse(["--parts", "e,a"]).parts == ["e", "a"]
@@ -107,7 +105,7 @@ def test_a_part_without_its_corpus_or_its_model_is_skipped(
     assert gpu.obstacle(decoding, session()) == ""
 
 
-def test_a_part_that_fails_is_told_of_by_its_last_line(
+def test_failed_part_is_reported_by_its_last_line(
     session: Callable[..., Any], part: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     import gpu
@@ -136,7 +134,7 @@ def test_a_dry_run_meets_no_target(
     assert gpu.line(found) == ["x. Title", "2 s", "a target", shown, "2,048", "0"]
 
 
-def test_the_others_go_on_and_json_is_written_after_each(
+def test_other_parts_continue_and_json_is_written_after_each(
     part: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import gpu
@@ -168,7 +166,7 @@ def test_the_others_go_on_and_json_is_written_after_each(
 @pytest.mark.parametrize(
     ("scores", "minutes"), [([1, 30, 41.8, 42, 41.9], 3), ([1, 30, 42], None), ([5], None), ([7, 7.2], 1)]
 )
-def test_a_plateau_begins_where_little_is_gained_any_more(scores: list[float], minutes: float | None) -> None:
+def test_plateau_begins_where_gains_are_small(scores: list[float], minutes: float | None) -> None:
     from gpu_recipes import plateau
 
     curve = [{"minutes": number, "valid/bleu": score} for number, score in enumerate(scores, start=1)]
@@ -189,14 +187,14 @@ def test_a_recipe_has_as_many_updates_as_fit(update: float, validation: float, u
     fitted = our_recipe.composed(["experiment=multi30k/transformer_gpu", *words])
     assert (fitted.trainer.max_updates, fitted.schedule.arguments["warmup"]) == (updates, warmup)
     assert fitted.trainer.max_minutes == pytest.approx(max(60 - validation, 12) / 60)
-    assert effective_settings(fitted, None).schedule().horizon == updates  # the rate has come down by then
+    assert effective_settings(fitted, None).schedule().horizon == updates  # the learning rate has decayed by then
     if updates > 2:
         assert updates * update + updates / 800 * validation < 60
 
 
 @pytest.mark.parametrize("experiment", ["multi30k/transformer_gpu", "tatoeba/transformer_gpu"])
 @pytest.mark.parametrize("width", [None, 32])
-def test_recipes_are_legal_as_they_are_and_narrowed(experiment: str, width: int | None) -> None:
+def test_recipes_are_legal_at_full_and_reduced_width(experiment: str, width: int | None) -> None:
     from gpu_recipes import narrowed
 
     from seq2seq.config import CONFIGS, compose, load_train

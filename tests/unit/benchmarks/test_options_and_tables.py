@@ -1,4 +1,4 @@
-"""What is asked for on a benchmark's command line, and how its figures become rows."""
+"""The benchmarks' command-line options and tables."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from seq2seq.types import Pair
 
 @pytest.fixture(autouse=True)
 def in_benchmarks(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its files import each other by their bare names."""
+    """The files of benchmarks/ import each other by module name."""
     monkeypatch.syspath_prepend(str(repository / "benchmarks"))
 
 
@@ -42,12 +42,12 @@ def parsers() -> dict[str, Callable[[list[str]], Any]]:
         ("startup", "--json out.json", "json", Path("out.json")),
     ],
 )
-def test_options_mean(benchmark: str, words: str, option: str, value: object) -> None:
+def test_options(benchmark: str, words: str, option: str, value: object) -> None:
     assert getattr(parsers()[benchmark](words.split()), option) == value
 
 
 @pytest.mark.parametrize(
-    ("benchmark", "words", "told"),
+    ("benchmark", "words", "message"),
     [
         ("training", "--models lstm,gru", "argument --models: unknown: gru; there are transformer, lstm"),
         ("training", "--precisions fp16", "argument --precisions: unknown: fp16; there are fp32 and bf16"),
@@ -55,15 +55,15 @@ def test_options_mean(benchmark: str, words: str, option: str, value: object) ->
         ("decoding", "--peers some", "argument --peers: invalid choice: 'some' (choose from 'auto', 'none')"),
     ],
 )
-def test_what_cannot_be_meant_is_told(
-    benchmark: str, words: str, told: str, capsys: pytest.CaptureFixture[str]
+def test_invalid_options_are_reported(
+    benchmark: str, words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         parsers()[benchmark](words.split())
-    assert told in capsys.readouterr().err.replace("auto, none", "'auto', 'none'")
+    assert message in capsys.readouterr().err.replace("auto, none", "'auto', 'none'")
 
 
-def test_the_data_are_multi30k_where_they_are_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_data_is_multi30k_if_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tasks
 
     monkeypatch.delenv("SEQ2SEQ_DATA", raising=False)
@@ -97,7 +97,7 @@ def turn(seconds: float, **more: float) -> dict[str, float]:
     return {"seconds": seconds, "updates": 2, "source_tokens": 90, "target_tokens": 60, "positions": 200, **more}
 
 
-def test_a_training_is_a_row_of_real_tokens() -> None:
+def test_row_of_a_training_counts_real_tokens() -> None:
     import training
     from contestants import Contestant
     from report import rates, record
@@ -137,7 +137,7 @@ def test_text_is_repeated_with_variation() -> None:
     assert len(set(found)) == 5
 
 
-def test_batches_of_the_peers_hold_sentences_of_like_length(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_the_peers_have_sentences_of_similar_length(monkeypatch: pytest.MonkeyPatch) -> None:
     from peers import batching
 
     assert batching.longest_first([[1], [1, 2, 3], [], [1, 2]], 3) == [[1, 3, 0], [2]]
@@ -148,37 +148,39 @@ def test_batches_of_the_peers_hold_sentences_of_like_length(monkeypatch: pytest.
     assert tried == [1, 2, 4]
 
 
-def test_imports_are_summed_up_by_package() -> None:
+def test_import_times_are_summed_by_package() -> None:
     import startup
 
-    told = """\
+    log = """\
 import time: self [us] | cumulative | imported package
 import time:      2000 |       2000 |   torch._C
 import time:   1000000 |    1002000 | torch
 run runs/x begins: 7.0M parameters, on cpu in bf16
 import time:       500 |        500 | seq2seq.training.run
 """
-    assert startup.imports(told.split("\n")) == {"torch": 1.002, "seq2seq": 0.0005}
+    assert startup.imports(log.split("\n")) == {"torch": 1.002, "seq2seq": 0.0005}
     rows = startup.import_lines([{"torch": 1.0, "numpy": 0.2}, {"torch": 2.0}, {"torch": 3.0, "numpy": 0.4}])
     assert rows == [["all", "2.00 (1.60 – 2.70)"], ["torch", "2.00"], ["numpy", "0.20"]]
 
 
-def test_stages_are_found_by_what_a_run_says() -> None:
+def test_stages_are_found_in_the_log_of_a_run() -> None:
     import startup
 
-    told = [
+    log = [
         (0.5, "train: 300 pairs"),
         (2.0, "run runs/x begins: 7.0M parameters"),
         (2.5, "update 1/3,000: train/loss 9"),
     ]
-    assert startup.stages(told) == {"all set up": 2.0, "the first update done": 2.5}
+    assert startup.stages(log) == {"all set up": 2.0, "the first update done": 2.5}
 
 
-def test_the_peers_have_the_torch_that_we_have(repository: Path) -> None:
-    """Their requirements name no version that constraints.txt names."""
+def test_peers_have_our_version_of_torch(repository: Path) -> None:
+    """Their requirements pin no package that constraints.txt pins."""
     pinned = re.findall(r"^([\w.-]+)==", (repository / "constraints.txt").read_text(), flags=re.MULTILINE)
-    asked = (repository / "benchmarks/peers/requirements.txt").read_text()
-    twice = [name for name in pinned if re.search(rf"^{re.escape(name)}==", asked, flags=re.MULTILINE | re.IGNORECASE)]
+    requirements = (repository / "benchmarks/peers/requirements.txt").read_text()
+    twice = [
+        name for name in pinned if re.search(rf"^{re.escape(name)}==", requirements, flags=re.MULTILINE | re.IGNORECASE)
+    ]
     assert "torch" in pinned
-    assert "\ntorch\n" in asked
+    assert "\ntorch\n" in requirements
     assert twice == []

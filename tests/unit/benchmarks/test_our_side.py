@@ -1,4 +1,4 @@
-"""Our own side of the benchmarks runs, at tiny sizes: the trainings, the decoding, the data and the start are real."""
+"""Our side of the benchmarks at tiny sizes, with real training, decoding, data and start-up."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 WORDS = "data.train=300 data.valid=12 data.test=12 tokenizer.vocab_size=600 trainer.tokens_per_update=500"
-WORDS += " search=greedy search.max_length=8 trainer.probes=0"  # of the training's own validation
+WORDS += " search=greedy search.max_length=8 trainer.probes=0"  # for the validation during training
 TINY = ["--data", "cldr", "--words", WORDS, "--width", "16", "--threads", "1"]
 ALONE = ["--peers", "none", "--precisions", "fp32", "--device", "cpu"]
 
@@ -37,13 +37,13 @@ def test_training(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     measured = run(training, monkeypatch, *ALONE, "--models", "transformer", *turns)
     [figures] = measured["figures"]
     assert [turn["updates"] for turn in figures["turns"]] == [3, 3]
-    # The tokens of an update are those that the trainer's own plan gives it: an epoch of them, all pairs once.
+    # The tokens of an update are those that the trainer plans.
     tokens = [turn["target_tokens"] for turn in figures["turns"]]
     assert all(3 * 350 < count < 3 * 650 for count in tokens)
     assert 0 <= figures["padding"] < 0.3
-    told = capsys.readouterr().out
-    assert "\n## transformer\n" in told
-    assert "\n| ours, transformer, fp32 | " in told
+    output = capsys.readouterr().out
+    assert "\n## transformer\n" in output
+    assert "\n| ours, transformer, fp32 | " in output
 
 
 def test_several_processes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_several_processes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     one, two, ratio = measured["figures"]
     assert (one["model"], two["model"]) == ("transformer", "transformer in 2 processes")
     assert [turn["updates"] for turn in two["turns"]] == [3, 3]
-    # The same updates, whoever shares them.
+    # The same updates for any number of processes.
     assert [turn["target_tokens"] for turn in one["turns"]] == [turn["target_tokens"] for turn in two["turns"]]
     assert ratio["times_one_process"] > 0
     assert "\nours, transformer in 2 processes, fp32: " in capsys.readouterr().out
@@ -72,10 +72,10 @@ def test_decoding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
         assert "hypotheses" not in turn
         assert 0 <= figures["same_text_as_first"] <= 1
     assert [figures["same_text_as_first"] for figures in measured["figures"][::2]] == [1, 1]
-    told = capsys.readouterr().out
-    assert told.count("\n| ours, transformer, fp32 | ") == 2
-    assert told.count("\n| ours, transformer, fp32, shortlist=30 | ours, transformer, fp32 | ") == 2
-    assert told.count("\n| ours, transformer, fp32, shortlist=30 | ") == 4  # a row of each table
+    output = capsys.readouterr().out
+    assert output.count("\n| ours, transformer, fp32 | ") == 2
+    assert output.count("\n| ours, transformer, fp32, shortlist=30 | ours, transformer, fp32 | ") == 2
+    assert output.count("\n| ours, transformer, fp32, shortlist=30 | ") == 4  # one row in each table
 
 
 def test_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_startup(tmp_path: Path) -> None:
 
     options = startup.parse(TINY)
     words = [*task("transformer", options).words, "trainer.log_every=1", f"run={tmp_path}/run"]
-    told = startup.start(words, 1, "-X", "importtime")
-    reached = startup.stages(told)
+    output = startup.start(words, 1, "-X", "importtime")
+    reached = startup.stages(output)
     assert 0 < reached["all set up"] < reached["the first update done"]
-    found = startup.imports(text for _, text in told)
+    found = startup.imports(text for _, text in output)
     assert {"torch", "numpy", "hydra", "seq2seq"} <= found.keys()
     assert sum(found.values()) < reached["the first update done"]

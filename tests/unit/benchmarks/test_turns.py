@@ -1,4 +1,4 @@
-"""Programs take turns: each is heard in every round, and one that fails leaves without the others."""
+"""Programs take turns: each runs in every round, and one that fails is left out."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ def contestants(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def program(contestants: Any, repository: Path, tmp_path: Path) -> Program:
-    """Makes a contestant of a program's name and its lines, which have `turns` at hand."""
+    """Makes a contestant from a program's name and its lines, which can use `turns`."""
 
     def made(name: str, lines: str) -> Any:
         path = tmp_path / f"{name}.py"
@@ -38,7 +38,7 @@ ECHO = """
     turns.ready()
     while True:
         word = turns.wait()
-        print("what libraries say")
+        print("output of a library")
         turns.answer(word=word)
 """
 
@@ -52,7 +52,7 @@ def test_every_program_has_its_turn_in_every_round(contestants: Any, program: Pr
     assert all("python" in versions for versions in ready.versions.values())
 
 
-def test_one_that_fails_is_told_of_and_left_out(
+def test_failed_program_is_reported_and_left_out(
     contestants: Any, program: Program, capfd: pytest.CaptureFixture[str]
 ) -> None:
     never = program("never", "raise ValueError('no start')")
@@ -68,19 +68,17 @@ def test_one_that_fails_is_told_of_and_left_out(
     ]
 
 
-def test_one_that_takes_too_long_is_cut_off(
-    contestants: Any, program: Program, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_slow_program_is_cut_off(contestants: Any, program: Program, capfd: pytest.CaptureFixture[str]) -> None:
     endless = program("endless", "import time\nturns.ready()\nturns.wait()\ntime.sleep(100)")
     with contestants.Field([endless], threads=1, seconds=1) as ready:
         assert ready.rounds(["x"]) == {}
     assert list(ready.failures.values()) == ["cut off, for its time was over"]
-    told = "endless, model, fp32 failed and is left out: cut off, for its time was over\n"
-    assert capfd.readouterr().err == told
+    message = "endless, model, fp32 failed and is left out: cut off, for its time was over\n"
+    assert capfd.readouterr().err == message
 
 
-def test_a_training_halts_where_its_turn_is_over(contestants: Any, program: Program) -> None:
-    """It counts by itself; a turn lasts at least as long as its word says, and the updates are whole."""
+def test_training_stops_when_its_turn_is_over(contestants: Any, program: Program) -> None:
+    """It counts its updates itself; a turn has whole updates and lasts at least as long as requested."""
     training = """
         import time
         turns.ready()
@@ -99,8 +97,8 @@ def test_a_training_halts_where_its_turn_is_over(contestants: Any, program: Prog
     assert long["peak_mib"] > 1
 
 
-def test_a_programs_peak_is_its_own(contestants: Any, program: Program) -> None:
-    held = bytearray(400 << 20)  # by whoever starts it
+def test_peak_memory_is_that_of_the_program_alone(contestants: Any, program: Program) -> None:
+    held = bytearray(400 << 20)  # by the process that starts it
     held[:: 1 << 12] = b"x" * len(held[:: 1 << 12])
     lines = (
         "from turns import peak_mib\nturns.ready()\nwhile True:\n    turns.wait()\n    turns.answer(peak=peak_mib())"
@@ -110,21 +108,21 @@ def test_a_programs_peak_is_its_own(contestants: Any, program: Program) -> None:
     assert 1 < found["peak"] < 300 < len(held) >> 20
 
 
-def test_missing_peers_are_one_clear_line(
+def test_missing_peers_are_reported_in_one_line(
     contestants: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(contestants, "PEERS", tmp_path / "python")
     assert not contestants.peers_wanted("none")
     assert capsys.readouterr().err == ""
     assert not contestants.peers_wanted("auto")
-    told = f"No peers: there is no {tmp_path}/python; make benchmark-peers installs them. Ours is measured alone.\n"
-    assert capsys.readouterr().err == told
+    message = f"No peers: there is no {tmp_path}/python; make benchmark-peers installs them. Ours is measured alone.\n"
+    assert capsys.readouterr().err == message
     (tmp_path / "python").touch()
     assert contestants.peers_wanted("auto")
     assert not contestants.peers_wanted("none")
 
 
-def test_figures_are_written_with_what_they_were_measured_on(
+def test_figures_are_written_with_machine_and_versions(
     repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(repository / "benchmarks"))

@@ -1,4 +1,4 @@
-"""Small checkpoints, each known by its step."""
+"""Small checkpoints whose values depend on the step."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which checkpoint is the best, which ones stay, and their average."""
+"""The best checkpoint, the ones that are kept, and their average."""
 
 import errno
 import logging
@@ -16,7 +16,7 @@ from seq2seq.checkpoint.write import recover
 from seq2seq.errors import CheckpointError, StorageError
 
 
-def test_best_is_a_relative_link_swapped_whole(run: RunFolder, tmp_path: Path) -> None:
+def test_best_is_a_relative_link_replaced_atomically(run: RunFolder, tmp_path: Path) -> None:
     put(run, 1, 2)
     mark_best(run, 1)
     (run.path / ".tmp-best").symlink_to("left by a killed process")
@@ -56,7 +56,7 @@ def test_prune_keeps_the_newest_and_the_best(run: RunFolder, best: int | None, k
 
 
 @pytest.mark.parametrize(("every", "left"), [(2, [1, 4, 6, 7]), (3, [1, 3, 6, 7]), (9, [1, 7])])
-def test_prune_counts_those_of_the_even_spacing(run: RunFolder, every: int, left: list[int]) -> None:
+def test_prune_counts_only_evenly_spaced_checkpoints(run: RunFolder, every: int, left: list[int]) -> None:
     put(run, *range(1, 8))
     mark_best(run, 1)
     prune(run, 2, every=every)
@@ -76,11 +76,11 @@ def test_prune_counts_those_of_the_even_spacing(run: RunFolder, every: int, left
         ([70, 80, 90], 1, [90]),
     ],
 )
-def test_what_is_averaged_is_evenly_spaced(steps: list[int], wanted: int, averaged: list[int]) -> None:
+def test_averaged_checkpoints_are_evenly_spaced(steps: list[int], wanted: int, averaged: list[int]) -> None:
     assert evenly_spaced(steps, wanted) == averaged
 
 
-def test_the_average_leaves_out_the_best_and_the_last_that_stand_in_between(
+def test_average_leaves_out_best_and_last_between_the_even_steps(
     run: RunFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     for step in (3, 10, 20, 30, 31):
@@ -114,7 +114,7 @@ def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
         load(run, "average", average=0)
 
 
-def test_the_average_of_one_is_that_one_and_of_fewer_warns(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_average_of_one_is_that_one_and_too_few_are_a_warning(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "seq2seq")
     put(run, 1, 3)
     assert holds(load(run, "average", average=1), 3)
@@ -123,7 +123,7 @@ def test_the_average_of_one_is_that_one_and_of_fewer_warns(run: RunFolder, caplo
     assert caplog.messages == ["run demo has only 2 checkpoints to average, not 5"]
 
 
-def test_what_cannot_be_averaged_is_named(run: RunFolder) -> None:
+def test_checkpoints_that_cannot_be_averaged_are_reported(run: RunFolder) -> None:
     put(run, 1, 2)
     save(run, 3, {"model": {"w": torch.ones(2), "n": torch.tensor(1)}, "optimizer": {}}, {})
     with pytest.raises(CheckpointError, match=r"step-2/model.safetensors: w has another shape than in .*step-3"):
@@ -137,18 +137,18 @@ def test_what_cannot_be_averaged_is_named(run: RunFolder) -> None:
 
 
 def no_links(self: Path, target: Path) -> None:
-    raise PermissionError(errno.EPERM, "Operation not permitted", str(self))  # as vfat answers
+    raise PermissionError(errno.EPERM, "Operation not permitted", str(self))  # as on vfat
 
 
 def link_as_text(run: RunFolder) -> None:
-    """As a tool copies a run that writes links as text."""
+    """A copy by a tool that writes links as text."""
     named = str(run.best.readlink())
     run.best.unlink()
     run.best.write_text(named)
 
 
 def link_followed(run: RunFolder) -> None:
-    """`cp -rL`."""
+    """A copy by `cp -rL`."""
     there = run.best.resolve()
     run.best.unlink()
     shutil.copytree(there, run.best)
@@ -156,7 +156,7 @@ def link_followed(run: RunFolder) -> None:
 
 @pytest.mark.parametrize("copied", [link_as_text, link_followed, lambda run: run.best.unlink()])
 @pytest.mark.parametrize("links", [True, False])
-def test_a_copied_run_reads_the_same_and_goes_on(
+def test_copied_run_can_be_read_and_resumed(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, copied: Callable[[RunFolder], None], links: bool
 ) -> None:
     put(run, 1, 2)
@@ -178,7 +178,7 @@ def test_a_copied_run_reads_the_same_and_goes_on(
     assert sorted(entry.name for entry in run.path.iterdir()) == ["best", "checkpoints"]
 
 
-def test_killed_while_a_copied_best_was_replaced(run: RunFolder) -> None:
+def test_killed_while_replacing_a_copied_best(run: RunFolder) -> None:
     put(run, 1, 2)
     mark_best(run, 1)
     link_followed(run)
@@ -195,7 +195,7 @@ def test_killed_while_a_copied_best_was_replaced(run: RunFolder) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"checkpoints/step-9", b"../elsewhere", b"checkpoints/step-1/..", b"\xff\x00", b"x" * 10**6]
 )
-def test_a_file_that_names_no_checkpoint_of_the_run_marks_none(run: RunFolder, content: bytes) -> None:
+def test_best_file_without_a_checkpoint_of_the_run_is_ignored(run: RunFolder, content: bytes) -> None:
     put(run, 1)
     run.best.write_bytes(content)
     assert run.best_checkpoint() is None

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved is loaded, by name."""
+"""Saving checkpoints and loading them by name."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune,
 from seq2seq.errors import CheckpointError
 
 
-def test_what_is_saved_is_loaded(run: RunFolder) -> None:
+def test_saved_checkpoint_is_loaded_unchanged(run: RunFolder) -> None:
     state = {"epoch": 3, "nested": {"list": [1, 2.5, None, "ü\u2028"]}, "best": 0.1 + 0.2}
     path = save(run, 7, {"model": tensors(7), "optimizer": {"exp_avg/w": tensors(1)["w"]}}, state)
     assert path == run.checkpoint(7)
@@ -23,7 +23,7 @@ def test_what_is_saved_is_loaded(run: RunFolder) -> None:
     assert load(run, "step-7", ["model"]).groups.keys() == {"model"}
 
 
-def test_the_folder_holds_tensors_json_and_a_manifest_readable_like_any_file(run: RunFolder) -> None:
+def test_folder_has_tensors_json_and_a_manifest_with_equal_permissions(run: RunFolder) -> None:
     put(run, 1)
     files = sorted(run.checkpoint(1).iterdir())
     assert [file.name for file in files] == [
@@ -56,7 +56,7 @@ def test_names(run: RunFolder) -> None:
         ("zzz", "no checkpoint=zzz: there are: last"),
     ],
 )
-def test_a_wrong_name_is_answered_with_what_there_is(run: RunFolder, which: str, message: str) -> None:
+def test_wrong_name_is_reported_with_the_existing_ones(run: RunFolder, which: str, message: str) -> None:
     put(run, 10)
     with pytest.raises(CheckpointError, match=message):
         load(run, which)
@@ -78,10 +78,10 @@ def test_a_step_saved_again_is_replaced(run: RunFolder) -> None:
 
 @pytest.mark.parametrize("moment", range(10))
 @pytest.mark.parametrize("which", ["last", "average", "best", "step-2"])
-def test_a_training_may_save_and_prune_at_any_moment_of_reading(
+def test_training_may_save_and_prune_during_a_load(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, which: str, moment: int
 ) -> None:
-    """Before any of the reads (a sum, a file of tensors) the older checkpoints go, and two others come."""
+    """Before one of the reads (a hash, a tensor file) the old checkpoints are deleted and two others are saved."""
     put(run, 1, 2)
     mark_best(run, 2)
     calls = 0
@@ -109,7 +109,7 @@ def test_a_training_may_save_and_prune_at_any_moment_of_reading(
     assert (found.model["w"] == (found.step - 0.5 if which == "average" else found.step)).all()
 
 
-def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_waits_for_a_checkpoint_that_is_being_replaced(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     put(run, 1)
     aside = run.checkpoints / ".old-step-1"
     run.checkpoint(1).rename(aside)
@@ -117,7 +117,7 @@ def test_a_checkpoint_that_is_being_replaced_is_waited_for(run: RunFolder, monke
     assert holds(load(run, "last"), 1)
 
 
-def test_what_is_broken_is_not_waited_for(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_does_not_wait_for_a_broken_checkpoint(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     put(run, 1)
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("there is nothing to wait for"))
     (run.checkpoint(1) / "state.json").unlink()
@@ -125,7 +125,7 @@ def test_what_is_broken_is_not_waited_for(run: RunFolder, monkeypatch: pytest.Mo
         load(run, "last")
 
 
-def test_more_groups_are_files_of_their_own_that_the_manifest_lists(run: RunFolder) -> None:
+def test_each_group_is_a_file_in_the_manifest(run: RunFolder) -> None:
     groups = {"model": tensors(1), "optimizer": {}, "ema": tensors(2)}
     path = save(run, 1, groups, {"step": 1})
     assert "ema.safetensors" in json.loads((path / "manifest.json").read_text())["files"]
@@ -139,7 +139,7 @@ def test_more_groups_are_files_of_their_own_that_the_manifest_lists(run: RunFold
         load(run, "last")
 
 
-def test_a_group_that_was_not_saved_is_named(run: RunFolder) -> None:
+def test_missing_group_is_reported(run: RunFolder) -> None:
     put(run, 3)
     with pytest.raises(
         CheckpointError, match=r"step 3 was saved without ema\.safetensors: it cannot continue with that"

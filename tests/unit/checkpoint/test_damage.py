@@ -1,4 +1,4 @@
-"""Damaged checkpoints are noticed and passed over."""
+"""Damaged checkpoints are detected and skipped."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from seq2seq.errors import CheckpointError
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "validated.json"])
-def test_any_flipped_bit_is_noticed(run: RunFolder, name: str) -> None:
+def test_any_flipped_bit_is_detected(run: RunFolder, name: str) -> None:
     put(run, 5)
     if name == "validated.json":
         save_validated(run, 5, {"step": 5})
@@ -27,10 +27,10 @@ def test_any_flipped_bit_is_noticed(run: RunFolder, name: str) -> None:
     assert holds(load(run, "last"), 5)
 
 
-def test_a_flipped_bit_in_the_manifest_is_noticed_or_harmless(run: RunFolder) -> None:
+def test_flipped_bit_in_the_manifest_is_detected_or_harmless(run: RunFolder) -> None:
     put(run, 5)
     file = run.checkpoint(5) / "manifest.json"
-    for bit in range(0, 8 * file.stat().st_size, 11):  # every bit of a byte comes up
+    for bit in range(0, 8 * file.stat().st_size, 11):  # every bit position of a byte is tested
         flip(file, bit)
         try:
             assert holds(load(run, "last"), 5)
@@ -41,7 +41,7 @@ def test_a_flipped_bit_in_the_manifest_is_noticed_or_harmless(run: RunFolder) ->
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.safetensors", "optimizer.safetensors", "state.json"])
 @pytest.mark.parametrize("harm", ["missing", "cut", "empty"])
-def test_a_missing_or_short_file_is_named(run: RunFolder, name: str, harm: str) -> None:
+def test_missing_or_truncated_file_is_reported(run: RunFolder, name: str, harm: str) -> None:
     put(run, 5)
     file = run.checkpoint(5) / name
     if harm == "missing":
@@ -52,14 +52,14 @@ def test_a_missing_or_short_file_is_named(run: RunFolder, name: str, harm: str) 
         load(run, "last")
 
 
-def test_a_renamed_checkpoint_is_not_another_step(run: RunFolder) -> None:
+def test_renamed_checkpoint_is_refused(run: RunFolder) -> None:
     put(run, 5)
     run.checkpoint(5).rename(run.checkpoint(6))
     with pytest.raises(CheckpointError, match=r"step-6/manifest.json is of step 5"):
         load(run, "last")
 
 
-def test_a_manifest_of_a_later_format_says_so(run: RunFolder) -> None:
+def test_manifest_of_a_later_format_is_refused(run: RunFolder) -> None:
     put(run, 5)
     file = run.checkpoint(5) / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2}))
@@ -67,7 +67,7 @@ def test_a_manifest_of_a_later_format_says_so(run: RunFolder) -> None:
         load(run, "last")
 
 
-def test_continuing_passes_over_broken_ones_with_a_warning(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+def test_resuming_skips_broken_checkpoints_with_a_warning(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
     put(run, 1, 2, 3)
     flip(run.checkpoint(3) / "optimizer.safetensors", 4000)
     (run.checkpoint(2) / "manifest.json").unlink()
@@ -79,7 +79,7 @@ def test_continuing_passes_over_broken_ones_with_a_warning(run: RunFolder, caplo
     assert holds(load(run, "last"), 3)
 
 
-def test_nothing_whole_is_an_error_and_not_a_fresh_start(run: RunFolder) -> None:
+def test_no_intact_checkpoint_is_an_error(run: RunFolder) -> None:
     put(run, 1, 2)
     for step in (1, 2):
         (run.checkpoint(step) / "state.json").unlink()
@@ -88,7 +88,7 @@ def test_nothing_whole_is_an_error_and_not_a_fresh_start(run: RunFolder) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("state.json", b"[" * 5000 + b"]" * 5000, "state.json is broken: maximum recursion depth"),
         ("state.json", b"[1]", "state.json is broken: it does not hold keys and values"),
@@ -98,9 +98,7 @@ def test_nothing_whole_is_an_error_and_not_a_fresh_start(run: RunFolder) -> None
         ("optimizer.safetensors", b"\xff" * 64, "step-5 holds no tensors that can be read"),
     ],
 )
-def test_a_file_that_is_what_the_manifest_says_and_none_of_ours_is_refused(
-    run: RunFolder, name: str, content: bytes, said: str
-) -> None:
+def test_invalid_file_with_a_matching_hash_is_refused(run: RunFolder, name: str, content: bytes, message: str) -> None:
     put(run, 5)
     file, manifest = run.checkpoint(5) / name, run.checkpoint(5) / "manifest.json"
     file.write_bytes(content)
@@ -110,11 +108,11 @@ def test_a_file_that_is_what_the_manifest_says_and_none_of_ours_is_refused(
     for read in (lambda: load(run, "last"), lambda: latest_intact(run)):
         with pytest.raises(CheckpointError) as caught:
             read()
-        assert said in str(caught.value)
+        assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"[" * 5000, b"{" * 5000, b'{"a":' * 5000 + b"1" + b"}" * 5000, b"null"])
-def test_a_manifest_without_end_or_sense_is_refused(run: RunFolder, content: bytes) -> None:
+def test_malformed_manifest_is_refused(run: RunFolder, content: bytes) -> None:
     put(run, 5)
     (run.checkpoint(5) / "manifest.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"manifest\.json is broken"):

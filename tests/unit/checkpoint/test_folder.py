@@ -10,7 +10,7 @@ from seq2seq.checkpoint import RunFolder
 from seq2seq.errors import CheckpointError, StorageError
 
 
-def test_what_lies_where(tmp_path: Path) -> None:
+def test_paths_in_a_run_folder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "demo")
     assert folder.name == "demo"
     relative = [
@@ -31,7 +31,7 @@ def test_what_lies_where(tmp_path: Path) -> None:
     ]
 
 
-def test_steps_are_numbers_and_only_finished_ones(tmp_path: Path) -> None:
+def test_steps_are_those_of_finished_checkpoints(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert folder.steps() == []
     for name in ("step-100", "step-20", "step-3", ".tmp-step-4", ".old-step-5", "step-x", "notes"):
@@ -50,7 +50,7 @@ with RunFolder(Path(sys.argv[1])).lock():
 """
 
 
-def test_two_trainers_cannot_hold_one_run_and_a_killed_one_lets_go(tmp_path: Path) -> None:
+def test_lock_refuses_a_second_trainer_and_is_released_by_a_kill(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "demo")
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -72,7 +72,7 @@ def test_two_trainers_cannot_hold_one_run_and_a_killed_one_lets_go(tmp_path: Pat
         pass
 
 
-def test_a_lock_in_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_lock_in_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(StorageError, match="cannot write in the run folder"),
@@ -86,8 +86,8 @@ def test_a_run_is_not_written_through_links_in_its_folder(tmp_path: Path, name: 
     (tmp_path / "one").mkdir()
     (tmp_path / "kept").write_text("kept")
     (tmp_path / "one" / name).symlink_to(tmp_path / "kept")
-    said = f"one/{name} is a link, and a run writes only inside its own folder"
-    with pytest.raises(StorageError, match=said), RunFolder(tmp_path / "one").lock():
+    message = f"one/{name} is a link, and a run writes only inside its own folder"
+    with pytest.raises(StorageError, match=message), RunFolder(tmp_path / "one").lock():
         pass
     assert (tmp_path / "kept").read_text() == "kept"
 
@@ -99,7 +99,7 @@ def test_the_run_folder_itself_may_be_a_link(tmp_path: Path) -> None:
         assert (tmp_path / "one" / ".lock").is_file()
 
 
-def test_a_run_that_has_not_begun_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_run_that_fails_before_it_begins_leaves_no_files(tmp_path: Path) -> None:
     def fail(folder: RunFolder) -> None:
         with folder.lock():
             (folder.path / "tokenizer").mkdir()

@@ -1,4 +1,4 @@
-"""A full disk, a failing one or a kill in the middle of a save loses nothing."""
+"""A full or failing disk or a kill during a save loses nothing."""
 
 import os
 import resource
@@ -18,7 +18,7 @@ from seq2seq.errors import StorageError
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """A disk on which no file can grow past `size`: the system itself refuses the write."""
+    """Limit files to `size` bytes: the system refuses longer ones, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -28,7 +28,7 @@ def file_size_limit(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_a_full_disk_leaves_older_checkpoints_and_no_rubbish(run: RunFolder, again: bool) -> None:
+def test_full_disk_keeps_older_checkpoints_and_no_partial_files(run: RunFolder, again: bool) -> None:
     put(run, 1, 2)
     with file_size_limit(1000), pytest.raises(StorageError) as caught:
         put(run, 2 if again else 3)
@@ -40,7 +40,7 @@ def test_a_full_disk_leaves_older_checkpoints_and_no_rubbish(run: RunFolder, aga
 
 
 @pytest.mark.parametrize("call", range(1, 6))
-def test_whichever_flush_fails_a_checkpoint_is_validated_or_as_it_was(
+def test_failed_flush_leaves_a_checkpoint_validated_or_unchanged(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     put(run, 1)
@@ -62,13 +62,13 @@ def test_whichever_flush_fails_a_checkpoint_is_validated_or_as_it_was(
         assert len(calls) < call
     found = load(run, "last")
     assert holds(found, 1)
-    assert found.state.get("best", False) == (call >= 4)  # from the manifest's renaming on
+    assert found.state.get("best", False) == (call >= 4)  # once the manifest is renamed
     assert not [file for file in run.checkpoint(1).iterdir() if file.name.startswith(".")]
     assert (run.checkpoint(1) / "model.safetensors").stat() == weights
 
 
 @pytest.mark.parametrize("call", range(1, 12))
-def test_whichever_flush_fails_nothing_is_lost(run: RunFolder, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+def test_failed_flush_loses_nothing(run: RunFolder, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
     put(run, 1)
     calls = 0
     flush = os.fsync
@@ -154,7 +154,7 @@ def test_killed_while_saving_a_step_again(run: RunFolder, moment: str, new: bool
     assert names(run) == ["step-1", "step-2", "step-3"]
 
 
-def test_replace_file_is_all_or_nothing(tmp_path: Path) -> None:
+def test_replace_file_is_atomic(tmp_path: Path) -> None:
     file = tmp_path / "eval" / "test.json"
     replace_file(file, "old ü\n")
     with file_size_limit(10), pytest.raises(StorageError, match=r"cannot write .*test.json: File too large"):
@@ -164,7 +164,7 @@ def test_replace_file_is_all_or_nothing(tmp_path: Path) -> None:
 
 
 def test_two_processes_may_write_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One begins while the other is in the middle of it, as two evaluations of a run do."""
+    """One writes while the other is writing, as two evaluations of a run may do."""
     file, flush, begun = tmp_path / "test.json", os.fsync, False
 
     def another(descriptor: int) -> None:

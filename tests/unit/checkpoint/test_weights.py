@@ -1,4 +1,4 @@
-"""A model's tensors: tied ones once, bit for bit there and back, and a refusal that lists all that does not fit."""
+"""A model's tensors: tied ones are saved once, loading is bitwise exact, and all mismatches are listed."""
 
 from pathlib import Path
 
@@ -34,11 +34,11 @@ def bits(tensor: Tensor) -> bytes:
     return tensor.detach().contiguous().numpy().tobytes()
 
 
-def test_tied_once_and_only_what_persists() -> None:
+def test_tied_tensors_once_and_only_persistent_buffers() -> None:
     assert list(model_tensors(Example())) == ["turned", "kept", "count", "embedding.weight", "output.bias"]
 
 
-def test_bitwise_through_a_file(tmp_path: Path) -> None:
+def test_saving_and_loading_is_bitwise_exact(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, again = Example(), Example()
     with torch.no_grad():
@@ -51,7 +51,7 @@ def test_bitwise_through_a_file(tmp_path: Path) -> None:
     assert not torch.equal(again.computed, model.computed)
 
 
-def test_two_views_of_one_memory_are_stored_apart(tmp_path: Path) -> None:
+def test_views_of_one_storage_are_saved_separately(tmp_path: Path) -> None:
     whole = torch.arange(12.0)
     run = RunFolder(tmp_path)
     save(run, 1, {"model": {"a": whole[:8], "b": whole[4:], "c": whole.view(3, 4).t()}, "optimizer": {}}, {})
@@ -61,7 +61,7 @@ def test_two_views_of_one_memory_are_stored_apart(tmp_path: Path) -> None:
     assert torch.equal(found["c"], whole.view(3, 4).t())
 
 
-def test_all_that_does_not_fit_is_listed_and_nothing_changed() -> None:
+def test_all_mismatches_are_listed_and_nothing_is_changed() -> None:
     model = Example()
     before = {name: tensor.clone() for name, tensor in model_tensors(model).items()}
     tensors = {name: tensor + 1 for name, tensor in before.items()}
@@ -79,6 +79,6 @@ def test_all_that_does_not_fit_is_listed_and_nothing_changed() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model_tensors(model).items())
 
 
-def test_a_long_list_is_cut() -> None:
+def test_long_list_is_truncated() -> None:
     with pytest.raises(CheckpointError, match=r"t7: not in this model\n  \.\.\. and 12 more$"):
         load_model(nn.Module(), {f"t{number}": torch.ones(1) for number in range(20)})

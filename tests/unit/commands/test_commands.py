@@ -1,4 +1,4 @@
-"""The words after `seq2seq`: what each form of calling it answers before anything heavy is imported."""
+"""The `seq2seq` command: help, version, and unknown commands."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -33,32 +33,32 @@ def test_help_lists_each_command_on_a_line(call: Call) -> None:
     assert [line.split()[0] for line in out.split("\n") if line.startswith("  ")] == list(COMMANDS)
 
 
-def test_without_a_command_they_are_listed_as_a_mistake(call: Call) -> None:
+def test_without_a_command_help_is_printed_as_an_error(call: Call) -> None:
     assert call() == (2, "", call("--help")[1])
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("trian", "seq2seq: there is no command 'trian'; did you mean train? Commands: attention, compare, "),
         ("run=mine", "seq2seq: there is no command 'run=mine'. Commands: attention, "),
         ("\x1b[2J", "seq2seq: there is no command '\\x1b[2J'. Commands: "),
     ],
 )
-def test_an_unknown_command_is_one_line(call: Call, word: str, said: str) -> None:
+def test_unknown_command_is_reported_in_one_line(call: Call, word: str, message: str) -> None:
     code, out, err = call(word)
     assert (code, out) == (2, "")
-    assert err.startswith(said)
+    assert err.startswith(message)
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("words", [["--version"], ["train", "--version"], ["compare", "runs=a", "--version"]])
-def test_the_version_is_ours(call: Call, words: list[str]) -> None:
+def test_version_is_printed(call: Call, words: list[str]) -> None:
     assert call(*words) == (0, f"seq2seq {seq2seq.__version__}\n", "")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_tells_how_it_was_called(call: Call, command: str) -> None:
+def test_help_of_each_command_shows_how_it_was_called(call: Call, command: str) -> None:
     code, out, err = call(command, "--help")
     assert (code, err) == (0, "")
     assert f"  seq2seq {command} " in out
@@ -67,7 +67,7 @@ def test_each_command_tells_how_it_was_called(call: Call, command: str) -> None:
     assert "--version                   the version of seq2seq\n" in out
 
 
-def test_messages_name_the_commands_as_they_were_called() -> None:
+def test_messages_show_how_the_command_was_called() -> None:
     assert (program("train"), under_torchrun("train")) == ("python scripts/train.py", "scripts/train.py")
     called_as(installed=True)
     assert (program("train"), under_torchrun("train")) == ("seq2seq train", "-m seq2seq train")

@@ -1,4 +1,4 @@
-"""A small tree of choices around the real scripts' YAML, so that these tests need no real part."""
+"""A small tree of choices for the real scripts' YAML files, so that these tests need no real part."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,8 +33,8 @@ CHOICES = {
 }
 
 
-def ours(text: str) -> str:
-    """A script's YAML with the choices that there are here, and a limit for the runs."""
+def adapted(text: str) -> str:
+    """A script's YAML with choices of the small tree and a limit of updates."""
     for real, here in (
         ("tokenizer: bpe", "tokenizer: unigram"),
         ("attention: luong_general", "attention: bahdanau"),
@@ -52,7 +52,7 @@ def folder(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("SEQ2SEQ_DATA", raising=False)
     configs = tmp_path / "configs"
     for name in ("train.yaml", "evaluate.yaml", "translate.yaml", "trainer/default.yaml"):
-        write(configs / name, ours((repository / "configs" / name).read_text()))
+        write(configs / name, adapted((repository / "configs" / name).read_text()))
     for name, text in CHOICES.items():
         write(configs / f"{name}.yaml", f"_target_: sample_parts.{text}\n_partial_: true\n")
     write(
@@ -71,7 +71,7 @@ def write(path: Path, text: str) -> None:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
-    """A user's own folder, `mine`, of two attentions and an experiment."""
+    """A user's folder, `mine`, with two attentions and an experiment."""
     for name in ("one", "two"):
         write(tmp_path / f"mine/attention/{name}.yaml", "_target_: sample_parts.Small\n_partial_: true\ndropout: 0.0\n")
     text = "# @package _global_\ndefaults:\n  - override /attention: two\nencoder:\n  layers: 2\n"

@@ -1,4 +1,4 @@
-"""What metrics=summarization brings along, and what it leaves alone."""
+"""Settings that metrics=summarization also sets, and when it does not."""
 
 import logging
 from pathlib import Path
@@ -14,7 +14,7 @@ SUMMARIES = "metrics=summarization"
 
 
 @pytest.mark.parametrize(
-    ("typed", "brought"),
+    ("typed", "added"),
     [
         ([], []),
         (["metrics=translation"], []),
@@ -29,11 +29,11 @@ SUMMARIES = "metrics=summarization"
         ([SUMMARIES, "init_from=first"], []),
     ],
 )
-def test_companions(typed: list[str], brought: list[str]) -> None:
-    assert companions(typed) == brought
+def test_companions(typed: list[str], added: list[str]) -> None:
+    assert companions(typed) == added
 
 
-def test_a_training_for_summaries_has_them_and_says_so(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+def test_companions_of_summarization_are_set_and_logged(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
     words = check(Script("train", TrainSettings, run=print), [SUMMARIES])[0]
     assert caplog.messages == [

@@ -1,4 +1,4 @@
-"""Classes of a user's own: used where the user has allowed their package, imported nowhere else."""
+"""User classes: used if the user has allowed their package, otherwise not even imported."""
 
 import sys
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ TRUST = (
 
 @pytest.fixture(autouse=True)
 def own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """In the working directory a package `my_package`, and among the choices the attention `mine` of it."""
+    """A package `my_package` in the working directory, and a choice of its attention, `mine`."""
     monkeypatch.delenv(extensions.VARIABLE, raising=False)
     monkeypatch.setattr(extensions._Typed, "names", ())
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -70,29 +70,29 @@ def mistakes(script: Script, *words: str) -> tuple[str, ...]:
     return found.value.lines
 
 
-def anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in the process of another command."""
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reset everything, as in a new process."""
     monkeypatch.setattr(extensions._Typed, "names", ())
     Path("imported").unlink(missing_ok=True)
     sys.modules.pop("my_package.attention", None)
 
 
 @pytest.fixture(autouse=True)
-def of_any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The small parts of these tests derive no real part's class."""
+def any_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small parts of these tests do not derive from the classes of real parts."""
     monkeypatch.setattr(targets, "KINDS", {})
 
 
 @pytest.fixture
 def run(train: Script, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
-    """A run of the class, as it lies in its folder."""
+    """A stored run with the user's class."""
     settings = load(train, "attention=mine", "extensions=[my_package]", "run=one")
     write_config(effective_settings(settings, None), Path("runs/one/config.yaml"))
-    anew(monkeypatch)
+    new_process(monkeypatch)
     return settings
 
 
-def test_a_class_of_an_allowed_package_is_a_part_like_any(train: Script) -> None:
+def test_class_of_an_allowed_package_is_a_part(train: Script) -> None:
     settings = load(train, "attention=mine", "extensions=[my_package]", "attention.width=4")
     assert (settings.attention.name, settings.attention.target.__name__) == ("mine", "Mine")
     assert settings.attention.arguments == {"width": 4}
@@ -101,7 +101,7 @@ def test_a_class_of_an_allowed_package_is_a_part_like_any(train: Script) -> None
     assert lines == ("attention.widht=4: no such key; did you mean width? attention=mine takes: width",)
 
 
-def test_an_experiment_or_the_environment_may_allow_it(
+def test_experiment_or_environment_may_allow_a_package(
     train: Script, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = folder / "experiment/own/mine.yaml"
@@ -109,7 +109,7 @@ def test_an_experiment_or_the_environment_may_allow_it(
     text = "# @package _global_\ndefaults:\n  - override /attention: mine\nextensions: [my_package]\n"
     path.write_text(text)
     assert load(train, "experiment=own/mine", "attention.width=4").extensions == ["my_package"]
-    anew(monkeypatch)
+    new_process(monkeypatch)
     monkeypatch.setenv(extensions.VARIABLE, "another, my_package")
     assert load(train, "attention=mine").extensions == ["another", "my_package"]
 
@@ -119,7 +119,7 @@ def test_the_working_directory_is_searched_last(train: Script) -> None:
     assert sys.path.index(str(Path.cwd())) == len(sys.path) - 1
 
 
-def test_nothing_is_imported_that_was_not_allowed(train: Script) -> None:
+def test_package_that_is_not_allowed_is_not_imported(train: Script) -> None:
     (line,) = mistakes(train, "attention=mine")
     assert line.startswith(
         "configs/attention/mine.yaml:1: attention._target_: 'my_package.attention.Mine' is not allowed"
@@ -141,13 +141,13 @@ def test_nothing_is_imported_that_was_not_allowed(train: Script) -> None:
         ("my_package", "expected a list, each item text, got 'my_package'"),
     ],
 )
-def test_what_no_package_can_be_is_refused(train: Script, word: str, line: str) -> None:
+def test_invalid_package_names_are_refused(train: Script, word: str, line: str) -> None:
     found = mistakes(train, f"extensions={word}")
     assert found == (f"extensions={word}: {line}",)
 
 
 @pytest.mark.parametrize(
-    ("target", "said"),
+    ("target", "message"),
     [
         ("attention.Stray", "my_package.attention.Stray is not a component"),
         ("attention.Minne", "module my_package.attention has no class Minne; did you mean Mine?"),
@@ -157,14 +157,18 @@ def test_what_no_package_can_be_is_refused(train: Script, word: str, line: str) 
         ("attention.os.system", "there is no module my_package.attention.os"),
     ],
 )
-def test_an_allowed_package_widens_nothing_else(train: Script, folder: Path, target: str, said: str) -> None:
+def test_classes_of_an_allowed_package_are_still_checked(
+    train: Script, folder: Path, target: str, message: str
+) -> None:
     (folder / "attention/mine.yaml").write_text(f"_target_: my_package.{target}\n_partial_: true\nwidth: 3\n")
     (line,) = mistakes(train, "attention=mine", "extensions=[my_package]")
     assert line.startswith("configs/attention/mine.yaml:1: attention._target_: ")
-    assert said in line
+    assert message in line
 
 
-def test_a_class_is_named_where_it_is_defined(train: Script, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_class_belongs_to_the_package_that_defines_it(
+    train: Script, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "attention/mine.yaml").write_text("_target_: my_package.elsewhere.Small\n_partial_: true\ndropout: 0.0\n")
     assert load(train, "attention=mine", "extensions=[my_package]").attention.target.__name__ == "Small"
     with pytest.raises(ValueError, match=r"is sample_parts\.Small, and that package is not allowed"):
@@ -177,26 +181,28 @@ def extensions_only() -> object:
     return Targets()
 
 
-def test_a_runs_own_list_imports_nothing(evaluate: Script, translate: Script, run: TrainSettings) -> None:
+def test_packages_listed_in_a_stored_run_are_not_imported(
+    evaluate: Script, translate: Script, run: TrainSettings
+) -> None:
     assert read_config(Path("runs/one/config.yaml"))["extensions"] == ["my_package"]
     for script in (evaluate, translate):
         assert mistakes(script, "run=one") == (TRUST,)
         assert mistakes(script, "run=one", "search.beam_size=2", "sead=1")[0] == TRUST
-    extensions.allow(["sample_parts"])  # of which the other parts of these tests are
+    extensions.allow(["sample_parts"])  # the package of the other parts of these tests
     with pytest.raises(Mistakes) as found:
         load_stored("one", key="ensemble")
     assert found.value.lines == (TRUST.replace("run=", "ensemble=", 1),)
     assert not Path("imported").exists()
 
 
-def test_what_is_typed_or_in_the_environment_allows_a_run(
+def test_command_line_or_environment_may_allow_the_package_of_a_run(
     evaluate: Script, run: TrainSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = load(evaluate, "run=one", "extensions=[my_package]", "search.beam_size=2")
     assert (loaded.attention.target.__name__, loaded.search.arguments["beam_size"]) == ("Mine", 2)
     extensions.allow(["sample_parts"])
     assert load_stored("one", key="ensemble").attention.name == "mine"
-    anew(monkeypatch)
+    new_process(monkeypatch)
     found = mistakes(evaluate, "run=one", "extensions=[my_pakage]")
     assert [line.partition(":")[0] for line in found] == ["extensions=[my_pakage]", "run=one"]
     monkeypatch.setenv(extensions.VARIABLE, "my_package")
@@ -204,17 +210,15 @@ def test_what_is_typed_or_in_the_environment_allows_a_run(
 
 
 @pytest.mark.parametrize("target", ["os.system", "subprocess.Popen", "torch.load", "a b.C", "antigravity.X"])
-def test_no_advice_is_given_for_what_is_no_package_of_ones_own(
-    evaluate: Script, run: TrainSettings, target: str
-) -> None:
+def test_no_advice_to_allow_a_package_that_is_not_the_users(evaluate: Script, run: TrainSettings, target: str) -> None:
     path = Path("runs/one/config.yaml")
-    unsealed = path.read_text().partition("\n")[2]  # a stranger's folder may have no hash, or its own
+    unsealed = path.read_text().partition("\n")[2]  # the folder may be someone else's, without a hash
     path.write_text(unsealed.replace("my_package.attention.Mine", f"'{target}'"))
     (line,) = mistakes(evaluate, "run=one")
     assert f"attention._target_: {target!r} is not allowed" in line
 
 
-def test_which_packages_were_allowed_is_no_matter_of_training(train: Script, run: TrainSettings) -> None:
+def test_allowed_packages_may_change_when_a_run_is_resumed(train: Script, run: TrainSettings) -> None:
     stored = read_config(Path("runs/one/config.yaml"))
     del stored["extensions"]
     assert diff(stored, effective_settings(run, None).plain) == []
@@ -222,7 +226,7 @@ def test_which_packages_were_allowed_is_no_matter_of_training(train: Script, run
     assert plain.extensions == []
 
 
-def test_runs_are_compared_with_the_packages_typed(run: TrainSettings, repository: Path) -> None:
+def test_compare_uses_the_allowed_packages(run: TrainSettings, repository: Path) -> None:
     words = ["runs=one", "extensions=[my_package,sample_parts]"]
     load_own(compose(repository / "configs", "compare", words), CompareSettings)
     assert load_stored("one").attention.name == "mine"

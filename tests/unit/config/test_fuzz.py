@@ -1,7 +1,7 @@
-"""Whatever stands in the files or on the command line: exit code 0 or 2, and never a traceback.
+"""Any files and any command line give exit code 0 or 2, never a traceback.
 
-`SEQ2SEQ_FUZZ=1` tries 2,000 configurations and 400 command lines instead of a share of them; with `SEQ2SEQ_FUZZ_SEED=N`
-they are others.
+`SEQ2SEQ_FUZZ=1` tests 2,000 configurations and 400 command lines instead of a few; `SEQ2SEQ_FUZZ_SEED=N` generates
+others.
 """
 
 import os
@@ -21,7 +21,7 @@ from seq2seq.config.command_line.script import Script
 
 FULL = bool(os.environ.get("SEQ2SEQ_FUZZ"))
 SEED = int(os.environ.get("SEQ2SEQ_FUZZ_SEED", "1"))
-LONGEST = 30  # seconds of a processor; a configuration that takes longer hangs
+LONGEST = 30  # CPU seconds; a configuration that takes longer hangs
 
 KEYS = ["seed", "run", "device", "precision", "tie", "data_root"]
 KEYS += ["encoder", "decoder", "attention", "encoder.hidden_size", "encoder.mode", "encoder._target_"]
@@ -157,9 +157,9 @@ Run = Callable[..., tuple[int, str]]
 
 
 @contextmanager
-def no_longer_than(seconds: int) -> Iterator[None]:
+def time_limit(seconds: int) -> Iterator[None]:
     def ring(*_: Any) -> None:
-        raise BaseException(f"hangs: more than {seconds} s")  # no one below catches that
+        raise BaseException(f"hangs: more than {seconds} s")  # not caught by any code below
 
     before = signal.signal(signal.SIGVTALRM, ring)
     signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
@@ -172,14 +172,14 @@ def no_longer_than(seconds: int) -> Iterator[None]:
 
 @pytest.fixture
 def run(train: Script, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Starts the script with these words, in this process; its exit code and what it said."""
+    """Runs the script with these arguments, in this process; returns its exit code and stderr."""
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     script = replace(train, run=lambda settings: None)
 
     def started(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["train.py", *words])
-        with no_longer_than(LONGEST):
+        with time_limit(LONGEST):
             try:
                 code = entry._guarded(lambda: entry._launch(script, sys.argv[1:]))
             except SystemExit as ended:  # --version
@@ -204,7 +204,7 @@ def experiment(random: random.Random) -> bytes:
 
 
 def damaged(random: random.Random, raw: bytes) -> bytes:
-    """The file with a few bytes inserted, taken out or changed, or cut off."""
+    """The file with a few bytes inserted, removed or changed, or truncated."""
     for _ in range(random.randint(1, 3)):
         place = random.randrange(len(raw) + 1)
         head, tail = raw[:place], raw[place:]
@@ -214,7 +214,7 @@ def damaged(random: random.Random, raw: bytes) -> bytes:
 
 
 def changed(random: random.Random, raw: bytes) -> bytes:
-    """The file with another value behind one of its keys, or another key before it."""
+    """The file with another value for one of its keys, or another key before it."""
     lines = raw.decode().split("\n")
     places = [number for number, line in enumerate(lines) if ":" in line and not line.lstrip().startswith("#")]
     number = random.choice(places)
@@ -239,7 +239,7 @@ def command_line(random: random.Random) -> list[str]:
     return words
 
 
-# Each range of numbers is a test of its own, so that several processes share them.
+# Each range of numbers is a separate test, so that several processes can share them.
 def shares(count: int) -> list[range]:
     size = 15
     return [range(start, min(start + size, count)) for start in range(0, count, size)]
@@ -257,15 +257,15 @@ def test_no_configuration_ends_in_a_traceback(run: Run, folder: Path, numbers: r
         how = experiment if path == own else chance.choice([damaged, changed])
         raw = experiment(chance) if path == own else how(chance, before)  # type: ignore[operator]
         path.write_bytes(raw)
-        code, said = run(*(["experiment=tiny/mine"] if path == own else []))
+        code, stderr = run(*(["experiment=tiny/mine"] if path == own else []))
         path.write_bytes(before)
-        assert code in (0, 2), f"number {number}, {path.name}: {raw[-500:]!r}\n{said[-1500:]}"
-        assert (code == 2) == (said != ""), f"number {number}, {path.name}: {raw[-500:]!r}\n{said[-1500:]}"
+        assert code in (0, 2), f"number {number}, {path.name}: {raw[-500:]!r}\n{stderr[-1500:]}"
+        assert (code == 2) == (stderr != ""), f"number {number}, {path.name}: {raw[-500:]!r}\n{stderr[-1500:]}"
 
 
 @pytest.mark.parametrize("numbers", shares(400 if FULL else 15), ids=str)
 def test_no_command_line_ends_in_a_traceback(run: Run, numbers: range) -> None:
     for number in numbers:
         words = command_line(random.Random(f"command line {SEED} {number}"))
-        code, said = run(*words)
-        assert code in (0, 2), f"number {number}: {words}\n{said[-1500:]}"
+        code, stderr = run(*words)
+        assert code in (0, 2), f"number {number}: {words}\n{stderr[-1500:]}"

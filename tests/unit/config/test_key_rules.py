@@ -1,4 +1,4 @@
-"""What a field says of its key: limits, whether a run goes on under another value, what runs older than it did."""
+"""Rules in the annotation of a key: limits, whether it may change when resuming, its value in older runs."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -32,14 +32,14 @@ class Outer:
         (Inner(1, 1.0), [Problem("inner.dropout", "expected a share from 0 to below 1, got 1.0")]),
     ],
 )
-def test_limits_hold_for_numbers_alone(inner: Inner, problems: list[Problem]) -> None:
+def test_limits_apply_to_numbers_only(inner: Inner, problems: list[Problem]) -> None:
     assert beyond_limits(Outer(inner, [])) == problems
 
 
-def test_a_key_that_is_known_to_be_wrong_is_passed_over() -> None:
+def test_key_with_a_known_problem_is_skipped() -> None:
     assert beyond_limits(Outer(Inner(0), []), [Problem("inner.size", "expected a whole number")]) == []
 
 
-def test_rules_are_found_below_sections() -> None:
+def test_rules_are_found_in_nested_sections() -> None:
     assert keys_with(MAY_CHANGE, Outer) == {"inner.size", "free"}
     assert older_values(Outer) == {"inner.dropout": 0.5, "names": []}

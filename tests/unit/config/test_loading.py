@@ -79,7 +79,7 @@ def test_values_of_the_right_type_may_still_be_wrong(
         assert mistakes(lambda: settings(override)) == (line,)
     elif override.startswith("encoder"):
         assert "'os.system' is not allowed" in mistakes(lambda: settings(override))[0]
-    else:  # Hydra merges {} into what is there
+    else:  # Hydra merges {} into the existing value
         assert settings(override).data.arguments["files"]
 
 
@@ -93,14 +93,14 @@ def test_values_of_the_right_type_may_still_be_wrong(
         (["trainer.max_minutes=10", "schedule.horizon=9"], 9),
     ],
 )
-def test_a_horizon_that_depends_on_data_or_time_is_planned_later(
+def test_horizon_that_depends_on_data_or_time_is_set_later(
     settings: Callable[..., TrainSettings], words: list[str], horizon: int | None
 ) -> None:
     assert effective_settings(settings(*words), None).schedule.arguments["horizon"] == horizon
 
 
 @pytest.mark.parametrize(("metrics", "best"), [("", "valid/bleu"), ("{}", "valid/nll")])
-def test_the_best_metric_is_what_the_metrics_suggest(
+def test_default_best_metric_depends_on_the_metrics(
     folder: Path, settings: Callable[..., TrainSettings], metrics: str, best: str
 ) -> None:
     if metrics:
@@ -108,14 +108,14 @@ def test_the_best_metric_is_what_the_metrics_suggest(
     assert settings().trainer.best_metric == settings().plain["trainer"]["best_metric"] == best
 
 
-def test_an_interpolation_that_leads_nowhere_is_a_mistake(folder: Path, settings: Callable[..., TrainSettings]) -> None:
+def test_interpolation_of_a_missing_key_is_a_mistake(folder: Path, settings: Callable[..., TrainSettings]) -> None:
     path = folder / "encoder/lstm.yaml"
     path.write_text(path.read_text().replace("256", "${embeding.size}").replace("layers: 1", "layers: ${seed}"))
     lines = mistakes(settings)
     assert lines[0] == "configs/encoder/lstm.yaml:2: encoder.hidden_size: Interpolation key 'embeding.size' not found"
 
 
-def test_checks_are_told_beside_other_mistakes_and_only_of_what_is_certain(folder: Path) -> None:
+def test_checks_are_reported_with_other_mistakes_unless_those_break_them(folder: Path) -> None:
     def check_width(found: TrainSettings) -> list[str]:
         return [f"{1 / (found.encoder.arguments['hidden_size'] - 3)} of it"]
 
@@ -125,11 +125,11 @@ def test_checks_are_told_beside_other_mistakes_and_only_of_what_is_certain(folde
     assert mistakes(lambda: load("encoder.hidden_size=5")) == ("0.5 of it",)
     assert mistakes(lambda: load("encoder.hidden_size=5", "seed=x"))[1:] == ("0.5 of it",)
     assert mistakes(lambda: load("encoder.hidden_size=x"))[1:] == ()
-    with pytest.raises(ZeroDivisionError):  # nothing else is wrong: then it is a bug, and shown
+    with pytest.raises(ZeroDivisionError):  # there is no other mistake, so it is a bug: it is raised
         load("encoder.hidden_size=3")
 
 
-def test_the_tests_targets_are_not_allowed_outside(folder: Path) -> None:
+def test_targets_of_the_tests_are_not_allowed_by_default(folder: Path) -> None:
     lines = mistakes(lambda: load_train(compose(folder, "train")))
     assert lines[0].startswith("configs/data/cldr.yaml:1: data._target_: 'sample_parts.Source' is not allowed")
 
@@ -163,7 +163,7 @@ def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSe
     assert found == run
 
 
-def test_only_what_is_typed_changes_it(evaluate: Script, run: TrainSettings) -> None:
+def test_only_given_keys_change_the_settings(evaluate: Script, run: TrainSettings) -> None:
     own, found = load(
         evaluate, "run=one", "search.beam_size=1", "split=valid", "device=auto", "trainer.tokens_per_batch=9"
     )
@@ -174,7 +174,7 @@ def test_only_what_is_typed_changes_it(evaluate: Script, run: TrainSettings) -> 
     assert replace(found, search=run.search, device="cpu", trainer=run.trainer, plain=run.plain) == run
 
 
-def test_another_choice_replaces_the_runs(evaluate: Script, run: TrainSettings) -> None:
+def test_another_choice_replaces_that_of_the_run(evaluate: Script, run: TrainSettings) -> None:
     own, found = load(evaluate, "run=one", "search=greedy", "data=cldr")
     assert (found.search.target, found.search.name) == (Greedy, "greedy")
     assert own.changed["search"] == "greedy"
@@ -192,14 +192,14 @@ def test_baselines_may_be_named(evaluate: Script, run: TrainSettings, word: str,
     assert load(evaluate, "run=one", f"baselines={word}")[0].baselines == baselines
 
 
-def test_corpora_are_found_again_below_another_root(evaluate: Script, run: TrainSettings) -> None:
+def test_corpora_are_found_below_another_root(evaluate: Script, run: TrainSettings) -> None:
     found = load(evaluate, "run=one", "data_root=/new")[1]
     assert found.data.arguments["files"] == {"train": {"source": "/new/a"}, "test": {"source": "/new/c"}}
     found = load(evaluate, "run=one", "data=corpus")[1]
     assert found.data.arguments["files"]["train"] == {"source": "/old/a"}
 
 
-def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
+def test_run_may_be_in_any_folder(evaluate: Script, run: TrainSettings) -> None:
     Path("runs/one").rename("else where")
     own, found = load(evaluate, "run=./else where", "data.files.extra.source=a=b")
     assert own.run == found.run == "./else where"
@@ -238,13 +238,13 @@ def test_a_run_may_lie_anywhere(evaluate: Script, run: TrainSettings) -> None:
                                "run=non: there is no runs/non/config.yaml; did you mean one? Runs in runs: one"]),
     ],
 )  # fmt: skip
-def test_mistakes_beside_a_run_are_told(
+def test_mistakes_with_a_run_are_reported(
     evaluate: Script, run: TrainSettings, words: list[str], lines: list[str]
 ) -> None:
     assert mistakes(lambda: load(evaluate, *words)) == tuple(lines)
 
 
-def test_a_missing_or_broken_run_is_no_matter_of_configuration(evaluate: Script, run: TrainSettings) -> None:
+def test_missing_or_broken_run_is_a_checkpoint_error(evaluate: Script, run: TrainSettings) -> None:
     with pytest.raises(CheckpointError, match="did you mean one\\?"):
         load(evaluate, "run=on")
     Path("runs/one/config.yaml").write_text("a: [")
@@ -255,7 +255,7 @@ def test_a_missing_or_broken_run_is_no_matter_of_configuration(evaluate: Script,
         load(evaluate, "run=one")
 
 
-def test_a_stored_configuration_is_data_and_checked_like_any(evaluate: Script, run: TrainSettings) -> None:
+def test_stored_configuration_is_checked(evaluate: Script, run: TrainSettings) -> None:
     path = Path("runs/one/config.yaml")
     written = path.read_text().partition("\n")[2]  # without its SHA-256
     path.write_text(written.replace("sample_parts.Plain", "os.system", 1).replace("layers: 1", "layers: x", 1))
@@ -273,7 +273,7 @@ def test_translate_takes_files_and_searches(translate: Script, run: TrainSetting
     assert line.startswith("encoder=gru: translate has no choice")
 
 
-def test_a_stored_configuration_reads_back_as_it_was(run: TrainSettings) -> None:
+def test_stored_configuration_is_read_back_unchanged(run: TrainSettings) -> None:
     stored = read_config(Path("runs/one/config.yaml"))
     assert (stored.pop("choices"), tuple(stored.pop("command"))) == (run.choices, run.command)
     assert stored == run.plain
@@ -283,7 +283,7 @@ def test_a_stored_configuration_reads_back_as_it_was(run: TrainSettings) -> None
     "text",
     ["${seed} ", "${oc.env:HOME}", "\\${seed}", "\\\\${a}\\", "${", "${${seed}}", "$ {x}", "a'b\"${nope}", "\\"],
 )
-def test_what_is_stored_is_data_and_never_resolved(evaluate: Script, run: TrainSettings, text: str) -> None:
+def test_stored_values_are_never_interpolated(evaluate: Script, run: TrainSettings, text: str) -> None:
     stored = read_config(Path("runs/one/config.yaml"))
     stored["data"]["files"]["test"]["source"] = stored["init_from"] = text
     write_yaml(stored, Path("runs/one/config.yaml"))
@@ -292,7 +292,7 @@ def test_what_is_stored_is_data_and_never_resolved(evaluate: Script, run: TrainS
     assert found.search.arguments["beam_size"] == 3
 
 
-def test_what_is_typed_may_name_what_is_stored(evaluate: Script, run: TrainSettings) -> None:
+def test_given_values_may_interpolate_stored_keys(evaluate: Script, run: TrainSettings) -> None:
     assert load(evaluate, "run=one", "search.beam_size=${seed}")[1].search.arguments["beam_size"] == run.seed
 
 
@@ -310,7 +310,7 @@ def test_paths_expand_as_a_shell_would(
     found = read("data=corpus", "data_root=~/corpora", "run=$HOME/runs/x", "embedding.source_vectors=$CORPORA/v.gz")
     assert found.data.arguments["files"]["train"]["source"] == f"{tmp_path}/corpora/a"
     assert (found.run, found.embedding.source_vectors) == (f"{tmp_path}/runs/x", "/there/v.gz")
-    assert read("freeze=[$HOME]").freeze == ["$HOME"]  # which is no path
+    assert read("freeze=[$HOME]").freeze == ["$HOME"]  # not a path
     assert read("data_root=$NOTHING/x").data_root == "$NOTHING/x"
     own, settings = load(evaluate, "run=~/elsewhere/one", "baseline=$HOME/elsewhere/two")
     assert (own.run, own.baseline) == (f"{tmp_path}/elsewhere/one", f"{tmp_path}/elsewhere/two")
@@ -327,7 +327,7 @@ def test_paths_expand_as_a_shell_would(
         (["data.files={train: {source: x}, extra: {source: [y]}}"], "data.files.extra", {"source": ["y"]}),
     ],
 )
-def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: object) -> None:
+def test_values_as_typed_in_a_shell(folder: Path, words: list[str], key: str, value: object) -> None:
     script = Script("train", TrainSettings, run=print, folder=folder, targets=TARGETS)
     found: Any = load_train(check(script, words)[1], targets=TARGETS).plain
     for name in key.split("."):
@@ -353,7 +353,7 @@ def test_the_habits_of_a_shell(folder: Path, words: list[str], key: str, value: 
         ("encoder=glob(*)", "there is no encoder 'glob(*)'. Choices: gru, lstm"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_said_in_one_line(train: Script, word: str, line: str) -> None:
+def test_wrong_values_are_reported_in_one_line(train: Script, word: str, line: str) -> None:
     def read() -> None:
         train.load(check(train, [word])[1])
 
@@ -361,7 +361,7 @@ def test_what_cannot_be_meant_is_said_in_one_line(train: Script, word: str, line
     assert found == f"{word}: {line}".replace("\n", "\\n")
 
 
-def test_a_key_given_twice_is_refused_unless_it_says_the_same(train: Script) -> None:
+def test_key_given_twice_is_refused_unless_the_values_are_equal(train: Script) -> None:
     with pytest.raises(Mistakes) as caught:
         check(train, ["seed=1", "run=a", "seed=2", "run=a"])
     assert caught.value.lines == ("seed=2: seed was given before (seed=1); give it once",)
@@ -394,7 +394,7 @@ def test_several_loggers_are_one_choice(
     assert list(found.logger) == names
 
 
-def test_a_mistake_in_a_loggers_file_is_placed_there(folder: Path) -> None:
+def test_mistake_in_the_file_of_a_logger_is_reported_with_its_line(folder: Path) -> None:
     with (folder / "logger/tensorboard.yaml").open("a") as file:
         file.write("  port: 1\n")
     with pytest.raises(Mistakes, match=r"tensorboard\.yaml:3: logger\.tensorboard\.port: no such key"):

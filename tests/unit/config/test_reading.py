@@ -1,4 +1,4 @@
-"""Values against annotations: what is accepted, what it becomes, and what is said of the rest."""
+"""Values checked against annotations: accepted and converted, or refused with a message."""
 
 import math
 from typing import Any, Literal
@@ -95,7 +95,7 @@ def test_right_values_are_read(annotation: Any, value: Any, expected: Any) -> No
         (Literal["a", "b"] | None, MISSING, "key: must be given: one of a, b or null"),
     ],
 )
-def test_wrong_values_are_noted_in_one_line(annotation: Any, value: Any, line: str) -> None:
+def test_wrong_values_are_reported_in_one_line(annotation: Any, value: Any, line: str) -> None:
     assert read(annotation, value)[1] == [line]
 
 
@@ -110,7 +110,7 @@ def test_a_part_is_its_class_and_arguments() -> None:
     assert part("Recurrent", _partial_=True, **arguments) == (Part("lstm", Recurrent, arguments), [])
 
 
-def test_every_mistake_in_a_part_is_noted_and_a_misspelling_only_once() -> None:
+def test_every_mistake_in_a_part_is_reported_once() -> None:
     found, lines = part("Recurrent", hiden_size=4, mode="befor", bias=1, input_dim=3, depth=2, _partial_=False)
     assert found is not None
     assert lines == [
@@ -125,7 +125,7 @@ def test_every_mistake_in_a_part_is_noted_and_a_misspelling_only_once() -> None:
     ]
 
 
-def test_parts_may_hold_parts() -> None:
+def test_parts_may_contain_parts() -> None:
     found, lines = part("Nested", normalizer=SMALL, factory=SMALL, windows=[{"width": 1}], betas=[1, 0], steps=[1])
     assert lines == []
     inner = Part("Small", Small, {"dropout": 0.5})

@@ -1,4 +1,4 @@
-"""What a run is called, what continues it, and what does not."""
+"""Names of runs, and which settings may resume a run."""
 
 import copy
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from seq2seq.errors import CheckpointError, ConfigError
 Make = Callable[..., TrainSettings]
 
 
-def test_a_name_lies_in_runs_and_a_path_where_it_says() -> None:
+def test_name_is_a_folder_in_runs_and_path_is_unchanged() -> None:
     assert run_path("a") == Path("runs/a")
     assert run_path("./a") == Path("a")
     assert run_path("/tmp/a b") == Path("/tmp/a b")
@@ -72,18 +72,18 @@ OTHER = [
 ]
 
 
-def test_what_leaves_the_training_as_it_is_leaves_the_name(settings: Make) -> None:
+def test_settings_that_do_not_change_the_training_keep_the_name(settings: Make) -> None:
     name = settings().run
     assert [override for override in SAME if settings(override).run != name] == []
 
 
-def test_whatever_else_changes_changes_the_name(settings: Make) -> None:
+def test_all_other_settings_change_the_name(settings: Make) -> None:
     names = {override: settings(override).run for override in OTHER}
     assert settings().run not in names.values()
     assert len(set(names.values())) == len(OTHER)
 
 
-def test_a_setting_that_is_added_later_leaves_the_names_of_runs_that_behave_alike() -> None:
+def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     new = load_train(compose(CONFIGS, "train", ["data=cldr", "trainer.validate_pairs=null", "trainer.count=target"]))
     old = copy.deepcopy(new.plain)
     del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"], old["tokenizer"]["symbols"]
@@ -92,7 +92,7 @@ def test_a_setting_that_is_added_later_leaves_the_names_of_runs_that_behave_alik
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)
 
 
-def test_corpora_may_lie_elsewhere(settings: Make) -> None:
+def test_data_root_does_not_change_the_name(settings: Make) -> None:
     vectors = "embedding.source_vectors='${data_root}/vec.gz'"
     names = {settings("data=corpus", vectors, f"data_root={root}").run for root in ("/a", "b/c", "/a/")}
     assert len(names) == 1
@@ -124,19 +124,19 @@ def test_limits_may_be_raised_and_the_horizon_stays(settings: Make) -> None:
     ("auto", "auto", True), ("auto", "bf16", True), ("auto", "fp32", False), ("fp32", "fp32", True),
     ("fp32", "bf16", False), ("fp32", "auto", False),
 ])  # fmt: skip
-def test_the_precision_that_auto_has_been_may_be_typed(settings: Make, stored: str, now: str, same: bool) -> None:
+def test_precision_chosen_by_auto_may_be_given(settings: Make, stored: str, now: str, same: bool) -> None:
     first = effective_settings(settings("run=x", f"precision={stored}"), None)
     with nullcontext() if same else pytest.raises(ConfigError, match=f"precision: '{stored}' -> '{now}'"):
         assert effective_settings(settings("run=x", f"precision={now}"), first.plain, "bf16") == first
 
 
-def test_the_stored_configuration_is_continued(settings: Make, tmp_path: Path) -> None:
+def test_stored_configuration_is_resumed(settings: Make, tmp_path: Path) -> None:
     first = effective_settings(settings("run=x"), None)
     write_config(first, tmp_path / "config.yaml")
     assert effective_settings(settings("run=x"), read_config(tmp_path / "config.yaml")) == first
 
 
-def test_the_command_line_is_stored_and_matters_to_nothing(settings: Make, tmp_path: Path) -> None:
+def test_command_line_is_stored_and_has_no_effect(settings: Make, tmp_path: Path) -> None:
     first = effective_settings(settings("run=x", "seed=1"), None)
     write_config(first, tmp_path / "config.yaml")
     assert read_yaml(tmp_path / "config.yaml")["command"] == ["run=x", "seed=1"]
@@ -144,14 +144,14 @@ def test_the_command_line_is_stored_and_matters_to_nothing(settings: Make, tmp_p
     assert settings("seed=1").run == settings().run
 
 
-def test_a_command_that_is_no_list_of_words_is_refused(settings: Make, tmp_path: Path) -> None:
+def test_command_that_is_not_a_list_of_words_is_refused(settings: Make, tmp_path: Path) -> None:
     plain = effective_settings(settings("run=x"), None).plain
     write_yaml(plain | {"choices": {}, "command": "a"}, tmp_path / "config.yaml")
     with pytest.raises(CheckpointError, match="command: expected a list of words, got 'a'"):
         read_config(tmp_path / "config.yaml")
 
 
-def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_path: Path) -> None:
+def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_path: Path) -> None:
     stored = effective_settings(settings("run=x"), None).plain
     stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
     stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
@@ -164,7 +164,7 @@ def test_a_run_older_than_some_keys_did_what_they_say_now(settings: Make, tmp_pa
     assert read["decoder"] == stored["decoder"]
 
 
-def test_a_run_older_than_the_choice_of_loggers_had_both(settings: Make, tmp_path: Path) -> None:
+def test_older_run_without_a_choice_of_loggers_has_both(settings: Make, tmp_path: Path) -> None:
     first = effective_settings(settings("run=x"), None)
     older = {key: value for key, value in first.plain.items() if key != "logger"} | {"choices": {}}
     write_yaml(older, tmp_path / "config.yaml")
@@ -173,14 +173,14 @@ def test_a_run_older_than_the_choice_of_loggers_had_both(settings: Make, tmp_pat
     assert effective_settings(settings("run=x", "logger=jsonl"), stored).logger.keys() == {"jsonl"}
 
 
-def test_a_runs_own_choice_of_loggers_is_read_as_it_is(settings: Make, tmp_path: Path) -> None:
+def test_stored_choice_of_loggers_is_read_unchanged(settings: Make, tmp_path: Path) -> None:
     write_config(effective_settings(settings("run=x", "logger=jsonl"), None), tmp_path / "config.yaml")
     assert list(read_config(tmp_path / "config.yaml")["logger"]) == ["jsonl"]
     stored = read_config(tmp_path / "config.yaml")
     assert effective_settings(settings("run=x"), stored).logger.keys() == {"jsonl", "tensorboard"}
 
 
-def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None:
+def test_moved_class_is_found(settings: Make, tmp_path: Path) -> None:
     stored = effective_settings(settings("run=x"), None).plain | {"choices": {}}
     stored["objective"] = {"_target_": "seq2seq.training.objective.CrossEntropy", "label_smoothing": 0.1}
     write_yaml(stored, tmp_path / "config.yaml")
@@ -194,15 +194,13 @@ def test_a_class_that_has_moved_is_found(settings: Make, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "broken", [{"trainer": 5}, {"embedding": []}, {"search": {"_target_": ["a"]}}, {"logger": None}]
 )
-def test_what_is_no_section_is_left_for_the_reading_of_settings(
-    settings: Make, tmp_path: Path, broken: dict[str, object]
-) -> None:
+def test_broken_sections_are_read_unchanged(settings: Make, tmp_path: Path, broken: dict[str, object]) -> None:
     write_yaml(effective_settings(settings("run=x"), None).plain | {"choices": {}} | broken, tmp_path / "config.yaml")
     ((key, value),) = broken.items()
     assert read_config(tmp_path / "config.yaml")[key] == value
 
 
-def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) -> None:
+def test_older_files_without_references_have_none(settings: Make, tmp_path: Path) -> None:
     stored = effective_settings(settings("run=x"), None).plain | {"choices": {}}
     pair, target = {"source": "a", "target": "b"}, "seq2seq.data.files.ParallelFiles"
     stored["data"] = {"_target_": target, "train": pair, "test": {**pair, "references": ["c"]}, "extra": {"news": pair}}
@@ -212,17 +210,15 @@ def test_files_older_than_references_had_none(settings: Make, tmp_path: Path) ->
     assert read["test"]["references"] == ["c"]
 
 
-def test_the_cache_is_of_the_machine_not_of_the_run(
-    settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_folder_is_not_part_of_the_run(settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEQ2SEQ_CACHE", raising=False)
-    usual, typed = settings(), settings("cache_dir=/typed")
+    default, typed = settings(), settings("cache_dir=/typed")
     monkeypatch.setenv("SEQ2SEQ_CACHE", "/set")
-    assert [each.cache_dir for each in (usual, typed, settings())] == [".cache/seq2seq", "/typed", "/set"]
-    assert usual.run == typed.run == settings().run and not diff(usual.plain, typed.plain)
+    assert [each.cache_dir for each in (default, typed, settings())] == [".cache/seq2seq", "/typed", "/set"]
+    assert default.run == typed.run == settings().run and not diff(default.plain, typed.plain)
     write_config(effective_settings(typed, None), tmp_path / "config.yaml")
     assert "cache_dir" not in read_yaml(tmp_path / "config.yaml")
-    assert effective_settings(usual, read_config(tmp_path / "config.yaml")).cache_dir == ".cache/seq2seq"
+    assert effective_settings(default, read_config(tmp_path / "config.yaml")).cache_dir == ".cache/seq2seq"
 
 
 def test_changed_settings_are_refused_with_a_diff(settings: Make) -> None:

@@ -17,7 +17,7 @@ def test_components_and_listed_optimizers_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("os.system", "'os.system' is not allowed."),
         ("sample_parts_evil.Small", "'sample_parts_evil.Small' is not allowed"),
@@ -31,10 +31,10 @@ def test_components_and_listed_optimizers_are_found() -> None:
         (7, "expected the dotted name of a class, got 7"),
     ],
 )
-def test_anything_else_is_refused_with_the_reason(name: object, said: str) -> None:
+def test_anything_else_is_refused_with_the_reason(name: object, message: str) -> None:
     with pytest.raises(ValueError, match="") as caught:
         SAMPLES.resolve(name)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_refused_module_is_not_imported() -> None:
@@ -44,13 +44,13 @@ def test_a_refused_module_is_not_imported() -> None:
     assert "antigravity" not in sys.modules
 
 
-def test_what_the_builder_supplies_is_no_argument() -> None:
+def test_values_from_the_builder_are_not_arguments() -> None:
     signature = signature_of(Recurrent)
     assert signature.wired == {"input_dim"}
     assert signature.annotations.keys() == signature.required == {"hidden_size", "layers", "mode", "bias"}
 
 
-def test_an_optimizer_is_wired_to_its_parameters_and_keeps_its_defaults() -> None:
+def test_optimizer_gets_its_parameters_and_keeps_its_defaults() -> None:
     signature = signature_of(torch.optim.AdamW)
     assert "params" not in signature.annotations
     assert {"lr", "betas", "weight_decay", "fused"} <= signature.annotations.keys()

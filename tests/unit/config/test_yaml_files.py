@@ -1,4 +1,4 @@
-"""YAML as text: what is written is read again, numbers look like numbers, lines are found."""
+"""YAML files: values are read back unchanged, numbers stay numbers, lines are found."""
 
 import math
 from pathlib import Path
@@ -47,18 +47,18 @@ def test_numbers_typed_by_hand_are_read_as_hydra_reads_them(tmp_path: Path) -> N
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text() | st.floats(allow_nan=False) | st.integers() | st.booleans()))
-def test_any_plain_content_is_read_again(tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]) -> None:
+def test_any_plain_content_is_read_back(tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     write_yaml(content, path)
     assert read_yaml(path) == content
 
 
-# Nine lists of nine of the one before: a billion values in 400 bytes. And each inside the next.
+# Nine lists with nine aliases each: a billion values in 400 bytes. And 60 nested lists.
 BOMB = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9)).encode()
 TOWER = "\n".join(f"a{n}: &a{n} [{f'*a{n - 1}' if n else 'x'}]" for n in range(60)).encode()
 
 
-def test_aliases_are_counted_and_fine_within_the_limits() -> None:
+def test_aliases_are_allowed_within_the_limits() -> None:
     assert parse_yaml(b"a: &x [1, 2]\nb: [*x, *x]\nc: {<<: {d: 1}}\n") == {
         "a": [1, 2],
         "b": [[1, 2], [1, 2]],
@@ -66,7 +66,7 @@ def test_aliases_are_counted_and_fine_within_the_limits() -> None:
     }
 
 
-def test_what_was_changed_since_it_was_written_is_refused(tmp_path: Path) -> None:
+def test_modified_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     write_yaml({"a": 1, "b": {"c": "text"}}, path)
     whole = path.read_bytes()
@@ -82,7 +82,7 @@ def test_what_was_changed_since_it_was_written_is_refused(tmp_path: Path) -> Non
     assert read_yaml(path) == {"a": 1, "b": {"c": "text"}}
 
 
-def test_it_is_written_to_the_place_itself_and_not_through_a_link(tmp_path: Path) -> None:
+def test_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("kept")
     (tmp_path / "config.yaml").symlink_to("elsewhere")
     write_yaml({"a": 1}, tmp_path / "config.yaml")
@@ -92,7 +92,7 @@ def test_it_is_written_to_the_place_itself_and_not_through_a_link(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "no such file"),
         (b"a: [1\nb: 2\n", "line 2, column 2: expected ',' or ']'"),
@@ -113,14 +113,14 @@ def test_it_is_written_to_the_place_itself_and_not_through_a_link(tmp_path: Path
         (b"a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
     ],
 )
-def test_a_broken_file_is_named(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_broken_file_is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "config.yaml"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(CheckpointError) as caught:
         read_yaml(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A little text, and what it is prepared as."""
+"""A small corpus and its prepared form."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -22,7 +22,7 @@ def builder(content: bytes, made: list[bytes]):
     return build
 
 
-def test_an_entry_is_made_once(tmp_path: Path):
+def test_entry_is_built_once(tmp_path: Path):
     made: list[bytes] = []
     places = {cached(tmp_path, "kind", "key", builder(b"a", made)) for _ in range(3)}
     assert made == [b"a"] and places == {tmp_path / "kind" / "key"}
@@ -41,7 +41,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture):
+def test_damaged_entry_is_built_again(tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture):
     made: list[bytes] = []
     place = cached(tmp_path, "kind", "key", builder(b"a", made))
     DAMAGE[damage](place)
@@ -51,7 +51,7 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str, caplog: pyte
     assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
 
 
-def test_a_failed_build_leaves_nothing(tmp_path: Path):
+def test_failed_build_leaves_no_files(tmp_path: Path):
     def build(folder: Path) -> None:
         (folder / "file").write_bytes(b"half")
         raise ValueError("no more")
@@ -61,7 +61,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path):
     assert list((tmp_path / "kind").iterdir()) == []
 
 
-def test_a_full_disk_is_said(tmp_path: Path):
+def test_full_disk_is_reported(tmp_path: Path):
     def build(folder: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -72,7 +72,7 @@ def test_a_full_disk_is_said(tmp_path: Path):
         cached(tmp_path, "kind", "key", build)
 
 
-def test_a_cache_that_is_a_file_is_said(tmp_path: Path):
+def test_cache_that_is_a_file_is_reported(tmp_path: Path):
     (tmp_path / "cache").touch()
     with pytest.raises(StorageError, match=r"the cache .*cache cannot be written: "):
         cached(tmp_path / "cache", "kind", "key", builder(b"a", []))
@@ -88,7 +88,7 @@ def _build_slowly(cache: Path, number: int) -> None:
     assert is_intact(place)
 
 
-def test_processes_that_make_it_at_once_all_get_it(tmp_path: Path):
+def test_processes_that_build_an_entry_at_once_all_get_it(tmp_path: Path):
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_build_slowly, args=(tmp_path, number)) for number in range(6)]
     for process in processes:
@@ -108,7 +108,7 @@ def _build_for_ever(cache: Path, begun: Event) -> None:
     cached(cache, "kind", "other", build)
 
 
-def test_what_a_killed_process_left_is_swept_up_by_the_next_and_what_a_living_one_makes_stays(tmp_path: Path):
+def test_files_of_a_killed_process_are_removed_and_of_a_running_one_kept(tmp_path: Path):
     context = multiprocessing.get_context("fork")
     begun = context.Event()
     process = context.Process(target=_build_for_ever, args=(tmp_path, begun))
@@ -119,11 +119,11 @@ def test_what_a_killed_process_left_is_swept_up_by_the_next_and_what_a_living_on
     assert (half_made / "file").read_bytes() == b"half"
     process.kill()
     process.join()
-    cached(tmp_path, "kind", "key", builder(b"a", []))  # it is there already: nothing is made
+    cached(tmp_path, "kind", "key", builder(b"a", []))  # it exists already: nothing is built
     assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
 
 
-def test_a_folder_swept_up_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_folder_removed_before_it_is_locked_is_created_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make, made = tempfile.mkdtemp, []
 
     def faster(**arguments: Any) -> str:
@@ -137,7 +137,7 @@ def test_a_folder_swept_up_before_it_was_locked_is_made_again(tmp_path: Path, mo
     assert len(made) == 2
 
 
-def test_without_locks_what_was_left_is_swept_up_a_day_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_locks_old_files_are_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def no_locks(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -150,7 +150,7 @@ def test_without_locks_what_was_left_is_swept_up_a_day_later(tmp_path: Path, mon
     assert new.exists() and not old.exists()
 
 
-def test_keys_tell_values_apart():
+def test_different_values_have_different_keys():
     parts = [(1,), ("1",), (1, 2), ([1, 2],), ({"a": 1, "b": 2},), ({"a": 1},), (None,), (True,)]
     assert len({key_of(*part) for part in parts}) == len(parts)
     assert key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})

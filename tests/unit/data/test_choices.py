@@ -1,4 +1,4 @@
-"""The YAML files of configs/data and configs/tokenizer, each against the class it names."""
+"""The YAML files of configs/data and configs/tokenizer, each compared with its class."""
 
 import importlib
 import inspect
@@ -15,7 +15,7 @@ from seq2seq.tokenizer import SentencePiece
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 CHOICES = sorted([*CONFIGS.glob("data/*.yaml"), *CONFIGS.glob("tokenizer/*.yaml")])
-TO_GIVE = {  # what the files leave to the user
+REQUIRED = {  # what the user must give
     "files": {"train": {"source": "a", "target": "b"}, "valid": {"source": "a", "target": "b"}},
     "table": {"train": "a.csv", "valid": "b.csv"},
     "hub": {"dataset": "folder"},
@@ -25,7 +25,7 @@ TO_GIVE = {  # what the files leave to the user
 def compose(path: Path, root: str, **given: Any) -> dict[str, Any]:
     group = path.parent.name
     config = OmegaConf.create({"data_root": root, group: OmegaConf.load(path)})
-    config[group] = OmegaConf.merge(config[group], TO_GIVE.get(path.stem, {}), given)
+    config[group] = OmegaConf.merge(config[group], REQUIRED.get(path.stem, {}), given)
     return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)[group]
 
 
@@ -46,11 +46,11 @@ def test_a_choice_gives_every_argument_and_can_be_built(path: Path):
     assert isinstance(build(path), TextData if path.parent.name == "data" else SentencePiece)
 
 
-def test_the_direction_of_a_named_corpus_can_be_turned():
-    usual = build(CONFIGS / "data" / "multi30k.yaml")
-    turned = build(CONFIGS / "data" / "multi30k.yaml", source_language="en", target_language="de")
-    assert usual.files["train"] == (Path("root/multi30k/train.de.gz"), Path("root/multi30k/train.en.gz"))
-    assert all(turned.files[split] == usual.files[split][::-1] for split in ("train", "valid", "test"))
+def test_direction_of_a_named_corpus_can_be_swapped():
+    default = build(CONFIGS / "data" / "multi30k.yaml")
+    swapped = build(CONFIGS / "data" / "multi30k.yaml", source_language="en", target_language="de")
+    assert default.files["train"] == (Path("root/multi30k/train.de.gz"), Path("root/multi30k/train.en.gz"))
+    assert all(swapped.files[split] == default.files[split][::-1] for split in ("train", "valid", "test"))
 
 
 def test_more_splits_can_be_named():
@@ -60,7 +60,7 @@ def test_more_splits_can_be_named():
 
 @pytest.mark.corpus
 @pytest.mark.parametrize("name", ["multi30k", "tatoeba_de_en", "dialogsum"])
-def test_the_named_corpora_are_where_the_choices_say(name: str, data_root: Path):
+def test_named_corpora_are_found(name: str, data_root: Path):
     data = build(CONFIGS / "data" / f"{name}.yaml", str(data_root))
     firsts = {split: next(data.read(split)) for split in data.splits()}
     assert list(firsts) == ["train", "valid", "test"] and all(pair.source and pair.target for pair in firsts.values())

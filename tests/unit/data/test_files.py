@@ -21,7 +21,7 @@ def write(root: Path, a: str, b: str) -> None:
     (root / "b").write_bytes(b.encode())
 
 
-def test_line_n_belongs_to_line_n(tmp_path: Path):
+def test_lines_are_paired_by_number(tmp_path: Path):
     write(tmp_path, "eins\nzwei\u2028drei\n\n", "one\ntwo\r\nx\n")
     data = files(tmp_path, extra={"more": FilePair("b", "a")})
     assert data.splits() == ("train", "valid", "more")
@@ -32,7 +32,7 @@ def test_line_n_belongs_to_line_n(tmp_path: Path):
 @pytest.mark.parametrize(
     ("a", "b", "counts"), [("1\n2\n3\n", "1\n", (3, 1)), ("1\n", "1\n2\n3\n4", (1, 4)), ("", "1\n", (0, 1))]
 )
-def test_unequal_files_stop_with_both_counts(tmp_path: Path, a: str, b: str, counts: tuple[int, int]):
+def test_unequal_files_are_refused_with_both_counts(tmp_path: Path, a: str, b: str, counts: tuple[int, int]):
     write(tmp_path, a, b)
     with pytest.raises(DataError) as error:
         list(files(tmp_path).read("train"))
@@ -40,7 +40,7 @@ def test_unequal_files_stop_with_both_counts(tmp_path: Path, a: str, b: str, cou
     assert expected in str(error.value)
 
 
-def test_several_references_are_a_line_a_line(tmp_path: Path):
+def test_several_references_are_read_line_by_line(tmp_path: Path):
     write(tmp_path, "1\n2\n", "one\ntwo\n")
     (tmp_path / "c").write_bytes(gzip.compress(b"a\nb\n"))
     (tmp_path / "short").write_text("a\n")
@@ -52,13 +52,13 @@ def test_several_references_are_a_line_a_line(tmp_path: Path):
     assert list(data.read("test")) == [Pair("1", "one", ("a", "one")), Pair("2", "two", ("b", "two"))]
     with pytest.raises(DataError, match=r"bad: .*/a has 2 lines but .*/short has 1"):
         list(data.read("bad"))
-    untold = files(tmp_path, test=OptionalFilePair("a", None, ["c", "b"]))
-    assert next(untold.read("test")) == Pair("1", "a", ("a", "one"))
-    assert len({each.fingerprint("test") for each in (data, untold)} | {data.fingerprint("train")}) == 3
+    no_target = files(tmp_path, test=OptionalFilePair("a", None, ["c", "b"]))
+    assert next(no_target.read("test")) == Pair("1", "a", ("a", "one"))
+    assert len({each.fingerprint("test") for each in (data, no_target)} | {data.fingerprint("train")}) == 3
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl.gz"])
-def test_a_table_taken_for_plain_text_is_said(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture):
+def test_table_read_as_plain_text_is_reported(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture):
     (tmp_path / name).write_text("x\n")
     data = files(tmp_path, train=FilePair(name, name, [name]))
     assert list(data.read("train")) == [Pair("x", "x", ("x",))]
@@ -67,18 +67,18 @@ def test_a_table_taken_for_plain_text_is_said(tmp_path: Path, name: str, caplog:
     )
 
 
-def test_empty_files_stop(tmp_path: Path):
+def test_empty_files_are_refused(tmp_path: Path):
     write(tmp_path, "", "")
     with pytest.raises(DataError, match=r"valid: .*a and .*b are empty"):
         list(files(tmp_path).read("valid"))
 
 
-def test_an_unknown_split_brings_those_there_are(tmp_path: Path):
+def test_unknown_split_is_reported(tmp_path: Path):
     with pytest.raises(DataError, match="there is no split 'vaild': did you mean 'valid'"):
         list(files(tmp_path).read("vaild"))
 
 
-def test_half_a_split_is_a_mistake_in_the_settings(tmp_path: Path):
+def test_incomplete_split_is_a_mistake_in_the_settings(tmp_path: Path):
     with pytest.raises(ConfigError) as error:
         files(
             tmp_path, test=OptionalFilePair("a", None), extra={"train": FilePair("a", "b"), "more": FilePair("", "b")}
@@ -90,7 +90,7 @@ def test_half_a_split_is_a_mistake_in_the_settings(tmp_path: Path):
     ]
 
 
-def test_the_fingerprint_follows_the_bytes_of_both_files(tmp_path: Path):
+def test_fingerprint_depends_on_the_bytes_of_both_files(tmp_path: Path):
     seen = set()
     for a, b in (("x\n", "y\n"), ("x\n", "z\n"), ("y\n", "z\n"), ("x", "y\n")):
         write(tmp_path, a, b)
@@ -104,16 +104,14 @@ def test_the_fingerprint_follows_the_bytes_of_both_files(tmp_path: Path):
 @pytest.mark.parametrize(
     ("folder", "valid", "counts"), [("multi30k", "val", (29000, 1014)), ("tatoeba-de-en", "valid", (160147, 2500))]
 )
-def test_the_named_corpora_have_the_pairs_they_should(
-    data_root: Path, folder: str, valid: str, counts: tuple[int, int]
-):
+def test_named_corpora_have_the_expected_pairs(data_root: Path, folder: str, valid: str, counts: tuple[int, int]):
     given = {"train": FilePair("train.de.gz", "train.en.gz"), "valid": FilePair(f"{valid}.de.gz", f"{valid}.en.gz")}
     data = files(data_root / folder, **given)
     assert tuple(sum(1 for _ in data.read(split)) for split in data.splits()) == counts
 
 
 @pytest.mark.parametrize(
-    ("split", "said"),
+    ("split", "message"),
     [
         ("dev", "there is no split 'dev': did you mean 'valid'? There are: train, valid"),
         ("Validation", "there is no split 'Validation': did you mean 'valid'? There are: train, valid"),
@@ -123,7 +121,7 @@ def test_the_named_corpora_have_the_pairs_they_should(
         ),
     ],
 )
-def test_a_split_by_another_name_or_none_is_told_with_the_words_for_it(tmp_path: Path, split: str, said: str):
+def test_missing_split_is_reported_with_the_words_to_add_it(tmp_path: Path, split: str, message: str):
     with pytest.raises(DataError) as caught:
         files(tmp_path).check_split(split)
-    assert str(caught.value) == said
+    assert str(caught.value) == message

@@ -1,4 +1,4 @@
-"""The hub is never asked: a local folder in its layout stands for it, and a stand-in for the client."""
+"""The hub is never contacted: a local folder in its layout and a mock of the client replace it."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "README.md").write_text(README)
     (folder / "one.jsonl").write_text('{"s": "2021-01-01", "t": "x"}\n')
     (folder / "two.csv").write_text("s,t\nNA,null\n")
-    (folder / "test.jsonl").write_text('{"s": "a", "r1": "b", "r2": "c"}\n')  # columns unlike train's
+    (folder / "test.jsonl").write_text('{"s": "a", "r1": "b", "r2": "c"}\n')  # other columns than in train
     return folder
 
 
@@ -47,7 +47,7 @@ def test_a_local_folder_in_hub_layout_is_read(folder: Path):
     assert list(data.read("valid")) == [Pair("a", "b", ("b", "c"))]
 
 
-def test_the_names_of_files_make_splits_too(tmp_path: Path):
+def test_file_names_define_splits(tmp_path: Path):
     for split in ("train", "validation"):
         (tmp_path / "data").mkdir(exist_ok=True)
         (tmp_path / "data" / f"{split}-00000-of-00001.jsonl").write_text(f'{{"s": "{split}", "t": "x"}}\n')
@@ -70,13 +70,13 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("given", "message"), MISTAKES)
-def test_mistaken_names_are_said(folder: Path, given: dict, message: str):
+def test_wrong_names_are_reported(folder: Path, given: dict, message: str):
     with pytest.raises(DataError) as error:
         list(hub(folder, **given).read("valid"))
     assert message in str(error.value)
 
 
-def test_a_mistyped_folder_is_an_error_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_mistyped_folder_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder.parent)
     with pytest.raises(DataError) as error:
         list(hub("sett").read("train"))
@@ -86,12 +86,12 @@ def test_a_mistyped_folder_is_an_error_at_once(folder: Path, monkeypatch: pytest
     ]
 
 
-def test_an_empty_folder_is_said(tmp_path: Path):
+def test_empty_folder_is_reported(tmp_path: Path):
     with pytest.raises(DataError, match=r"cannot be read: .*contain any data files"):
         list(hub(tmp_path, subset=None).read("train"))
 
 
-def test_offline_only_an_earlier_download_serves(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_offline_uses_only_an_earlier_download(folder: Path, monkeypatch: pytest.MonkeyPatch):
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -101,13 +101,13 @@ def test_offline_only_an_earlier_download_serves(folder: Path, monkeypatch: pyte
     assert next(hub("some/set", revision="main").read("train")) == Pair("2021-01-01", "x")
 
 
-def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPatch):
+def test_unreachable_hub_is_contacted_once(monkeypatch: pytest.MonkeyPatch):
     import huggingface_hub.constants
 
-    asked = []
+    calls = []
 
     def unreachable(*arguments, **options):
-        asked.append(arguments)
+        calls.append(arguments)
         raise OSError("Name or service not known")
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
@@ -116,7 +116,7 @@ def test_a_hub_that_cannot_be_reached_is_asked_once(monkeypatch: pytest.MonkeyPa
         list(hub("some/set", revision="main").read("train"))
     reason = "the dataset some/set at main cannot be read: Name or service not known"
     assert str(error.value) == f"{reason}; HF_HUB_OFFLINE=1 uses an earlier download"
-    assert len(asked) == 1
+    assert len(calls) == 1
 
 
 def test_files_on_the_hub_are_fetched_at_the_commit(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,4 +1,4 @@
-"""What is odd about texts is said before training, and nothing else is."""
+"""Unusual texts are reported before training, normal ones are not."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ TABLE = [
         20,
         WORD,
         None,
-    ),  # a sentence that occurs, and no pair
+    ),  # the sentences occur in training, the pairs do not
     (
         (GERMAN[:15], ENGLISH[:15]),
         (ENGLISH[15:], GERMAN[15:]),
@@ -55,7 +55,7 @@ TABLE = [
         WORD,
         "source and target look swapped",
     ),
-    ((NUMBERS[::2], BACKWARDS[::2]), (BACKWARDS[1::2], NUMBERS[1::2]), 50, WORD, None),  # are of no language
+    ((NUMBERS[::2], BACKWARDS[::2]), (BACKWARDS[1::2], NUMBERS[1::2]), 50, WORD, None),  # no language
     (
         (JAPANESE, CHINESE),
         (CHINESE[::-1], JAPANESE[::-1]),
@@ -91,7 +91,7 @@ TABLE = [
         15,
         WORD,
         None,
-    ),  # few characters say much there
+    ),  # Chinese texts are short in characters
 ]
 
 

@@ -1,4 +1,4 @@
-"""Which tokens translate which, against Model 1 written out loop by loop."""
+"""Translations of tokens, compared with IBM Model 1 written as loops."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def by_hand(pairs: list[tuple[list[int], list[int]]]) -> dict[int, dict[int, flo
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_likeliest_come_first_as_by_hand(seed: int) -> None:
+def test_translations_are_sorted_by_probability(seed: int) -> None:
     pairs = some_pairs(seed)
     found, expected = learn_lexicon(corpus(pairs), VOCAB, VOCAB), by_hand(pairs)
     for s in range(VOCAB):
@@ -76,7 +76,7 @@ def test_the_likeliest_come_first_as_by_hand(seed: int) -> None:
         assert all(one >= other - 1e-12 for one, other in pairwise(likely))
 
 
-def test_a_cipher_is_read() -> None:
+def test_cipher_is_learned() -> None:
     random = np.random.default_rng(1)
     key = random.permutation(np.arange(EOS + 1, VOCAB))
     sources = [random.integers(EOS + 1, VOCAB, 5) for _ in range(400)]
@@ -84,7 +84,7 @@ def test_a_cipher_is_read() -> None:
     assert (learn_lexicon(corpus(pairs), VOCAB, VOCAB).translations[EOS + 1 :, 0] == key).all()
 
 
-def test_a_large_corpus_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_part_of_a_large_corpus_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = some_pairs(0)
     links = sum((len(source) + 1) * len(target) for source, target in pairs)
     part = pairs[:: -(-links // 60)]
@@ -96,14 +96,14 @@ def test_a_large_corpus_is_read_in_part(monkeypatch: pytest.MonkeyPatch) -> None
     assert (found.frequent != expected.frequent).any()  # these are counted in all pairs
 
 
-def test_no_token_has_more_translations_than_are_kept() -> None:
+def test_number_of_translations_is_limited() -> None:
     many = list(range(EOS + 1, EOS + 1 + 2 * TRANSLATIONS))
     found = learn_lexicon(corpus([([5], many)]), 8, len(many) + EOS + 1)
     assert found.translations.shape == (8, TRANSLATIONS)
     assert (found.translations[5] != PAD).all()
 
 
-def test_it_is_written_and_read(tmp_path: Path) -> None:
+def test_lexicon_is_saved_and_loaded(tmp_path: Path) -> None:
     found = learn_lexicon(corpus(some_pairs(0)), VOCAB, VOCAB)
     found.save(tmp_path / "lexicon.npz")
     again = Lexicon.load(tmp_path / "lexicon.npz")

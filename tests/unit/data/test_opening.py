@@ -1,4 +1,4 @@
-"""What a file is packed in is known by its content; what is no UTF-8 text is refused by name."""
+"""Compression is detected by content; files that are not UTF-8 text are refused with the name of their format."""
 
 import gzip
 import io
@@ -23,13 +23,13 @@ NAMES = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
 
 @pytest.mark.parametrize("suffix", PACKERS)
 @pytest.mark.parametrize("content", [TEXT, b"", b"\n", b"a"], ids=["long", "empty", "line", "letter"])
-def test_packed_text_is_read_whatever_it_is_called(tmp_path: Path, suffix: str, content: bytes):
+def test_compressed_text_is_read_under_any_file_name(tmp_path: Path, suffix: str, content: bytes):
     pack = PACKERS[suffix]
     path = tmp_path / "text"
     path.write_bytes(pack(content))
     expected = list(stream_lines(io.BytesIO(content), "stdin"))
     assert list(read_lines(path)) == expected
-    path.write_bytes(pack(content) + pack(content))  # as cat or pigz leave it
+    path.write_bytes(pack(content) + pack(content))  # as written by cat or pigz
     assert list(read_lines(path)) == list(stream_lines(io.BytesIO(content * 2), "stdin"))
     path.write_bytes(gzip.compress(pack(content), mtime=0))
     assert list(read_lines(path)) == expected
@@ -37,7 +37,7 @@ def test_packed_text_is_read_whatever_it_is_called(tmp_path: Path, suffix: str, 
 
 @pytest.mark.parametrize("suffix", PACKERS)
 @pytest.mark.parametrize("lenient", [False, True])
-def test_damage_is_named_after_what_it_is(tmp_path: Path, suffix: str, lenient: bool):
+def test_damaged_file_is_reported_with_its_format(tmp_path: Path, suffix: str, lenient: bool):
     path = tmp_path / f"cut{suffix}"
     whole = PACKERS[suffix](TEXT)
     for damaged in (whole[: len(whole) // 2], whole[:20] + b"\xff\xff\xff\xff" + whole[24:]):
@@ -81,7 +81,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize(("content", "what"), UNREADABLE)
 @pytest.mark.parametrize("lenient", [False, True])
-def test_what_is_no_utf8_text_is_refused_by_name(tmp_path: Path, content: bytes, what: str, lenient: bool):
+def test_other_formats_are_refused_by_name(tmp_path: Path, content: bytes, what: str, lenient: bool):
     path = tmp_path / "odd.txt"
     path.write_bytes(content)
     with pytest.raises(DataError, match=rf"odd.txt is {what}, which cannot be read: "):
@@ -104,7 +104,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_that_begins_like_something_else_is_text(tmp_path: Path, text: str):
+def test_text_that_begins_like_another_format_is_text(tmp_path: Path, text: str):
     path = tmp_path / "text"
     path.write_bytes(f"{text}\nx\n".encode())
     assert list(read_lines(path)) == [text, "x"]
@@ -123,8 +123,8 @@ def piped(content: bytes) -> int:
 
 
 @pytest.mark.parametrize("pack", [bytes, *PACKERS.values()])
-def test_a_pipe_is_training_data_too(pack):
-    """It is hashed and read, but can be read once only."""
+def test_pipe_can_be_training_data(pack):
+    """It is hashed and read, but can be read only once."""
     ends = [piped(pack(TEXT)), piped(pack(TEXT.upper()))]
     try:
         pair = FilePair(*(f"/dev/fd/{end}" for end in ends))
@@ -140,8 +140,8 @@ def test_a_pipe_is_training_data_too(pack):
             os.close(end)
 
 
-def test_a_line_that_was_typed_is_not_waited_behind():
-    """Who types a line into a pipe, or a terminal, is answered before the next one."""
+def test_each_line_is_read_as_soon_as_it_is_written():
+    """A line from a pipe or a terminal is returned before the next one is written."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as stream, os.fdopen(writing, "wb", buffering=0) as typed:
         typed.write(b"a\n")

@@ -1,4 +1,4 @@
-"""Text becomes ids: which pairs stay, how long they are, and what they decode to."""
+"""Preparing text as ids: which pairs are kept, their lengths, and what they decode to."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from seq2seq.types import Pair
 
 @pytest.mark.parametrize("joint", [True, False])
 @pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
-def test_ids_decode_to_the_text_beside_them(tmp_path: Path, kind: str, joint: bool):
+def test_ids_decode_to_their_text(tmp_path: Path, kind: str, joint: bool):
     length = LengthSettings(max_source=256, max_target=256, overlong="drop")
     made = prepared(tmp_path, tokenizer=settings(model_type=kind, joint=joint), length=length)
     corpus = made.corpora["train"]
@@ -67,7 +67,7 @@ def test_training_drops_and_counts(tmp_path: Path, overlong: str, kept: list[Pai
     assert corpus.source_lengths.max() <= 64 and corpus.target_lengths.max() <= 60
 
 
-def test_the_shares_truncated_are_of_the_pairs_that_stay(tmp_path: Path):
+def test_truncated_shares_are_of_the_kept_pairs(tmp_path: Path):
     length = LengthSettings(64, 60, "truncate")
     long = [Pair("ka " * 90, "lo")] * 3 + [Pair("lo", "ka " * 62)] + [Pair("ka " * 30, "lo")] * 4 + EMPTY[:2]
     made = prepared(tmp_path, Given(train=TRAIN[:12] + long, valid=VALID[:1]), length=length)
@@ -77,7 +77,7 @@ def test_the_shares_truncated_are_of_the_pairs_that_stay(tmp_path: Path):
     assert again.corpora["train"].truncated == made.corpora["train"].truncated
 
 
-def test_a_share_that_would_read_as_none_is_said_otherwise(tmp_path: Path):
+def test_tiny_share_is_not_shown_as_zero(tmp_path: Path):
     given = Given(train=TRAIN[:1] * 2000 + LONG[:1], valid=VALID[:1])
     made = prepared(
         tmp_path, given, length=LengthSettings(64, 60, "truncate"), trained=settings().train(SOURCES, TARGETS)
@@ -92,7 +92,7 @@ DOCUMENTS = [f"#1#: {a}\n#2#: {b}\n\n  {c}\n" for a, b, c in zip(SOURCES, TARGET
 @pytest.mark.parametrize(
     ("kind", "sampling"), [("unigram", 0.0), ("unigram", 0.2), ("bpe", 0.0), ("bpe", 0.2), ("char", 0.0)]
 )
-def test_the_line_breaks_of_a_document_come_back(tmp_path: Path, kind: str, sampling: float, normalization: str):
+def test_line_breaks_of_a_document_are_kept(tmp_path: Path, kind: str, sampling: float, normalization: str):
     pairs = [Pair(document, target) for document, target in zip(DOCUMENTS, TARGETS, strict=False)]
     tokenizer = settings(model_type=kind, sampling=sampling, normalization=normalization)
     length = LengthSettings(512, 512, "drop")
@@ -104,7 +104,7 @@ def test_the_line_breaks_of_a_document_come_back(tmp_path: Path, kind: str, samp
             assert read == DOCUMENTS[: len(corpus)]
 
 
-def test_a_train_without_a_usable_pair_stops(tmp_path: Path):
+def test_train_without_a_usable_pair_is_refused(tmp_path: Path):
     with pytest.raises(DataError, match=r"^train: no pair is left: 0 have an empty side and 300 are over 1 tokens"):
         prepared(tmp_path, length=LengthSettings(1, 1, "drop"))
 
@@ -119,14 +119,14 @@ def test_more_than_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert list(whole.pairs) == list(chunked.pairs)
 
 
-def test_a_large_vocabulary_takes_wider_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_large_vocabulary_has_wider_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small = prepared(tmp_path / "small").corpora["train"]
     monkeypatch.setattr("seq2seq.data.encoded.NARROW", 300)
     large = prepared(tmp_path / "large").corpora["train"]
     assert large.source_ids.dtype == np.int32 and (large.source_ids == small.source_ids).all()
 
 
-def test_a_continued_run_keeps_its_tokenizer(tmp_path: Path):
+def test_resumed_run_keeps_its_tokenizer(tmp_path: Path):
     own = settings(vocab_size=330).train(SOURCES, TARGETS)
     made = prepared(tmp_path, trained=own)
     assert made.tokenizer is own and not (tmp_path / "tokenizer").exists()
@@ -142,7 +142,7 @@ def test_evaluation_prepares_one_split_with_the_runs_tokenizer(tmp_path: Path):
     assert corpus.source(0) == made.corpora["valid"].source(0)
 
 
-def test_a_missing_split_stops_before_any_is_read(tmp_path: Path):
+def test_missing_split_is_refused_before_any_is_read(tmp_path: Path):
     data = Given(train=TRAIN, vaild=VALID)
     with pytest.raises(DataError, match="there is no split 'valid': did you mean 'vaild'"):
         prepared(tmp_path, data)

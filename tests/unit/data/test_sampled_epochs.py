@@ -1,4 +1,4 @@
-"""Sampled segmentation: every epoch is encoded anew, and always in the same way."""
+"""Sampled segmentation: every epoch is encoded differently, and reproducibly."""
 
 from pathlib import Path
 
@@ -30,9 +30,9 @@ def test_sampled_epochs_differ_repeat_and_decode_to_the_same_text(tmp_path: Path
     assert not np.array_equal(other_seed.train(0).source_ids, epochs[0].source_ids)
 
 
-def test_a_draw_over_the_bounds_gives_way_to_the_usual_segmentation(tmp_path: Path):
-    usual = prepared(tmp_path).corpora["train"]
-    longest = int(usual.source_lengths.max())
+def test_sample_over_the_limits_is_replaced_by_the_default_segmentation(tmp_path: Path):
+    default = prepared(tmp_path).corpora["train"]
+    longest = int(default.source_lengths.max())
     length = LengthSettings(longest, 64, "drop")
     made = prepared(tmp_path, tokenizer=settings(sampling=0.9), length=length)
     drawn, fixed = made.train(0), made.corpora["train"]
@@ -42,7 +42,7 @@ def test_a_draw_over_the_bounds_gives_way_to_the_usual_segmentation(tmp_path: Pa
     assert texts(drawn, made.tokenizer) == [(pair.source, pair.target) for pair in TRAIN]
 
 
-def test_a_pairs_draw_does_not_depend_on_what_stands_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_sample_of_a_pair_does_not_depend_on_other_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seq2seq.data.segmenting.CHUNK", 70)
     sampled = settings(sampling=0.3)
     whole = prepared(tmp_path, tokenizer=sampled).train(0)
@@ -54,7 +54,7 @@ def test_a_pairs_draw_does_not_depend_on_what_stands_around_it(tmp_path: Path, m
     assert [drawn.source(i) for i in range(200)] == [whole.source(i) for i in range(200)]
 
 
-def test_neither_chunks_nor_sides_draw_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_chunks_and_sides_have_different_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seq2seq.data.segmenting.CHUNK", 150)
     same = [Pair(text, text) for text in SOURCES[:150]] * 2
     drawn = prepared(tmp_path, Given(train=same, valid=VALID), tokenizer=settings(sampling=0.3)).train(0)

@@ -1,4 +1,4 @@
-"""Sampled epochs drawn by other processes: the same ids however many there are, no files and no processes left over."""
+"""Epochs sampled by other processes: the same ids for any number of processes; files and processes are removed."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ SAMPLED = settings(sampling=0.3)
 
 @pytest.fixture
 def several(monkeypatch: pytest.MonkeyPatch) -> None:
-    """300 pairs are work for three processes."""
+    """Use three processes for 300 pairs."""
     use_processes(monkeypatch, 3)
 
 
@@ -44,7 +44,7 @@ def running(made: Prepared) -> list[int]:
 
 
 def ended(pid: int) -> bool:
-    """Within ten seconds."""
+    """True if the process ends within ten seconds."""
     for _ in range(500):
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
@@ -64,20 +64,20 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path, monkeypatch: py
     for count in (1, 3):
         use_processes(monkeypatch, count)
         made = prepared(tmp_path, tokenizer=sampled)
-        for epoch, corpus in zip((0, 1, 5), expected, strict=True):  # 5 takes the place of 2, which was begun
+        for epoch, corpus in zip((0, 1, 5), expected, strict=True):  # 5 replaces 2, which was started
             assert same(made.train(epoch), corpus) and made.train(epoch) is made.train(epoch)
         assert len(running(made)) == count
         made.close()
 
 
-def test_the_files_are_those_of_two_epochs_at_most_and_closing_removes_them(tmp_path: Path, several: None):
+def test_at_most_two_epochs_have_files_and_close_removes_them(tmp_path: Path, several: None):
     made = prepared(tmp_path, tokenizer=SAMPLED)
     place, sizes, first = made.resampler.folder.path, [], made.train(0).source_ids.copy()
     before = made.train(0)
     for epoch in range(1, 6):
         made.train(epoch)
         assert [path.name for path in place.glob("epoch-*")] == [f"epoch-{epoch}"]
-        made.resampler.processes.wait(epoch + 1)  # what comes next is whole
+        made.resampler.processes.wait(epoch + 1)  # the next epoch is complete
         sizes.append(sum(path.stat().st_size for path in place.rglob("*") if path.is_file()))
     assert max(sizes) < 1.1 * min(sizes)
     assert (before.source_ids == first).all()  # still mapped
@@ -87,7 +87,7 @@ def test_the_files_are_those_of_two_epochs_at_most_and_closing_removes_them(tmp_
     made.close()
 
 
-def test_processes_of_a_run_share_the_files_and_one_that_is_behind_draws_for_itself(tmp_path: Path):
+def test_ranks_share_the_files_and_a_late_one_samples_for_itself(tmp_path: Path):
     main, other = (prepared(tmp_path, tokenizer=SAMPLED, run=tmp_path / "run") for _ in range(2))
     assert main.resampler.folder.is_mine and not other.resampler.folder.is_mine
     for epoch in (0, 1):
@@ -98,21 +98,21 @@ def test_processes_of_a_run_share_the_files_and_one_that_is_behind_draws_for_its
     assert same(late, prepared(tmp_path, tokenizer=SAMPLED).train(4))
 
 
-def test_a_process_that_is_behind_does_not_wait_for_an_epoch_that_has_been_removed(tmp_path: Path):
-    """The first epochs are looked at, for the shapes of batches, before training begins at one of them."""
+def test_late_rank_does_not_wait_for_a_removed_epoch(tmp_path: Path):
+    """The first epochs are read for the shapes of batches, before training begins with one of them."""
     main, other = (prepared(tmp_path, tokenizer=SAMPLED, run=tmp_path / "run") for _ in range(2))
     drawn = [main.train(epoch) for epoch in (0, 1, 0)]
     assert all(same(other.train(epoch), corpus) for epoch, corpus in zip((0, 1, 0), drawn, strict=True))
 
 
-def test_another_run_has_files_of_its_own(tmp_path: Path):
+def test_another_run_has_its_own_files(tmp_path: Path):
     one, other = (prepared(tmp_path, tokenizer=SAMPLED, run=tmp_path / name) for name in "ab")
     assert one.train(0).folder != other.train(0).folder
     one.close()
     assert len(other.train(1)) == 300
 
 
-def test_a_process_that_dies_is_said(tmp_path: Path, several: None):
+def test_process_that_dies_is_reported(tmp_path: Path, several: None):
     made = prepared(tmp_path, tokenizer=SAMPLED)
     made.train(0)
     for pid in running(made):
@@ -123,7 +123,7 @@ def test_a_process_that_dies_is_said(tmp_path: Path, several: None):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_full_disk_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int):
+def test_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int):
     if count > 1:
         use_processes(monkeypatch, count)
     made = prepared(tmp_path, tokenizer=SAMPLED)
@@ -150,7 +150,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_killed_training_leaves_no_processes_and_its_files_to_the_next_run(tmp_path: Path):
+def test_killed_training_leaves_no_processes_and_the_next_run_removes_its_files(tmp_path: Path):
     tests = Path(__file__).parents[2]
     found = subprocess.run([sys.executable, "-c", KILLED, tests, tmp_path], capture_output=True, text=True, check=False)
     assert found.returncode == -signal.SIGKILL and len(found.stdout.split()) == 2, found.stderr

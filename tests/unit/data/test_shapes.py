@@ -1,4 +1,4 @@
-"""A few shapes: every micro-batch fits one, little padding, and a corpus on the device collates like any other."""
+"""A few shapes: every micro-batch fits one, with little padding, and a corpus on the device collates like others."""
 
 from dataclasses import fields
 from itertools import count
@@ -29,7 +29,7 @@ class Ids:
 
 
 def sentences(pairs: int = 29_000) -> Ids:
-    """Lengths as of sentences: the two sides nearly alike, a few long."""
+    """Typical lengths of sentences: similar on both sides, a few long."""
     random = np.random.default_rng(0)
     source = np.maximum(1, random.gamma(6, 2.3, pairs)).astype(np.int32)
     return Ids(source, np.maximum(1, source * random.normal(1, 0.15, pairs)))
@@ -47,7 +47,7 @@ def same(one: Batch, other: Batch) -> bool:
     st.sampled_from([np.uint16, np.int32]),
     st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
 )
-def test_on_the_device_a_batch_is_what_it_is_here(
+def test_batch_on_the_device_equals_the_one_on_the_cpu(
     lengths: list[tuple[int, int]], data: st.DataObject, dtype: type, more: tuple[int, int, int]
 ) -> None:
     ids = Ids(*(np.array(side) for side in zip(*lengths, strict=True)), dtype)
@@ -59,7 +59,7 @@ def test_on_the_device_a_batch_is_what_it_is_here(
     assert same(resident.collate(rows, shape), padded(here, shape))
 
 
-def test_blank_rows_have_one_place_to_read_and_nothing_to_say() -> None:
+def test_blank_rows_have_one_source_token_and_no_target() -> None:
     ids = Ids(np.array([2]), np.array([1]))
     batch = padded(collate(ids, np.array([0])), Shape(2, 4, 3))
     assert batch.source[1].tolist() == [EOS, PAD, PAD, PAD]
@@ -69,7 +69,7 @@ def test_blank_rows_have_one_place_to_read_and_nothing_to_say() -> None:
     assert (batch.lengths.tolist(), batch.pair_ids.tolist()) == ([3, 1], [0, -1])
 
 
-def test_what_lies_on_the_device_is_what_it_was_said_to_take() -> None:
+def test_memory_on_the_device_equals_the_estimate() -> None:
     ids = sentences(500)
     resident = ResidentIds(ids, torch.device("cpu"))
     held = [tensor for side in (resident._source, resident._target) for tensor in (side.ids, side.offsets)]
@@ -80,7 +80,7 @@ def test_what_lies_on_the_device_is_what_it_was_said_to_take() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(*[st.integers(1, 30)] * 3), min_size=1, max_size=60), st.integers(1, 8))
-def test_few_shapes_hold_every_size(sizes: list[tuple[int, int, int]], most: int) -> None:
+def test_few_shapes_fit_every_size(sizes: list[tuple[int, int, int]], most: int) -> None:
     shapes = few_shapes(np.array(sizes), most)
     assert len(shapes) <= most
     assert all(any(shape.holds(Shape(*size)) for shape in shapes) for size in sizes)
@@ -105,7 +105,7 @@ def test_fitting_keeps_each_pair_once(lengths: list[tuple[int, int]], shapes: li
     [(4096, 4096, 0.15), (16384, 8192, 0.15), (4096, 2000, 0.2), (65536, 65536, 0.2)],
 )
 def test_an_epoch_has_few_shapes_and_little_padding(tokens_per_update: int, tokens_per_batch: int, most: float) -> None:
-    """In another epoch than those that the shapes were made from; 4% was padding before, 11% of the largest updates."""
+    """In an epoch that the shapes were not chosen from; without shapes 4% is padding, 11% of the largest updates."""
     ids = sentences()
 
     def plan(epoch: int) -> list[list[np.ndarray]]:

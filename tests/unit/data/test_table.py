@@ -11,7 +11,7 @@ from seq2seq.data.table import Table
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
-# What loaders are known to alter: words for nothing, numbers, dates, line breaks, quotes, separators, spaces.
+# Texts that other loaders change: null words, numbers, dates, line breaks, quotes, separators, spaces.
 TEXTS = [
     "NA",
     "None",
@@ -68,14 +68,14 @@ FORMATS = [
 
 
 @pytest.mark.parametrize(("name", "write", "texts"), FORMATS)
-def test_texts_arrive_as_they_were_written(tmp_path: Path, name: str, write, texts: list[str]):
+def test_texts_are_read_unchanged(tmp_path: Path, name: str, write, texts: list[str]):
     (tmp_path / name).write_bytes(write(texts))
     assert list(table(tmp_path, train=name).read("train")) == [Pair(text, text) for text in texts]
 
 
 @pytest.mark.parametrize(("name", "write", "texts"), FORMATS[:4])
 @pytest.mark.parametrize("suffix", PACKERS)
-def test_packed_tables_are_read_too(tmp_path: Path, name: str, write, texts: list[str], suffix: str):
+def test_compressed_tables_are_read(tmp_path: Path, name: str, write, texts: list[str], suffix: str):
     (tmp_path / f"{name}{suffix}").write_bytes(PACKERS[suffix](write(texts)))
     assert list(table(tmp_path, train=f"{name}{suffix}").read("train")) == [Pair(text, text) for text in texts]
 
@@ -111,14 +111,14 @@ def test_a_template_joins_columns(tmp_path: Path):
     assert list(data.read("train")) == [Pair("{q}: Who?\nin {It} was\nme.", "me!", ("me",))]
 
 
-def test_a_split_may_have_a_template_of_its_own(tmp_path: Path):
+def test_split_may_have_its_own_template(tmp_path: Path):
     (tmp_path / "f.csv").write_text("s,t,u\na,b,c\n")
     data = table(tmp_path, test="f.csv", columns_of={"test": ColumnsOf(source="{u} {s}")})
     assert [next(data.read(split)).source for split in ("train", "test")] == ["a", "c a"]
     assert data.fingerprint("train") != data.fingerprint("test")
 
 
-def test_a_column_that_a_template_lacks_is_named(tmp_path: Path):
+def test_missing_column_of_a_template_is_reported(tmp_path: Path):
     (tmp_path / "f.jsonl").write_text('{"question": "Who?", "t": "me"}\n')
     with pytest.raises(DataError) as error:
         list(table(tmp_path, train="f.jsonl", source="q: {questoin}").read("train"))
@@ -143,7 +143,7 @@ TEMPLATES = [
 
 
 @pytest.mark.parametrize(("template", "message"), TEMPLATES)
-def test_what_is_wrong_with_a_template_is_said(tmp_path: Path, template: str, message: str):
+def test_invalid_templates_are_refused(tmp_path: Path, template: str, message: str):
     with pytest.raises(ConfigError) as error:
         table(tmp_path, target=template, columns_of={"train": ColumnsOf(source=template)})
     lines = str(error.value).split("\n")
@@ -151,7 +151,7 @@ def test_what_is_wrong_with_a_template_is_said(tmp_path: Path, template: str, me
     assert lines[1].startswith(f"data.columns_of.train.source: '{template}'") and message in lines[1]
 
 
-def test_tables_without_a_header_get_their_columns_named(tmp_path: Path):
+def test_columns_without_a_header_can_be_named(tmp_path: Path):
     (tmp_path / "f.tsv").write_bytes(b"one\teins\t1\r\ntwo\tzwei\t2\r\n")
     data = table(tmp_path, train="f.tsv", header=["s", "t", "id"])
     assert list(data.read("train")) == [Pair("one", "eins"), Pair("two", "zwei")]
@@ -191,20 +191,20 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "content", "message"), BAD)
-def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, name: str, content: bytes, message: str):
+def test_invalid_tables_are_refused(tmp_path: Path, name: str, content: bytes, message: str):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError) as error:
         list(table(tmp_path, train=name).read("train"))
     assert message in str(error.value)
 
 
-def test_a_missing_column_of_parquet_is_said(tmp_path: Path):
+def test_missing_column_of_parquet_is_reported(tmp_path: Path):
     (tmp_path / "f.parquet").write_bytes(as_parquet(["a"]))
     with pytest.raises(DataError, match=r"f\.parquet, row 1: there is no column 'text'; there are: s, t, n"):
         list(table(tmp_path, train="f.parquet", source="text").read("train"))
 
 
-def test_mistakes_in_the_settings_are_said_together(tmp_path: Path):
+def test_mistakes_in_the_settings_are_reported_at_once(tmp_path: Path):
     with pytest.raises(ConfigError) as error:
         table(tmp_path, train="f.txt", valid="f.csv", test="f", columns_of={"tset": ColumnsOf(target="x")})
     assert [line.removeprefix(f"{tmp_path}/") for line in str(error.value).split("\n")] == [
@@ -214,7 +214,7 @@ def test_mistakes_in_the_settings_are_said_together(tmp_path: Path):
     ]
 
 
-def test_a_header_that_names_too_few_columns_is_the_key_to_change(tmp_path: Path):
+def test_header_with_too_few_columns_is_reported(tmp_path: Path):
     (tmp_path / "f.tsv").write_text("one\teins\t1\n")
     with pytest.raises(DataError, match=r"line 1 has 3 fields, but data\.header names 2 columns; name each"):
         list(table(tmp_path, train="f.tsv", header=["s", "t"]).read("train"))
@@ -229,7 +229,7 @@ BLANK = [
 
 @pytest.mark.parametrize(("name", "content"), BLANK)
 @pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
-def test_a_blank_line_is_no_row_and_an_empty_text_is_one(tmp_path: Path, name: str, content: bytes, ends: bytes):
+def test_blank_line_is_not_a_row_but_an_empty_text_is(tmp_path: Path, name: str, content: bytes, ends: bytes):
     (tmp_path / name).write_bytes(content.replace(b"\n", ends))
     assert list(table(tmp_path, train=name).read("train")) == [Pair("a", "b"), Pair("", "")]
 
@@ -248,7 +248,7 @@ def test_a_csv_file_may_have_another_delimiter(
 
 
 def test_a_csv_file_of_one_column_is_not_split(tmp_path: Path):
-    """Where no line names columns, as many are looked for as `header` has."""
+    """Without a header line, `header` gives the number of columns."""
     (tmp_path / "f.csv").write_text("a;b|c\n")
     assert list(table(tmp_path, train="f.csv", header=["s"], target="s").read("train")) == [Pair("a;b|c", "a;b|c")]
 
@@ -281,7 +281,7 @@ def test_dialogsum_has_three_references_and_keeps_line_breaks(data_root: Path):
     assert len(first.references) == 3 and "\n#Person2#" in first.source
 
 
-def test_all_columns_that_are_not_there_are_named_at_once(tmp_path: Path):
+def test_all_missing_columns_are_reported_at_once(tmp_path: Path):
     (tmp_path / "f.jsonl").write_text('{"question": "a", "t": "b", "c": {"d": "e"}}\n')
     data = table(tmp_path, train="f.jsonl", source="{questoin} {t}", target="answer", references=["c.f"])
     with pytest.raises(DataError) as caught:

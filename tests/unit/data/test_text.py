@@ -28,13 +28,13 @@ LINES = [
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize(("content", "expected"), LINES)
 def test_lines_end_at_lf_only(tmp_path: Path, content: bytes, expected: list[str], packed: bool):
-    path = tmp_path / "text"  # no suffix: gzip is known by its content
+    path = tmp_path / "text"  # no suffix: gzip is detected by its content
     path.write_bytes(gzip.compress(content) if packed else content)
     assert list(read_lines(path)) == expected
     assert list(stream_lines(io.BytesIO(content), "stdin")) == expected
 
 
-def test_plain_text_named_gz_is_read_too(tmp_path: Path):
+def test_plain_text_named_gz_is_read(tmp_path: Path):
     path = tmp_path / "text.gz"
     path.write_bytes(b"a\nb\n")
     assert list(read_lines(path)) == ["a", "b"]
@@ -48,7 +48,7 @@ BAD_BYTES = [
 
 
 @pytest.mark.parametrize(("content", "message"), BAD_BYTES)
-def test_bytes_that_are_not_utf8_are_named(tmp_path: Path, content: bytes, message: str):
+def test_bytes_that_are_not_utf8_are_reported(tmp_path: Path, content: bytes, message: str):
     path = tmp_path / "bad.txt"
     path.write_bytes(content)
     with pytest.raises(DataError) as error:
@@ -61,10 +61,10 @@ def test_lenient_reading_replaces_and_counts():
     stream = io.BytesIO(b"good\nb\xffa\xfed \xef\xbf\xbd\nfine \xef\xbf\xbd\n\xe2\x82\n")
     lines = list(stream_lines(stream, "stdin", counted.append))
     assert lines == ["good", "b\ufffda\ufffdd \ufffd", "fine \ufffd", "\ufffd"]
-    assert counted == [2, 1]  # a U+FFFD that was there already is text
+    assert counted == [2, 1]  # a U+FFFD in the input is text
 
 
-def test_a_missing_file_brings_the_nearest_name(tmp_path: Path):
+def test_missing_file_is_reported_with_the_nearest_name(tmp_path: Path):
     (tmp_path / "train.de.gz").touch()
     with pytest.raises(DataError, match=r"train\.de does not exist: did you mean 'train\.de\.gz'"):
         list(read_lines(tmp_path / "train.de"))
@@ -74,7 +74,7 @@ def test_a_missing_file_brings_the_nearest_name(tmp_path: Path):
         list(read_lines(tmp_path))
 
 
-def test_suggestions_name_what_there_is():
+def test_suggestions_list_the_choices():
     assert suggestion("vaild", ["train", "valid"]) == ": did you mean 'valid'? There are: train, valid"
     assert suggestion("x", ["train"]) == "; there are: train"
     assert suggestion("x", []) == "; there are: none"
@@ -91,7 +91,7 @@ class Given(TextData):
         return iter(self.pairs)
 
 
-def test_a_source_without_its_own_fingerprint_hashes_its_text():
+def test_default_fingerprint_is_a_hash_of_the_text():
     different = [
         Given(),
         Given(Pair("a", "b")),
@@ -105,7 +105,7 @@ def test_a_source_without_its_own_fingerprint_hashes_its_text():
     assert Given(Pair("a", "b")).fingerprint("train") == Given(Pair("a", "b")).fingerprint("train")
 
 
-def test_the_source_that_the_documentation_writes_works(tmp_path: Path, repository: Path):
+def test_example_of_the_documentation_works(tmp_path: Path, repository: Path):
     page = (repository / "docs" / "data.md").read_text(encoding="utf-8")
     names = {"TextData": TextData, "Path": Path, "Iterator": Iterator, "Pair": Pair, "read_lines": read_lines}
     exec(page.partition("```python\n")[2].partition("```")[0], names)

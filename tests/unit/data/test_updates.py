@@ -1,4 +1,4 @@
-"""Updates and micro-batches: each pair once an epoch, little padding, the same sums however they are cut."""
+"""Updates and micro-batches: each pair once per epoch, with little padding."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from seq2seq.types import BOS, EOS, PAD
 
 @dataclass
 class Ids:
-    """A corpus of given lengths whose tokens tell their pair and place."""
+    """A corpus of given lengths in which every token is different."""
 
     source_lengths: np.ndarray
     target_lengths: np.ndarray
@@ -27,7 +27,7 @@ class Ids:
 
 
 def corpus(pairs: int, seed: int = 0) -> Ids:
-    """Lengths as of sentences: the two sides nearly alike, a few long."""
+    """Typical lengths of sentences: similar on both sides, a few long."""
     random = np.random.default_rng(seed)
     source = np.maximum(1, random.gamma(6, 2.3, pairs)).astype(np.int32)
     target = np.maximum(1, source * random.normal(1, 0.15, pairs)).astype(np.int32)
@@ -68,13 +68,13 @@ def test_the_shares_hold_each_pair_of_an_update_once(
         assert all(map(len, together))
         assert np.concatenate(together).tolist() == np.concatenate(blocks).tolist()
         borders = set(np.cumsum([len(block) for block in blocks]).tolist())
-        assert borders <= set(np.cumsum([len(block) for block in together]).tolist())  # no block is joined to another
+        assert borders <= set(np.cumsum([len(block) for block in together]).tolist())  # no blocks are joined
         cuts = np.cumsum([sum(map(len, own)) for own in shares])[:-1].tolist()
         assert len(together) <= len(blocks) + len(set(cuts) - borders)
 
 
 @pytest.mark.parametrize("size", range(2, 9))
-def test_shares_cost_nearly_the_same_and_no_part_is_a_sliver(size: int) -> None:
+def test_shares_cost_nearly_the_same_and_have_no_tiny_parts(size: int) -> None:
     ids = corpus(20_000)
     costs = ids.source_lengths + ids.target_lengths + 2
     for blocks in planned(ids, size * 2048)[:-1]:
@@ -86,7 +86,7 @@ def test_shares_cost_nearly_the_same_and_no_part_is_a_sliver(size: int) -> None:
         assert all(cost > sliver - costs.max() for cost in parts)
 
 
-def test_a_process_alone_has_the_whole_update_as_it_stands() -> None:
+def test_single_process_has_the_whole_update() -> None:
     ids = corpus(500)
     (blocks, *_) = planned(ids, 5000)
     assert all(one is other for one, other in zip(share(ids, blocks, 0, 1), blocks, strict=True))
@@ -104,13 +104,13 @@ def test_a_plan_is_a_function_of_seed_and_epoch() -> None:
 
 
 @pytest.mark.parametrize("tokens", [2048, 5000, 16384])
-def test_updates_hold_about_the_tokens_asked_for(tokens: int) -> None:
+def test_updates_have_about_the_requested_tokens(tokens: int) -> None:
     ids = corpus(20_000)
     counts = [sum(int((ids.target_lengths[block] + 1).sum()) for block in blocks) for blocks in planned(ids, tokens)]
     assert np.mean(counts) == pytest.approx(tokens, rel=0.15)
 
 
-def test_micro_batches_are_nearly_all_real_tokens() -> None:
+def test_micro_batches_have_little_padding() -> None:
     ids = corpus(29_000)
     real = cells = 0
     for blocks in planned(ids, 4096):
@@ -121,7 +121,7 @@ def test_micro_batches_are_nearly_all_real_tokens() -> None:
     assert real / cells > 0.95
 
 
-def test_collating_pads_shifts_and_ends() -> None:
+def test_collate_pads_shifts_and_adds_the_end_symbol() -> None:
     ids = Ids(np.array([2, 0, 3], np.int32), np.array([1, 2, 0], np.int32))
     batch = collate(ids, np.array([2, 0]))
     assert batch.source.tolist() == [[6, 7, 8, EOS], [4, 5, EOS, PAD]]
@@ -135,7 +135,7 @@ def test_collating_pads_shifts_and_ends() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(4, 99), max_size=9), min_size=1, max_size=9))
-def test_sources_alone_collate_like_a_loop(sentences: list[list[int]]) -> None:
+def test_collate_sources_equals_a_loop(sentences: list[list[int]]) -> None:
     source, mask = collate_sources(sentences)
     width = max(map(len, sentences)) + 1
     assert source.tolist() == [[*s, EOS] + [PAD] * (width - len(s) - 1) for s in sentences]
@@ -144,7 +144,7 @@ def test_sources_alone_collate_like_a_loop(sentences: list[list[int]]) -> None:
 
 @settings(max_examples=40)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=60), st.integers(1, 200))
-def test_evaluation_batches_go_from_long_to_short(lengths: list[int], tokens: int) -> None:
+def test_evaluation_batches_are_sorted_from_long_to_short(lengths: list[int], tokens: int) -> None:
     batches = list(by_length(np.array(lengths), tokens))
     order = [int(i) for rows in batches for i in rows]
     assert sorted(order) == list(range(len(lengths)))
@@ -153,7 +153,7 @@ def test_evaluation_batches_go_from_long_to_short(lengths: list[int], tokens: in
 
 
 @pytest.mark.parametrize(("count", "sides"), [("target", 1), ("source+target", 2)])
-def test_an_update_holds_about_so_many_tokens_of_the_sides_that_count(count: Count, sides: int) -> None:
+def test_update_has_about_the_requested_tokens_of_the_counted_sides(count: Count, sides: int) -> None:
     ids = corpus(20_000)
     ids.source_lengths = ids.source_lengths * 8  # documents and their summaries
     costs = pair_costs(ids.source_lengths, ids.target_lengths, count)

@@ -45,21 +45,21 @@ def test_no_words_have_no_weights() -> None:
     [
         ([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]], "0-0 1-1", "0-0 1-1"),
         ([[0.7, 0.3, 0.0], [0.6, 0.4, 0.0]], "0-0 0-1", "0-0"),
-        ([[0.2, 0.3, 0.5], [0.0, 0.0, 1.0]], "1-0", "1-0"),  # the end symbol is no word
+        ([[0.2, 0.3, 0.5], [0.0, 0.0, 1.0]], "1-0", "1-0"),  # the end symbol is not a word
         ([[0.0, 0.0, 1.0]], "", ""),
         ([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0], [0.0, 0.2, 0.8]], "0-1 1-0 1-2", "0-1 1-0"),
     ],
 )
-def test_the_links_of_weights(weights: list[list[float]], argmax: str, intersect: str) -> None:
+def test_links_from_weights(weights: list[list[float]], argmax: str, intersect: str) -> None:
     assert pharaoh(align(np.array(weights), "argmax")) == argmax
     assert pharaoh(align(np.array(weights), "intersect")) == intersect
 
 
-def test_links_stand_in_order_of_their_numbers() -> None:
+def test_links_are_sorted_as_numbers() -> None:
     assert pharaoh([(10, 0), (2, 11), (2, 3)]) == "2-3 2-11 10-0"
 
 
-def test_the_map_is_the_last_layers_mean_or_what_is_chosen() -> None:
+def test_map_is_the_mean_of_the_last_layer_or_the_chosen_one() -> None:
     layers = [np.full((2, 1, 1), 0.0), np.array([[[0.2]], [[0.4]]])]
     assert chosen_map(layers, settings()) == pytest.approx(0.3)
     assert chosen_map(layers, settings(layer=1)) == 0.0
@@ -76,5 +76,5 @@ def test_the_map_is_the_last_layers_mean_or_what_is_chosen() -> None:
         ({"method": "intersect"}, 1, "intersect over words"),
     ],
 )
-def test_the_method_is_named(given: dict, heads: int, expected: str) -> None:
+def test_description_names_the_method(given: dict, heads: int, expected: str) -> None:
     assert expected in described(settings(**given), heads)

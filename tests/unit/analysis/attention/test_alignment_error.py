@@ -1,4 +1,4 @@
-"""Gold links are read with every mistake named by its line; error rates are those of Och and Ney's definition."""
+"""Mistakes in gold links are reported with their line; error rates follow Och and Ney's definition."""
 
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def test_sure_and_possible_links_in_either_notation(tmp_path: Path) -> None:
         ("0-0\n0-0\n0-0\n", "has 3 lines but there are 2 sentence pairs"),
     ],
 )
-def test_what_is_wrong_with_gold_links_is_named_by_file_and_line(tmp_path: Path, text: str, message: str) -> None:
+def test_mistakes_in_gold_links_are_reported_with_file_and_line(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "links.txt"
     path.write_text(text)
     with pytest.raises(DataError) as raised:
@@ -44,7 +44,7 @@ def test_what_is_wrong_with_gold_links_is_named_by_file_and_line(tmp_path: Path,
     assert message in str(raised.value)
 
 
-def test_a_slip_among_many_links_is_told_and_counts_as_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_single_bad_link_is_reported_and_counts_as_missed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "links.txt"
     path.write_text("0-0\n" * 150 + "0-7\n")
     right = read_gold(path, [(1, 1)] * 151)
@@ -69,7 +69,7 @@ def test_error_rates_by_hand() -> None:
     assert found.aer == pytest.approx(1 - (2 + 3) / (4 + 3))
 
 
-def test_where_all_links_are_sure_the_error_rate_is_one_minus_f1() -> None:
+def test_error_rate_of_sure_links_is_one_minus_f1() -> None:
     right = [gold({(0, 0), (1, 1), (2, 2)}, set())]
     found = alignment_error([[(0, 0), (1, 2)]], right)
     f1 = 2 * found.precision * found.recall / (found.precision + found.recall)
@@ -94,9 +94,7 @@ def test_perfect_empty_and_wrong(
 
 
 @pytest.mark.corpus
-def test_the_german_english_links_are_read_with_their_one_slip(
-    data_root: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_german_english_links_have_one_bad_link(data_root: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = data_root / "alignment-de-en"
     sources, targets = ([line.split() for line in read_lines(folder / f"test.{side}")] for side in ("de", "en"))
     assert sources[0][:2] == ["herr", "präsident"]  # without the byte-order mark

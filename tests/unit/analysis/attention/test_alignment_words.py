@@ -1,4 +1,4 @@
-"""Every piece is laid over the word it writes, whatever normalisation, byte fallback and spaces do to a text."""
+"""Every piece is assigned to its word, also with normalisation, byte fallback and unusual spaces."""
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_the_pieces_of_each_word(of: Vocabulary, text: str, expected: list[tuple
 
 @pytest.mark.parametrize("of", [BYTES, NORMALISED, UNKNOWN], ids=["bytes", "normalised", "unknown"])
 @given(text=TEXTS)
-def test_words_are_the_texts_own_and_pieces_stand_in_order(of: Vocabulary, text: str) -> None:
+def test_words_are_those_of_the_text_and_pieces_are_in_order(of: Vocabulary, text: str) -> None:
     (found,) = segment(of, [text], WHOLE)
     assert found.words == text.split()
     assert found.ids == of.encode([text])[0]
@@ -65,19 +65,19 @@ def test_without_normalisation_every_word_has_pieces(of: Vocabulary, text: str) 
 
 
 @given(text=TEXTS)
-def test_the_pieces_of_a_word_write_it(text: str) -> None:
-    """Decoded by themselves, a word's pieces hold its letters and nothing of its neighbours but space."""
+def test_pieces_of_a_word_decode_to_it(text: str) -> None:
+    """Decoded alone, the pieces of a word give the word and at most spaces around it."""
     text = text.replace("▁", "")
     (found,) = segment(BYTES, [text], WHOLE)
     for word, pieces in zip(found.words, found.pieces, strict=True):
         (alone,) = BYTES.decode([[found.ids[position] for position in pieces]])
-        # Of a no-break space before the word, which three bytes may write, the last one ends where the word begins.
+        # A no-break space before the word may be three byte pieces, the last of which ends where the word begins.
         assert alone.strip("\ufffd \n\t\u00a0\u3000") == word
 
 
 @pytest.mark.parametrize("of", [BYTES, NORMALISED, UNKNOWN], ids=["bytes", "normalised", "unknown"])
 @given(data=st.data())
-def test_what_search_wrote_is_laid_over_its_own_text(of: Vocabulary, data: st.DataObject) -> None:
+def test_output_of_search_is_assigned_to_the_words_of_its_text(of: Vocabulary, data: st.DataObject) -> None:
     ids = data.draw(st.lists(st.integers(4, of.size - 1) | st.just(1), max_size=12))
     (found,) = segment_written(of, [ids])
     assert found.ids == ids
@@ -85,7 +85,7 @@ def test_what_search_wrote_is_laid_over_its_own_text(of: Vocabulary, data: st.Da
     assert found.words == found.text.split()
 
 
-def test_a_search_may_write_a_word_in_other_pieces_than_encoding_would() -> None:
+def test_search_may_segment_a_word_differently_from_encoding() -> None:
     ids = [BYTES.processor.piece_to_id(piece) for piece in ("▁", "k", "a", "l", "o", "▁mi")]
     assert written(segment_written(BYTES, [ids])[0], BYTES) == [
         ("kalo", ["▁", "k", "a", "l", "o"]),
@@ -93,14 +93,14 @@ def test_a_search_may_write_a_word_in_other_pieces_than_encoding_would() -> None
     ]
 
 
-def test_words_behind_the_cut_have_no_pieces() -> None:
+def test_truncated_words_have_no_pieces() -> None:
     (found,) = segment(BYTES, ["kalo mi ter"], 2)
     assert len(found.ids) == 2
     assert found.words == ["kalo", "mi", "ter"]
     assert found.pieces == [[0, 1], [], []]
 
 
-def test_a_pieces_shares_sum_to_one_or_it_belongs_to_no_word() -> None:
+def test_shares_of_a_piece_sum_to_one_or_zero() -> None:
     (found,) = segment(BYTES, ["ka   lo"], WHOLE)
     shares = found.membership()
     assert shares.shape == (len(found.ids) + 1, 3)

@@ -1,4 +1,4 @@
-"""Normalised entropy: 0 where all weight is in one place, 1 where it is everywhere alike, whatever the length."""
+"""Normalised entropy: 0 if all weight is at one position, 1 if it is uniform, for any length."""
 
 import math
 
@@ -34,13 +34,13 @@ def test_the_entropy_of_a_row(weights: tuple[float, ...], length: int | None, ex
 
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12), st.integers(0, 5))
-def test_it_lies_between_nothing_and_one_and_padding_changes_nothing(weights: list[float], padding: int) -> None:
+def test_entropy_is_from_0_to_1_and_ignores_padding(weights: list[float], padding: int) -> None:
     found = entropy_of(*weights)
     assert -1e-12 <= found <= 1 + 1e-12
     assert entropy_of(*weights, *[0.0] * padding, length=len(weights)) == pytest.approx(found, abs=1e-12)
 
 
-def test_every_sentence_and_head_has_its_own() -> None:
+def test_every_sentence_and_head_has_its_own_entropy() -> None:
     weights = torch.zeros(2, 2, 1, 4)
     weights[0, 0, 0] = 0.25
     weights[0, 1, 0, 2] = 1.0
@@ -50,12 +50,12 @@ def test_every_sentence_and_head_has_its_own() -> None:
     assert found.squeeze(-1).tolist() == [[1.0, 0.0], [1.0, 0.0]]
 
 
-def test_half_precision_is_summed_in_single() -> None:
+def test_bfloat16_is_summed_in_float32() -> None:
     weights = torch.full((1, 1, 1, 300), 1 / 300, dtype=torch.bfloat16)
     assert normalized_entropy(weights, torch.tensor([300])).item() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_the_mean_counts_every_target_token_alike() -> None:
+def test_mean_weighs_every_target_token_equally() -> None:
     mean = MeanEntropy()
     assert mean.result() == []
     even, sharp = torch.full((1, 3, 2), 0.5), torch.tensor([[[1.0, 0.0]]])

@@ -1,4 +1,4 @@
-"""What scripts/attention.py is given and cannot use is refused before a model is loaded, in one line."""
+"""Unusable arguments of scripts/attention.py are refused in one line, before a model is loaded."""
 
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ ALIGNMENT = AlignmentSettings("argmax", layer=None, head=None, shift=False)
 
 
 def script(**given: Any) -> AttentionMapSettings:
-    usual: dict[str, Any] = dict.fromkeys(("input", "target", "gold", "output"))
-    usual |= {"run": "mine", "checkpoint": "best", "split": "test", "sentences": 20, "pictures": 1, "page": 1}
-    return AttentionMapSettings(**{**usual, "alignment": ALIGNMENT, "changed": {}, **given})
+    defaults: dict[str, Any] = dict.fromkeys(("input", "target", "gold", "output"))
+    defaults |= {"run": "mine", "checkpoint": "best", "split": "test", "sentences": 20, "pictures": 1, "page": 1}
+    return AttentionMapSettings(**{**defaults, "alignment": ALIGNMENT, "changed": {}, **given})
 
 
 def refusal(given: AttentionMapSettings, *words: str) -> str:
-    """The one line that stands for it; were nothing refused, the run that is not there would be."""
+    """The error in one line. Without a mistake in `given` it is about the run, which does not exist."""
     settings = load_train(compose(CONFIGS, "train", list(words)))
     with pytest.raises((ConfigError, DataError)) as raised:
         show_attention(given, settings)
@@ -57,7 +57,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(given: dict[str, Any], message: str) -> None:
+def test_unusable_arguments_are_refused(given: dict[str, Any], message: str) -> None:
     assert refusal(script(**given)).startswith(message)
 
 
@@ -75,5 +75,5 @@ def test_a_run_without_attention_has_nothing_to_show() -> None:
         ({"changed": {"search.beam_size": 1, "data.root": "a"}}, "test-search.beam_size=1-data.root=a"),
     ],
 )
-def test_the_folder_is_named_after_what_is_not_the_runs_own(given: dict[str, Any], name: str) -> None:
+def test_folder_name_contains_the_changed_settings(given: dict[str, Any], name: str) -> None:
     assert result_name(script(**given)) == name

@@ -1,4 +1,4 @@
-"""The page holds all it shows, as it is, and reaches for nothing else."""
+"""The page contains all its data unchanged, and loads nothing else."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ def data_of(text: str) -> dict[str, Any]:
     return json.loads(match[1])
 
 
-def test_words_and_pieces_stand_in_the_page_as_they_are() -> None:
+def test_words_and_pieces_are_in_the_page_unchanged() -> None:
     data = data_of(html(seen("kalo mi", "ter")))
     first = data["pairs"][0]["source"]
     assert first["text"] == "kalo mi"
@@ -59,19 +59,19 @@ def test_words_and_pieces_stand_in_the_page_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("given", "layer", "head"), [({}, 3, 0), ({"layer": 1}, 1, 0), ({"layer": 2, "head": 1}, 2, 1)]
 )
-def test_it_opens_at_the_weights_that_alignments_are_read_from(given: dict[str, int], layer: int, head: int) -> None:
+def test_page_opens_with_the_weights_of_the_alignments(given: dict[str, int], layer: int, head: int) -> None:
     data = data_of(html(seen("ka"), **given))
     assert (data["layer"], data["head"]) == (layer, head)
 
 
-def test_no_text_gets_out_of_its_place() -> None:
+def test_text_is_escaped() -> None:
     text = html(seen(HOSTILE))
     assert data_of(text)["pairs"][0]["source"]["text"] == HOSTILE
     assert text.count("<script") == 2
     assert "<h1>Attention of &lt;me&gt;</h1>" in text
 
 
-def test_it_reaches_for_nothing_outside() -> None:
+def test_page_loads_nothing_external() -> None:
     text = html(seen("ka lo"))
     assert "default-src 'none'" in text
     assert not re.search(r"https?:|src=|@import|url\(|<link|fetch\(", text.replace("default-src", ""))
@@ -85,7 +85,7 @@ def test_weights_are_packed_in_sixteen_bits_and_zero_stays_zero() -> None:
     assert numbers[0] == numbers[4] == 0.0
 
 
-def test_the_slots_of_a_pooled_memory_are_numbered_and_linked_to_nothing() -> None:
+def test_slots_of_a_pooled_memory_have_numbers_and_no_links() -> None:
     data = data_of(html(seen("kalo mi", pooled=True)))
     assert data["pooled"] is True
     assert data["pairs"][0]["source"] == {
@@ -103,6 +103,6 @@ def test_pairs_beyond_the_limit_and_without_weights() -> None:
     assert data["pairs"][1] == {"source": {"text": ""}, "target": {"text": ""}}
 
 
-def test_gold_links_go_along() -> None:
+def test_gold_links_are_in_the_page() -> None:
     gold = [Gold(frozenset({(1, 1)}), frozenset({(1, 1), (0, 1)}))]
     assert data_of(html(seen("ka lo"), gold=gold))["pairs"][0]["gold"] == [[0, 1], [1, 1]]

@@ -1,4 +1,4 @@
-"""What is read off forced weights, sentence by sentence; layers and heads that are not there are refused."""
+"""Views of the forced attention weights of each sentence; missing layers and heads are refused."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_each_pair_has_its_links_in_order() -> None:
     assert len(found.entropy) == 2
 
 
-def test_weights_stay_for_as_many_pairs_as_asked_for() -> None:
+def test_weights_are_kept_for_the_requested_number_of_pairs() -> None:
     found = seen(kept=1)
     assert [view.forced is None for view in found.views] == [False, True, True]
     assert found.views[2].links == [(0, 0), (0, 1)]
@@ -59,6 +59,6 @@ def test_a_pooled_memory_has_no_links() -> None:
         ({"head": -1}, "alignment.head=-1: heads of this layer are numbered 1 to 1"),
     ],
 )
-def test_a_layer_or_head_that_is_not_there(settings: dict[str, int], message: str) -> None:
+def test_missing_layer_or_head(settings: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^{message}$"):
         seen(**settings)

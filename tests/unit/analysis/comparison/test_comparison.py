@@ -1,4 +1,4 @@
-"""Runs side by side: names from what differs, one budget, seeds together, marks where chance could be, commands."""
+"""Comparison of runs: names from their differences, equal budgets, seeds in one row, overlap marks, commands."""
 
 import json
 import os
@@ -33,8 +33,8 @@ def multirun(*words: str) -> list[TrainSettings]:
 
 
 def measured(run: str, score: float, **figures: Any) -> Measured:
-    """A run whose interval reaches 1 to either side."""
-    usual: dict[str, Any] = {
+    """A run whose interval is its score plus or minus 1."""
+    defaults: dict[str, Any] = {
         "seed": 1,
         "checkpoint": "step-40",
         "updates": 40,
@@ -51,10 +51,10 @@ def measured(run: str, score: float, **figures: Any) -> Measured:
         "device": "cpu",
         "precision": "bf16",
     }
-    return Measured(run=run, score=score, **(usual | figures))
+    return Measured(run=run, score=score, **(defaults | figures))
 
 
-def test_a_part_that_was_chosen_is_told_by_its_name_alone() -> None:
+def test_chosen_part_is_shown_by_its_name_only() -> None:
     runs = multirun("attention=bahdanau,luong_dot", "seed=1,2", "run=a")
     assert differing_words(runs) == [
         {"attention": f"attention={name}", "seed": f"seed={seed}"}
@@ -63,7 +63,7 @@ def test_a_part_that_was_chosen_is_told_by_its_name_alone() -> None:
     ]
 
 
-def test_keys_of_one_choice_are_told_where_its_runs_differ() -> None:
+def test_keys_of_a_choice_are_shown_where_its_runs_differ() -> None:
     runs = [
         settings("a", "attention=luong_dot"),
         settings("b", "attention=multihead"),
@@ -76,12 +76,12 @@ def test_keys_of_one_choice_are_told_where_its_runs_differ() -> None:
     ]
 
 
-def test_what_records_the_runs_makes_no_difference_between_them() -> None:
+def test_loggers_are_not_a_difference() -> None:
     runs = [settings("a", "logger=jsonl"), settings("b", "seed=2")]
     assert differing_words(runs) == [{"seed": "seed=1"}, {"seed": "seed=2"}]
 
 
-def test_what_most_rows_share_is_left_out_of_their_names() -> None:
+def test_settings_of_most_rows_are_left_out_of_their_names() -> None:
     words = [
         {"attention": "attention=none", "normalizer": "normalizer=softmax", "seed": "seed=1"},
         {"attention": "attention=luong_dot", "normalizer": "normalizer=softmax", "seed": "seed=1"},
@@ -100,14 +100,14 @@ def test_what_most_rows_share_is_left_out_of_their_names() -> None:
     ]
 
 
-def test_no_row_loses_its_whole_name() -> None:
+def test_no_name_is_empty() -> None:
     words = [{"a": "a=1", "b": "b=1"}, {"a": "a=1", "b": "b=2"}, {"a": "a=2", "b": "b=1"}]
     assert row_names(words) == (["a=1 b=1", "a=1 b=2", "a=2 b=1"], [])
     assert row_names([{"seed": "seed=1"}, {"seed": "seed=2"}]) == (["all runs", "all runs"], [])
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("trainer.max_updates=7",), "trainer.max_updates: auto in a, 7 in b"),
         (("trainer.tokens_per_update=100",), "trainer.tokens_per_update: 2048 in a, 100 in b"),
@@ -117,14 +117,14 @@ def test_no_row_loses_its_whole_name() -> None:
         (("embedding.size=128",), "embedding.size: 256 in a, 128 in b"),
     ],
 )
-def test_different_budgets_do_not_share_a_table(words: tuple[str, ...], told: str) -> None:
+def test_different_budgets_are_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_budgets([settings("a"), settings("b", *words)])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_compared_may_differ_in_size() -> None:
+def test_compared_parts_may_differ_in_size() -> None:
     runs = [settings("a"), settings("b", "encoder=transformer", "encoder.hidden_size=512"), settings("c", "seed=2")]
     budget = check_budgets(runs)
     assert budget["trainer.max_updates"] == "auto"
@@ -158,7 +158,7 @@ def test_the_same_seed_twice_is_refused() -> None:
         make_rows(["x", "x"], [measured("a", 1.0), measured("b", 2.0)], higher_is_better=True)
 
 
-def test_the_table_shows_means_with_their_spread_and_what_is_not_known() -> None:
+def test_table_shows_means_spreads_and_unknown_values() -> None:
     runs = [
         measured("a", 30.0, valid_nll=2.0),
         measured("b", 31.0, valid_nll=2.5, seed=2),
@@ -171,7 +171,7 @@ def test_the_table_shows_means_with_their_spread_and_what_is_not_known() -> None
     assert lines[3] == "| `y` | 1 | 25.00 | 24.00 – 26.00 | 2.000 | – | 950,000 | 250 | 8,000 | – |"
 
 
-def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> None:
+def test_page_shows_equal_settings_sizes_and_commands() -> None:
     words = ("-m", "attention=bahdanau,none,luong_general", "run=small")
     runs = [replace(run, command=words) for run in multirun(*words[1:])]
     found = [measured(run.run, 30.0 + i, parameters=1000 + 10 * i) for i, run in enumerate(runs)]
@@ -182,8 +182,8 @@ def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> N
     )
     text = page(script, runs, rows, common, check_budgets(runs))
     assert text.startswith("# Comparison: attention\n\n`valid`, 1,000 sentences. Equal in all rows: `data=cldr`")
-    for told in ("`trainer.max_updates=auto`", "`decoder.hidden_size=256`", "`tokenizer.vocab_size=auto`"):
-        assert told in text.replace("\n", " ")
+    for setting in ("`trainer.max_updates=auto`", "`decoder.hidden_size=256`", "`tokenizer.vocab_size=auto`"):
+        assert setting in text.replace("\n", " ")
     assert (
         "Parameters: 1,000 to 1,020; furthest from the median of the rows is `attention=luong_general`, by +1.0%"
         in (text.replace("\n", " "))
@@ -197,7 +197,7 @@ def test_the_page_says_what_is_equal_how_sizes_differ_and_how_it_was_made() -> N
     assert max(len(line) for line in text.split("\n") if line[:1] not in "|p") <= 120
 
 
-def test_a_run_without_its_command_is_named_with_its_settings() -> None:
+def test_run_without_its_command_is_shown_with_its_settings() -> None:
     known, older = replace(settings("a"), command=("freeze=[a b]", "run=a")), replace(settings("b"), command=())
     assert train_command(known) == "python scripts/train.py 'freeze=[a b]' run=a"
     assert train_command(older) == "python scripts/train.py ... run=b  # its settings: runs/b/config.yaml"
@@ -224,7 +224,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("missing", ["missing"]),
     ],
 )
-def test_runs_are_named_or_matched(folder: Path, given: str | list[str], found: list[str]) -> None:
+def test_runs_are_found_by_name_or_pattern(folder: Path, given: str | list[str], found: list[str]) -> None:
     assert find_runs(given) == [name.replace("/", os.sep) for name in found]
 
 
@@ -235,7 +235,7 @@ def test_a_pattern_without_a_run_is_an_error(folder: Path) -> None:
         find_runs(" , ")
 
 
-def test_json_holds_every_figure() -> None:
+def test_json_has_every_value() -> None:
     rows = make_rows(["x", "y"], [measured("a", 30.0), measured("b", 29.5, entropy=None)], higher_is_better=True)
     content = json.loads(as_json(rows, ["normalizer=softmax"], {"trainer.max_updates": 40}))
     assert [row["name"] for row in content["rows"]] == ["x", "y"]

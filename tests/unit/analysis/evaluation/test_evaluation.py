@@ -1,4 +1,4 @@
-"""Summaries evaluated whole: a run, its baselines and what its texts look like, on stdout and in the file."""
+"""A whole evaluation of summaries: scores, baselines and text statistics, on stdout and in the file."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ WORDS = ["tea", "rain", "town", "door", "Tom", "Ann", "walks", "sees", "in", "th
 
 
 def document(random: Random) -> dict[str, Any]:
-    """A text of four lines, and two references: its second line, and words of its own."""
+    """A text of four lines, and two references: its second line, and random words."""
     lines = [" ".join(random.choices(WORDS, k=5)) + "." for _ in range(4)]
     other = " ".join(random.choices(WORDS, k=4))
     return {"text": "\n".join(lines), "summary": lines[1], "other": other}
@@ -92,7 +92,7 @@ def test_the_statistics_are_in_the_file_and_in_the_table(
     assert max(map(len, printed.split("\n"))) <= 120
 
 
-def test_a_failing_terminal_loses_no_file_and_a_full_disk_no_table(
+def test_closed_stdout_loses_no_file_and_full_disk_no_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def full() -> Path:

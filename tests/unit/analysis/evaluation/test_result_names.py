@@ -1,4 +1,4 @@
-"""Names of results: short enough to read, different where settings are."""
+"""File names of results: short, and different for different settings."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from seq2seq.analysis.evaluation.result_names import LONGEST, file_name, value_text
 
 
-def test_values_are_told_in_a_few_letters() -> None:
+def test_values_are_short() -> None:
     assert [value_text(one) for one in (None, [], ["a", 1], 0.5, True)] == ["null", "none", "a+1", "0.5", "True"]
 
 
@@ -23,12 +23,12 @@ def test_values_are_told_in_a_few_letters() -> None:
         ({"search.types": ["rouge1", "rougeL"]}, "test-search.types=rouge1+rougeL"),
     ],
 )
-def test_a_setting_is_a_word(changed: dict[str, Any], name: str) -> None:
+def test_each_setting_is_a_word(changed: dict[str, Any], name: str) -> None:
     assert file_name(["test"], changed) == name
 
 
 @pytest.mark.parametrize("value", ["a/b", "a\nb", "two words", "ä" * 300, "\x1b[0m", "\x00", "*", "C:\\x"])
-def test_what_a_name_cannot_hold_is_told_by_a_hash(value: str) -> None:
+def test_values_not_allowed_in_a_name_are_hashed(value: str) -> None:
     name, other = (file_name(["test"], {"data.root": text}) for text in (value, f"other/{value}"))
     assert name != other
     assert name.startswith("test")
@@ -37,7 +37,7 @@ def test_what_a_name_cannot_hold_is_told_by_a_hash(value: str) -> None:
     assert not set("/\\ \n*:") & set(name)
 
 
-def test_a_long_name_does_without_sections_first() -> None:
+def test_long_name_drops_sections_first() -> None:
     changed = {
         "search": "minimum_risk",
         "search.no_repeat_ngram": 3,

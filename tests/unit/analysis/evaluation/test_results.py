@@ -1,5 +1,4 @@
-"""What an evaluation keeps: texts as they were scored, of which texts, and under which name; what another run may take
-for its baseline, and what a comparison reads."""
+"""Stored results of evaluations: their texts, hashes and names, and their use as baselines and in comparisons."""
 
 import json
 from dataclasses import replace
@@ -29,7 +28,7 @@ ENDS = {"source": "src", "target": "tgt"}
 SEEDS = {"one": 1, "two": 2}
 SCRIPT = Script("evaluate", EvaluateSettings, run=print)
 TRANSLATE = Script("translate", TranslateSettings, run=print)
-OWN = EvaluateSettings(
+DEFAULTS = EvaluateSettings(
     run="one",
     split="test",
     checkpoint="best",
@@ -42,7 +41,7 @@ OWN = EvaluateSettings(
 )
 
 
-def test_hypotheses_come_back_as_they_were_scored(tmp_path: Path) -> None:
+def test_hypotheses_are_read_back_unchanged(tmp_path: Path) -> None:
     path = write_result(tmp_path, "test", TEXTS, {"split": "test"})
     assert read_result(path).hypotheses() == TEXTS
     assert (tmp_path / "test.hyp.txt").read_bytes().decode().split("\n") == ["one. two.", *TEXTS[1:], ""]
@@ -55,7 +54,7 @@ def test_hypotheses_come_back_as_they_were_scored(tmp_path: Path) -> None:
     assert read_result(path).hypotheses() is None
 
 
-def test_what_is_no_result_is_told_of_or_passed_over(tmp_path: Path) -> None:
+def test_broken_results_are_refused_or_skipped(tmp_path: Path) -> None:
     for name, content in [("a", "{"), ("b", "[1]"), ("c", '{"changed": 7}')]:
         (tmp_path / f"{name}.json").write_text(content)
         with pytest.raises(CheckpointError, match=rf"{name}\.json is broken"):
@@ -66,7 +65,7 @@ def test_what_is_no_result_is_told_of_or_passed_over(tmp_path: Path) -> None:
     assert [found.path.stem for found in split_results(tmp_path, "test")] == ["test", "test-last"]
 
 
-def test_the_hash_of_texts_changes_with_each_of_them() -> None:
+def test_hash_of_texts_changes_with_each_text() -> None:
     sources, references = ["a", "b"], [("x",), ("y", "z")]
     others = [
         (["a", "c"], references),
@@ -101,14 +100,14 @@ def settings(run: str) -> TrainSettings:
 
 
 def typed(run: str, *words: str) -> tuple[EvaluateSettings, TrainSettings]:
-    """As evaluate.py reads its command line."""
-    quickly = [] if any(word.startswith("bootstrap=") for word in words) else ["bootstrap=0"]
-    return load_run(check(SCRIPT, [f"run={run}", *quickly, *words])[1], EvaluateSettings)
+    """Settings as evaluate.py reads them from its command line."""
+    fast = [] if any(word.startswith("bootstrap=") for word in words) else ["bootstrap=0"]
+    return load_run(check(SCRIPT, [f"run={run}", *fast, *words])[1], EvaluateSettings)
 
 
 @pytest.fixture
-def answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """What the runs are made to answer, by their names, so that nothing is decoded."""
+def outputs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Fixed outputs of the runs, by name, so that nothing is decoded."""
     monkeypatch.chdir(folder)
     for result in folder.glob("runs/*/eval/*"):
         result.unlink()
@@ -126,7 +125,7 @@ def content(run: str, name: str = "test") -> dict[str, Any]:
     return json.loads(Path(f"runs/{run}/eval/{name}.json").read_text())
 
 
-def test_a_baseline_is_scored_with_its_line_breaks(answers: dict[str, list[str]]) -> None:
+def test_a_baseline_is_scored_with_its_line_breaks(outputs: dict[str, list[str]]) -> None:
     words = ["metrics=summarization", "baselines=none"]
     evaluate(*typed("two", *words))
     evaluate(*typed("one", *words, "baseline=two"))
@@ -135,15 +134,15 @@ def test_a_baseline_is_scored_with_its_line_breaks(answers: dict[str, list[str]]
         assert content("one", name)["baseline"][score]["baseline"] == content("two", name)[score]["score"]
 
 
-def test_equal_texts_are_no_better_than_each_other(answers: dict[str, list[str]]) -> None:
-    answers["two"] = answers["one"]
+def test_equal_texts_have_a_p_value_of_1(outputs: dict[str, list[str]]) -> None:
+    outputs["two"] = outputs["one"]
     evaluate(*typed("two"))
     evaluate(*typed("one", "baseline=two", "bootstrap=100"))
     assert {found["p_value"] for found in content("one")["baseline"].values() if isinstance(found, dict)} == {1.0}
 
 
-def test_a_baseline_of_other_texts_is_refused_with_the_words_and_found_once_it_is_there(
-    answers: dict[str, list[str]],
+def test_baseline_of_other_texts_is_refused_with_the_command_to_run(
+    outputs: dict[str, list[str]],
 ) -> None:
     evaluate(*typed("two"))
     other = ["data.test.source=other.src", "data.test.target=other.tgt"]
@@ -158,7 +157,7 @@ def test_a_baseline_of_other_texts_is_refused_with_the_words_and_found_once_it_i
     assert len(list(Path("runs/one/eval").glob("*.json"))) == len(list(Path("runs/two/eval").glob("*.json"))) == 2
 
 
-def test_results_of_older_versions_are_refused_with_the_words(answers: dict[str, list[str]]) -> None:
+def test_results_of_older_versions_are_refused_with_the_command_to_run(outputs: dict[str, list[str]]) -> None:
     folder = Path("runs/two/eval")
     with pytest.raises(CheckpointError, match=r"has no runs/two/eval/test.json: first run .*run=two split=test$"):
         evaluate(*typed("one", "baseline=two"))
@@ -173,15 +172,15 @@ def test_results_of_older_versions_are_refused_with_the_words(answers: dict[str,
         evaluate(*typed("one", "baseline=two"))
 
 
-def test_means_of_other_numbers_of_checkpoints_have_files_of_their_own(answers: dict[str, list[str]]) -> None:
+def test_averages_of_other_numbers_of_checkpoints_have_their_own_files(outputs: dict[str, list[str]]) -> None:
     words = ["checkpoint=average", "trainer.average=2"]
-    for changed in ([], words[:1], words, words[1:]):  # the last: not a mean, so as the first
+    for changed in ([], words[:1], words, words[1:]):  # the last is not an average: the file of the first
         evaluate(*typed("one", *changed))
     names = {path.stem for path in Path("runs/one/eval").glob("*.json")}
     assert names == {"test", "test-average", "test-average-trainer.average=2"}
 
 
-def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[str]]) -> None:
+def test_other_metrics_do_not_change_the_default_result(outputs: dict[str, list[str]]) -> None:
     evaluate(*typed("one"))
     before = content("one")
     evaluate(*typed("one", "metrics=summarization"))
@@ -192,8 +191,8 @@ def test_other_metrics_leave_the_runs_own_result_alone(answers: dict[str, list[s
     assert "rouge1" in content("one", "test-metrics=summarization")
 
 
-def test_a_comparison_finds_the_metric_or_names_the_words(
-    answers: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+def test_comparison_finds_the_metric_or_reports_the_command_to_run(
+    outputs: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     script = load_own(compose(CONFIGS, "compare", ["runs=[one,two]", "metric=rouge1", "device=cpu"]), CompareSettings)
     for run in ("one", "two"):
@@ -215,11 +214,11 @@ def test_a_comparison_finds_the_metric_or_names_the_words(
         compare_runs(script)
 
 
-def test_outputs_that_come_to_a_limit_are_counted(
+def test_outputs_that_reach_a_limit_are_counted(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(folder)
-    words = ["search.min_length=11", "search.max_length_ratio=0.0"]  # every output comes to it
+    words = ["search.min_length=11", "search.max_length_ratio=0.0"]  # every output reaches it
     evaluate(*typed("one", *words))
     ended = content("one", "test-search.max_length_ratio=0.0-search.min_length=11")["ended_at_limit"]
     assert ended == {"search.max_length": 0, "search.max_length_ratio": 24}
@@ -239,7 +238,7 @@ def test_outputs_that_come_to_a_limit_are_counted(
         ("x", []),
     ],
 )
-def test_which_choices_measure_a_score(name: str, choices: list[str]) -> None:
+def test_choices_that_measure_a_score(name: str, choices: list[str]) -> None:
     assert choices_that_measure(name, CONFIGS) == choices
 
 
@@ -256,6 +255,6 @@ def test_which_choices_measure_a_score(name: str, choices: list[str]) -> None:
         ({"split": "valid", "shortlist": 30, "changed": {"precision": "int8"}}, "valid-precision=int8-shortlist=30"),
     ],
 )
-def test_names_say_what_is_not_the_runs_own(given: dict[str, Any], name: str) -> None:
-    found = result_name(replace(OWN, **given))
+def test_names_contain_the_changed_settings(given: dict[str, Any], name: str) -> None:
+    found = result_name(replace(DEFAULTS, **given))
     assert found == name if not name.endswith("-") else found.startswith(name)

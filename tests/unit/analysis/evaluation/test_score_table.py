@@ -1,4 +1,4 @@
-"""The printed table, as it stands, and that it fits 120 columns."""
+"""The printed tables, at most 120 columns wide."""
 
 from seq2seq.analysis.evaluation.score_table import LINES, score_table, statistics_table
 from seq2seq.analysis.evaluation.systems import Scored
@@ -12,7 +12,7 @@ def rouge(value: float, several: bool = True) -> Score:
     return Score(value, "nrefs:3|tok:english", value - 1, value + 1, details | both)
 
 
-def test_a_translation_has_a_line_a_score_and_a_line_a_signature() -> None:
+def test_translation_has_one_line_per_score_and_signature() -> None:
     run = Scored({"bleu": Score(30.125, "tok:13a", 29.0, 31.0, {"precision1": 1.0}), "chrf": Score(60.0, "nc:6")})
     assert score_table(run, {}).split("\n") == [
         "bleu  30.12  [29.00, 31.00]",
@@ -22,7 +22,7 @@ def test_a_translation_has_a_line_a_score_and_a_line_a_signature() -> None:
     ]
 
 
-def test_summaries_have_precision_recall_both_ways_and_baselines() -> None:
+def test_summaries_have_precision_recall_max_mean_and_baselines() -> None:
     lead = {name: Comparison(40.0, 28.5, 0.001, "s") for name in ("rouge1", "rougeL")}
     run = Scored({"rouge1": rouge(40), "rougeL": rouge(33)})
     other = Scored({"rouge1": rouge(28.5), "rougeL": rouge(9)}, lead)
@@ -36,17 +36,17 @@ def test_summaries_have_precision_recall_both_ways_and_baselines() -> None:
     ]
 
 
-def test_one_reference_needs_no_best_and_no_mean() -> None:
+def test_one_reference_has_no_max_and_no_mean() -> None:
     head, line, _ = score_table(Scored({"rouge1": rouge(40, several=False)}), {}).split("\n")
     assert head.split() == ["F1", "precision", "recall"]
     assert line.split() == ["rouge1", "40.00", "[39.00,", "41.00]", "42.00", "38.00"]
 
 
-def test_a_line_a_statistic() -> None:
+def test_one_line_per_statistic() -> None:
     figures = dict.fromkeys(LINES, 0.25)
     references: dict[str, float | None] = {**figures, "names_recall": None, "words": 12.0}
-    told = {"output": figures, "references": references, "truncated": {"source": 0.5, "target": 0.001}}
-    lines = statistics_table(told).split("\n")
+    statistics = {"output": figures, "references": references, "truncated": {"source": 0.5, "target": 0.001}}
+    lines = statistics_table(statistics).split("\n")
     assert len(lines) == len(LINES) + 2
     assert lines[1].split("  ")[-1] == "of the different 1-grams are not in the source"
     assert [line.split()[2:4] for line in lines if "names recall" in line] == [["25.0%", "–"]]
@@ -59,5 +59,5 @@ def test_nothing_is_wider_than_120_columns() -> None:
     other = Scored({name: rouge(100) for name in names}, highest)
     table = score_table(Scored({name: rouge(100) for name in names}), {"random-10": other})
     figures = dict.fromkeys(LINES, 1234.5)
-    told = {"output": figures, "references": figures, "truncated": {"source": 1.0, "target": 1.0}}
-    assert max(map(len, [*table.split("\n"), *statistics_table(told).split("\n")])) <= 120
+    statistics = {"output": figures, "references": figures, "truncated": {"source": 1.0, "target": 1.0}}
+    assert max(map(len, [*table.split("\n"), *statistics_table(statistics).split("\n")])) <= 120

@@ -1,4 +1,4 @@
-"""A run and its baselines scored alike: the same figures as each on its own, and which baselines are meant."""
+"""A run and its baselines are scored together, with the same scores as each one alone; names of baselines."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ RUN = ["a b c x", "e f g h", "l k j i"] * 5
 OTHER = ["x y", "e f", "i j k l"] * 5
 
 
-def test_each_system_has_the_scores_it_has_alone() -> None:
+def test_scores_equal_those_of_each_system_alone() -> None:
     run, others = score_systems(RUN, {"lead-1": OTHER}, REFERENCES, {"rouge": ROUGE, "bleu": BLEU}, 50)
     for texts, scored in [(RUN, run), (OTHER, others["lead-1"])]:
         assert list(scored.scores) == ["rouge1", "rougeL", "bleu"]
@@ -40,16 +40,16 @@ def test_without_samples_there_are_no_intervals() -> None:
 
 
 def test_texts_are_compared_with_the_references_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    calls = []
 
     def statistics(self: Rouge, hypotheses: Sequence[str], references: object) -> np.ndarray:
-        asked.append(hypotheses)
+        calls.append(hypotheses)
         return real(self, hypotheses, references)  # type: ignore[arg-type]
 
     real = Rouge.statistics
     monkeypatch.setattr(Rouge, "statistics", statistics)
     score_systems(RUN, {"lead-1": OTHER}, REFERENCES, {"rouge": ROUGE}, 50)
-    assert asked == [RUN, OTHER]
+    assert calls == [RUN, OTHER]
 
 
 @pytest.mark.parametrize(
@@ -64,5 +64,5 @@ def test_texts_are_compared_with_the_references_once(monkeypatch: pytest.MonkeyP
         ([], [ROUGE], []),
     ],
 )
-def test_which_baselines_are_meant(key: str | list[str], metrics: list[Metric], names: list[str]) -> None:
+def test_names_of_baselines(key: str | list[str], metrics: list[Metric], names: list[str]) -> None:
     assert chosen_extracts(key, {str(number): metric for number, metric in enumerate(metrics)}) == names

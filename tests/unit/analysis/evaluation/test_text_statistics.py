@@ -1,4 +1,4 @@
-"""How texts look beside sources and references: figures counted by hand."""
+"""Statistics of texts relative to sources and references, compared with counts by hand."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_counted_by_hand() -> None:
     )
 
 
-def test_references_stand_beside_the_output() -> None:
+def test_references_have_the_same_statistics_as_the_output() -> None:
     found = compare_texts(TEXTS, SOURCES, REFERENCES)
     output, references = found["output"], found["references"]
     assert list(output) == list(references)

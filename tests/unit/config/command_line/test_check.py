@@ -1,4 +1,4 @@
-"""The command line as a whole: what Hydra is given, and the lines on everything that is wrong with it."""
+"""The whole command line: what Hydra is given, and one line for each mistake."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -44,7 +44,7 @@ def lines(script: Script, *words: str) -> list[str]:
         ("hydra.verbose=true", "hydra.verbose=true"),
     ],
 )
-def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, given: str) -> None:
+def test_valid_words_reach_hydra_with_the_same_meaning(train: Script, typed: str, given: str) -> None:
     assert check(train, [typed])[0] == [given]
 
 
@@ -99,13 +99,13 @@ def test_right_words_reach_hydra_meaning_the_same(train: Script, typed: str, giv
     ],
 )  # fmt: skip
 def test_each_wrong_word_gets_a_line(train: Script, typed: str, line: str | None) -> None:
-    if line is None:  # a matter of its value, which is told when the settings are loaded
+    if line is None:  # wrong values are reported when the settings are loaded
         assert check(train, [typed])[0]
     else:
         assert lines(train, typed) == [line]
 
 
-def test_all_mistakes_are_told_at_once_those_of_values_and_files_included(train: Script, folder: Path) -> None:
+def test_all_mistakes_are_reported_at_once(train: Script, folder: Path) -> None:
     encoder = folder / "encoder/lstm.yaml"
     encoder.write_text(encoder.read_text().replace("bias", "bais"))
     assert lines(train, "sead=3", "tie=x", "+y=1", "search.beam_size=0", "trainer.max_updates=many") == [
@@ -119,12 +119,12 @@ def test_all_mistakes_are_told_at_once_those_of_values_and_files_included(train:
     ]
 
 
-def test_nothing_is_said_of_keys_below_a_refused_choice(train: Script) -> None:
+def test_keys_of_a_refused_choice_are_not_reported(train: Script) -> None:
     found = lines(train, "attention=luong_dott", "attention.attn_dim=x", "seed=x")
     assert [line.split(":")[0] for line in found] == ["attention=luong_dott", "seed=x"]
 
 
-def test_a_key_left_over_from_another_choice_is_a_mistake(train: Script) -> None:
+def test_key_of_another_choice_is_a_mistake(train: Script) -> None:
     assert lines(train, "attention=luong_dot", "attention.attn_dim=64") == [
         "attention.attn_dim=64: no such key. attention=luong_dot takes: dropout"
     ]
@@ -137,7 +137,7 @@ def test_a_group_is_chosen_once(train: Script) -> None:
     assert check(train, ["encoder=gru", "encoder=gru"])[0] == ["encoder=gru"]
 
 
-def test_a_broken_yaml_file_is_named_with_its_line(train: Script, folder: Path) -> None:
+def test_broken_yaml_file_is_reported_with_its_line(train: Script, folder: Path) -> None:
     (folder / "encoder/lstm.yaml").write_text("_target_: [sample_parts.Recurrent\nlayers: 1\n")
     assert lines(train, "+x=1") == [
         "+x=1: write keys without +; only existing keys can be set",
@@ -145,13 +145,13 @@ def test_a_broken_yaml_file_is_named_with_its_line(train: Script, folder: Path) 
     ]
 
 
-SOUND = "# @package _global_\ndefaults:\n  - override /attention: luong_dot\nseed: 7\nattention:\n  dropout: 0.3\n"
+VALID = "# @package _global_\ndefaults:\n  - override /attention: luong_dot\nseed: 7\nattention:\n  dropout: 0.3\n"
 
 
-def test_an_experiment_lies_over_the_parts_and_below_the_command_line(
+def test_experiment_overrides_parts_and_command_line_overrides_experiment(
     train: Script, experiment: Callable[[str], None], settings: Callable
 ) -> None:
-    experiment(SOUND)
+    experiment(VALID)
     found = train.load(check(train, ["experiment=tiny/mine"])[1])
     assert (found.attention.name, found.seed, found.attention.arguments) == ("luong_dot", 7, {"dropout": 0.3})
     found = train.load(check(train, ["seed=8", "experiment=tiny/mine", "attention.dropout=0"])[1])
@@ -160,18 +160,18 @@ def test_an_experiment_lies_over_the_parts_and_below_the_command_line(
     assert found.attention.arguments == {"dropout": 0.3, "attn_dim": 256}
 
 
-def test_null_is_no_experiment(train: Script) -> None:
+def test_null_means_no_experiment(train: Script) -> None:
     assert check(train, ["experiment=null"])[0] == []
 
 
 def test_a_mistyped_experiment_is_a_mistake(train: Script, experiment: Callable[[str], None]) -> None:
-    experiment(SOUND)
+    experiment(VALID)
     assert lines(train, "experiment=tiny/mien") == [
         "experiment=tiny/mien: there is no experiment 'tiny/mien'; did you mean tiny/mine? Choices: tiny/mine"
     ]
 
 
-def test_every_mistake_in_an_experiment_is_told(train: Script, experiment: Callable[[str], None]) -> None:
+def test_every_mistake_in_an_experiment_is_reported(train: Script, experiment: Callable[[str], None]) -> None:
     experiment(
         "defaults:\n  - override /encodr: gru\n  - override /attention: luong_dt\n  - /decoder: lstm\n  - nonsense\n"
         "sead: 7\nattention:\n  attn_dim: 5\ntrainer:\n  max_updates: many\n"
@@ -213,14 +213,14 @@ def test_an_experiment_may_choose_several_loggers(
         assert lines(train, "experiment=tiny/mine") == [f"configs/experiment/tiny/mine.yaml:3: {line}"]
 
 
-def test_a_broken_file_of_several_is_named(train: Script, folder: Path) -> None:
+def test_broken_file_of_several_is_reported(train: Script, folder: Path) -> None:
     (folder / "logger/jsonl.yaml").write_text("jsonl: [\n")
     (found,) = lines(train, "logger=[tensorboard,jsonl]")
     assert found.startswith("configs/logger/jsonl.yaml: line 2")
     assert check(train, ["logger=tensorboard"])[0] == ["logger=tensorboard"]
 
 
-def test_a_key_left_over_in_an_experiment_is_a_mistake_with_its_line(
+def test_unused_key_in_an_experiment_is_a_mistake_with_its_line(
     train: Script, experiment: Callable[[str], None], settings: Callable
 ) -> None:
     experiment("# @package _global_\nattention:\n  attn_dim: 5\n")
@@ -247,6 +247,6 @@ def test_a_key_left_over_in_an_experiment_is_a_mistake_with_its_line(
         ],
     ],
 )
-def test_one_composition_is_what_hydra_makes_of_the_words(train: Script, words: list[str]) -> None:
+def test_composition_equals_that_of_hydra(train: Script, words: list[str]) -> None:
     ready, composed = check(train, words)
     assert composed == compose(train.folder, "train", ready)

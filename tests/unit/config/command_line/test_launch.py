@@ -1,4 +1,4 @@
-"""What surrounds a script: exit codes, what is printed where, and the jobs of a multirun."""
+"""Launching a script: exit codes, stdout and stderr, and the jobs of a multirun."""
 
 import gc
 import logging
@@ -31,7 +31,7 @@ Start = Callable[..., int]
 
 
 class Task:
-    """What the script under test does with each run's settings."""
+    """What the script under test calls with the settings of each run."""
 
     def __init__(self) -> None:
         self.seen: list[TrainSettings] = []
@@ -62,10 +62,10 @@ def start(train: Script, task: Task, monkeypatch: pytest.MonkeyPatch) -> Iterato
         return ended.value.code
 
     yield started
-    gc.unfreeze()  # a process has one start; these are many
+    gc.unfreeze()  # each launch freezes; a process normally has one
 
 
-def test_a_run_ends_with_0_and_leaves_nothing_behind(
+def test_run_exits_with_0_and_leaves_no_files(
     start: Start, task: Task, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert start("seed=4", "run=1e3", "optimizer.amsgrad=true") == 0
@@ -76,7 +76,7 @@ def test_a_run_ends_with_0_and_leaves_nothing_behind(
     assert [path.name for path in tmp_path.iterdir()] == ["configs"]
 
 
-def test_a_run_knows_all_words_of_its_command_line(start: Start, task: Task) -> None:
+def test_run_has_all_words_of_its_command_line(start: Start, task: Task) -> None:
     words = ("-m", "seed=1,2", "run=a")
     assert start(*words) == 0
     assert [(seen.run, seen.command) for seen in task.seen] == [("a-seed-1", words), ("a-seed-2", words)]
@@ -94,7 +94,7 @@ def test_a_run_knows_all_words_of_its_command_line(start: Start, task: Task) -> 
         (Stopped(signal.SIGINT, "stopped and saved"), 130),
     ],
 )
-def test_errors_of_users_are_lines_and_codes(
+def test_user_errors_are_lines_and_exit_codes(
     start: Start, task: Task, capfd: pytest.CaptureFixture[str], error: Exception, code: int
 ) -> None:
     task.errors[1] = error
@@ -104,13 +104,13 @@ def test_errors_of_users_are_lines_and_codes(
 
 @pytest.fixture
 def second_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As torchrun starts the second of two processes."""
+    """Rank 1 of 2, as torchrun starts it."""
     for name, value in {"RANK": 1, "WORLD_SIZE": 2, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
         monkeypatch.setenv(name, str(value))
     monkeypatch.setattr(entry, "LINGER", 0.0)
 
 
-def told() -> PeerError:
+def reported_error() -> PeerError:
     """An error that the main process has reported."""
     error = PeerError("another process has failed")
     error.reported = True
@@ -119,24 +119,24 @@ def told() -> PeerError:
 
 @pytest.mark.usefixtures("second_of_two")
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (ConfigError("key: wrong"), 2, ""),
-        (told(), 7, ""),
+        (reported_error(), 7, ""),
         (StorageError("disk: full"), 5, "process 1: disk: full\n"),
     ],
-    ids=["met by all", "told by another", "its own"],
+    ids=["on all ranks", "reported by another rank", "on this rank"],
 )
-def test_of_several_processes_one_tells_what_all_have_met(
-    start: Start, task: Task, capfd: pytest.CaptureFixture[str], error: Exception, code: int, said: str
+def test_error_on_all_ranks_is_printed_once(
+    start: Start, task: Task, capfd: pytest.CaptureFixture[str], error: Exception, code: int, message: str
 ) -> None:
     task.errors[1] = error
     assert start() == code
-    assert capfd.readouterr() == ("", said)
+    assert capfd.readouterr() == ("", message)
 
 
 @pytest.mark.usefixtures("second_of_two")
-def test_of_several_processes_one_reports(start: Start) -> None:
+def test_only_the_main_process_logs(start: Start) -> None:
     level = logging.getLogger("seq2seq").level
     assert start() == 0
     assert not logging.getLogger("seq2seq").isEnabledFor(logging.WARNING)
@@ -144,14 +144,12 @@ def test_of_several_processes_one_reports(start: Start) -> None:
 
 
 @pytest.mark.usefixtures("second_of_two")
-def test_several_processes_train_one_run(start: Start, task: Task) -> None:
+def test_several_processes_cannot_start_a_multirun(start: Start, task: Task) -> None:
     assert start("-m", "seed=1,2") == 2
     assert task.seen == []
 
 
-def test_nothing_typed_reaches_the_terminal_as_it_is(
-    start: Start, task: Task, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_control_characters_are_escaped(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     task.errors[1] = DataError("\x1b[2Jfile\u202e: wrong")
     assert start() == 3
     assert capfd.readouterr().err == "\\x1b[2Jfile\\u202e: wrong\n"
@@ -163,7 +161,7 @@ def test_nothing_typed_reaches_the_terminal_as_it_is(
     assert "\x1b" not in err
 
 
-def test_an_error_of_ours_is_a_traceback(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bug_is_a_traceback(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     task.errors[1] = ValueError("ours")
     assert start() == 1
     out, err = capfd.readouterr()
@@ -172,14 +170,14 @@ def test_an_error_of_ours_is_a_traceback(start: Start, task: Task, capfd: pytest
     assert "ValueError: ours" in err
 
 
-def test_an_interrupt_is_130(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_exits_with_130(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     task.errors[1] = KeyboardInterrupt()
     assert start() == 130
     assert capfd.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_end_is_128_and_its_number_and_what_was_begun_is_tidied_up(
+def test_signal_exits_with_128_plus_its_number_and_cleans_up(
     start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, tmp_path: Path
 ) -> None:
     def build(folder: Path) -> None:
@@ -194,7 +192,7 @@ def test_a_signal_to_end_is_128_and_its_number_and_what_was_begun_is_tidied_up(
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
-def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_exit_with_2_before_the_task(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     assert start("sead=1", "--nope", "tie=x") == 2
     assert task.seen == []
     assert capfd.readouterr() == (
@@ -207,7 +205,7 @@ def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: py
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--config-name=other"], "--config-name=other: not supported"),
         (["--config-dir", "elsewhere"], "--config-dir=elsewhere: there is no such folder"),
@@ -216,37 +214,37 @@ def test_mistakes_end_with_2_before_the_task(start: Start, task: Task, capfd: py
         (["length.overlong=${oc.env:}"], "length.overlong=${oc.env:}: TypeError raised while resolving interpolation"),
     ],
 )
-def test_what_hydra_itself_refuses_ends_with_2(
-    start: Start, task: Task, capfd: pytest.CaptureFixture[str], words: list[str], said: str
+def test_mistakes_found_by_hydra_exit_with_2(
+    start: Start, task: Task, capfd: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     assert start(*words) == 2
     assert task.seen == []
     out, err = capfd.readouterr()
     assert out == ""
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
 
 
-def test_options_may_stand_anywhere(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
+def test_options_may_be_anywhere(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     assert start("seed=1", "--cfg", "job", "encoder=gru") == 0
     assert "hidden_size: 128" in capfd.readouterr().out
     assert task.seen == []
 
 
-def test_help_tells_parts_keys_and_examples(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_parts_keys_and_examples(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     assert start("--help") == 0
     out, err = capfd.readouterr()
     assert err == ""
-    for told in (
+    for text in (
         "python scripts/train.py [experiment=GROUP/NAME]",
         "attention: bahdanau, luong_dot",
         "max_updates: 3000",
     ):
-        assert told in out
+        assert text in out
 
 
 @pytest.mark.usefixtures("own")
-def test_a_folder_of_ones_own_is_added_to_each_job(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
+def test_user_folder_is_added_to_each_job(start: Start, task: Task, capfd: pytest.CaptureFixture[str]) -> None:
     assert start("-m", "attention=one,two", "-cd", "mine", "run=own") == 0
     assert [(found.attention.name, found.run) for found in task.seen] == [
         ("one", "own-attention-one"),
@@ -261,7 +259,7 @@ def test_a_folder_of_ones_own_is_added_to_each_job(start: Start, task: Task, cap
 
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--config-dir=mime", "attention=one"], "--config-dir=mime: there is no such folder; did you mean mine?"),
         (["-cd", "mine", "--config-dir", "mine"], "--config-dir (-cd): one folder can be added; give it once"),
@@ -273,11 +271,11 @@ def test_a_folder_of_ones_own_is_added_to_each_job(start: Start, task: Task, cap
         ),
     ],
 )
-def test_other_ways_to_a_folder_are_refused_with_the_right_one(
-    start: Start, task: Task, capfd: pytest.CaptureFixture[str], words: list[str], said: str
+def test_other_options_for_a_folder_are_refused_with_the_right_one(
+    start: Start, task: Task, capfd: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     assert start(*words) == 2
-    assert said in capfd.readouterr().err
+    assert message in capfd.readouterr().err
     assert task.seen == []
 
 
@@ -292,7 +290,7 @@ def test_a_multirun_trains_every_combination_under_its_own_name(start: Start, ta
     assert [path.name for path in tmp_path.iterdir()] == ["configs"]
 
 
-def test_jobs_without_a_run_name_each_get_one_though_their_settings_be_the_same(start: Start, task: Task) -> None:
+def test_jobs_without_a_run_name_get_different_names(start: Start, task: Task) -> None:
     assert start("--multirun", "trainer.log_every=1,2") == 0
     names = [found.run for found in task.seen]
     assert [name.rpartition("-trainer.log_every-")[2] for name in names] == ["1", "2"]
@@ -323,7 +321,7 @@ def test_a_failed_job_is_reported_and_the_rest_run(
     assert err.startswith("text: wrong\nTraceback")
 
 
-def test_a_job_that_cannot_run_is_told_first(
+def test_job_that_cannot_run_is_reported_first(
     start: Start, task: Task, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -343,7 +341,7 @@ def test_a_multirun_with_mistakes_in_its_words_does_not_start(start: Start, task
     assert task.seen == []
 
 
-def test_being_told_to_stop_ends_the_whole_multirun(start: Start, task: Task) -> None:
+def test_stop_signal_ends_the_whole_multirun(start: Start, task: Task) -> None:
     task.errors = {1: Stopped(signal.SIGTERM, "stopped and saved")}
     assert start("-m", "seed=1,2") == 143
     assert [found.seed for found in task.seen] == [1]

@@ -25,11 +25,11 @@ def test_without_a_sweep_there_is_one_job_and_no_suffix() -> None:
     assert [(job.differing, job.suffix) for job in split_jobs(["seed=1"])] == [("", "")]
 
 
-def test_swept_runs_name_themselves() -> None:
+def test_swept_run_names_have_no_suffix() -> None:
     assert [job.suffix for job in split_jobs(["run=a,b"])] == ["", ""]
 
 
-def test_suffixes_differ_even_where_their_letters_do_not() -> None:
+def test_equal_suffixes_are_numbered() -> None:
     suffixes = [job.suffix for job in split_jobs(["data.root=a/b,a b"])]
     assert suffixes == ["-data.root-a-b-0", "-data.root-a-b-1"]
 

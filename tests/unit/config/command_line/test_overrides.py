@@ -1,4 +1,4 @@
-"""Single words of the command line: taken apart, kept as text, quoted for Hydra and for the shell."""
+"""Single words of the command line: split, kept as text, quoted for Hydra and for the shell."""
 
 import shlex
 from typing import Any, Literal
@@ -24,7 +24,7 @@ PRINTABLE = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=3
         ("word", ("", "word", None)),
     ],
 )
-def test_words_are_taken_apart(typed: str, parts: tuple[str, str, str | None]) -> None:
+def test_words_are_split(typed: str, parts: tuple[str, str, str | None]) -> None:
     word = take_apart(typed)
     assert (word.prefix, word.key, word.value) == parts
 
@@ -38,7 +38,7 @@ def test_quoted_text_reaches_hydra_unchanged(text: str) -> None:
 
 
 @given(PRINTABLE)
-def test_what_is_shown_for_the_shell_is_what_hydra_then_reads(text: str) -> None:
+def test_text_shown_for_the_shell_is_read_by_hydra(text: str) -> None:
     [word] = shlex.split(for_shell("key", text))
     override = parse(word)
     assert override is not None
@@ -48,13 +48,13 @@ def test_what_is_shown_for_the_shell_is_what_hydra_then_reads(text: str) -> None
 @pytest.mark.parametrize(
     "typed", ["7", "1e3", "007", "null", "true", "a=b", "a b", "#1", "~/x", "f(x)", "[a", "a,b", "", " x ", "x\\"]
 )
-def test_text_is_kept_letter_for_letter(typed: str) -> None:
+def test_text_is_unchanged(typed: str) -> None:
     override = parse(f"run={as_text(typed)}")
     assert override is not None
     assert override.value() == typed
 
 
-def test_text_already_quoted_for_hydra_is_left_so() -> None:
+def test_text_already_quoted_for_hydra_is_unchanged() -> None:
     assert as_text("'a=b'") == "'a=b'"
     assert as_text('"a b"') == '"a b"'
     assert as_text("${seed}") == "${seed}"
@@ -79,7 +79,7 @@ def test_text_already_quoted_for_hydra_is_left_so() -> None:
         (Any, "7", False),
     ],
 )
-def test_which_keys_take_text(annotation: Any, value: str, expected: bool) -> None:
+def test_keys_that_take_text(annotation: Any, value: str, expected: bool) -> None:
     assert wants_text(annotation, value) is expected
 
 

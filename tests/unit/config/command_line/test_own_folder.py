@@ -1,4 +1,4 @@
-"""A user's own folder of choices: found, checked, composed and told of as ours are."""
+"""A user's folder of choices is found, checked and composed like ours."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ def mistakes(script: Script, *words: str) -> tuple[str, ...]:
     return found.value.lines
 
 
-def test_its_choices_stand_beside_ours(train: Script, own: Path) -> None:
+def test_user_choices_are_added_to_ours(train: Script, own: Path) -> None:
     script = replace(train, own=own)
     assert load(script, "attention=one", "attention.dropout=0.5").attention.arguments == {"dropout": 0.5}
     settings = load(script, "experiment=own/deep", "encoder=gru")
@@ -36,7 +36,7 @@ def test_the_folder_may_have_any_name(train: Script, own: Path) -> None:
     assert load(replace(train, own=odd), "attention=one").attention.name == "one"
 
 
-def test_mistakes_are_placed_in_the_users_files(train: Script, own: Path) -> None:
+def test_mistakes_are_reported_with_the_users_files(train: Script, own: Path) -> None:
     script = replace(train, own=own)
     (line,) = mistakes(script, "attention=tow")
     assert line.endswith("there is no attention 'tow'; did you mean two? Choices: bahdanau, luong_dot, one, two")
@@ -67,7 +67,7 @@ def test_mistakes_are_placed_in_the_users_files(train: Script, own: Path) -> Non
         ("runs/a/config", []),
     ],
 )
-def test_what_cannot_be_meant_is_refused(folder: Path, own: Path, name: str, lines: list[str]) -> None:
+def test_wrong_files_are_refused(folder: Path, own: Path, name: str, lines: list[str]) -> None:
     path = own / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("seed: 1\n")
@@ -85,6 +85,6 @@ def test_a_folder_without_choices_is_refused(folder: Path, own: Path) -> None:
         own_folder("mine/attention", folder)
 
 
-def test_a_folder_below_home_may_be_named_so(folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_may_be_given_relative_to_home(folder: Path, own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(own.parent))
     assert own_folder("~/mine", folder) == own

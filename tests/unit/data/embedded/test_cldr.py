@@ -17,7 +17,7 @@ def cldr(source: str = "en", target: str = "de", **given: int) -> CLDR:
     )
 
 
-SAID = [
+EXAMPLES = [
     ("date", (datetime.date(2021, 3, 5), "full"), "Friday, March 5, 2021", "Freitag, 5. März 2021"),
     ("date", (datetime.date(2021, 3, 5), "short"), "3/5/21", "05.03.21"),
     ("time", (datetime.time(15, 4),), "3:04\u202fPM", "15:04"),
@@ -32,8 +32,8 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("what", "arguments", "english", "german"), SAID)
-def test_a_speaker_says_it_in_its_language(what: str, arguments: tuple, english: str, german: str):
+@pytest.mark.parametrize(("what", "arguments", "english", "german"), EXAMPLES)
+def test_formatter_writes_in_its_language(what: str, arguments: tuple, english: str, german: str):
     assert [getattr(LocaleFormatter(locale), what)(*arguments) for locale in ("en", "de")] == [english, german]
 
 
@@ -46,7 +46,7 @@ def test_splits_have_their_sizes_and_share_no_sentence():
         assert len(set(texts)) == len(texts)
 
 
-def test_there_are_thousands_of_sentences_of_some_length():
+def test_thousands_of_sentences_have_typical_lengths():
     data = cldr(train=4000)
     pairs = list(data.read("train"))
     words = [len(pair.source.split()) for pair in pairs]
@@ -54,19 +54,19 @@ def test_there_are_thousands_of_sentences_of_some_length():
     assert 8 < sum(words) / len(words) < 12 and max(words) < 40
 
 
-def test_a_larger_train_leaves_valid_and_test_as_they_are():
+def test_larger_train_does_not_change_valid_and_test():
     for split in ("valid", "test"):
         assert list(cldr().read(split)) == list(cldr(train=500).read(split))
     assert list(cldr().read("train")) == list(cldr(train=500).read("train"))[:300]
 
 
-def test_the_seed_alone_makes_other_sentences():
+def test_only_the_seed_changes_the_sentences():
     assert list(cldr().read("train")) == list(cldr().read("train"))
     ours, theirs = ({pair.source for pair in cldr(seed=seed).read("train")} for seed in (1, 2))
     assert len(ours & theirs) < 30
 
 
-def test_another_process_writes_the_same():
+def test_another_process_generates_the_same_pairs():
     script = "from seq2seq.data.embedded.cldr import CLDR; import sys; sys.stdout.reconfigure(encoding='utf-8');"
     script += "d = CLDR(source_language='en', target_language='de', train=300, valid=50, test=40, seed=1);"
     script += "print(d.fingerprint('train'), [p.target for p in d.read('train')])"
@@ -80,22 +80,22 @@ def test_another_process_writes_the_same():
 @pytest.mark.parametrize(
     ("source", "target"), [("fr", "ja"), ("ar", "cs"), ("pt_BR", "zh_Hant_TW"), ("naq", "en_GB"), ("sr_Latn", "hi")]
 )
-def test_any_two_locales_will_do(source: str, target: str):
+def test_any_two_locales_work(source: str, target: str):
     pairs = list(cldr(source, target).read("train"))
     assert len(pairs) == 300 and all(pair.source and pair.target for pair in pairs)
 
 
-def test_a_thought_is_the_same_in_every_language():
+def test_source_does_not_depend_on_the_target_language():
     english = [pair.source for pair in cldr("en", "de").read("test")]
     assert [pair.source for pair in cldr("en", "fr").read("test")] == english
 
 
-def test_fingerprints_tell_settings_apart():
+def test_different_settings_have_different_fingerprints():
     variants = [cldr(), cldr(seed=2), cldr(train=301), cldr("de", "en"), cldr("en", "fr")]
     assert len({data.fingerprint("train") for data in variants} | {cldr().fingerprint("valid")}) == 6
 
 
-def test_mistakes_are_said_together():
+def test_all_mistakes_are_reported_at_once():
     with pytest.raises(ConfigError) as error:
         cldr("en-US", "germn", valid=0)
     lines = str(error.value).split("\n")
@@ -104,7 +104,7 @@ def test_mistakes_are_said_together():
     assert lines[2] == "data.valid must be at least 1, not 0"
 
 
-def test_running_out_of_sentences_is_said(monkeypatch: pytest.MonkeyPatch):
+def test_too_few_sentences_are_reported(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         "seq2seq.data.embedded.cldr_phrases.SentenceSampler.sentence",
         lambda self: lambda formatter: self.draw.choice("abc"),
@@ -113,6 +113,6 @@ def test_running_out_of_sentences_is_said(monkeypatch: pytest.MonkeyPatch):
         list(cldr().read("train"))
 
 
-def test_a_pair_is_text_on_both_sides():
+def test_direction_changes_the_pairs():
     assert next(cldr("de", "en").read("train")) != next(cldr("en", "de").read("train"))
     assert isinstance(next(cldr().read("test")), Pair)

@@ -68,16 +68,16 @@ def test_functions_methods_and_classes_are_found_with_their_signatures():
     assert list(definitions(CODE.encode())) == [Definition(*found) for found in FOUND]
 
 
-def test_nothing_is_run():
+def test_code_is_not_executed():
     assert list(definitions(b'raise SystemExit("run")\ndef f():\n    """F."""\n')) == [Definition("f()", "F.")]
 
 
-def test_a_coding_line_is_heeded():
+def test_coding_line_is_respected():
     code = '# -*- coding: latin-1 -*-\ndef f():\n    """Größe."""\n'.encode("latin-1")
     assert list(definitions(code)) == [Definition("f()", "Größe.")]
 
 
 @pytest.mark.parametrize("code", [b"def f(:\n", b'"""\xff"""\n', b"print 'two'\n", b"x = 1\0\n", b"(" * 1000])
-def test_what_python_cannot_read_is_a_value_error(code: bytes):
+def test_invalid_python_is_a_value_error(code: bytes):
     with pytest.raises(ValueError, match="not valid for this version of Python"):
         definitions(code)

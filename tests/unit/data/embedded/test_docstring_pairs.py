@@ -28,7 +28,7 @@ def files(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_every_file_has_its_own_in_order(files: list[Path]):
+def test_results_are_in_the_order_of_the_files(files: list[Path]):
     found = list(described_in(files))
     assert found[3] == [Described("Lamp.light(wick_3)", "Light the lamp of the house.", BODY)]
     assert [i for i, given in enumerate(found) if given is None] == [7, 39]
@@ -36,7 +36,7 @@ def test_every_file_has_its_own_in_order(files: list[Path]):
 
 @pytest.fixture
 def two_processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
-    """All files are shared by two processes; these, once they have begun."""
+    """Divides the files between two processes; lists the processes that were started."""
     begun = []
 
     class Popen(subprocess.Popen):
@@ -50,7 +50,7 @@ def two_processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen]:
     return begun
 
 
-def test_several_processes_find_what_one_finds(files: list[Path], two_processes: list[subprocess.Popen]):
+def test_several_processes_find_the_same_as_one(files: list[Path], two_processes: list[subprocess.Popen]):
     assert list(described_in(files)) == list(map(docstring_pairs._described, files))
     assert len(two_processes) == 2
 
@@ -62,7 +62,7 @@ def test_reading_may_end_early(files: list[Path], two_processes: list[subprocess
     assert all(process.returncode is not None for process in two_processes)
 
 
-def test_a_process_that_dies_is_told_of(files: list[Path], two_processes: list[subprocess.Popen]):
+def test_process_that_dies_is_reported(files: list[Path], two_processes: list[subprocess.Popen]):
     found = described_in(files * 200)  # more lines than pipes hold
     next(found)
     for process in two_processes:
@@ -71,7 +71,7 @@ def test_a_process_that_dies_is_told_of(files: list[Path], two_processes: list[s
         list(found)
 
 
-def test_a_process_that_never_begins_is_told_of(
+def test_process_that_does_not_start_is_reported(
     files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(docstring_pairs, "PROCESS", "raise SystemExit")
@@ -82,7 +82,7 @@ def test_a_process_that_never_begins_is_told_of(
         list(described_in(files))
 
 
-def test_what_a_process_says_otherwise_is_told_of(
+def test_unexpected_output_of_a_process_is_reported(
     files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(docstring_pairs, "PROCESS", "print('hello')")
@@ -90,7 +90,7 @@ def test_what_a_process_says_otherwise_is_told_of(
         list(described_in(files))
 
 
-def test_modules_of_the_working_directory_are_none_of_ours(
+def test_modules_of_the_working_directory_are_not_imported(
     files: list[Path], two_processes: list[subprocess.Popen], monkeypatch: pytest.MonkeyPatch
 ):
     (files[0].parent / "json.py").write_text("raise SystemExit")
@@ -99,6 +99,6 @@ def test_modules_of_the_working_directory_are_none_of_ours(
     assert list(described_in(files)) == list(map(docstring_pairs._described, files))
 
 
-def test_a_process_needs_no_torch():
+def test_process_does_not_import_torch():
     code = "import sys, seq2seq.data.embedded.docstring_pairs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -117,7 +117,7 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("docstring", "summary", "body"), KEPT)
-def test_sentences_stay_and_all_else_goes(docstring: str, summary: str, body: list[str]):
+def test_only_sentences_are_kept(docstring: str, summary: str, body: list[str]):
     assert summary_and_body(docstring) == (summary, "\n".join(body))
 
 

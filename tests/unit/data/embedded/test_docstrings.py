@@ -62,17 +62,17 @@ def test_a_module_is_in_one_split_and_every_split_has_some(site: Path):
     assert all(5 <= len(modules[split]) <= 20 for split in ("valid", "test")) and len(modules["train"]) >= 25
 
 
-def test_another_version_and_other_packages_leave_modules_in_their_splits(site: Path):
+def test_modules_stay_in_their_splits_when_packages_change(site: Path):
     before = {split: names(docstrings(packages=["lamp-shade"]), split) for split in ("train", "valid", "test")}
     install(site, "Lamp_Shade", "1.0", {f"lamp/m{i}.py": function(f"f{i}") + function(f"g{i}") for i in range(70)})
     for split, given in before.items():
         assert set(given) <= set(names(docstrings(), split))
 
 
-def test_what_was_said_before_is_left_out_and_stays_in_the_smaller_split(site: Path):
+def test_duplicates_are_left_out_and_stay_in_the_smaller_split(site: Path):
     data = docstrings()
     tested = next(data.read("test"))
-    copy = function("copy", summary=tested.target.upper().rstrip("."))  # cases and punctuation aside
+    copy = function("copy", summary=tested.target.upper().rstrip("."))  # the same but for case and punctuation
     again = function("again", body=tested.source.partition("\n")[2])
     copies = {f"twice/m{i}.py": copy + again + function(f"new{i}") for i in range(20)}
     install(site, "twice", "1.0", copies)
@@ -96,12 +96,12 @@ TOO_LITTLE = [
 
 
 @pytest.mark.parametrize("code", TOO_LITTLE)
-def test_what_there_is_little_to_learn_from_is_left_out(site: Path, code: str):
+def test_uninformative_docstrings_are_left_out(site: Path, code: str):
     install(site, "more", "1.0", {"more.py": code + function("kept")})
     assert set(all_names(docstrings(packages=["more", "oil", "lamp-shade"]))) & {"f", "kept"} == {"kept"}
 
 
-def test_broken_files_are_passed_over_and_counted(site: Path, caplog: pytest.LogCaptureFixture):
+def test_broken_files_are_skipped_and_counted(site: Path, caplog: pytest.LogCaptureFixture):
     broken = {"b/a.py": "def f(:\n", "b/b.py": b'"""\xff"""\n', "b/c.py": "x = '\0'\n", "b/d.py": function("fine")}
     install(site, "broken", "1.0", broken)
     with (site / "broken-1.0.dist-info" / "RECORD").open("a") as record:
@@ -140,7 +140,7 @@ def test_what_changes_the_text_changes_the_fingerprint(site: Path):
     assert len(prints | {docstrings().fingerprint("train")}) == 7
 
 
-def test_mistakes_are_said_together(site: Path):
+def test_all_mistakes_are_reported_at_once(site: Path):
     with pytest.raises(ConfigError) as error:
         docstrings(packages=["oyl"], valid=0.0, test=1.5)
     assert str(error.value).split("\n") == [
@@ -150,13 +150,13 @@ def test_mistakes_are_said_together(site: Path):
     ]
 
 
-def test_a_split_without_pairs_stops(site: Path):
+def test_split_without_pairs_is_refused(site: Path):
     install(site, "bare", "1.0", {"bare.py": "x = 1\n"})
     with pytest.raises(DataError, match=r"^train: 1 modules have no docstring to learn from; name more packages$"):
         list(docstrings(packages=["bare"]).read("train"))
 
 
-def test_the_standard_library_comes_with_pythons_version():
+def test_standard_library_has_the_version_of_python():
     modules = installed_modules([], standard_library=True)
     there = {module.name for module in modules}
     assert {"json.decoder", "email", "textwrap"} <= there and not any("site-packages" in name for name in there)

@@ -1,4 +1,4 @@
-"""The whole road through the scripts, as a user walks it: train, kill, continue, evaluate, compare, translate."""
+"""Train, kill, resume, evaluate, translate and score with the scripts, as a user does."""
 
 import json
 import os
@@ -37,8 +37,8 @@ SIZES = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Number words to translate, and one trained run named `road`."""
-    folder = tmp_path_factory.mktemp("road")
+    """Number words to translate, and one trained run named `base`."""
+    folder = tmp_path_factory.mktemp("end_to_end")
     words = list(WORDS)
     for split, count, step in (("train", 400, 7), ("valid", 20, 11), ("test", 20, 13)):
         rows = [[words[(i * step + j * (i + 3)) % 6] for j in range(1 + i % 4)] for i in range(count)]
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for key, side in (("source", "de"), ("target", "en"))
     ]
     (folder / "arguments.json").write_text(json.dumps([*SIZES, *files]))
-    trained = run_script("train", "run=road", *arguments(folder), "trainer.max_updates=60", cwd=folder)
+    trained = run_script("train", "run=base", *arguments(folder), "trainer.max_updates=60", cwd=folder)
     assert trained.rc == 0, trained.stderr
     assert trained.stdout == ""
     return folder
@@ -60,15 +60,15 @@ def arguments(folder: Path) -> list[str]:
     return json.loads((folder / "arguments.json").read_text())
 
 
-def test_training_reports_on_stderr_and_leaves_its_figures(folder: Path) -> None:
-    lines = [json.loads(line) for line in (folder / "runs/road/metrics.jsonl").read_text().split("\n")[:-1]]
+def test_training_writes_its_metrics(folder: Path) -> None:
+    lines = [json.loads(line) for line in (folder / "runs/base/metrics.jsonl").read_text().split("\n")[:-1]]
     assert [line["update"] for line in lines if "train/loss" in line] == list(range(5, 61, 5))
     assert [line["update"] for line in lines if "valid/bleu" in line] == [20, 40, 60]
     assert lines[-1]["valid/nll"] < lines[0]["train/nll"]
-    assert list((folder / "runs/road").glob("events.out.tfevents.*"))
+    assert list((folder / "runs/base").glob("events.out.tfevents.*"))
 
 
-def test_kill_minus_nine_costs_nothing_but_time(folder: Path) -> None:
+def test_run_resumed_after_sigkill_has_the_same_weights(folder: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "train.py"), "run=killed", *arguments(folder), "trainer.max_updates=60"]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -80,13 +80,13 @@ def test_kill_minus_nine_costs_nothing_but_time(folder: Path) -> None:
     assert run_script("train", "run=killed", *arguments(folder), "trainer.max_updates=60", cwd=folder).rc == 0
     for name in ("model", "optimizer"):
         one, other = (
-            load_file(folder / f"runs/{run}/checkpoints/step-60/{name}.safetensors") for run in ("road", "killed")
+            load_file(folder / f"runs/{run}/checkpoints/step-60/{name}.safetensors") for run in ("base", "killed")
         )
         assert one.keys() == other.keys()
         assert all(one[key].equal(other[key]) for key in one)
 
 
-def test_interrupted_it_saves_and_says_so(folder: Path) -> None:
+def test_interrupted_training_saves_and_reports_it(folder: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "train.py"), "run=stopped", *arguments(folder), "trainer.max_updates=9999"]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
@@ -94,16 +94,16 @@ def test_interrupted_it_saves_and_says_so(folder: Path) -> None:
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"saved after update" in said
-    assert b"Traceback" not in said
+    assert b"saved after update" in stderr
+    assert b"Traceback" not in stderr
 
 
-def test_told_to_stop_in_its_first_validation_it_has_saved(folder: Path) -> None:
-    """And the command given again begins with that validation."""
+def test_training_stopped_in_its_first_validation_has_saved(folder: Path) -> None:
+    """The same command then resumes with that validation."""
     own = ["data.valid.source=train.de", "data.valid.target=train.en", "trainer.validate_every=2"]
-    own += ["trainer.tokens_per_batch=20", "search.max_length=30"]  # a hundred batches, each a moment to stop at
+    own += ["trainer.tokens_per_batch=20", "search.max_length=30"]  # a hundred batches: it can stop after each
     keys = {word.split("=")[0] for word in own}
     kept = [word for word in arguments(folder) if word.split("=")[0] not in keys]
     words = ["run=validating", *kept, *own, "trainer.max_updates=2"]
@@ -114,10 +114,10 @@ def test_told_to_stop_in_its_first_validation_it_has_saved(folder: Path) -> None
     while not (folder / "runs/validating/checkpoints/step-2").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 143, stderr
     ending = ["stopping: saving after update 2", "stopped by a signal: saved after update 2", ""]
-    assert said.split("\n")[-3:] == ending
+    assert stderr.split("\n")[-3:] == ending
     assert "valid/nll" not in (folder / "runs/validating/metrics.jsonl").read_text()
     assert not (folder / "runs/validating/best").exists()
     done = run_script("train", *words, cwd=folder)
@@ -127,39 +127,39 @@ def test_told_to_stop_in_its_first_validation_it_has_saved(folder: Path) -> None
 
 
 def test_evaluation_prints_a_table_and_writes_files(folder: Path) -> None:
-    done = run_script("evaluate", "run=road", "bootstrap=100", cwd=folder)
+    done = run_script("evaluate", "run=base", "bootstrap=100", cwd=folder)
     assert done.rc == 0, done.stderr
     assert "bleu" in done.stdout
     assert "nrefs:1|case:mixed|eff:no|tok:13a" in done.stdout
-    result = json.loads((folder / "runs/road/eval/test.json").read_text())
+    result = json.loads((folder / "runs/base/eval/test.json").read_text())
     assert result["bleu"]["low"] <= result["bleu"]["score"] <= result["bleu"]["high"]
     assert result["search"]["beam_size"] == 5
-    hypotheses = (folder / "runs/road/eval/test.hyp.txt").read_text().split("\n")
+    hypotheses = (folder / "runs/base/eval/test.hyp.txt").read_text().split("\n")
     assert len(hypotheses) == 21
     assert set(" ".join(hypotheses).split()) <= set(WORDS.values())
 
 
-def test_other_search_settings_have_a_file_of_their_own_and_a_baseline(folder: Path) -> None:
-    run_script("evaluate", "run=road", "bootstrap=0", cwd=folder)
-    done = run_script("evaluate", "run=road", "search.beam_size=1", "baseline=road", "bootstrap=0", cwd=folder)
+def test_other_search_settings_have_their_own_file_and_a_baseline(folder: Path) -> None:
+    run_script("evaluate", "run=base", "bootstrap=0", cwd=folder)
+    done = run_script("evaluate", "run=base", "search.beam_size=1", "baseline=base", "bootstrap=0", cwd=folder)
     assert done.rc == 0, done.stderr
     assert "p = " in done.stdout
-    result = json.loads((folder / "runs/road/eval/test-search.beam_size=1.json").read_text())
+    result = json.loads((folder / "runs/base/eval/test-search.beam_size=1.json").read_text())
     assert result["search"]["beam_size"] == 1
     assert "p_value" in result["baseline"]["bleu"]
 
 
 def test_a_baseline_that_was_not_evaluated(folder: Path) -> None:
-    done = run_script("evaluate", "run=road", "split=valid", "baseline=road", cwd=folder)
+    done = run_script("evaluate", "run=base", "split=valid", "baseline=base", cwd=folder)
     assert done.rc == 4
-    assert "python scripts/evaluate.py run=road split=valid" in done.stderr
+    assert "python scripts/evaluate.py run=base split=valid" in done.stderr
 
 
 @pytest.mark.parametrize("checkpoint", ["last", "average", "step-60"])
 def test_checkpoints_by_name(folder: Path, checkpoint: str) -> None:
-    done = run_script("evaluate", "run=road", f"checkpoint={checkpoint}", "bootstrap=0", cwd=folder)
+    done = run_script("evaluate", "run=base", f"checkpoint={checkpoint}", "bootstrap=0", cwd=folder)
     assert done.rc == 0, done.stderr
-    assert (folder / f"runs/road/eval/test-{checkpoint}.json").exists()
+    assert (folder / f"runs/base/eval/test-{checkpoint}.json").exists()
 
 
 ODD_LINES = {
@@ -175,42 +175,42 @@ ODD_LINES = {
 }
 
 
-def test_translation_answers_every_line_with_a_line(folder: Path) -> None:
+def test_every_line_is_translated_to_one_line(folder: Path) -> None:
     lines = [b"eins zwei", *ODD_LINES.values(), b"drei"]
-    done = run_script("translate", "run=road", cwd=folder, stdin=b"\n".join(lines))
+    done = run_script("translate", "run=base", cwd=folder, stdin=b"\n".join(lines))
     assert done.rc == 0, done.stderr
-    answers = done.stdout.split("\n")
-    assert len(answers) == len(lines) + 1
-    assert answers[-1] == ""
-    assert answers[1] == answers[2] == ""  # nothing to translate
-    assert answers[0] == run_script("translate", "run=road", cwd=folder, stdin="eins zwei\n").stdout.strip("\n")
+    outputs = done.stdout.split("\n")
+    assert len(outputs) == len(lines) + 1
+    assert outputs[-1] == ""
+    assert outputs[1] == outputs[2] == ""  # nothing to translate
+    assert outputs[0] == run_script("translate", "run=base", cwd=folder, stdin="eins zwei\n").stdout.strip("\n")
     assert "1 lines were not valid UTF-8" in done.stderr
     assert "1 lines were longer" in done.stderr
 
 
-def test_translation_of_nothing_is_nothing(folder: Path) -> None:
-    done = run_script("translate", "run=road", cwd=folder, stdin=b"")
+def test_translation_of_empty_input_is_empty(folder: Path) -> None:
+    done = run_script("translate", "run=base", cwd=folder, stdin=b"")
     assert (done.rc, done.stdout) == (0, "")
 
 
 def test_translation_from_file_to_file_and_of_json(folder: Path) -> None:
-    done = run_script("translate", "run=road", "input=test.de", "output=out.txt", cwd=folder)
+    done = run_script("translate", "run=base", "input=test.de", "output=out.txt", cwd=folder)
     assert done.rc == 0, done.stderr
     assert done.stdout == ""
     assert len((folder / "out.txt").read_text().split("\n")) == 21
     (folder / "in.jsonl").write_text('{"source": "eins zwei", "id": 7}\n{"source": "drei"}\n')
-    done = run_script("translate", "run=road", "input=in.jsonl", cwd=folder)
+    done = run_script("translate", "run=base", "input=in.jsonl", cwd=folder)
     records = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
     assert [record["source"] for record in records] == ["eins zwei", "drei"]
     assert records[0]["id"] == 7
     assert all(isinstance(record["output"], str) for record in records)
 
 
-def test_several_answers_with_scores_that_forced_decoding_gives_too(folder: Path) -> None:
+def test_n_best_scores_equal_those_of_forced_decoding(folder: Path) -> None:
     (folder / "two.de").write_text("eins zwei\ndrei\n")
     (folder / "begin.en").write_text("one two\n\n")
     words = ("input=two.de", "prefix=begin.en", "n_best=3", "search.length_penalty=0", "search.min_length=3")
-    done = run_script("translate", "run=road", *words, cwd=folder)
+    done = run_script("translate", "run=base", *words, cwd=folder)
     assert done.rc == 0, done.stderr
     rows = [line.split("\t") for line in done.stdout.split("\n")[:-1]]
     assert [number for number, *_ in rows] == ["1"] * 3 + ["2"] * 3
@@ -218,34 +218,34 @@ def test_several_answers_with_scores_that_forced_decoding_gives_too(folder: Path
     assert all(text.startswith("one two") for number, _, _, text in rows if number == "1")
     (folder / "best.de").write_text("".join({"1": "eins zwei\n", "2": "drei\n"}[number] for number, *_ in rows))
     (folder / "best.en").write_text("".join(text + "\n" for *_, text in rows))
-    done = run_script("score", "run=road", "source=best.de", "target=best.en", cwd=folder)
+    done = run_script("score", "run=base", "source=best.de", "target=best.en", cwd=folder)
     assert done.rc == 0, done.stderr
     assert "6 pairs" in done.stderr
     assert "perplexity" in done.stderr
     scored = [line.split("\t")[0] for line in done.stdout.split("\n")[:-1]]
     found = dict(zip([log_prob for _, _, log_prob, _ in rows], scored, strict=True))
-    assert any(abs(float(one) - float(other)) < 2e-4 for one, other in found.items())  # those segmented alike
+    assert any(abs(float(one) - float(other)) < 2e-4 for one, other in found.items())  # if segmented the same
 
 
 @pytest.mark.parametrize(
     ("content", "line"),
     [("{\n", "bad.jsonl, line 1 is not JSON"), ('{"text": "x"}\n', "there is no column 'source'; there are: text")],
 )
-def test_broken_json_is_named(folder: Path, content: str, line: str) -> None:
+def test_invalid_json_is_reported(folder: Path, content: str, line: str) -> None:
     (folder / "bad.jsonl").write_text(content)
-    done = run_script("translate", "run=road", "input=bad.jsonl", cwd=folder)
+    done = run_script("translate", "run=base", "input=bad.jsonl", cwd=folder)
     assert done.rc == 3
     assert line in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_that_is_not_there(folder: Path) -> None:
-    done = run_script("evaluate", "run=raod", cwd=folder)
+def test_missing_run(folder: Path) -> None:
+    done = run_script("evaluate", "run=bsae", cwd=folder)
     assert done.rc == 4
-    assert "did you mean road?" in done.stderr
+    assert "did you mean base?" in done.stderr
 
 
-def test_a_damaged_checkpoint_is_found_out(folder: Path) -> None:
+def test_damaged_checkpoint_is_refused(folder: Path) -> None:
     run_script("train", "run=damaged", *arguments(folder), "trainer.max_updates=20", cwd=folder)
     model = folder / "runs/damaged/checkpoints/step-20/model.safetensors"
     content = bytearray(model.read_bytes())
@@ -266,9 +266,7 @@ def test_a_damaged_checkpoint_is_found_out(folder: Path) -> None:
     ],
     ids=["unequal", "not UTF-8", "empty", "missing"],
 )
-def test_bad_text_stops_with_exit_code_three(
-    folder: Path, tmp_path: Path, change: dict[str, bytes | None], line: str
-) -> None:
+def test_bad_text_has_exit_code_3(folder: Path, tmp_path: Path, change: dict[str, bytes | None], line: str) -> None:
     for path in folder.glob("*.??"):
         content = change.get(path.name, path.read_bytes())
         if content is not None:
@@ -280,14 +278,14 @@ def test_bad_text_stops_with_exit_code_three(
     assert not (tmp_path / "runs/bad/config.yaml").exists()
 
 
-def test_a_vocabulary_that_is_too_large_names_the_largest(folder: Path) -> None:
+def test_too_large_vocabulary_is_reported(folder: Path) -> None:
     words = [word for word in arguments(folder) if not word.startswith("tokenizer.")]
     done = run_script("train", "run=large", *words, "tokenizer.vocab_size=5000", cwd=folder)
     assert done.rc == 3
     assert "tokenizer.vocab_size" in done.stderr
 
 
-def test_two_trainers_of_one_run_are_kept_apart(folder: Path) -> None:
+def test_second_trainer_of_a_run_is_refused(folder: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "train.py"), "run=twice", *arguments(folder), "trainer.max_updates=9999"]
     first = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
     try:

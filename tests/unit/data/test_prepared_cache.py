@@ -1,4 +1,4 @@
-"""What was prepared is kept, until anything that made it changes."""
+"""Prepared data is reused until its text or its settings change."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from seq2seq.tokenizer import SentencePiece
 from seq2seq.types import Pair
 
 
-def test_what_was_prepared_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_prepared_data_is_reused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first = prepared(tmp_path)
     data = Given(train=TRAIN, valid=VALID)
     monkeypatch.setattr(SentencePiece, "train", lambda *_: pytest.fail("trained again"))
@@ -33,13 +33,13 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_whatever_changes_the_ids_is_another_entry(tmp_path: Path, change: dict):
+def test_each_change_of_the_ids_is_another_entry(tmp_path: Path, change: dict):
     before = prepared(tmp_path).corpora["train"].fingerprint
     assert prepared(tmp_path, **change).corpora["train"].fingerprint != before
     assert prepared(tmp_path).corpora["train"].fingerprint == before
 
 
-def test_a_damaged_cache_is_made_again(tmp_path: Path):
+def test_damaged_cache_is_built_again(tmp_path: Path):
     before = np.array(prepared(tmp_path).corpora["train"].target_ids)
     for path in [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "manifest.json"]:
         content = bytearray(path.read_bytes())
