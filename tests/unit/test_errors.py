@@ -1,4 +1,4 @@
-"""Failures of the machine: what each becomes, whoever raised it."""
+"""Out of memory and failed reads and writes: the error and the exit code of each."""
 
 import errno
 import importlib
@@ -50,12 +50,12 @@ def raised(action) -> Exception:
         (ValueError("not enough memory of the past"), False),
     ],
 )
-def test_what_is_out_of_memory(error: Exception, expected: bool) -> None:
+def test_which_errors_mean_out_of_memory(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         (MemoryError(), 8, "out of memory while working: lower trainer.tokens_per_batch"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 8, "out of memory"),
@@ -65,20 +65,20 @@ def test_what_is_out_of_memory(error: Exception, expected: bool) -> None:
             "cannot read or write some/file: Input/output error",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), 5, "cannot read or write a file: No space left on device"),
-        (RuntimeError("ours"), 1, "Traceback"),
-        (FileNotFoundError(errno.ENOENT, "ours", "some/file"), 1, "Traceback"),
+        (RuntimeError("a bug"), 1, "Traceback"),
+        (FileNotFoundError(errno.ENOENT, "a bug", "some/file"), 1, "Traceback"),
     ],
 )
-def test_what_nobody_has_reported_ends_a_script_with_its_code(
-    capfd: pytest.CaptureFixture[str], error: Exception, code: int, said: str
+def test_unhandled_errors_end_a_script_with_their_exit_code(
+    capfd: pytest.CaptureFixture[str], error: Exception, code: int, message: str
 ) -> None:
     def task() -> int:
         raise error
 
     assert _guarded(task) == code
-    told = capfd.readouterr().err
-    assert told.startswith(said)
-    assert (told.count("\n") == 1) is (code != 1)
+    printed = capfd.readouterr().err
+    assert printed.startswith(message)
+    assert (printed.count("\n") == 1) is (code != 1)
 
 
 @pytest.mark.parametrize("doing", [*ADVICE, "measuring"])
@@ -92,8 +92,8 @@ def test_out_of_memory_names_a_key(doing: str) -> None:
     assert caught.value.exit_code == 8
 
 
-@pytest.mark.parametrize("error", [RuntimeError("ours"), ConfigError("theirs"), OutOfMemoryError("said already")])
-def test_other_errors_pass_as_they_are(error: Exception) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), ConfigError("a key"), OutOfMemoryError("reported")])
+def test_other_errors_are_not_changed(error: Exception) -> None:
     with pytest.raises(type(error)) as caught, memory_errors("training"):
         raise error
     assert caught.value is error
@@ -110,7 +110,7 @@ def test_other_errors_pass_as_they_are(error: Exception) -> None:
         (errno.ENOMEM, OutOfMemoryError, "lower trainer.tokens_per_batch"),
     ],
 )
-def test_what_a_failed_write_becomes(number: int, kind: type[Seq2SeqError], advice: str) -> None:
+def test_the_error_of_a_failed_write(number: int, kind: type[Seq2SeqError], advice: str) -> None:
     failure = storage_failure("write out.txt", OSError(number, os.strerror(number)))
     assert type(failure) is kind
     if kind is StorageError:
@@ -120,7 +120,7 @@ def test_what_a_failed_write_becomes(number: int, kind: type[Seq2SeqError], advi
     assert "\n" not in str(failure)
 
 
-def test_memory_that_runs_out_while_a_command_starts(
+def test_out_of_memory_while_a_command_starts(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fails(_: str) -> None:

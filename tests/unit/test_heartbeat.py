@@ -1,4 +1,4 @@
-"""A line after some seconds of silence, and none where there is no silence."""
+"""A progress line after some seconds without output, and only then."""
 
 import logging
 import time
@@ -8,7 +8,7 @@ import pytest
 from seq2seq.heartbeat import heartbeat
 
 
-def test_silence_is_broken_by_what_goes_on_and_how_far_it_is(caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_logged_after_some_time_without_output(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
     with heartbeat("encoding train", silence=0.1) as place:
         time.sleep(0.25)
@@ -22,7 +22,7 @@ def test_silence_is_broken_by_what_goes_on_and_how_far_it_is(caplog: pytest.LogC
     assert caplog.messages == lines  # it ends with the block
 
 
-def test_any_other_line_counts(caplog: pytest.LogCaptureFixture) -> None:
+def test_other_log_lines_restart_the_wait(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
     with heartbeat("encoding train", silence=0.4):
         for _ in range(6):

@@ -1,4 +1,4 @@
-"""A signal ends what is done outside of the training loop, however long its operations are."""
+"""Signals outside the training loop: they interrupt even long operations at once."""
 
 import os
 import signal
@@ -13,12 +13,12 @@ from seq2seq.interrupts import Interrupted, in_background, interruptible
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_abandoned_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts._Work, "abandoned", False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_what_is_ignored_stays_ignored(number: int) -> None:
+def test_ignored_signals_stay_ignored(number: int) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     with interruptible():
         os.kill(os.getpid(), number)
@@ -28,14 +28,14 @@ def test_what_is_ignored_stays_ignored(number: int) -> None:
     assert caught.value.number == number
 
 
-def test_work_in_the_background_gives_its_result_or_its_error() -> None:
+def test_background_work_returns_its_result_or_raises_its_error() -> None:
     assert in_background(lambda: 7) == 7
     with pytest.raises(ZeroDivisionError):
         in_background(lambda: 1 // 0)
 
 
-def test_an_interrupt_while_a_tokenizer_trains_is_one_at_once(tmp_path: Path) -> None:
-    """SentencePiece would make an error of its own of it, or let it wait until it is done."""
+def test_tokenizer_training_is_interrupted_at_once(tmp_path: Path) -> None:
+    """SentencePiece alone would raise another error, or delay the interrupt until training ends."""
     import sentencepiece
 
     def lines() -> Iterator[str]:

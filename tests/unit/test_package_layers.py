@@ -1,4 +1,4 @@
-"""A package imports only itself and the layers below; siblings do not meet; where Hydra and OmegaConf may be seen."""
+"""A package imports only itself and lower layers; only `config` imports Hydra and OmegaConf."""
 
 import ast
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def package_of(path: Path) -> str:
     return path.relative_to(ROOT / "seq2seq").with_suffix("").parts[0]
 
 
-def steps_out_of_line(package: str, module: str) -> bool:
+def is_forbidden(package: str, module: str) -> bool:
     """Whether a file of `package` may not import `module`."""
     words = module.split(".")
     if words[0] != "seq2seq" or len(words) == 1 or words[1] == package or words[1].startswith("__"):
@@ -64,23 +64,23 @@ def steps_out_of_line(package: str, module: str) -> bool:
         ("config", "torch.nn", False),
     ],
 )
-def test_the_rule_itself(package: str, module: str, expected: bool) -> None:
-    assert steps_out_of_line(package, module) is expected
+def test_which_imports_are_forbidden(package: str, module: str, expected: bool) -> None:
+    assert is_forbidden(package, module) is expected
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "seq2seq")))
-def test_imports_look_down(path: Path) -> None:
+def test_files_import_only_lower_layers(path: Path) -> None:
     package = package_of(path)
     if package == "__init__":
         assert not [module for _, module in imported(path) if module.startswith("seq2seq")]
         return
-    assert package in RANK, f"{package} has no place among the layers"
-    wrong = [f"line {line}: {module}" for line, module in imported(path) if steps_out_of_line(package, module)]
+    assert package in RANK, f"{package} is not in LAYERS"
+    wrong = [f"line {line}: {module}" for line, module in imported(path) if is_forbidden(package, module)]
     assert wrong == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "seq2seq")))
-def test_hydra_and_omegaconf_stay_where_configurations_are_made(path: Path) -> None:
+def test_only_config_imports_hydra_and_omegaconf(path: Path) -> None:
     foreign = {module.split(".")[0] for _, module in imported(path)} & {"hydra", "omegaconf"}
     assert package_of(path) == "config" or not foreign
     assert path.name == "hydra_adapter.py" or "hydra" not in foreign

@@ -1,4 +1,4 @@
-"""The suite really checks shapes: a wrong one is refused where it is made."""
+"""The test suite checks shapes: a wrong shape or type raises an error."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ def fields(**changed: torch.Tensor) -> dict[str, torch.Tensor]:
     return right | changed
 
 
-def test_a_batch_of_matching_shapes_is_made() -> None:
+def test_a_batch_with_matching_shapes_is_accepted() -> None:
     assert Batch(**fields()).to(torch.device("cpu")).source.shape == (2, 3)
 
 
@@ -45,7 +45,7 @@ def test_a_batch_of_matching_shapes_is_made() -> None:
     ],
     ids=["longer mask", "mask of ids", "source of floats", "longer target", "more rows", "more lengths", "two axes"],
 )
-def test_a_batch_of_other_shapes_is_refused(name: str, value: torch.Tensor) -> None:
+def test_a_batch_with_wrong_shapes_is_refused(name: str, value: torch.Tensor) -> None:
     with pytest.raises(TypeCheckError, match=name):
         Batch(**fields(**{name: value}))
 
@@ -55,17 +55,17 @@ def test_a_memory_whose_mask_is_longer_than_its_states_is_refused() -> None:
         Memory(states=torch.zeros(2, 3, 5), mask=mask(2, 4), tokens=None, summary=torch.zeros(2, 7))
 
 
-def test_a_function_called_with_another_type_is_refused() -> None:
+def test_an_argument_of_the_wrong_dtype_is_refused() -> None:
     with pytest.raises(TypeCheckError, match="parents"):
         select_parents(torch.zeros(2, 3), torch.zeros(2, 3))
 
 
-def test_a_plain_argument_of_another_type_is_refused() -> None:
+def test_an_argument_of_the_wrong_class_is_refused() -> None:
     with pytest.raises(TypeCheckError, match="device"):
         Batch(**fields()).to("cpu")  # type: ignore[arg-type]
 
 
-def test_methods_that_return_self_work_under_the_check() -> None:
+def test_methods_that_return_self_pass_the_check() -> None:
     memory = Memory(states=torch.arange(12.0).reshape(2, 3, 2), mask=mask(2, 3), tokens=None, summary=torch.zeros(2, 7))
     kept = memory.keep(torch.tensor([1]))
     assert isinstance(kept, Memory)

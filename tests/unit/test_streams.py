@@ -1,4 +1,4 @@
-"""Whatever fails behind stdin, stdout and stderr: an error of ours for results and input, nothing for messages."""
+"""Failing stdin, stdout and stderr: our own errors for input and results, none for messages."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ def full_disk() -> IO[str]:
 
 
 def closed() -> None:
-    """What Python makes of a stream that is closed when the process starts (`>&-`)."""
+    """None: what Python sets for a stream that is closed when the process starts (`>&-`)."""
 
 
 BROKEN: list[tuple[Callable[[], IO[str] | None], type[Seq2SeqError], str, int]] = [
@@ -38,24 +38,24 @@ BROKEN: list[tuple[Callable[[], IO[str] | None], type[Seq2SeqError], str, int]] 
 
 
 def replace(monkeypatch: pytest.MonkeyPatch, name: str, stream: IO[str] | None) -> IO[str] | None:
-    """Make it the process's stream."""
+    """Make `stream` the process's stream of this name."""
     monkeypatch.setattr(sys, name, stream)
     return stream
 
 
-@pytest.mark.parametrize(("stream", "kind", "said", "code"), BROKEN)
+@pytest.mark.parametrize(("stream", "kind", "message", "code"), BROKEN)
 @pytest.mark.parametrize("lines", [1, 10_000])
-def test_what_cannot_be_printed_is_an_error_once(
+def test_failing_stdout_raises_once(
     monkeypatch: pytest.MonkeyPatch,
     stream: Callable[[], IO[str] | None],
     kind: type[Seq2SeqError],
-    said: str,
+    message: str,
     code: int,
     lines: int,
 ) -> None:
     replace(monkeypatch, "stdout", stream())
     with standard_streams():
-        with pytest.raises(kind, match=said) as caught:
+        with pytest.raises(kind, match=message) as caught:
             for number in range(lines):
                 print("result", number)
             finish_output()
@@ -64,13 +64,13 @@ def test_what_cannot_be_printed_is_an_error_once(
         finish_output()
 
 
-@pytest.mark.parametrize(("stream", "kind", "said", "code"), BROKEN)
-def test_a_script_whose_output_fails_ends_with_a_code_and_one_line_or_none(
+@pytest.mark.parametrize(("stream", "kind", "message", "code"), BROKEN)
+def test_a_script_with_failing_stdout_prints_at_most_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     stream: Callable[[], IO[str] | None],
     kind: type[Seq2SeqError],
-    said: str,
+    message: str,
     code: int,
 ) -> None:
     replace(monkeypatch, "stdout", stream())
@@ -81,15 +81,13 @@ def test_a_script_whose_output_fails_ends_with_a_code_and_one_line_or_none(
 
     with standard_streams():
         assert _guarded(task) == code
-    told = capfd.readouterr().err
-    assert re.match(said, told)
-    assert told.count("\n") == (0 if code == 141 else 1)
+    printed = capfd.readouterr().err
+    assert re.match(message, printed)
+    assert printed.count("\n") == (0 if code == 141 else 1)
 
 
 @pytest.mark.parametrize("stream", [full_disk, pipe_without_reader, closed])
-def test_messages_that_nobody_can_read_stop_nothing(
-    monkeypatch: pytest.MonkeyPatch, stream: Callable[[], IO[str] | None]
-) -> None:
+def test_failing_stderr_is_ignored(monkeypatch: pytest.MonkeyPatch, stream: Callable[[], IO[str] | None]) -> None:
     replace(monkeypatch, "stderr", stream())
     done = []
 
@@ -105,7 +103,7 @@ def test_messages_that_nobody_can_read_stop_nothing(
     assert done == [0, 1, 2]
 
 
-def test_input_that_cannot_be_read_is_a_data_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unreadable_stdin_is_a_data_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with (tmp_path / "unreadable").open("w") as unreadable:
         for stream in (None, unreadable):
             replace(monkeypatch, "stdin", stream)  # type: ignore[arg-type]
@@ -119,7 +117,7 @@ def test_input_that_cannot_be_read_is_a_data_error(monkeypatch: pytest.MonkeyPat
         ("utf-8", "é漢", "é漢".encode()),
         ("ascii", "é漢 a", b"\\xe9\\u6f22 a"),
         ("latin-1", "é漢", b"\xe9\\u6f22"),
-        ("utf-8", "name-\udce9.txt", b"name-\\udce9.txt"),  # a file name that is not UTF-8, as Python holds it
+        ("utf-8", "name-\udce9.txt", b"name-\\udce9.txt"),  # a file name that is not UTF-8, in Python
     ],
 )
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
@@ -133,18 +131,18 @@ def test_every_character_can_be_written(
     assert (tmp_path / "out").read_bytes() == written + b"\n"
 
 
-def test_the_streams_come_back(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_streams_are_restored(capfd: pytest.CaptureFixture[str]) -> None:
     before = sys.stdin, sys.stdout, sys.stderr
     with pytest.raises(RuntimeError), standard_streams():
-        print("held back", end="")
+        print("buffered", end="")
         raise RuntimeError
     assert (sys.stdin, sys.stdout, sys.stderr) == before
-    assert capfd.readouterr().out == "held back"
+    assert capfd.readouterr().out == "buffered"
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
 @pytest.mark.parametrize(("stream", "code"), [(full_disk, 5), (pipe_without_reader, 141)])
-def test_the_command_itself_prints_likewise(
+def test_version_and_help_report_failing_stdout(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     word: str,
@@ -170,7 +168,7 @@ def test_the_command_itself_prints_likewise(
         ("می\u200cخواهم", "می\u200cخواهم"),
     ],
 )
-def test_what_a_terminal_would_obey_is_escaped(text: str, seen: str) -> None:
+def test_control_characters_are_escaped(text: str, seen: str) -> None:
     assert visible(text) == seen
     record = logging.makeLogRecord({"msg": "%s read", "args": (text,)})
     assert VisibleFormatter("%(message)s").format(record) == f"{seen} read"

@@ -1,4 +1,4 @@
-"""Encoders against PyTorch's own layers."""
+"""Encoders compared with PyTorch's layers."""
 
 from functools import partial
 
@@ -29,7 +29,7 @@ def embedding(width: int, position: Position | None = None) -> InputEmbedding:
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @torch.no_grad()
-def test_a_bidirectional_encoder_is_torchs_over_packed_rows(cell: str) -> None:
+def test_a_bidirectional_encoder_equals_torchs_on_packed_rows(cell: str) -> None:
     torch.manual_seed(0)
     encoder = RnnEncoder(
         embedding=embedding(6),
@@ -42,15 +42,15 @@ def test_a_bidirectional_encoder_is_torchs_over_packed_rows(cell: str) -> None:
         dropout=0.0,
         recurrent_dropout=0.0,
     ).double()
-    own = (nn.LSTM if cell == "lstm" else nn.GRU)(6, 4, 2, batch_first=True, bidirectional=True).double()
+    reference = (nn.LSTM if cell == "lstm" else nn.GRU)(6, 4, 2, batch_first=True, bidirectional=True).double()
     for layer in range(2):
         for suffix, direction in (("", encoder.forwards), ("_reverse", encoder.backwards)):
             assert direction is not None
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                 parameter = getattr(direction[layer].kernel, f"{name}_l0")
-                getattr(own, f"{name}_l{layer}{suffix}").copy_(parameter)
+                getattr(reference, f"{name}_l{layer}{suffix}").copy_(parameter)
     packed = nn.utils.rnn.pack_padded_sequence(encoder.embedding(SOURCE), LENGTHS, batch_first=True)
-    outputs, last = own(packed)
+    outputs, last = reference(packed)
     expected, _ = nn.utils.rnn.pad_packed_sequence(outputs, batch_first=True)
     hidden = last[0] if cell == "lstm" else last
     memory = encoder(SOURCE, SOURCE != PAD)
@@ -62,7 +62,7 @@ def test_a_bidirectional_encoder_is_torchs_over_packed_rows(cell: str) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_the_attention_does_not_see_the_end_symbol(bidirectional: bool) -> None:
-    """Unless there is nothing else; states and summary are the same."""
+    """Unless the source has no other token; states and summary are the same."""
     arguments = {"cell": "gru", "hidden_size": 4, "layers": 1, "residual": False, "dropout": 0.0}
     arguments |= {"recurrent_dropout": 0.0, "bidirectional": bidirectional}
     plain, masked = (RnnEncoder(embedding=embedding(6), mask_end=hidden, **arguments) for hidden in (False, True))
@@ -114,12 +114,12 @@ def transformer(norm: str, position: Position | None = None) -> TransformerEncod
 
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @torch.no_grad()
-def test_a_transformer_encoder_is_torchs(norm: str) -> None:
+def test_a_transformer_encoder_equals_torchs(norm: str) -> None:
     encoder = transformer(norm)
     layer = nn.TransformerEncoderLayer(8, 2, 12, 0.0, batch_first=True, norm_first=norm == "pre", dtype=torch.float64)
     final = nn.LayerNorm(8, dtype=torch.float64) if norm == "pre" else None
-    own = nn.TransformerEncoder(layer, 2, final, enable_nested_tensor=False)
-    for ours, theirs in zip(encoder.layers, own.layers, strict=True):
+    reference = nn.TransformerEncoder(layer, 2, final, enable_nested_tensor=False)
+    for ours, theirs in zip(encoder.layers, reference.layers, strict=True):
         attention = ours.self_attention
         theirs.self_attn.in_proj_weight.copy_(attention.maps.weight)
         theirs.self_attn.in_proj_bias.copy_(
@@ -130,14 +130,14 @@ def test_a_transformer_encoder_is_torchs(norm: str) -> None:
         theirs.linear2.load_state_dict(ours.feed_forward.narrow.state_dict())
     mask = SOURCE != PAD
     memory = encoder(SOURCE, mask)
-    expected = own(encoder.embedding(SOURCE), src_key_padding_mask=~mask)
+    expected = reference(encoder.embedding(SOURCE), src_key_padding_mask=~mask)
     assert (memory.states - expected)[mask].abs().max() < 1e-12
     means = torch.stack([expected[row, :length].mean(0) for row, length in enumerate(LENGTHS)])
     assert (memory.summary - means).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "blind"),
+    ("kind", "arguments", "order_ignored"),
     [
         (NoPosition, {"recurrent": False}, True),
         (SinusoidalPosition, {"recurrent": False}, False),
@@ -147,10 +147,10 @@ def test_a_transformer_encoder_is_torchs(norm: str) -> None:
     ],
 )
 @torch.no_grad()
-def test_only_positions_tell_a_transformer_encoder_the_order(
-    kind: type[Position], arguments: dict[str, int], blind: bool
+def test_only_positions_make_a_transformer_encoder_depend_on_order(
+    kind: type[Position], arguments: dict[str, int], order_ignored: bool
 ) -> None:
     encoder = transformer("pre", kind(dim=8, heads=2, **arguments))
     order = torch.tensor([1, 0, 2, 4, 3])
     first, second = (encoder(ids, ids != PAD).states for ids in (SOURCE[:1], SOURCE[:1, order]))
-    assert torch.allclose(first[:, order], second, atol=1e-9) is blind
+    assert torch.allclose(first[:, order], second, atol=1e-9) is order_ignored

@@ -1,4 +1,4 @@
-"""A pointer-generator with random weights, and what a decoder of two heads might give it."""
+"""A pointer-generator with random weights, and random outputs of a decoder with two heads."""
 
 from typing import Any
 

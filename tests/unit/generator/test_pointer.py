@@ -1,4 +1,4 @@
-"""The pointer-generator against its equations, written out loop by loop in float64."""
+"""The pointer-generator compared with its equations in plain loops, in float64."""
 
 import math
 
@@ -12,7 +12,7 @@ from seq2seq.types import Attended, Decoded
 
 
 def by_hand(generator: PointerGenerator, decoded: Decoded, b: int, t: int) -> list[float]:
-    """Equations 8 and 9; p_vocab takes what weights below 1 leave over."""
+    """Equations 8 and 9; if the weights sum to less than 1, p_vocab gets the rest."""
     attended = decoded.attended[-1]
     assert attended.weights is not None
     read = torch.cat((attended.context[b, t], decoded.features[b, t], decoded.inputs[b, t])).tolist()
@@ -39,7 +39,7 @@ def test_the_distribution_is_the_mixture_and_sums_to_one(mass: float) -> None:
 
 
 @torch.no_grad()
-def test_what_the_vocabulary_would_never_say_can_be_copied() -> None:
+def test_tokens_without_vocabulary_probability_can_be_copied() -> None:
     def never(output: nn.Linear) -> None:
         output.bias[[7, 8]] = -1000.0
 

@@ -1,4 +1,4 @@
-"""What generators say of a few tokens: their distribution over all, cut down and made to sum to 1."""
+"""Generators with a shortlist: the whole distribution, restricted to its tokens and renormalised."""
 
 import pytest
 import torch
@@ -15,14 +15,14 @@ NEVER = float("-inf")
 
 
 def allowed() -> Tensor:
-    """Other tokens, and another number of them, in each sentence; the source's own are among them."""
+    """Different tokens, and a different number of them, for each sentence, including those of the source."""
     found = torch.rand(B, V, generator=torch.Generator().manual_seed(3)) < 0.4
     found[:, :4] = True
     found[0, 6] = False
     return found.scatter(1, TOKENS, True)
 
 
-def test_ids_ascend_and_columns_lead_back_to_them() -> None:
+def test_ids_ascend_and_columns_map_back_to_them() -> None:
     mask = allowed()
     shortlist = Shortlist.of(mask)
     assert mask.sum(1).unique().numel() == B
@@ -38,9 +38,9 @@ def test_ids_ascend_and_columns_lead_back_to_them() -> None:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("tied", [True, False])
 @torch.no_grad()
-def test_softmax_is_the_whole_one_cut_down_and_made_to_sum_to_one(tied: bool, bias: bool) -> None:
+def test_softmax_over_a_shortlist_is_the_whole_one_renormalised(tied: bool, bias: bool) -> None:
     torch.manual_seed(0)
-    table = nn.Embedding(V, 4) if tied else None  # of another width than the features
+    table = nn.Embedding(V, 4) if tied else None  # its width differs from the features'
     generator = SoftmaxGenerator(feature_dim=D, vocab_size=V, table=table, bias=bias).double()
     if generator.output.bias is not None:
         generator.output.bias.normal_()
@@ -48,7 +48,7 @@ def test_softmax_is_the_whole_one_cut_down_and_made_to_sum_to_one(tied: bool, bi
 
 
 @torch.no_grad()
-def test_in_int8_the_few_are_multiplied_in_fp32() -> None:
+def test_int8_models_compute_a_shortlist_in_fp32() -> None:
     model = Triple("transformer", "multihead", "transformer").model().float()
     features = torch.randn(B, 3, model.generator.output.in_features)
     decoded = Decoded(features, features, ())
@@ -62,7 +62,7 @@ def test_in_int8_the_few_are_multiplied_in_fp32() -> None:
 
 
 @torch.no_grad()
-def test_in_autocast_products_are_narrow_and_sums_wide() -> None:
+def test_under_autocast_weights_are_bf16_and_log_probs_fp32() -> None:
     generator = SoftmaxGenerator(feature_dim=D, vocab_size=V, table=None, bias=True)
     decoded = Decoded(decoded_of().features.float(), decoded_of().inputs.float(), ())
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -73,13 +73,13 @@ def test_in_autocast_products_are_narrow_and_sums_wide() -> None:
 
 @pytest.mark.parametrize("mass", [1.0, 0.6])
 @torch.no_grad()
-def test_the_pointer_mixes_the_few_with_all_that_can_be_copied(mass: float) -> None:
+def test_the_pointer_mixes_the_shortlist_with_all_copies(mass: float) -> None:
     generator, decoded, shortlist = generator_of(), decoded_of(mass), Shortlist.of(allowed())
     found = generator.log_probs_among(decoded, TOKENS, generator.prepare(shortlist)).exp()
     assert (found.sum(-1) - 1).abs().max() < 1e-12
     whole = generator.log_probs(decoded, TOKENS).exp()
     vocab = SoftmaxGenerator.log_probs(generator, decoded, TOKENS).exp()
-    free = next(v for v in range(V) if v not in TOKENS)  # no copies: what p_vocab is multiplied by shows in it alone
+    free = next(v for v in range(V) if v not in TOKENS)  # never copied: shows the factor of p_vocab
     for b in range(B):
         kept, own = allowed()[b], whole[b, :, [free]] / vocab[b, :, [free]]
         copies = whole[b] - own * vocab[b]

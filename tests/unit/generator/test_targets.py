@@ -1,4 +1,4 @@
-"""What a generator gives to the targets alone is what stands in its whole distribution."""
+"""Log-probabilities of the targets alone equal those in the whole distribution."""
 
 import pytest
 import torch

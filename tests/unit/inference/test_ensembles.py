@@ -1,4 +1,4 @@
-"""Runs that answer together, from the command line's words to the files of an evaluation."""
+"""Ensembles of runs: the key, decoding, and the files of an evaluation."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ def settings(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TrainSettings:
     return small_runs.settings("one", *RUNS["one"])
 
 
-def test_runs_answer_together_in_any_order(settings: TrainSettings) -> None:
+def test_the_order_of_an_ensembles_runs_does_not_matter(settings: TrainSettings) -> None:
     texts = ["12 January", "a kilometre", "the day after tomorrow"]
     first = load_trained("one", settings, "last", ["two"])
     second = load_trained("two", small_runs.settings("two", *RUNS["two"]), "last", ["one"])
@@ -50,7 +50,7 @@ def test_runs_answer_together_in_any_order(settings: TrainSettings) -> None:
     assert [one[0].log_prob for one in alone] != pytest.approx([one[0].log_prob for one in together], abs=1e-4)
 
 
-def test_an_evaluation_says_so_in_its_name_and_in_its_file(settings: TrainSettings) -> None:
+def test_evaluation_files_name_the_ensemble(settings: TrainSettings) -> None:
     evaluate(
         EvaluateSettings(
             run="one",
@@ -70,8 +70,8 @@ def test_an_evaluation_says_so_in_its_name_and_in_its_file(settings: TrainSettin
     assert Path("runs/one/eval/test-last-ensemble=two.hyp.txt").read_text().count("\n") == found["sentences"]
 
 
-def test_a_long_command_leaves_its_result_too(settings: TrainSettings) -> None:
-    """As recommended for summaries: every key but one is other than the run's own."""
+def test_the_result_of_a_long_command_has_a_short_file_name(settings: TrainSettings) -> None:
+    """The settings recommended for summaries: all keys but one differ from the run's."""
     words = ["search=minimum_risk", "search.samples=2", "search.max_length=9", "search.no_repeat_ngram=3"]
     words += ["search.unit=stems", "search.types=[rouge1,rougeL]", "precision=bf16", "checkpoint=last", "bootstrap=0"]
     script, own = load_run(compose(CONFIGS, "evaluate", ["run=one", "ensemble=[two]", *words]), EvaluateSettings)
@@ -83,13 +83,13 @@ def test_a_long_command_leaves_its_result_too(settings: TrainSettings) -> None:
     assert json.loads(file.read_text())["search"]["samples"] == 2
 
 
-def test_decoding_leaves_the_models_as_they_were(settings: TrainSettings) -> None:
+def test_decoding_leaves_the_models_in_eval_mode(settings: TrainSettings) -> None:
     trained = load_trained("one", settings, "last", ["two"])
     answer(trained, settings, settings.search(), ["12 January"])
     assert not any(part.training for part in trained.search_model.modules())
 
 
-def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings) -> None:
+def test_a_different_vocabulary_or_prefix_is_refused(settings: TrainSettings) -> None:
     with pytest.raises(CheckpointError, match="ensemble=foreign has another vocabulary than run=one"):
         load_trained("one", settings, "last", ["two", "foreign"])
     with pytest.raises(CheckpointError, match=r"ensemble=three: there is no runs/three/config\.yaml"):
@@ -102,7 +102,7 @@ def test_another_vocabulary_or_another_prefix_is_told_of(settings: TrainSettings
 
 @pytest.mark.parametrize(("script", "kind"), [("evaluate", EvaluateSettings), ("translate", TranslateSettings)])
 @pytest.mark.usefixtures("settings")
-def test_the_key_is_a_list(script: str, kind: type) -> None:
+def test_the_key_is_a_list_of_different_runs(script: str, kind: type) -> None:
     own, _ = load_run(compose(CONFIGS, script, ["run=one", "ensemble=[two]"]), kind)
     assert own.ensemble == ["two"]
     for others in ("one", "two,./runs/two"):

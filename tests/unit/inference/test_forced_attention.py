@@ -1,4 +1,4 @@
-"""Forced weights are each sentence's own: batched or alone, without padding, whatever the model."""
+"""Attention weights for given targets: in a batch as alone, without padding, for every kind of model."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def test_a_batch_gives_each_sentence_the_weights_it_has_alone(triple: Triple, la
     model = triple.model().train()
     together = dict(force(model, SOURCES, TARGETS, CPU, 1000))
     assert model.training
-    assert sorted(together) == [0, 1, 3, 4]  # there is nothing to look at in an empty source
+    assert sorted(together) == [0, 1, 3, 4]  # an empty source has no weights
     for number, forced in together.items():
         assert not forced.pooled
         assert forced.maps == layers * heads
@@ -42,7 +42,7 @@ def test_a_batch_gives_each_sentence_the_weights_it_has_alone(triple: Triple, la
 def test_batches_are_small_enough_and_counted() -> None:
     counted: list[int] = []
     found = list(force(RECURRENT.model(), SOURCES, TARGETS, CPU, 8, counted.append))
-    assert [number for number, _ in found] == [4, 1, 0, 3]  # the longest first, by the longer side
+    assert [number for number, _ in found] == [4, 1, 0, 3]  # longest first, by the longer of source and target
     assert counted == [1, 1, 1, 1]
 
 

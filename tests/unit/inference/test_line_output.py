@@ -1,4 +1,4 @@
-"""Where results go: a file, a pipe or a device, each of which may fail."""
+"""Results written to a file, a pipe or a device, and what happens if that fails."""
 
 import json
 import os
@@ -13,13 +13,13 @@ from seq2seq.inference.line_output import line_writer, write_text
 
 
 @pytest.mark.parametrize("lines", [["one"], ["many"] * 10_000])
-def test_a_full_disk_is_named_whatever_was_still_to_be_written(lines: list[str]) -> None:
-    told = "cannot write /dev/full: No space left on device"
-    with pytest.raises(StorageError, match=told), line_writer("/dev/full") as write:
+def test_a_full_disk_is_reported(lines: list[str]) -> None:
+    message = "cannot write /dev/full: No space left on device"
+    with pytest.raises(StorageError, match=message), line_writer("/dev/full") as write:
         write(lines)
 
 
-def test_a_file_whose_closing_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_close_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     class Stream:
         def close(self) -> None:
             raise OSError(122, "Disk quota exceeded")
@@ -29,17 +29,17 @@ def test_a_file_whose_closing_fails_is_named(monkeypatch: pytest.MonkeyPatch) ->
         pass
 
 
-def test_a_pipe_whose_reader_has_gone_is_no_mistake(tmp_path: Path) -> None:
+def test_a_pipe_closed_by_its_reader_gives_no_message(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(ClosedPipe) as caught, line_writer(str(fifo)) as write:
         os.close(reader)
-        write(["more than anyone wanted"])
+        write(["a line"])
     assert (str(caught.value), caught.value.exit_code) == ("", 141)
 
 
-def test_half_a_surrogate_pair_is_written_as_json_writes_it(tmp_path: Path) -> None:
+def test_an_unpaired_surrogate_is_written_as_a_json_escape(tmp_path: Path) -> None:
     with line_writer(str(tmp_path / "out.jsonl")) as write:
         write([json.dumps({"text": "ü\ud800"}, ensure_ascii=False)])
     written = (tmp_path / "out.jsonl").read_bytes()
@@ -56,7 +56,7 @@ def test_a_named_file_is_replaced_and_a_link_is_followed(tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.md", "table.md"]
 
 
-def test_a_pipe_or_device_is_written_into(tmp_path: Path) -> None:
+def test_pipes_and_devices_are_not_replaced(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     found: list[str] = []

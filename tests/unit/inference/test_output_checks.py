@@ -1,4 +1,4 @@
-"""What is said of a validation's outputs: once, and only where there is something to say."""
+"""Warnings about a validation's outputs: each once, and only with a reason."""
 
 import pytest
 
@@ -19,7 +19,7 @@ REFERENCES = [("a",), ("b", "c")]
         ([""], [("",)], None),
     ],
 )
-def test_outputs_that_are_all_alike(texts: list[str], references: list[tuple[str, ...]], line: str | None) -> None:
+def test_outputs_that_are_all_the_same(texts: list[str], references: list[tuple[str, ...]], line: str | None) -> None:
     assert alike(texts, references) == line
 
 
@@ -31,11 +31,11 @@ def test_outputs_that_are_all_alike(texts: list[str], references: list[tuple[str
         (REFERENCES, None),
     ],
 )
-def test_references_that_are_empty(references: list[tuple[str, ...]], line: str | None) -> None:
+def test_empty_references(references: list[tuple[str, ...]], line: str | None) -> None:
     assert empty_references(references) == line
 
 
-def test_each_thing_is_said_once() -> None:
+def test_each_warning_is_given_once() -> None:
     watch = OutputWatch()
     values = {"valid/nll": 3.0, "valid/bleu": 0.0}
     assert watch(["", ""], REFERENCES, values) == ["all 2 outputs are empty"]
@@ -47,7 +47,7 @@ def test_each_thing_is_said_once() -> None:
 
 
 @pytest.mark.parametrize("scores", [[0.0, 0.0], [0.0, 0.0, 0.01], [1.0, 0.0, 0.0, 0.0], [float("nan")] * 3])
-def test_a_score_that_moves_is_not_spoken_of(scores: list[float]) -> None:
+def test_a_score_that_is_not_stuck_gives_no_warning(scores: list[float]) -> None:
     watch = OutputWatch()
     for score in scores:
         assert watch(["x", "y"], REFERENCES, {"valid/nll": 1.0, "valid/bleu": score}) == []

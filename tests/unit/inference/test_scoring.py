@@ -1,4 +1,4 @@
-"""Scores of given pairs: the log-probabilities of search, in full, from files, JSON lines or a split."""
+"""Scores of given pairs, from files, JSON lines or a split: the same log-probabilities as in search."""
 
 import json
 import logging
@@ -39,13 +39,13 @@ def trained_once(folder: Path) -> tuple[TrainedModel, TrainSettings]:
 def run(
     folder: Path, trained_once: tuple[TrainedModel, TrainSettings], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[TrainedModel, TrainSettings]:
-    """A run of a few updates, in whose folder the tests work."""
+    """A run of a few updates; the tests work in its folder."""
     monkeypatch.chdir(folder)
     return trained_once
 
 
 def test_scores_are_those_of_search(run: tuple[TrainedModel, TrainSettings]) -> None:
-    """Told to begin with a whole target and left no room for more, it can but end: both have the same probability."""
+    """With the whole target as prefix and no room for more, search must end: both log-probabilities are the same."""
     trained, settings = run
     pairs = list(settings.data().read("test"))
     sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
@@ -82,7 +82,7 @@ def test_files_json_lines_and_splits_give_the_same_scores(
     assert [one["id"] for one in found] == list(range(len(pairs)))
 
 
-def test_what_is_longer_than_in_training_is_scored_in_full_and_counted(
+def test_overlong_pairs_are_scored_in_full_and_counted(
     run: tuple[TrainedModel, TrainSettings], caplog: pytest.LogCaptureFixture
 ) -> None:
     trained, settings = run
@@ -120,7 +120,7 @@ def test_the_summary_counts_tokens_not_pairs() -> None:
         ({"split": "tset"}, DataError, "there is no split 'tset': did you mean 'test'"),
     ],
 )
-def test_mistakes_are_named(
+def test_wrong_arguments_are_reported(
     run: tuple[TrainedModel, TrainSettings],
     changes: dict[str, Any],
     error: type[Exception],

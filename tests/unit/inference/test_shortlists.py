@@ -1,4 +1,4 @@
-"""A shortlist asked for by a key: learned once, kept with the run, told of wherever it had a say."""
+"""The key `shortlist`: its lexicon is learned once and kept with the run; results name it."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ from seq2seq.training.run import train
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a run of four updates is."""
+    """A folder with a run of four updates."""
     made = tmp_path_factory.mktemp("shortlists")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
@@ -36,7 +36,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[TrainedModel, Tr
     return load_trained("one", settings, "last"), settings
 
 
-def test_it_is_learned_once_and_no_longer_needs_the_data(
+def test_the_lexicon_is_learned_once_and_then_needs_no_data(
     run: tuple[TrainedModel, TrainSettings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained, settings = run
@@ -51,7 +51,7 @@ def test_it_is_learned_once_and_no_longer_needs_the_data(
     assert first.translations.shape == (trained.tokenizer.source.size, 3)
 
 
-def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_the_lexicon_is_learned_from_the_runs_training_data(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     trained.folder.lexicon_file.unlink(missing_ok=True)
     first = open_shortlists(trained, settings, 3)
@@ -63,7 +63,7 @@ def test_it_is_learned_from_what_the_run_was_trained_on(run: tuple[TrainedModel,
     assert first.translations.equal(again.translations)
 
 
-def test_answers_are_made_of_its_tokens(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_a_shortlist_has_the_same_effect_in_a_batch_as_alone(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     lists = open_shortlists(trained, settings, 1)
     assert lists is not None
@@ -74,7 +74,7 @@ def test_answers_are_made_of_its_tokens(run: tuple[TrainedModel, TrainSettings])
     assert [found[0].text for found in answers] == alone
 
 
-def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_evaluation_files_name_the_shortlist(run: tuple[TrainedModel, TrainSettings]) -> None:
     evaluate(
         EvaluateSettings(
             run="one",
@@ -94,7 +94,7 @@ def test_an_evaluation_says_so_in_its_name_and_in_its_file(run: tuple[TrainedMod
     assert Path("runs/one/eval/test-last-shortlist=5.hyp.txt").read_text().count("\n") == found["sentences"] == 12
 
 
-def test_a_damaged_lexicon_is_told_of(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_a_damaged_lexicon_is_reported(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     open_shortlists(trained, settings, 1)
     file = trained.folder.lexicon_file
@@ -106,7 +106,7 @@ def test_a_damaged_lexicon_is_told_of(run: tuple[TrainedModel, TrainSettings]) -
     file.unlink()
 
 
-def test_words_are_not_compared_among_its_tokens() -> None:
+def test_a_shortlist_with_search_unit_words_is_refused() -> None:
     settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", "search.unit=words")
     with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 cannot be combined"):
         check_shortlist(settings, 3)
@@ -117,6 +117,6 @@ def test_words_are_not_compared_among_its_tokens() -> None:
 @pytest.mark.parametrize(("script", "kind"), [("evaluate", EvaluateSettings), ("translate", TranslateSettings)])
 @pytest.mark.parametrize("count", [-1, 0, 101])
 @pytest.mark.usefixtures("run")
-def test_more_than_are_kept_and_none_at_all_cannot_be_meant(script: str, kind: type, count: int) -> None:
+def test_only_1_to_100_tokens_are_accepted(script: str, kind: type, count: int) -> None:
     with pytest.raises(Mistakes, match=rf"shortlist={count}: expected 1 to 100, or null for all tokens, got {count}"):
         load_run(compose(CONFIGS, script, ["run=one", f"shortlist={count}"]), kind)

@@ -1,4 +1,4 @@
-"""The prefix of a run's sources, wherever a trained run is given texts."""
+"""`data.source_prefix` is added wherever a trained run reads source texts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, TrainSe
         return load_trained("one", settings, "last"), settings
 
 
-def test_answers_and_scores_are_those_of_the_texts_with_it(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_answers_and_scores_are_those_of_prefixed_texts(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     bare, written_out = prefixed(settings, ""), [PREFIX + text if text else "" for text in TEXTS]
     search = settings.search()
@@ -48,15 +48,15 @@ BLANK = ["", " ", "   ", "\t", " \r", "\u00a0", "\u3000\u2003", "\u2028", "\x0b\
 
 
 @pytest.mark.parametrize("prefix", ["", PREFIX])
-def test_white_space_alone_is_answered_by_nothing(run: tuple[TrainedModel, TrainSettings], prefix: str) -> None:
-    """And scored, and decoded in evaluation, like an empty line."""
+def test_the_answer_to_white_space_is_empty(run: tuple[TrainedModel, TrainSettings], prefix: str) -> None:
+    """It is also scored like an empty line."""
     trained, settings = run[0], prefixed(run[1], prefix)
     found = answer(trained, settings, settings.search(), [*BLANK, "3 kilometers"])
     assert [best[0].text for best in found[:-1]] == [""] * len(BLANK)
     assert len(set(score_texts(trained, settings, BLANK, ["5 km"] * len(BLANK)))) == 1
 
 
-def test_the_split_is_read_as_the_same_texts_are(run: tuple[TrainedModel, TrainSettings], tmp_path: Path) -> None:
+def test_a_split_is_encoded_like_the_same_texts(run: tuple[TrainedModel, TrainSettings], tmp_path: Path) -> None:
     trained, settings = run
     corpus = prepare_split(
         data=settings.data(), split="test", tokenizer=trained.tokenizer, length=settings.length, cache=tmp_path
@@ -66,13 +66,13 @@ def test_the_split_is_read_as_the_same_texts_are(run: tuple[TrainedModel, TrainS
     assert trained.tokenizer.source.encode(as_read(settings, texts)) == [corpus.source(i) for i in range(len(corpus))]
 
 
-def test_a_run_from_before_there_was_one_reads_texts_as_they_are(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_runs_older_than_the_key_have_no_prefix(run: tuple[TrainedModel, TrainSettings]) -> None:
     _, settings = run
     arguments = {key: value for key, value in settings.data.arguments.items() if key != "source_prefix"}
     assert as_read(replace(settings, data=replace(settings.data, arguments=arguments)), TEXTS) == TEXTS
 
 
-def test_gold_alignments_do_not_count_its_words(run: tuple[TrainedModel, TrainSettings]) -> None:
+def test_gold_alignments_with_a_prefix_are_refused(run: tuple[TrainedModel, TrainSettings]) -> None:
     given = {"run": "one", "checkpoint": "last", "split": "test", "sentences": 1, "pictures": 0, "page": 0}
     files = {"input": "a.en", "target": "a.de", "gold": "a.wa", "output": None}
     script = AttentionMapSettings(

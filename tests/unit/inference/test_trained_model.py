@@ -1,4 +1,4 @@
-"""A run made ready to answer."""
+"""Loading a trained run."""
 
 import logging
 from pathlib import Path
@@ -11,7 +11,7 @@ from seq2seq.runtime import device
 from seq2seq.training.run import train
 
 
-def test_another_precision_than_in_training_is_said(
+def test_a_precision_other_than_in_training_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)

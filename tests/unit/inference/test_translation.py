@@ -1,4 +1,4 @@
-"""Lines in, lines out: JSON by the run's own column, several answers with their scores, given beginnings."""
+"""Translating lines: JSON with the run's column, several answers with scores, given prefixes."""
 
 import json
 from dataclasses import replace
@@ -43,13 +43,13 @@ def answers(*texts: str) -> list[Answer]:
 
 
 def form_of(path: Path, content: str, settings: TrainSettings, column: str = "output", n_best: int = 1, **data) -> Rows:
-    """The form of a table, read under a run's columns."""
+    """The `Rows` of a table, read with a run's columns."""
     path.write_bytes(content.encode("utf-8", "surrogatepass"))
     return Rows(str(path), replace(settings, data=Part("table", settings.data.target, data)), column, n_best)
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "ndjson", "json", "csv", "tsv"])
-def test_the_text_is_read_under_the_runs_column_and_answered_beside_it(
+def test_the_runs_column_is_read_and_the_answer_added_to_the_row(
     trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, suffix: str
 ) -> None:
     content = {"csv": "id,text,n\n0,eins,\n\n1,zwei,\n", "tsv": "id\ttext\tn\n0\teins\t\n\n1\tzwei\t\n"}
@@ -73,7 +73,7 @@ PASSED_THROUGH = [
 
 
 @pytest.mark.parametrize("line", PASSED_THROUGH)
-def test_what_else_a_line_holds_stays_as_it_was_written(
+def test_the_rest_of_a_json_line_is_not_changed(
     trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, line: str
 ) -> None:
     form = form_of(tmp_path / "in.jsonl", line + "\n", trained[1])
@@ -81,14 +81,14 @@ def test_what_else_a_line_holds_stays_as_it_was_written(
     assert form.write([answers("ä")]) == [line.strip()[:-1].rstrip() + ', "output": "ä"}']
 
 
-def test_half_a_surrogate_and_a_date_pass_through_where_rows_are_no_lines() -> None:
+def test_unpaired_surrogates_and_dates_are_written_as_json() -> None:
     row = Row("f.json, item 1", {"half": "\ud83d", "day": date(2021, 1, 1)})
     line = with_keys(row, {"output": "ä"}, "")
     assert line.encode() and json.loads(line) == {"half": "\ud83d", "day": "2021-01-01", "output": "ä"}
 
 
 @pytest.mark.parametrize(("taken", "n_best"), [("output", 1), ("outputs", 2)])
-def test_a_column_is_not_written_over(
+def test_an_existing_column_is_not_overwritten(
     trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, taken: str, n_best: int
 ) -> None:
     line = json.dumps({"source": "x", taken: "a reference"})
@@ -112,7 +112,7 @@ def test_a_column_is_not_written_over(
         ('{"text": "' + "\\ud800" + '"}', r"in.jsonl, line 3: column 'text' contains an unpaired surrogate"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(
+def test_the_error_names_the_unreadable_line(
     trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, line: str, message: str
 ) -> None:
     content = '{"text": "a"}\n{"text": "b"}\n' + line
@@ -135,9 +135,7 @@ def test_several_answers_are_numbered_by_their_line_across_chunks() -> None:
     assert form.write([answers("d")]) == ["3\t-0.5000\t-2.0000\td"]
 
 
-def test_several_answers_stand_beside_the_best_in_json(
-    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path
-) -> None:
+def test_json_has_several_answers_next_to_the_best(trained: tuple[TrainedModel, TrainSettings], tmp_path: Path) -> None:
     form = form_of(tmp_path / "in.jsonl", '{"source": "eins"}', trained[1], n_best=3)
     form.read(list(form.open(lambda count: None)))
     (line,) = form.write([answers("one", "1")])
@@ -148,7 +146,7 @@ def test_several_answers_stand_beside_the_best_in_json(
     }
 
 
-def test_prefixes_are_a_line_a_line(tmp_path: Path) -> None:
+def test_there_is_one_prefix_per_line(tmp_path: Path) -> None:
     path = tmp_path / "begin.txt"
     path.write_text("ein \n\n zwei\n")
     given = Prefixes(str(path))
@@ -165,7 +163,7 @@ def test_prefixes_are_a_line_a_line(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[TrainedModel, TrainSettings]:
-    """A small model that knows nothing, over words of a few letters."""
+    """A small untrained model with a small vocabulary."""
     words = ["eins zwei drei vier", "one two three four"] * 4
     piece = SentencePiece(
         model_type="bpe",
@@ -185,7 +183,7 @@ def trained() -> tuple[TrainedModel, TrainSettings]:
     return TrainedModel(RunFolder(Path("none")), tokenizer, model, runtime, 1, model, {}), settings
 
 
-def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[TrainedModel, TrainSettings]) -> None:
+def test_answers_begin_with_their_prefix_and_come_best_first(trained: tuple[TrainedModel, TrainSettings]) -> None:
     search = BeamSearch(beam_size=4, length_penalty=1.0, max_length=12, max_length_ratio=2.0)
     found = answer(*trained, search, ["eins", "zwei drei", ""], ["one", "", "two three"], n_best=3)
     assert [len(each) for each in found] == [3, 3, 3]
@@ -198,7 +196,7 @@ def test_answers_begin_as_they_are_told_to_and_come_best_first(trained: tuple[Tr
     assert [one.log_prob for one in found[1]] == pytest.approx([one.log_prob for one in alone], abs=1e-4)
 
 
-def test_what_is_drawn_for_a_line_depends_on_its_place_in_the_whole_input(
+def test_the_samples_of_a_line_do_not_depend_on_its_chunk(
     trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bounds = {"max_length": 9, "max_length_ratio": 1.0}
@@ -228,7 +226,7 @@ def test_more_answers_than_a_search_finds_are_refused(trained: tuple[TrainedMode
 
 
 @pytest.mark.parametrize("key", ["input", "prefix"])
-def test_what_is_read_is_not_written_over(
+def test_an_input_file_is_not_overwritten(
     trained: tuple[TrainedModel, TrainSettings], key: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "text"
@@ -238,16 +236,16 @@ def test_what_is_read_is_not_written_over(
     assert path.read_text() == "eins\n"
 
 
-@pytest.mark.parametrize(("data", "said"), [({}, True), ({"source": "text"}, False)])
-def test_a_run_without_columns_says_what_a_tables_must_be_called(
-    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, data: dict[str, str], said: bool
+@pytest.mark.parametrize(("data", "hint"), [({}, True), ({"source": "text"}, False)])
+def test_a_run_without_columns_names_the_expected_columns(
+    trained: tuple[TrainedModel, TrainSettings], tmp_path: Path, data: dict[str, str], hint: bool
 ) -> None:
     form = form_of(tmp_path / "in.csv", "de,en\na,b\n", trained[1], **data)
     with pytest.raises(DataError, match=r"in.csv, line 2: there is no column") as error:
         form.read(list(form.open(lambda count: None)))
-    assert ("name those of a table source and target" in str(error.value)) == said
+    assert ("name those of a table source and target" in str(error.value)) == hint
 
 
-def test_a_table_is_no_prefix(trained: tuple[TrainedModel, TrainSettings]) -> None:
+def test_a_table_as_prefix_is_refused(trained: tuple[TrainedModel, TrainSettings]) -> None:
     with pytest.raises(ConfigError, match=r"prefix=begin.csv: give plain text, line for line with the input"):
         translate(replace(SCRIPT, prefix="begin.csv"), trained[1])

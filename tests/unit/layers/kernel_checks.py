@@ -1,7 +1,7 @@
-"""The fused additive scores against the plain ones in float64, over a table of shapes and types.
+"""The fused additive scores compared with the plain ones in float64, for several shapes and dtypes.
 
 As a program, `TRITON_INTERPRET=1 python kernel_checks.py differ` prints {case: {of: error}} of kernels that are
-interpreted on the CPU, and `python kernel_checks.py compile` has Triton compile them for a GPU that need not be there.
+interpreted on the CPU, and `python kernel_checks.py compile` compiles them for a GPU, which need not be present.
 """
 
 import json
@@ -23,17 +23,17 @@ CASES: list[tuple[Shape, Types]] = [
     *((shape, types) for types in (DOUBLE, SINGLE) for shape in SHAPES),
     *(((2, 3, 18, 40), types) for types in (HALF, BRAIN, AUTOCAST)),
 ]
-# Shares of the largest number. Triton's interpreter cuts bf16 off where a GPU rounds: up to a whole unit, 2^-7.
+# Relative to the largest number. Triton's interpreter truncates bf16 where a GPU rounds: up to one unit, 2^-7.
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 5e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}
 
 
 def tolerance(of: str, types: Types) -> float:
-    """What the error of this result may be."""
+    """The largest error allowed for this result."""
     return TOLERANCES[types[1] if of == "v" else types[0]]
 
 
 def inputs(shape: Shape, types: Types, device: str) -> list[Tensor]:
-    """Query, keys and v: none of the first two lies in memory as its shape says."""
+    """Query, keys and v; query and keys are not contiguous."""
     torch.manual_seed(0)
     sentences, targets, sources, width = shape
     query, keys = torch.randn(targets, sentences, width), torch.randn(sources, sentences, width)
@@ -42,7 +42,7 @@ def inputs(shape: Shape, types: Types, device: str) -> list[Tensor]:
 
 
 def differences(shape: Shape, types: Types, device: str) -> dict[str, float]:
-    """The largest error of the scores and of each gradient, as a share of the largest number there."""
+    """The largest error of the scores and of each gradient, relative to its largest number."""
     from seq2seq.layers.additive_kernels import fused_additive_score
     from seq2seq.layers.additive_score import plain_additive_score
 
@@ -67,7 +67,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 
 
 def error_of_tanh(dtype: torch.dtype, device: str) -> float:
-    """The largest relative error of the kernels' tanh, from 1e-30 to 50 and on the other side of 0."""
+    """The largest relative error of the kernels' tanh, for absolute values from 1e-30 to 50."""
     from seq2seq.layers.additive_kernels import fused_additive_score
 
     sizes = torch.cat((torch.logspace(-30, -3, 40), torch.linspace(1e-3, 1, 240), torch.linspace(1, 50, 40)))
@@ -88,7 +88,7 @@ def differ() -> dict[str, dict[str, float]]:
 
 
 def compile_for_a_gpu() -> dict[str, int]:
-    """The size of what each kernel becomes on an A100 (sm_80), for training in bf16."""
+    """The size of each kernel compiled for an A100 (sm_80), for training in bf16."""
     import triton
     import triton.language as tl
     from triton.backends.compiler import GPUTarget
@@ -113,6 +113,6 @@ def compile_for_a_gpu() -> dict[str, int]:
 if __name__ == "__main__":
     from jaxtyping import install_import_hook
 
-    install_import_hook("seq2seq", "shape_checks.check")  # as in the suite: the kernels must bear it
+    install_import_hook("seq2seq", "shape_checks.check")  # as in the test suite: the kernels must work with it
     torch.set_num_threads(1)
     print(json.dumps(differ() if sys.argv[1] == "differ" else compile_for_a_gpu()))

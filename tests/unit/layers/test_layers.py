@@ -1,4 +1,4 @@
-"""Layers: fused roads equal plain ones, padding stays out."""
+"""Layers: fused versions equal plain ones, padding has no effect."""
 
 from typing import Literal
 
@@ -27,15 +27,15 @@ def test_dropout_keeps_the_mean_and_repeats_by_seed() -> None:
     assert not torch.equal(first, dropout(states, 0.3, training=True))
     assert first.unique().tolist() == pytest.approx([0.0, 1 / 0.7])
     assert float(first.eq(0).double().mean()) == pytest.approx(0.3, abs=0.01)
-    for column in range(4):  # four numbers come from one word: none may be favoured
+    for column in range(4):  # four numbers come from one random word: all have the same rate
         assert float(first.flatten()[column::4].eq(0).double().mean()) == pytest.approx(0.3, abs=0.02)
     assert dropout(states, 0.3, training=False) is states
     assert dropout(states, 0.0, training=True) is states
 
 
 @pytest.mark.parametrize("p", [1e-9, 7.5e-6, 1e-4, 0.01, 0.99, 0.9999, 1 - 7.5e-6])
-def test_dropout_of_a_tiny_or_nearly_whole_share_is_of_that_share(p: float) -> None:
-    """16 bits know no smaller share than 1/65536."""
+def test_dropout_has_the_right_rate_for_p_near_0_and_1(p: float) -> None:
+    """16 random bits allow no rate below 1/65536."""
     torch.manual_seed(0)
     states = torch.ones(2_000_000)
     kept = dropout(states, p, training=True)
@@ -45,11 +45,11 @@ def test_dropout_of_a_tiny_or_nearly_whole_share_is_of_that_share(p: float) -> N
     assert kept[kept != 0].unique().tolist() == ([pytest.approx(1 / (1 - p), rel=2e-3)] if share else [])
 
 
-def test_dropout_of_everything_leaves_nothing() -> None:
+def test_dropout_of_1_returns_zeros() -> None:
     assert dropout(torch.ones(100), 1.0, training=True).eq(0).all()
 
 
-def test_dropout_gradients_go_where_the_numbers_went() -> None:
+def test_dropout_gradients_have_the_mask_of_the_output() -> None:
     states = torch.ones(500, requires_grad=True)
     kept = dropout(states, 0.5, training=True)
     kept.sum().backward()
@@ -65,7 +65,7 @@ def test_a_layer_step_by_step_equals_its_kernel(cell: str, weight_dropout: float
     torch.manual_seed(0)
     expected = layer(inputs, state)
     torch.manual_seed(0)
-    weights = layer.loop_weights(3)  # two of the five columns come at each step, three beforehand
+    weights = layer.loop_weights(3)  # three of the five columns are projected beforehand, two at each step
     gates = layer.project(inputs[..., :3])
     for t in range(6):
         state = layer.step(gates[:, t], inputs[:, t, 3:], state, weights)
@@ -100,7 +100,7 @@ def test_lstm_follows_its_equations() -> None:
     assert (hidden - o.sigmoid() * cell.tanh()).abs().max() < 1e-12
 
 
-def test_forget_gates_begin_open() -> None:
+def test_forget_gates_start_open() -> None:
     layer = RecurrentLayer(cell="lstm", input_dim=3, hidden_size=2, weight_dropout=0.0)
     assert layer.bias().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
 
@@ -125,7 +125,7 @@ def test_residual_connections(norm: str) -> None:
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_feed_forward_is_two_maps_around_an_activation(activation: str) -> None:
+def test_feed_forward_is_two_linear_layers_around_an_activation(activation: str) -> None:
     network, states = FeedForward(dim=3, inner_dim=5, activation=activation, dropout=0.0), torch.randn(1, 2, 3)
     function = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}[activation]
     assert torch.allclose(network(states), network.narrow(function(network.widen(states))))
@@ -147,7 +147,7 @@ def test_embeddings_are_scaled_before_positions_are_added() -> None:
     assert torch.equal(embedding(position=NoPosition(dim=6, heads=1, recurrent=False))(tokens), embedding()(tokens))
 
 
-def test_word_dropout_spares_the_end_and_evaluation() -> None:
+def test_word_dropout_skips_eos_and_evaluation() -> None:
     layer, tokens = embedding(word_dropout=0.5), torch.tensor([[5, EOS] * 200])
     unknown = 2 * layer.table(torch.tensor(UNK))
     dropped = (layer(tokens) == unknown).all(-1)
@@ -156,12 +156,12 @@ def test_word_dropout_spares_the_end_and_evaluation() -> None:
     assert not (layer.eval()(tokens) == unknown).all(-1).any()
 
 
-def test_a_narrow_table_is_brought_to_the_layers_width() -> None:
+def test_a_narrow_table_is_projected_to_the_layers_width() -> None:
     assert embedding(width=10)(torch.tensor([[4]])).shape == (1, 1, 10)
 
 
 @BOTH
-def test_recurrent_layers_run_under_autocast_whatever_the_processor(cell: Literal["lstm", "gru"]) -> None:
+def test_recurrent_layers_run_under_cpu_autocast(cell: Literal["lstm", "gru"]) -> None:
     layer = RecurrentLayer(cell=cell, input_dim=6, hidden_size=5, weight_dropout=0.0)
     inputs = torch.randn(3, 4, 6, generator=torch.Generator().manual_seed(1))
     exact = layer(inputs)

@@ -1,4 +1,4 @@
-"""A linear map in a loop has the gradients that a plain one has, however the loop is gone through."""
+"""`LoopLinear` has the gradients of a plain linear layer."""
 
 from collections.abc import Callable
 
@@ -43,7 +43,7 @@ def test_gradients_of_a_recurrence(scale: float) -> None:
         assert (one - other).abs().max() < 1e-12
 
 
-def test_a_second_backward_pass_begins_anew() -> None:
+def test_a_second_backward_pass_has_the_same_gradients() -> None:
     weight, first, inputs = given = leaves()
     loss = recurrence(LoopLinear(weight), first, inputs)
     for _ in range(2):
@@ -51,7 +51,7 @@ def test_a_second_backward_pass_begins_anew() -> None:
             assert (one - other).abs().max() < 1e-12
 
 
-def test_gradients_add_up_in_the_parameter() -> None:
+def test_gradients_accumulate_in_the_parameter() -> None:
     weight, first, inputs = leaves()
     for _ in range(2):
         recurrence(LoopLinear(weight), first, inputs).backward()
@@ -59,7 +59,7 @@ def test_gradients_add_up_in_the_parameter() -> None:
     assert (weight.grad - 2 * plain()[0]).abs().max() < 1e-12
 
 
-def test_steps_that_a_loss_does_not_see_have_no_share() -> None:
+def test_steps_outside_the_loss_add_no_gradient() -> None:
     weight, first, inputs = leaves()
     product = LoopLinear(weight)
     seen, _ = product(first), product(inputs[:, 0])
@@ -67,7 +67,7 @@ def test_steps_that_a_loss_does_not_see_have_no_share() -> None:
     assert found.equal(torch.ones(N, D, dtype=torch.float64).T @ first)
 
 
-def test_a_frozen_weight_keeps_nothing_and_lets_gradients_through() -> None:
+def test_a_frozen_weight_stores_nothing_and_passes_gradients_on() -> None:
     weight, first, inputs = leaves()
     product = LoopLinear(weight.detach())
     (found,) = torch.autograd.grad(recurrence(product, first, inputs), first)
@@ -75,7 +75,7 @@ def test_a_frozen_weight_keeps_nothing_and_lets_gradients_through() -> None:
     assert product._steps == []
 
 
-def test_nothing_is_kept_after_a_backward_pass() -> None:
+def test_nothing_is_stored_after_a_backward_pass() -> None:
     weight, first, inputs = leaves()
     product = LoopLinear(weight)
     recurrence(product, first, inputs).backward()
@@ -91,19 +91,19 @@ def test_second_derivatives_are_refused(leaf: int, message: str) -> None:
         found.sum().backward()
 
 
-def test_a_map_that_is_never_used_has_no_gradient() -> None:
+def test_an_unused_layer_adds_no_gradient() -> None:
     weight, first, _ = leaves()
     LoopLinear(weight)
     assert torch.autograd.grad(first.sum() + 0 * weight.sum(), weight)[0].abs().max() == 0
 
 
-def test_without_gradients_it_is_a_product() -> None:
+def test_without_gradients_it_is_a_plain_product() -> None:
     weight, first, _ = leaves()
     with torch.inference_mode():
         assert LoopLinear(weight)(first).equal(F.linear(first, weight))
 
 
-def test_inputs_are_brought_to_the_weights_precision() -> None:
+def test_inputs_are_cast_to_the_weights_dtype() -> None:
     weight, first, _ = leaves()
     found = LoopLinear(weight.to(torch.bfloat16))(first)
     assert found.dtype is torch.bfloat16

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention: fused and plain are the equation written out; biases, shared heads, normalizers."""
+"""Scaled dot-product attention: fused and plain versions equal the equation; biases, shared heads, normalizers."""
 
 import math
 
@@ -28,7 +28,7 @@ def inputs(kv_heads: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("kv_heads", [4, 2, 1])
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("biased", [True, False])
-def test_both_roads_are_the_equation_written_out(kv_heads: int, masked: bool, biased: bool) -> None:
+def test_both_versions_equal_the_equation(kv_heads: int, masked: bool, biased: bool) -> None:
     query, keys, values, mask, bias = inputs(kv_heads)
     expected = torch.zeros(B, H, T, D, dtype=torch.float64)
     for b in range(B):
@@ -53,7 +53,7 @@ def test_both_roads_are_the_equation_written_out(kv_heads: int, masked: bool, bi
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
-def test_shared_heads_are_torchs_own(need_weights: bool) -> None:
+def test_shared_heads_equal_torchs(need_weights: bool) -> None:
     query, keys, values, mask, _ = inputs(kv_heads=2)
     expected = F.scaled_dot_product_attention(query, keys, values, mask, enable_gqa=True)
     context, _ = scaled_dot_product(query, keys, values, mask, need_weights=need_weights)
@@ -61,7 +61,7 @@ def test_shared_heads_are_torchs_own(need_weights: bool) -> None:
 
 
 @pytest.mark.parametrize("kv_heads", [4, 1])
-def test_gradients_of_both_roads_are_right(kv_heads: int) -> None:
+def test_gradients_of_both_versions_are_right(kv_heads: int) -> None:
     query, keys, values, mask, bias = (
         part.requires_grad_() if part.is_floating_point() else part for part in inputs(kv_heads)
     )
@@ -72,7 +72,7 @@ def test_gradients_of_both_roads_are_right(kv_heads: int) -> None:
         )
 
 
-def test_a_bias_may_hold_the_mask() -> None:
+def test_a_bias_may_contain_the_mask() -> None:
     query, keys, values, mask, bias = inputs(kv_heads=4)
     expected, _ = scaled_dot_product(query, keys, values, mask, bias=bias)
     closed = bias.masked_fill(~mask, float("-inf"))
@@ -82,7 +82,7 @@ def test_a_bias_may_hold_the_mask() -> None:
 
 
 class Even(Normalizer):
-    """The same weight for all positions, scores or no scores."""
+    """The same weight for all positions, whatever the scores."""
 
     def forward(self, scores: Float[Tensor, "*N S"], mask: Bool[Tensor, "*#N S"]) -> Float[Tensor, "*N S"]:
         shown = mask.expand(scores.shape).to(scores.dtype)
@@ -90,7 +90,7 @@ class Even(Normalizer):
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
-def test_a_normalizer_stands_in_for_the_softmax(need_weights: bool) -> None:
+def test_a_normalizer_replaces_the_softmax(need_weights: bool) -> None:
     query, keys, values, mask, bias = inputs(kv_heads=2)
     even, weights = scaled_dot_product(query, keys, values, mask, normalizer=Even(), need_weights=need_weights)
     shown = mask.double() / mask.sum(-1, keepdim=True)
@@ -103,7 +103,7 @@ def test_a_normalizer_stands_in_for_the_softmax(need_weights: bool) -> None:
     assert torch.equal(usual, named)
 
 
-def test_bf16_takes_the_plain_road_on_a_cpu() -> None:
+def test_bf16_on_a_cpu_is_accurate() -> None:
     query, keys, values, mask, bias = inputs(kv_heads=2)
     expected, _ = scaled_dot_product(query, keys, values, mask, bias=bias)
     with torch.autocast("cpu", torch.bfloat16):

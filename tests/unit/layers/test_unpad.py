@@ -1,4 +1,4 @@
-"""Real positions, selected or masked: the same sums and gradients, and nothing of what padding holds."""
+"""Sums over real positions, selected or masked: the same values and gradients, nothing from padding."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""metrics.jsonl: valid JSON, cut where a run continues, read line by line."""
+"""metrics.jsonl: valid JSON, cut where a run is resumed, read line by line."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_every_number_becomes_valid_json(value: float, written: str) -> None:
         (b'{"update": 0}\n{"update": 5}\n', 0, b""),
         (b"", 5, b""),
     ],
-    ids=["later lines", "nothing to cut", "torn line", "torn line with its end", "not metrics", "afresh", "empty"],
+    ids=["later lines", "nothing to cut", "torn line", "torn line with its end", "not metrics", "all", "empty"],
 )
 def test_cutting_keeps_the_lines_up_to_an_update(tmp_path: Path, content: bytes, after: int, left: bytes) -> None:
     path = tmp_path / "metrics.jsonl"
@@ -49,14 +49,14 @@ def test_cutting_keeps_the_lines_up_to_an_update(tmp_path: Path, content: bytes,
 
 
 @pytest.mark.parametrize("to_validate", [False, True])
-def test_a_validation_that_is_still_to_come_is_cut(tmp_path: Path, to_validate: bool) -> None:
+def test_a_validation_that_will_be_repeated_is_cut(tmp_path: Path, to_validate: bool) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"update": 20, "train/loss": 1.0}\n{"update": 20, "valid/nll": 2.0}\n')
     JsonLines(session=Session(tmp_path, 20, to_validate)).close()
     assert ["valid/nll" in line for line in read_metrics(path)] == ([False] if to_validate else [False, True])
 
 
-def test_a_line_that_is_not_metrics_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_line_is_skipped_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"update": 1}\n{"update": 1\n{"update": 2}\n')
     assert read_metrics(path) == [{"update": 1}, {"update": 2}]

@@ -1,4 +1,4 @@
-"""Several recorders as one: the same in all, all closed whatever fails, and a resumed record equal to a whole one."""
+"""Several recorders: each gets all calls, all are closed after an error, a resumed record equals a whole one."""
 
 import resource
 import threading
@@ -19,7 +19,7 @@ BOTH = (JsonLines, TensorBoard)
 
 
 class Noted(Recorder):
-    """Notes every call; it fails in what `fails` names."""
+    """Notes every call; the call that `fails` names raises an error."""
 
     def __init__(self, calls: list[tuple], name: str, fails: str, *, session: Session) -> None:
         self.calls, self.name, self.fails = calls, name, fails
@@ -50,7 +50,7 @@ def noted(calls: list[tuple], name: str, fails: str = "") -> Callable[..., Recor
     return lambda session: Noted(calls, name, fails, session=session)
 
 
-def test_each_recorder_gets_all_in_order(tmp_path: Path) -> None:
+def test_each_recorder_gets_all_calls_in_order(tmp_path: Path) -> None:
     calls: list[tuple] = []
     session = Session(tmp_path, update=20, to_validate=True)
     with closing(Recorders(session=session, makers=[noted(calls, "a"), noted(calls, "b")])) as recorders:
@@ -69,7 +69,7 @@ def test_each_recorder_gets_all_in_order(tmp_path: Path) -> None:
     assert calls == [(name, *call) for call in expected for name in "ab"]
 
 
-def test_none_records_nothing(tmp_path: Path) -> None:
+def test_without_recorders_nothing_is_written(tmp_path: Path) -> None:
     with closing(Recorders(session=Session(tmp_path))) as recorders:
         recorders.hyperparameters({"seed": 1}, ["valid/bleu"])
         recorders.scalars(30, {"train/loss": 1.0})
@@ -79,7 +79,7 @@ def test_none_records_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["a", "b", "c"])
-def test_all_are_closed_even_if_one_cannot_be(tmp_path: Path, failing: str) -> None:
+def test_all_are_closed_even_if_one_raises(tmp_path: Path, failing: str) -> None:
     calls: list[tuple] = []
     makers = [noted(calls, name, "close" if name == failing else "") for name in "abc"]
     recorders = Recorders(session=Session(tmp_path), makers=makers)
@@ -88,7 +88,7 @@ def test_all_are_closed_even_if_one_cannot_be(tmp_path: Path, failing: str) -> N
     assert [name for name, call, *_ in calls if call == "close"] == ["a", "b", "c"]
 
 
-def test_those_begun_are_closed_if_the_next_cannot_begin(tmp_path: Path) -> None:
+def test_started_recorders_are_closed_if_the_next_cannot_start(tmp_path: Path) -> None:
     calls: list[tuple] = []
     makers = [noted(calls, "a"), noted(calls, "b", "begin"), noted(calls, "c")]
     with pytest.raises(StorageError, match=f"cannot write the log of run {tmp_path}: gone"):
@@ -117,7 +117,7 @@ def test_the_same_numbers_are_in_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("resumed_at", [0, 20, 30])
-def test_a_resumed_run_reads_as_if_it_had_never_stopped(tmp_path: Path, resumed_at: int) -> None:
+def test_a_resumed_record_equals_an_uninterrupted_one(tmp_path: Path, resumed_at: int) -> None:
     whole, resumed = tmp_path / "whole", tmp_path / "resumed"
     write(whole, after=0, until=80)
     write(resumed, after=0, until=50)
@@ -136,7 +136,7 @@ def test_a_killed_session_leaves_its_lines_on_disk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("maker", BOTH)
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, maker: type[Recorder]) -> None:
+def test_an_unwritable_folder_is_a_storage_error(tmp_path: Path, maker: type[Recorder]) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"cannot write the log of run .*file/run: Not a directory") as caught:
         Recorders(session=Session(tmp_path / "file" / "run"), makers=[maker])
@@ -144,10 +144,10 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, maker: type
 
 
 @pytest.mark.parametrize("size", [0, 60, 200, 2000])
-def test_a_full_disk_is_one_error_and_nothing_is_printed_beside_it(
+def test_a_full_disk_is_one_error_and_nothing_else_is_printed(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
 ) -> None:
-    """Whichever event no longer fits; TensorBoard reads those that did."""
+    """Whichever event is the first that does not fit; TensorBoard can read the ones before it."""
     threads = threading.active_count()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

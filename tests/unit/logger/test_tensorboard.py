@@ -12,13 +12,13 @@ from seq2seq.logger.tensorboard import TensorBoard
 from seq2seq.reporting.figures import render
 
 
-def test_the_event_files_lie_in_the_run_folder_itself(tmp_path: Path) -> None:
+def test_event_files_are_in_the_run_folder_itself(tmp_path: Path) -> None:
     with closing(TensorBoard(session=Session(tmp_path))) as recorder:
         recorder.scalars(10, {"train/loss": 1.0})
     assert [path.name.split(".")[0] for path in tmp_path.iterdir()] == ["events"]
 
 
-def test_texts_and_figures_stand_at_their_update(tmp_path: Path) -> None:
+def test_texts_and_figures_have_their_update_as_step(tmp_path: Path) -> None:
     figure = Figure(figsize=(2, 1), dpi=50)
     figure.text(0, 0, "漢")
     with closing(TensorBoard(session=Session(tmp_path))) as recorder:
@@ -33,7 +33,7 @@ def test_texts_and_figures_stand_at_their_update(tmp_path: Path) -> None:
     assert (image.step, image.width, image.height) == (30, 100, 50)
 
 
-def test_hyperparameters_put_no_point_on_a_curve(tmp_path: Path) -> None:
+def test_hyperparameters_add_no_point_to_a_curve(tmp_path: Path) -> None:
     settings = {"seed": 1, "encoder": "lstm", "tie": None, "deterministic": True, "sizes": [1, 2], "lr": 0.5}
     settings |= {"file": "lat\udce9in", "files": ["\udce9"]}
     with closing(TensorBoard(session=Session(tmp_path))) as recorder:

@@ -10,7 +10,7 @@ from seq2seq.loss.cross_entropy import cross_entropy
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
 @pytest.mark.parametrize("chunk", [1, 40, 2**20])
-def test_equals_torchs_own(smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loss_and_gradient_equal_torchs(smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", chunk)
     logits = (5 * torch.randn(7, 13, dtype=torch.float64)).requires_grad_()
     targets = torch.randint(0, 13, (7,))
@@ -26,9 +26,7 @@ def test_equals_torchs_own(smoothing: float, chunk: int, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("chunk", [1, 40, 2**20])
-def test_masked_rows_are_as_if_they_were_not_there(
-    smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_masked_rows_have_no_effect(smoothing: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CHUNK", chunk)
     logits = (5 * torch.randn(7, 13, dtype=torch.float64)).requires_grad_()
     targets, mask = torch.randint(0, 13, (7,)), torch.tensor([1, 0, 1, 1, 0, 0, 1]).bool()
@@ -60,7 +58,7 @@ def test_bf16_logits_are_summed_in_fp32() -> None:
     assert loss.item() == pytest.approx(exact.item(), rel=1e-5)
 
 
-def test_nothing_to_learn_from_is_zero() -> None:
+def test_the_loss_of_no_rows_is_zero() -> None:
     loss, _ = cross_entropy(torch.zeros(0, 4, requires_grad=True), torch.zeros(0, dtype=torch.long), 0.1)
     loss.backward()
     assert loss.item() == 0

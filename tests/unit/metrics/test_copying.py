@@ -17,7 +17,7 @@ TEXTS = st.lists(st.sampled_from("abc"), max_size=12)
     [
         ("the police killed the gunman", [0, 0, 0, 0]),
         ("police shot the gunman", [1 / 4, 2 / 3, 1, 1]),
-        ("the town the town", [0, 1, 1, 1]),  # a pair that comes twice counts once: the town, town the
+        ("the town the town", [0, 1, 1, 1]),  # a repeated pair counts once: the town, town the
         ("gunman gunman gunman shot", [1 / 2, 1, 1, 1]),
         ("monday", [0, None, None, None]),
         ("", [None] * 4),

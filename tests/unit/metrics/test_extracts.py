@@ -1,4 +1,4 @@
-"""Baselines cut from the source: which sentences, and that chance repeats itself."""
+"""Baselines of source sentences: which sentences, and that a seed repeats its draws."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_sentences_of_the_source(name: str, source: str, expected: str) -> None:
     assert extract(name, [source]) == [expected]
 
 
-def test_random_sentences_are_different_ones_in_the_order_of_the_source() -> None:
+def test_random_sentences_are_distinct_and_in_source_order() -> None:
     sources = ["\n".join(f"{first}{digit}" for digit in range(10)) for first in range(1, 40)]
     drawn = [[int(line) for line in text.split("\n")] for text in extract("random-3", sources)]
     assert all(len(set(numbers)) == 3 and numbers == sorted(numbers) for numbers in drawn)
@@ -31,13 +31,13 @@ def test_random_sentences_are_different_ones_in_the_order_of_the_source() -> Non
     assert {number % 10 for numbers in drawn for number in numbers} == set(range(10))
 
 
-def test_the_same_seed_draws_the_same() -> None:
+def test_the_same_seed_draws_the_same_sentences() -> None:
     sources = [DIALOGUE] * 20
     assert extract("random-1", sources) == extract("random-1", sources)
     assert extract("random-1", sources) != extract("random-1", sources, seed=1)
 
 
-def test_the_usual_ones_exist() -> None:
+def test_the_usual_baselines_exist() -> None:
     assert [len(extract(name, [DIALOGUE])[0].split("\n")) for name in USUAL] == [1, 3, 3]
 
 

@@ -1,4 +1,4 @@
-"""ROUGE: scores worked out by hand, equality with rouge-score's own calls, references, scripts and sentences."""
+"""ROUGE: scores computed by hand, equality with rouge-score, references, scripts and sentences."""
 
 from fractions import Fraction
 from importlib.metadata import version
@@ -32,10 +32,10 @@ BY_HAND = [
     ("the cat sat", "the cat sat", ["1 1", "1 1", "1 1", "1 1"]),
     ("the cat sat", "the cat sat down", ["1 3/4", "1 2/3", "1 3/4", "1 3/4"]),
     ("sat cat the", "the cat sat", ["1 1", "0 0", "1/3 1/3", "1/3 1/3"]),
-    # a word counts as often as the reference has it
+    # a word counts at most as often as in the reference
     ("the the the", "the cat sat", ["1/3 1/3", "0 0", "1/3 1/3", "1/3 1/3"]),
     ("police killed the gunman", "the gunman police killed", ["1 1", "2/3 2/3", "1/2 1/2", "1/2 1/2"]),
-    # a line of the reference is compared with all lines of the hypothesis: their union is the whole of it
+    # rougeLsum compares a line of the reference with the union of all lines of the hypothesis
     ("a b\nc d", "c d\na b", ["1 1", "2/3 2/3", "1/2 1/2", "1 1"]),
     ("a x\ny b", "a b c", ["1/2 2/3", "0 0", "1/2 2/3", "1/2 2/3"]),
     ("THE CAT", "the cat.", ["1 1", "1 1", "1 1", "1 1"]),
@@ -67,7 +67,7 @@ OTHER_SCRIPTS = [
     ("他说:“GDP增长5%。”", "他说GDP增长了5%", ["1 6/7", "4/5 2/3", "1 6/7", "1 6/7"]),
     # 4 of 7 words in order; only the last pair is the same
     ("वह हिन्दी पढ़ता है।", "वह घर में हिन्दी भाषा पढ़ता है।", ["1 4/7", "1/3 1/6", "1 4/7", "1 4/7"]),
-    # another vowel sign is another word: hers and his
+    # a different vowel sign makes a different word: hers and his
     ("उसकी किताब", "उसका किताब", ["1/2 1/2", "0 0", "1/2 1/2", "1/2 1/2"]),
     # sentences in another order: the danda ends one
     ("वर्षा हुई। वह गया।", "वह गया। वर्षा हुई।", ["1 1", "2/3 2/3", "1/2 1/2", "1 1"]),
@@ -102,13 +102,13 @@ def test_a_tokenizer_that_drops_the_text_is_reported_once(
     metric = rouge(tokenizer=tokenizer)
     for _ in range(2):
         metric.score(references, [(text,) for text in references])
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == warned
-    assert all("set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false" in line for line in told)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == warned
+    assert all("set metrics.rouge.tokenizer=unicode metrics.rouge.stemmer=false" in line for line in warnings)
 
 
 @pytest.mark.parametrize("stemmer", [True, False])
-def test_equal_to_rouge_score_itself(stemmer: bool) -> None:
+def test_equal_to_rouge_score(stemmer: bool) -> None:
     hypotheses = ["Running dogs jumped.\nThey were tired", "a cat", "nothing here"]
     references = [("The dog was running and jumping.\nIt is tired.",), ("the cats",), ("something else\nhere",)]
     scorer = RougeScorer(NAMES, use_stemmer=stemmer)
@@ -185,7 +185,7 @@ def test_statistics_add_up_to_the_score(references: str) -> None:
         ("ひらカタ", ["ひ", "ら", "カ", "タ"]),
         ("날씨가 좋다", ["날씨가", "좋다"]),
         ("हिन्दी भाषा।", ["हिन्दी", "भाषा"]),
-        ("क्\u200dष", ["क्ष"]),  # a joiner shapes the letters, no more
+        ("क्\u200dष", ["क्ष"]),  # a joiner only shapes the letters
         ("می\u200cخواهم", ["میخواهم"]),
         ("Don\u00adau one\u200btwo", ["donau", "one", "two"]),
         ("Straße déjà", ["straße", "déjà"]),
@@ -216,11 +216,11 @@ def test_chinese_counts_only_with_the_unicode_tokenizer() -> None:
         ("kept\nas it is", ["kept", "as it is"]),
     ],
 )
-def test_a_sentence_a_line(text: str, lines: list[str]) -> None:
+def test_one_sentence_per_line(text: str, lines: list[str]) -> None:
     assert sentence_a_line(text).split("\n") == lines
 
 
-def test_sentences_may_stand_in_any_order_for_rougelsum_alone() -> None:
+def test_only_rougelsum_ignores_the_order_of_sentences() -> None:
     hypotheses, references = ["It ran. A dog sat."], [("A dog sat. It ran.",)]
     by_line, cut = (rouge(sentences=choice).score(hypotheses, references) for choice in ("newline", "punctuation"))
     assert by_line["rougeLsum"].value == pytest.approx(60)
@@ -248,18 +248,18 @@ def test_signature() -> None:
         ({"stemmer": True, "tokenizer": "unicode"}, "stemmer: it is for English"),
     ],
 )
-def test_impossible_arguments(changes: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rouge(**changes)
 
 
 @pytest.mark.parametrize(("hypotheses", "references"), [(["a"], []), ([], []), (["a"], [()])])
-def test_what_does_not_fit_is_refused(hypotheses: list[str], references: list[tuple[str, ...]]) -> None:
+def test_mismatched_or_empty_input_is_refused(hypotheses: list[str], references: list[tuple[str, ...]]) -> None:
     with pytest.raises(ValueError, match=r"cannot be scored|nothing to score|has no reference"):
         rouge().score(hypotheses, references)
 
 
-def test_the_choice_gives_all_arguments(repository: Path) -> None:
+def test_the_yaml_file_gives_all_arguments(repository: Path) -> None:
     (arguments,) = yaml.safe_load((repository / "configs/metrics/summarization.yaml").read_text()).values()
     assert arguments.pop("_target_") == "seq2seq.metrics.rouge.Rouge"
     assert arguments.pop("_partial_") is True

@@ -1,4 +1,4 @@
-"""BLEU, chrF and TER: scores worked out by hand, equality with sacreBLEU's own calls, and bad input."""
+"""BLEU, chrF and TER: scores computed by hand, equality with sacreBLEU, and bad input."""
 
 import random
 import re
@@ -31,7 +31,7 @@ def ter(case_sensitive: bool = False) -> Ter:
     return Ter(normalized=False, no_punct=False, asian_support=False, case_sensitive=case_sensitive)
 
 
-# Each figure follows from the counts in the comment.
+# The comments give the counts from which the scores follow.
 BY_HAND = [
     (bleu(), "the cat sat on the mat", ["the cat sat on a mat"], 100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** 0.25),
     (bleu(), "a b c d", ["a b c d"], 100.0),
@@ -61,7 +61,7 @@ def test_by_hand(metric: Metric, hypothesis: str, references: list[str], value: 
 
 
 def corpus(sentences: int, seed: int, ragged: bool = True) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Hypotheses and references of common words, with one to three references a sentence."""
+    """Hypotheses and references of common words, with one to three references per sentence."""
     rng = random.Random(seed)
     words = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "hat", "and", "then"]
 
@@ -83,7 +83,7 @@ def corpus(sentences: int, seed: int, ragged: bool = True) -> tuple[list[str], l
     ],
 )
 @pytest.mark.parametrize("ragged", [True, False])
-def test_equal_to_sacrebleu_itself(ours: Metric, theirs: sacrebleu.metrics.base.Metric, ragged: bool) -> None:
+def test_equal_to_sacrebleu(ours: Metric, theirs: sacrebleu.metrics.base.Metric, ragged: bool) -> None:
     hypotheses, references = corpus(30, seed=1, ragged=ragged)
     streams = [[several[n] if n < len(several) else None for several in references] for n in range(3 if ragged else 1)]
     expected = theirs.corpus_score(hypotheses, streams)
@@ -129,7 +129,7 @@ def test_a_score_as_json() -> None:
         (["a", "b"], [("a",), ()], "sentence 2 has no reference"),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_mismatched_or_empty_input_is_refused(
     metric: Metric, hypotheses: list[str], references: list[tuple[str, ...]], message: str
 ) -> None:
     for act in (metric.score, metric.statistics):
@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize("metric", [bleu(), chrf(), ter()])
-def test_odd_texts_have_a_score(metric: Metric) -> None:
+def test_unusual_texts_have_a_score(metric: Metric) -> None:
     hypotheses = ["", "\u2028", "a\tb", "\ud7ff", "x" * 3000]
     score = metric.score(hypotheses, [("a b",), ("",), ("a\tb", ""), ("é",), ("y",)])[metric.names[0]]
     assert score.value >= 0.0
@@ -169,18 +169,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["flores200", "flores101", "spm"])
-def test_shared_models_are_those_of_sacrebleus_cache(
+def test_shared_models_come_from_sacrebleus_cache(
     model: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
     monkeypatch.setattr(tokenizer_spm, "download_file", lambda *_: pytest.fail("nothing is downloaded"))
     with pytest.raises(
         ValueError, match=rf"needs the file {tmp_path}/models/\w+spm.*, which is not there: fetch it"
-    ) as told:
+    ) as caught:
         bleu(name)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     (tmp_path / "models").mkdir()
-    shutil.copy(model, str(told.value).split(" file ")[1].partition(",")[0])
+    shutil.copy(model, str(caught.value).split(" file ")[1].partition(",")[0])
     hypotheses, references = corpus(20, seed=1, ragged=False)
     theirs = sacrebleu.BLEU(tokenize=name)
     expected = theirs.corpus_score(hypotheses, [[several[0] for several in references]])
@@ -188,7 +188,7 @@ def test_shared_models_are_those_of_sacrebleus_cache(
     assert (score.value, score.signature) == (expected.score, str(theirs.get_signature()))
 
 
-def test_a_model_of_ones_own_counts_its_pieces(model: Path, tmp_path: Path) -> None:
+def test_bleu_over_the_pieces_of_a_given_model(model: Path, tmp_path: Path) -> None:
     metric = bleu(str(model))
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(model)).encode
     hypotheses, references = corpus(20, seed=1, ragged=False)
@@ -227,21 +227,21 @@ def test_a_model_of_ones_own_counts_its_pieces(model: Path, tmp_path: Path) -> N
         ("13a", "", None),
     ],
 )
-def test_a_tokenizer_that_finds_no_words_is_warned_of_once(
+def test_a_tokenizer_that_finds_no_words_is_reported_once(
     caplog: pytest.LogCaptureFixture, tokenize: str, text: str, advice: str | None
 ) -> None:
     metric = bleu(tokenize)
     for _ in range(2):
         metric.score([text], [(text,)])
-    told = [record.getMessage() for record in caplog.records]
-    assert len(told) == (advice is not None)
-    assert all(re.search(rf"tokenize={tokenize} .* type metrics.bleu.tokenize={advice}$", line) for line in told)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len(warnings) == (advice is not None)
+    assert all(re.search(rf"tokenize={tokenize} .* type metrics.bleu.tokenize={advice}$", line) for line in warnings)
 
 
 @pytest.mark.parametrize(
     ("choice", "names"), [("translation", ["bleu", "chrf"]), ("translation_ter", ["bleu", "chrf", "ter"])]
 )
-def test_the_choices_give_all_arguments(repository: Path, choice: str, names: list[str]) -> None:
+def test_the_yaml_files_give_all_arguments(repository: Path, choice: str, names: list[str]) -> None:
     parts = yaml.safe_load((repository / f"configs/metrics/{choice}.yaml").read_text())
     assert list(parts) == names
     for name, arguments in parts.items():

@@ -1,4 +1,4 @@
-"""Intervals and paired tests: the same draws and p-values as sacreBLEU's own, and laws that any such test obeys."""
+"""Intervals and paired tests: the draws and p-values of sacreBLEU, and laws that hold for any such test."""
 
 import random
 
@@ -63,7 +63,7 @@ def test_the_p_value_is_sacrebleus(metric: Metric, system: list[str]) -> None:
     found = compare(metric, system, FAIR, REFERENCES, samples=200, seed=12345)[name]
     assert (found.baseline, found.value) == pytest.approx((baseline.score, expected.score))
     assert found.p_value == pytest.approx(expected.p_value)
-    # theirs writes the seed and the number of draws in other places of the line
+    # sacreBLEU's signature has the seed and the number of draws in other places
     assert set(found.signature.split("|")) == set(str(signatures[key]).split("|"))
 
 
@@ -122,7 +122,7 @@ def test_laws(metric: Metric) -> None:
         (BLEU, ["x y z w"] * 60, ["q r s t"] * 60),  # both 0, and so is every draw
         (BLEU, [""] * 60, ["q"] * 60),
         (ROUGE, ["dog"] * 60, ["cat"] * 60),
-        (ROUGE, ["w1 dog"] * 60, ["dog w1"] * 60),  # other texts, the same score in every draw
+        (ROUGE, ["w1 dog"] * 60, ["dog w1"] * 60),  # different texts, the same score in every draw
         (BLEU, GOOD, list(GOOD)),
         (CHRF, [*GOOD[:30], *POOR[30:]], [*GOOD[:30], *(text + " " for text in POOR[30:])]),
     ],
@@ -134,14 +134,14 @@ def test_equal_scores_have_a_p_value_of_1(metric: Metric, ours: list[str], their
 
 
 def test_scores_that_are_equal_by_chance_have_a_p_value_of_1() -> None:
-    """Each system has what the other lacks: the draws differ, the scores do not."""
+    """Each system is right where the other is wrong: the draws differ, the scores do not."""
     references = [("a b c d",), ("e f g h",)] * 20
     ours, theirs = ["a b c d", "x"] * 20, ["x", "e f g h"] * 20
     found = compare(ROUGE, ours, theirs, references, samples=100)["rouge1"]
     assert (found.difference, found.p_value) == (0.0, 1.0)
 
 
-def test_a_seed_repeats_and_another_differs() -> None:
+def test_the_same_seed_repeats_and_another_differs() -> None:
     first, again, other = (bootstrap(BLEU, FAIR, REFERENCES, samples=100, seed=seed) for seed in (1, 1, 2))
     assert first == again != other
 
@@ -156,7 +156,7 @@ def test_more_sentences_narrow_the_interval() -> None:
 
 
 @pytest.mark.parametrize("metric", [BLEU, ROUGE])
-def test_what_does_not_fit_is_refused(metric: Metric) -> None:
+def test_mismatched_input_or_too_few_samples_are_refused(metric: Metric) -> None:
     with pytest.raises(ValueError, match="59 hypotheses cannot be scored against the references of 60"):
         bootstrap(metric, GOOD[1:], REFERENCES)
     with pytest.raises(ValueError, match="59 hypotheses cannot be scored against the references of 60"):

@@ -1,4 +1,4 @@
-"""Several models as one: the mean of their probabilities, whatever they are made of, in every search."""
+"""Ensembles: the mean of the models' probabilities, for models of different kinds and in every search."""
 
 from dataclasses import replace
 
@@ -18,13 +18,13 @@ from seq2seq.search.sampling import SamplingSearch
 from seq2seq.search.shortlists import Shortlisted
 from seq2seq.types import BOS, EOS, Batch
 
-# Other tests check the shapes; these decode at length.
+# Other tests check the shapes; these decode many steps.
 pytestmark = pytest.mark.usefixtures("without_shape_checks")
 
 SOURCES, TARGETS = [6, 1, 4], [3, 5, 0]
 LIMITS = {"max_length": 7, "max_length_ratio": 1.0}
 DRAWN = {"samples": 3, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 1}
-ALIKE = {"atol": 1e-12, "rtol": 1e-9}
+CLOSE = {"atol": 1e-12, "rtol": 1e-9}
 SEARCHES = {
     "greedy": GreedySearch(**LIMITS),
     "beam": BeamSearch(beam_size=3, length_penalty=0.6, coverage_penalty=0.2, **LIMITS),
@@ -37,7 +37,7 @@ SEARCHES = {
 
 
 def members() -> list[Model]:
-    """Models of three kinds, one of which copies and one of which remembers less than it has read."""
+    """Models of three kinds; one of them copies, one pools its memory."""
     recurrent = (("attend", "before"), ("input_feeding", True))
     return [
         Triple("transformer", "multihead", "transformer").model(),
@@ -51,14 +51,14 @@ def mean_log_probs(models: list[Model], batch: Batch) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_it_says_the_mean_of_all_probabilities_step_by_step() -> None:
+def test_each_step_gives_the_mean_of_all_probabilities() -> None:
     models, batch = members(), some_batch(SOURCES, TARGETS)
     ensemble = Ensemble(models)
     state = ensemble.start(ensemble.encode(batch.source, batch.source_mask))
     expected = mean_log_probs(models, batch)
     for t in range(batch.target_in.shape[1]):
         log_probs, weights, state = ensemble.step(batch.target_in[:, t : t + 1], state, t > 0)
-        torch.testing.assert_close(log_probs[:, 0], expected[:, t], **ALIKE)
+        torch.testing.assert_close(log_probs[:, 0], expected[:, t], **CLOSE)
         assert (weights is None) == (t == 0)
         if weights is not None:
             assert weights.shape == (len(SOURCES), 1, batch.source.shape[1])
@@ -66,7 +66,7 @@ def test_it_says_the_mean_of_all_probabilities_step_by_step() -> None:
 
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES.keys())
 @torch.no_grad()
-def test_what_is_found_has_the_mean_probability(search: Search) -> None:
+def test_found_hypotheses_have_the_mean_probability(search: Search) -> None:
     models, batch = members(), some_batch(SOURCES, TARGETS)
     for row, hypotheses in enumerate(search(Ensemble(models), batch.source, batch.source_mask)):
         one = rows_of(batch, [row], trim=True)
@@ -79,7 +79,7 @@ def test_what_is_found_has_the_mean_probability(search: Search) -> None:
 
 
 @torch.no_grad()
-def test_one_model_several_times_is_that_model() -> None:
+def test_one_model_several_times_equals_that_model() -> None:
     model, batch = members()[0], some_batch(SOURCES, TARGETS)
     search = SEARCHES["beam"]
     alone = search(model, batch.source, batch.source_mask)
@@ -88,7 +88,7 @@ def test_one_model_several_times_is_that_model() -> None:
 
 
 @torch.no_grad()
-def test_with_a_shortlist_it_says_the_mean_of_what_each_says_with_it() -> None:
+def test_with_a_shortlist_it_gives_the_mean_over_the_shortlist() -> None:
     models, batch = members(), some_batch(SOURCES, TARGETS)
     allowed = torch.rand(len(SOURCES), VOCAB, generator=torch.Generator().manual_seed(1)) < 0.5
     allowed[:, :4] = True
@@ -100,4 +100,4 @@ def test_with_a_shortlist_it_says_the_mean_of_what_each_says_with_it() -> None:
         log_probs, _, state = listed.step(columns, listed.start(listed.encode(batch.source, batch.source_mask)))
         found.append(torch.cat((log_probs, listed.step(columns + 2, state)[0]), 1).exp())
     assert found[-1].shape[-1] < VOCAB
-    torch.testing.assert_close(found[-1], torch.stack(found[:-1]).mean(0), **ALIKE)
+    torch.testing.assert_close(found[-1], torch.stack(found[:-1]).mean(0), **CLOSE)

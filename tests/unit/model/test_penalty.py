@@ -1,4 +1,4 @@
-"""What the attention asks to be kept small: a mean over layers, a sum over real positions, weighed by the objective."""
+"""The attention penalty: a mean over layers, a sum over real positions, weighted by the objective."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ BATCH = some_batch([5, 2], [4, 1])
 
 
 @torch.no_grad()
-def test_the_penalty_is_of_real_positions_and_a_mean_over_layers() -> None:
+def test_the_penalty_sums_real_positions_and_averages_layers() -> None:
     model = Triple("lstm", "coverage", "transformer").model()
     attended = model.decode(BATCH.target_in, model.encode(BATCH.source, BATCH.source_mask)).attended
     assert len(attended) == 2
@@ -23,7 +23,7 @@ def test_the_penalty_is_of_real_positions_and_a_mean_over_layers() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
-def test_the_objective_weighs_it(weight: float) -> None:
+def test_the_objective_weights_the_penalty(weight: float) -> None:
     model = Triple("lstm", "coverage", "lstm").model()
     plain = model(BATCH, 0.1)
     losses = CrossEntropy(label_smoothing=0.1, attention_penalty=weight)(model, BATCH)
@@ -33,7 +33,7 @@ def test_the_objective_weighs_it(weight: float) -> None:
 
 
 @torch.no_grad()
-def test_other_attentions_have_none() -> None:
+def test_other_attentions_have_no_penalty() -> None:
     model = Triple("lstm", "bahdanau", "lstm").model()
     assert model(BATCH).penalty is None
     assert CrossEntropy(label_smoothing=0.0, attention_penalty=1.0)(model, BATCH).terms == {}

@@ -1,4 +1,4 @@
-"""Each normalizer against its definition, against the entmax package, and its gradient against finite differences."""
+"""Each normalizer compared with its definition and the entmax package, its gradient with finite differences."""
 
 import math
 from copy import deepcopy
@@ -29,12 +29,12 @@ every_one = pytest.mark.parametrize("normalizer", EVERY, ids=lambda normalizer: 
 rows = st.lists(st.floats(-30, 30), min_size=1, max_size=9)
 
 
-def whole(scores: Tensor) -> Tensor:
+def full_mask(scores: Tensor) -> Tensor:
     return torch.ones_like(scores, dtype=torch.bool)
 
 
 def some_scores(*shape: int) -> tuple[Tensor, Tensor]:
-    """Random scores and a mask that shows the first position of each row at least."""
+    """Random scores and a mask that is True at least at the first position of each row."""
     torch.manual_seed(0)
     mask = torch.rand(*shape) < 0.7
     mask[..., 0] = True
@@ -42,7 +42,7 @@ def some_scores(*shape: int) -> tuple[Tensor, Tensor]:
 
 
 @every_one
-def test_weights_are_a_distribution_over_what_is_shown(normalizer: Normalizer) -> None:
+def test_weights_are_a_distribution_over_the_unmasked(normalizer: Normalizer) -> None:
     scores, mask = some_scores(3, 4, 6)
     weights = normalizer(scores, mask)
     assert (weights >= 0).all()
@@ -51,10 +51,10 @@ def test_weights_are_a_distribution_over_what_is_shown(normalizer: Normalizer) -
 
 
 @every_one
-def test_what_is_hidden_changes_nothing(normalizer: Normalizer) -> None:
+def test_masked_scores_have_no_effect(normalizer: Normalizer) -> None:
     scores, mask = some_scores(5, 7)
     for row, shown in zip(scores, mask, strict=True):
-        alone = normalizer(row[shown], whole(row[shown]))
+        alone = normalizer(row[shown], full_mask(row[shown]))
         assert (normalizer(row, shown)[shown] - alone).abs().max() < 1e-12
 
 
@@ -67,14 +67,14 @@ def test_gradients(normalizer: Normalizer) -> None:
 @every_one
 def test_gradients_of_scores_far_from_zero(normalizer: Normalizer) -> None:
     scores = torch.tensor([[500.3, 499.9, 499.2, 100.0]], dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda z: normalizer(z, whole(z)), scores)
+    assert torch.autograd.gradcheck(lambda z: normalizer(z, full_mask(z)), scores)
 
 
 FAR = {
     "high": lambda rows: rows + 1e6,
     "low": lambda rows: rows - 1e6,
     "wide": lambda rows: rows * 1e6,
-    "at the type's end": lambda rows: rows.clamp(-3, 3) * 1e38,
+    "near the largest number": lambda rows: rows.clamp(-3, 3) * 1e38,
     "equal": lambda rows: torch.full_like(rows, 7e5),
     "infinite": lambda rows: rows.masked_fill(rows < 0, float("-inf")),
 }
@@ -83,10 +83,8 @@ FAR = {
 @every_one
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("case", FAR)
-def test_scores_of_any_size_give_the_weights_they_give_in_full_precision(
-    normalizer: Normalizer, dtype: torch.dtype, case: str
-) -> None:
-    """Hidden scores may be anything, even no numbers."""
+def test_scores_of_any_size_give_the_weights_of_float64(normalizer: Normalizer, dtype: torch.dtype, case: str) -> None:
+    """Masked scores may be anything, even NaN."""
     torch.manual_seed(0)
     rows = torch.randn(20, 40)
     rows[:, 0] = rows[:, 0].abs()
@@ -107,28 +105,28 @@ def test_scores_of_any_size_give_the_weights_they_give_in_full_precision(
 
 
 @given(rows)
-def test_softmax_is_its_formula(values: list[float]) -> None:
+def test_softmax_equals_its_formula(values: list[float]) -> None:
     scores = torch.tensor(values, dtype=torch.float64)
     exponentials = [math.exp(value) for value in values]
     expected = [e / sum(exponentials) for e in exponentials]
-    assert Softmax()(scores, whole(scores)).tolist() == pytest.approx(expected, abs=1e-10)
+    assert Softmax()(scores, full_mask(scores)).tolist() == pytest.approx(expected, abs=1e-10)
 
 
 @given(rows)
-def test_sparsemax_is_its_closed_form(values: list[float]) -> None:
-    """Algorithm 1 of Martins and Astudillo (2016), line by line; and the entmax package's."""
+def test_sparsemax_equals_its_closed_form(values: list[float]) -> None:
+    """Algorithm 1 of Martins and Astudillo (2016), line by line; and the entmax package's result."""
     scores = torch.tensor(values, dtype=torch.float64)
     ordered = sorted(values, reverse=True)
     size = max(k for k in range(1, len(values) + 1) if 1 + k * ordered[k - 1] > sum(ordered[:k]))
     tau = (sum(ordered[:size]) - 1) / size
-    found = Sparsemax()(scores, whole(scores))
+    found = Sparsemax()(scores, full_mask(scores))
     assert found.tolist() == pytest.approx([max(value - tau, 0) for value in values], abs=1e-10)
     assert (found - entmax.sparsemax(scores, dim=-1)).abs().max() < 1e-10
 
 
 @given(rows)
 def test_entmax_solves_its_equation(values: list[float]) -> None:
-    """p = max(z / 2 - tau, 0)^2 with tau found by bisection; and the entmax package's."""
+    """p = max(z / 2 - tau, 0)^2 with tau found by bisection; and the entmax package's result."""
     low, high = max(values) / 2 - 1, max(values) / 2
     for _ in range(100):
         tau = (low + high) / 2
@@ -137,14 +135,14 @@ def test_entmax_solves_its_equation(values: list[float]) -> None:
         else:
             high = tau
     scores = torch.tensor(values, dtype=torch.float64)
-    found = Entmax15()(scores, whole(scores))
+    found = Entmax15()(scores, full_mask(scores))
     assert found.tolist() == pytest.approx([max(value / 2 - tau, 0) ** 2 for value in values], abs=1e-7)
     assert (found - entmax.entmax15(scores, dim=-1)).abs().max() < 1e-7
 
 
 def test_sparse_normalizers_give_exact_zeros_where_softmax_does_not() -> None:
     scores = torch.tensor([3.0, 1.9, 1.0, -2.0], dtype=torch.float64)
-    zeros = {type(one).__name__: int((one(scores, whole(scores)) == 0).sum()) for one in EVERY[:4]}
+    zeros = {type(one).__name__: int((one(scores, full_mask(scores)) == 0).sum()) for one in EVERY[:4]}
     assert zeros == {"Softmax": 0, "Sparsemax": 3, "Entmax15": 2, "TopK": 2}
 
 
@@ -153,34 +151,34 @@ def test_sparse_normalizers_give_exact_zeros_where_softmax_does_not() -> None:
 )
 def test_top_k_is_softmax_over_the_best(k: int, expected: list[float] | None) -> None:
     scores = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
-    found = TopK(k=k)(scores, whole(scores)).tolist()
+    found = TopK(k=k)(scores, full_mask(scores)).tolist()
     assert found == pytest.approx(expected or scores.softmax(-1).tolist(), abs=1e-12)
 
 
 def test_temperature_divides_the_scores_and_is_learned_on_request() -> None:
     scores = torch.tensor([1.0, 2.0, -3.0], dtype=torch.float64)
     fixed, learned = EVERY[4], EVERY[5]
-    assert fixed(scores, whole(scores)).tolist() == pytest.approx((scores / 0.5).softmax(-1).tolist(), abs=1e-6)
+    assert fixed(scores, full_mask(scores)).tolist() == pytest.approx((scores / 0.5).softmax(-1).tolist(), abs=1e-6)
     assert list(fixed.parameters()) == []
-    learned(scores, whole(scores)).square().sum().backward()
+    learned(scores, full_mask(scores)).square().sum().backward()
     (log_temperature,) = learned.parameters()
     assert log_temperature.grad is not None and log_temperature.grad != 0
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "said"),
+    ("kind", "arguments", "message"),
     [
         (TopK, {"k": 0}, "normalizer.k must be at least 1, not 0"),
         (TemperatureSoftmax, {"temperature": 0.0, "learned": True}, "normalizer.temperature must be above 0, not 0.0"),
     ],
 )
-def test_mistakes(kind: type, arguments: dict, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_wrong_arguments_are_refused(kind: type, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         kind(**arguments)
 
 
 @every_one
-def test_half_precision_gives_what_full_precision_gives(normalizer: Normalizer) -> None:
+def test_bf16_gives_nearly_the_weights_of_float64(normalizer: Normalizer) -> None:
     scores, mask = some_scores(4, 6)
     rounded = scores.bfloat16()
     found = normalizer(rounded, mask)

@@ -1,4 +1,4 @@
-"""Minimum risk training: its gradient is that of the expected cost, and whole runs repeat bitwise."""
+"""Minimum risk training: its gradient is that of the expected cost, and resumed runs are bitwise the same."""
 
 from dataclasses import fields, replace
 from itertools import chain, product
@@ -36,7 +36,7 @@ def gradient(model: Model, loss: Tensor) -> Tensor:
 
 
 def exact_risk(model: Model, batch: Batch) -> Tensor:
-    """The expected cost by all targets of the first source, which end after two tokens at the latest."""
+    """The expected cost of the first source, over all targets of at most two tokens."""
     words = [token for token in range(VOCAB) if token not in (PAD, BOS, EOS)]
     targets = [list(tokens) for tokens in chain([()], product(words), product(words, repeat=2))]
     target_in, target_out, mask = collate_targets(targets)
@@ -67,7 +67,7 @@ def test_its_gradient_is_that_of_the_expected_cost(triple: Triple) -> None:
 
 
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)
-def test_the_likelihood_has_its_say(triple: Triple) -> None:
+def test_the_cross_entropy_is_added(triple: Triple) -> None:
     model, batch = triple.model().train(), some_batch([6, 1, 4], [3, 5, 1])
     likelihood = CrossEntropy(label_smoothing=0.1, attention_penalty=1.0)(model, batch)
     losses = MinimumRisk(samples=3, cross_entropy=0.5, **GIVEN)(model, batch)
@@ -89,8 +89,8 @@ def test_the_same_seed_draws_the_same_samples() -> None:
     assert not torch.equal(found[0], found[2])
 
 
-def test_rounded_weights_learn_after_sampling() -> None:
-    """Autocast keeps what it has rounded; while samples are drawn, that knows no gradient."""
+def test_bf16_weights_get_gradients_after_sampling() -> None:
+    """Autocast caches cast weights; what it caches while samples are drawn has no gradient."""
     model, batch = TRIPLES[0].model().float(), some_batch([6, 1, 4], [3, 5, 1])
     with torch.autocast("cpu", torch.bfloat16):
         losses = MinimumRisk(samples=4, cross_entropy=1.0, **GIVEN)(model, batch)
@@ -101,13 +101,13 @@ def test_rounded_weights_learn_after_sampling() -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("samples", 1), ("cross_entropy", -0.1), ("max_length", 0), ("max_length_ratio", -1.0)]
 )
-def test_what_it_cannot_be(key: str, value: float) -> None:
+def test_wrong_arguments_are_refused(key: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"objective.{key}"):
         MinimumRisk(**({"samples": 4, "cross_entropy": 0.1, **GIVEN} | {key: value}))
 
 
 @pytest.mark.slow
-def test_a_run_is_continued_bitwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_run_is_bitwise_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     often = ("trainer.validate_every=2", "trainer.save_every=2", "trainer.log_every=1")
     words = ("objective=minimum_risk", "objective.max_length=8", "optimizer.lr=1e-4", *often)

@@ -1,4 +1,4 @@
-"""Muon: which matrices are its own, what it does to them, one learning rate, a state that comes back."""
+"""Muon: which matrices it updates and how, one learning rate for all, restoring its state."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ from seq2seq.types import Part
 
 
 class Model(nn.Module):
-    """An embedding, a hidden layer, a vector written as a matrix, and output weights of their own."""
+    """An embedding, a hidden layer, a vector stored as a matrix, and untied output weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def step(model: Model, optimizer: torch.optim.Optimizer) -> float:
     return loss.item()
 
 
-def test_hidden_matrices_alone_are_muons() -> None:
+def test_muon_updates_only_hidden_matrices() -> None:
     model, optimizer = made()
     step(model, optimizer)
     fields = {name: set() for name, _ in model.named_parameters()}
@@ -79,7 +79,7 @@ def test_vectors_are_not_decayed() -> None:
     }
 
 
-def test_a_step_is_nearly_orthogonal_and_of_the_size_of_adams() -> None:
+def test_a_step_is_nearly_orthogonal_and_as_large_as_adams() -> None:
     model, optimizer = made(weight_decay=0.0, lr=0.01, iterations=9)
     before = model.hidden.weight.detach().clone()
     step(model, optimizer)
@@ -88,7 +88,7 @@ def test_a_step_is_nearly_orthogonal_and_of_the_size_of_adams() -> None:
 
 
 def orthogonal(changes: Tensor, lr: float = 0.01) -> bool:
-    """Whether a step has the size that all directions of a matrix are to have."""
+    """Whether a step has the right size in all directions of a matrix."""
     values = torch.linalg.svdvals(changes / (lr * 0.2 * math.sqrt(max(changes.shape))))
     return bool(((values > 0.5) & (values < 1.5)).all())
 
@@ -103,8 +103,8 @@ STACKS = {
 
 
 @pytest.mark.parametrize(("name", "triple"), STACKS.values(), ids=STACKS)
-def test_each_matrix_of_a_stack_is_made_orthogonal_by_itself(name: str, triple: Triple) -> None:
-    """A gradient that is large in one of them says nothing of the others."""
+def test_each_matrix_of_a_stack_is_made_orthogonal_separately(name: str, triple: Triple) -> None:
+    """A large gradient of one of them does not affect the others."""
     torch.manual_seed(0)
     model = triple.model().float()
     weight = model.get_parameter(name)
@@ -121,8 +121,8 @@ def test_each_matrix_of_a_stack_is_made_orthogonal_by_itself(name: str, triple: 
     assert state[f"momentum_buffer/{name}"].shape == weight.shape
 
 
-def test_a_state_comes_back_and_steps_go_on_as_they_were() -> None:
-    """Also one that was saved when stacks were made orthogonal as one matrix: it holds the same tensors."""
+def test_a_restored_state_gives_the_same_steps() -> None:
+    """Also a state saved when stacks were made orthogonal as one matrix: it has the same tensors."""
 
     def stepped(model: nn.Module, optimizer: torch.optim.Optimizer, number: int) -> None:
         random = torch.Generator().manual_seed(number)
@@ -147,7 +147,7 @@ def test_a_state_comes_back_and_steps_go_on_as_they_were() -> None:
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
-def test_it_learns_and_one_learning_rate_reaches_all() -> None:
+def test_it_learns_and_one_learning_rate_is_for_all() -> None:
     model, optimizer = made(lr=0.02)
     losses = [step(model, optimizer) for _ in range(60)]
     assert losses[-1] < 0.3 * losses[0]
@@ -158,7 +158,7 @@ def test_it_learns_and_one_learning_rate_reaches_all() -> None:
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(3, 3, bias=False), nn.LayerNorm(3)], ids=["matrices", "vectors"])
-def test_a_model_may_have_one_kind_alone(layer: nn.Module) -> None:
+def test_a_model_may_have_only_matrices_or_only_vectors(layer: nn.Module) -> None:
     optimizer = build_optimizer(muon(), layer)
     layer(torch.randn(2, 3)).square().sum().backward()
     optimizer.step()

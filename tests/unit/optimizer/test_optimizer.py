@@ -1,4 +1,4 @@
-"""Optimizers: who is decayed, and a state that goes to disk and back bit for bit."""
+"""Optimizers: what is decayed, and a state that is saved and restored bitwise."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def choice(name: str, **changes: object) -> Part:
     arguments = yaml.safe_load((CHOICES / f"{name}.yaml").read_text())
     target = Targets().resolve(arguments.pop("_target_"))
     assert arguments.pop("_partial_") is True
-    assert arguments["lr"] == "auto"  # a number once the configuration is read, as the decoder suggests
+    assert arguments["lr"] == "auto"  # the decoder's suggestion replaces it when the configuration is read
     return Part(name, target, arguments | {"lr": 1e-3} | changes)
 
 
@@ -61,7 +61,7 @@ def made(name: str, **changes: object) -> tuple[Tied, torch.optim.Optimizer]:
     return model, build_optimizer(choice(name, **changes), model)
 
 
-def test_only_matrices_decay_and_tied_ones_stand_once() -> None:
+def test_only_matrices_decay_and_tied_ones_are_listed_once() -> None:
     model, optimizer = made("adamw", weight_decay=0.3)
     decayed, spared = optimizer.param_groups
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.3, 0.0)
@@ -84,7 +84,7 @@ def test_yaml_lists_reach_torch_as_tuples() -> None:
     ("changes", "message"),
     [({"lr": -1.0}, "optimizer=adamw: Invalid learning rate: -1.0"), ({"betas": [0.9, 1.5]}, "Invalid beta parameter")],
 )
-def test_what_torch_refuses_is_a_configuration_error(changes: dict[str, object], message: str) -> None:
+def test_values_that_torch_refuses_are_configuration_errors(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         made("adamw", **changes)
     assert optimizer_problems(choice("adamw", **changes)) == [str(caught.value)]
@@ -92,7 +92,7 @@ def test_what_torch_refuses_is_a_configuration_error(changes: dict[str, object],
 
 
 @pytest.mark.parametrize("lr", [1e-3, torch.tensor(1e-3)])
-def test_set_learning_rate_reaches_every_group(lr: float | Tensor) -> None:
+def test_set_learning_rate_changes_every_group(lr: float | Tensor) -> None:
     optimizer = made("adamw", lr=lr)[1]
     set_learning_rate(optimizer, 0.25)
     assert [float(group["lr"]) for group in optimizer.param_groups] == [0.25, 0.25]
@@ -100,7 +100,7 @@ def test_set_learning_rate_reaches_every_group(lr: float | Tensor) -> None:
 
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("name", ["adam", "adamw", "muon"])
-def test_a_restored_optimizer_goes_on_bit_for_bit(name: str, fused: bool) -> None:
+def test_a_restored_optimizer_continues_bitwise(name: str, fused: bool) -> None:
     model, optimizer = made(name, fused=fused)
     train(model, optimizer, range(4))
     kept = {key: value.clone() for key, value in optimizer_tensors(optimizer, model).items()}
@@ -118,7 +118,7 @@ def test_a_restored_optimizer_goes_on_bit_for_bit(name: str, fused: bool) -> Non
     assert all(torch.equal(found[key], expected[key]) and found[key].dtype == expected[key].dtype for key in expected)
 
 
-def test_state_is_named_by_parameter_and_skips_what_has_none() -> None:
+def test_state_is_named_by_parameter_and_omits_untrained_ones() -> None:
     model, optimizer = made("adamw")
     assert optimizer_tensors(optimizer, model) == {}
     train(model, optimizer, range(1))
@@ -127,7 +127,7 @@ def test_state_is_named_by_parameter_and_skips_what_has_none() -> None:
     assert set(optimizer_tensors(optimizer, model)) == {f"{field}/{name}" for name in trained for field in fields}
 
 
-def test_restoring_copies_what_it_is_given() -> None:
+def test_restoring_copies_the_tensors() -> None:
     model, optimizer = made("adamw")
     train(model, optimizer, range(1))
     kept = optimizer_tensors(optimizer, model)
@@ -167,7 +167,7 @@ def test_state_of_another_model_is_refused(change: object, message: str) -> None
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("fused", [True, False])
-def test_bitwise_on_a_gpu_through_cpu_tensors(fused: bool) -> None:
+def test_a_gpu_optimizer_is_restored_bitwise_from_cpu_tensors(fused: bool) -> None:
     model, optimizer = made("adamw", fused=fused)
     model = model.cuda()
     optimizer = build_optimizer(choice("adamw", fused=fused), model)

@@ -1,4 +1,4 @@
-"""Each pooling against its definition, loop by loop in float64."""
+"""Each pooling compared with its definition in plain loops, in float64."""
 
 import math
 
@@ -43,7 +43,7 @@ def test_strided_convolution_mixes_neighbours() -> None:
 
 
 @torch.no_grad()
-def test_strided_mean_is_of_the_real_states() -> None:
+def test_strided_mean_is_over_real_states() -> None:
     memory = some_memory()
     pooled = StridedPooling(memory_dim=M, stride=3, kind="mean")(memory)
     for b, length in enumerate(LENGTHS):
@@ -73,11 +73,11 @@ def test_learned_queries_read_the_whole_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "arguments", "said"),
+    ("kind", "arguments", "message"),
     [
         (StridedPooling, {"stride": 1, "kind": "mean"}, "pooling.stride must be at least 2, not 1, or pooling=none"),
         (QueryPooling, {"size": 3, "heads": 3}, "pooling.heads=3 does not divide the memory's width=4"),
     ],
 )
-def test_mistakes(kind: type, arguments: dict, said: str) -> None:
-    assert kind.problem(memory_dim=M, **arguments) == said
+def test_wrong_arguments_are_reported(kind: type, arguments: dict, message: str) -> None:
+    assert kind.problem(memory_dim=M, **arguments) == message

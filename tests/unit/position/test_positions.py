@@ -1,4 +1,4 @@
-"""Each kind of position against its paper's equations, written out number by number in float64."""
+"""Each kind of position compared with its paper's equations in plain loops, in float64."""
 
 import math
 
@@ -16,7 +16,7 @@ from seq2seq.position.sinusoidal import SinusoidalPosition
 QUERIES, KEYS = torch.tensor([0, 3, 140]), torch.tensor([2, 3, 0, 9, 500])
 
 
-def test_a_position_may_leave_everything_as_it_is() -> None:
+def test_no_position_changes_nothing() -> None:
     states = torch.randn(2, 3, 4, 6)
     for position in (Position(dim=18, heads=3), NoPosition(dim=18, heads=3, recurrent=False)):
         assert not position.embed(torch.arange(4)).any()
@@ -25,7 +25,7 @@ def test_a_position_may_leave_everything_as_it_is() -> None:
         assert position.problem(dim=18, heads=3) is None
 
 
-def test_sinusoidal_positions_are_the_papers() -> None:
+def test_sinusoidal_positions_equal_the_papers() -> None:
     vectors = SinusoidalPosition(dim=5, heads=1, recurrent=False).embed(torch.tensor([0, 7]))
     for row, t in enumerate((0, 7)):
         for i in range(5):
@@ -33,14 +33,14 @@ def test_sinusoidal_positions_are_the_papers() -> None:
             assert float(vectors[row, i]) == pytest.approx(math.cos(angle) if i % 2 else math.sin(angle), abs=1e-12)
 
 
-def test_learned_positions_share_the_last_vector() -> None:
+def test_learned_positions_beyond_the_last_share_its_vector() -> None:
     position = LearnedPosition(dim=3, heads=1, max_length=4, recurrent=False)
     vectors = position.embed(torch.tensor([2, 3, 9]))
     assert torch.equal(vectors[1], vectors[2])
     assert not torch.equal(vectors[0], vectors[1])
 
 
-def test_rotary_positions_turn_pairs_as_in_equation_34() -> None:
+def test_rotary_positions_rotate_pairs_as_in_equation_34() -> None:
     """R x = x * cos + (-x_2, x_1, -x_4, x_3, ...) * sin, with theta_i = 10000^(-2(i-1)/d) for the i-th pair."""
     position, states = RotaryPosition(dim=12, heads=2), torch.randn(2, 2, 3, 6, dtype=torch.float64)
     turned = position.rotate(states, QUERIES)
@@ -73,7 +73,7 @@ def test_rotary_scores_depend_on_the_distance_only() -> None:
     [
         (1, [2**-8]),
         (2, [2**-4, 2**-8]),
-        (8, [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256]),  # the paper's own example
+        (8, [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256]),  # the paper's example
         (3, [2**-4, 2**-8, 2**-2]),
         (12, [2**-i for i in range(1, 9)] + [2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5]),
     ],
@@ -92,7 +92,7 @@ def test_alibi_lowers_scores_in_proportion_to_distance() -> None:
 
 # The first distance of each bucket of one direction.
 T5 = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91]
-POWERS = [0, 1, 2, 3, 4, 5, 10, 20, 40, 80]  # logarithms in floating point come out just below these
+POWERS = [0, 1, 2, 3, 4, 5, 10, 20, 40, 80]  # floating-point logarithms are just below these
 
 
 @pytest.mark.parametrize(("first", "max_distance"), [(T5, 128), (POWERS, 160)], ids=["T5", "powers"])
@@ -120,7 +120,7 @@ def test_biases_depend_on_the_distance_only(kind: type[Position]) -> None:
     [
         (RotaryPosition, {"dim": 12, "heads": 2}, None),
         (RotaryPosition, {"dim": 12, "heads": 4}, "the width of a head must be even, not 12 / 4"),
-        (RotaryPosition, {"dim": 12, "heads": 5}, None),  # the encoder's or decoder's own complaint
+        (RotaryPosition, {"dim": 12, "heads": 5}, None),  # reported by the encoder or decoder
         (RotaryPosition, {"dim": 12, "heads": 0}, None),
         (RelativePosition, {"dim": 4, "heads": 1, "buckets": 32, "max_distance": 128}, None),
         (RelativePosition, {"dim": 4, "heads": 1, "buckets": 7, "max_distance": 9}, "even and at least 4, not 7"),

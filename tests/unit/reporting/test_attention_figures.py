@@ -1,4 +1,4 @@
-"""Attention figures name every piece, fit their page and never fail on a letter."""
+"""Attention figures label every piece, fit their page and draw any character."""
 
 import warnings
 
@@ -55,7 +55,7 @@ def test_neighbouring_labels_do_not_overlap() -> None:
     "piece",
     ["漢字", "नमस्ते", "\u0301", "שלום", "🙂", "$x^2_$", "\\frac{", "\ud800", "\x00", "\n", "", "\u200b", "a" * 500],
 )
-def test_no_piece_breaks_a_figure_or_warns(piece: str) -> None:
+def test_no_piece_raises_an_error_or_a_warning(piece: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = render(attention_figure(weights(1, 2), [piece, "b"], [piece], piece))
@@ -71,7 +71,7 @@ def test_weights_that_do_not_fit_the_pieces_are_refused(shape: tuple[int, ...], 
         attention_figure(np.zeros(shape), ["a"] * sources, ["b"] * targets, "")
 
 
-def test_a_long_title_does_not_widen_the_picture_without_end() -> None:
+def test_a_long_title_widens_the_picture_only_a_little() -> None:
     assert render(attention_figure(weights(1, 1), ["a"], ["b"], "a sentence " * 50)).shape[1] < 1400
 
 
@@ -96,7 +96,7 @@ def test_the_grid_has_a_map_for_each_layer_and_head_on_one_scale() -> None:
         assert image.get_clim() == pytest.approx((0.0, weights(2, 3).max()))
 
 
-def test_only_the_outer_maps_of_a_grid_name_the_pieces() -> None:
+def test_only_the_outer_maps_of_a_grid_label_the_pieces() -> None:
     first, second, below, corner, _ = grid(2, 3, layers=2, heads=2).axes
     named = [(len(axes.get_xticklabels()), len(axes.get_yticklabels())) for axes in (first, second, below, corner)]
     assert named == [(3, 2), (3, 0), (0, 2), (0, 0)]
@@ -142,7 +142,7 @@ def title_of(figure) -> str:
 
 
 @pytest.mark.parametrize(
-    ("targets", "sources", "looked_at", "columns", "told"),
+    ("targets", "sources", "attended", "columns", "title"),
     [
         (3, 64, 10, (0, 64), "probe"),
         (3, 65, 10, (0, 64), "probe (source pieces 1–64 of 65)"),
@@ -153,11 +153,11 @@ def title_of(figure) -> str:
         (100, 256, 0, (0, 64), "probe (source pieces 1–64 of 256, target pieces 1–64 of 100)"),
     ],
 )
-def test_of_a_long_pair_the_part_that_was_looked_at_is_shown(
-    targets: int, sources: int, looked_at: int, columns: tuple[int, int], told: str
+def test_of_a_long_pair_the_attended_part_is_shown(
+    targets: int, sources: int, attended: int, columns: tuple[int, int], title: str
 ) -> None:
     given = np.zeros((targets, sources))
-    given[:, looked_at] = 1.0
+    given[:, attended] = 1.0
     pieces = [str(number) for number in range(sources)]
     for figure in (
         attention_figure(given, pieces, ["t"] * targets, "probe"),
@@ -165,12 +165,12 @@ def test_of_a_long_pair_the_part_that_was_looked_at_is_shown(
     ):
         (image,) = figure.axes[0].images
         assert np.array_equal(image.get_array(), given[:64, slice(*columns)])
-        assert title_of(figure) == told
+        assert title_of(figure) == title
     one, _ = attention_figure(given, pieces, ["t"] * targets, "probe").axes
     assert one.get_xticklabels()[0].get_text() == str(columns[0])
 
 
-def test_a_long_title_leaves_room_for_what_is_shown() -> None:
+def test_a_long_title_keeps_the_range_of_shown_pieces() -> None:
     title = title_of(attention_figure(weights(1, 256), ["a"] * 256, ["b"], "a sentence " * 50))
     assert title.endswith("… (source pieces 1–64 of 256)") or "… (source pieces " in title
     assert len(title) == 100

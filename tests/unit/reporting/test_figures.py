@@ -1,4 +1,4 @@
-"""Curves show what metrics.jsonl holds; letters are shown as they can be."""
+"""Curves show the values of metrics.jsonl; labels of pieces have printable characters only."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ from seq2seq.reporting.figures import blank_figure, curves_figure, save, shown_a
         ("abcdefghijklmnopqrs", "abcdefghijklmnopq…"),
     ],
 )
-def test_what_a_piece_is_shown_as(piece: str, label: str) -> None:
+def test_the_label_of_a_piece(piece: str, label: str) -> None:
     assert shown_as(piece, longest=18) == label
 
 
@@ -35,7 +35,7 @@ def drawn(axes) -> dict[str, list[tuple[float, float]]]:
     return {line.get_label(): list(zip(*line.get_data(), strict=True)) for line in axes.lines}
 
 
-def test_the_curves_are_the_numbers_of_the_run(tmp_path: Path) -> None:
+def test_the_curves_are_the_values_of_the_run(tmp_path: Path) -> None:
     path = run_folder(
         tmp_path / "mine",
         {"update": 10, "train/nll": 5.0},
@@ -49,7 +49,7 @@ def test_the_curves_are_the_numbers_of_the_run(tmp_path: Path) -> None:
     assert scores.get_title(loc="left") == "BLEU on the validation set"
 
 
-def test_several_runs_are_told_apart(tmp_path: Path) -> None:
+def test_several_runs_have_different_labels_and_colours(tmp_path: Path) -> None:
     lines = {"update": 10, "train/nll": 5.0, "valid/nll": 4.0, "valid/rougeL": 30.0}
     paths = [run_folder(tmp_path / name, lines) for name in ("one", "two")]
     losses, scores = curves_figure(paths, score="valid/rougeL").axes
@@ -63,7 +63,7 @@ def test_a_run_without_numbers_has_no_curves(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ending", "start"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")])
-def test_a_figure_is_saved_by_its_ending(tmp_path: Path, ending: str, start: bytes) -> None:
+def test_the_file_ending_selects_the_format(tmp_path: Path, ending: str, start: bytes) -> None:
     path = tmp_path / f"figure.{ending}"
     save(blank_figure(width=1.0, height=1.0), path)
     assert path.read_bytes().startswith(start)

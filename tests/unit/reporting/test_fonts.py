@@ -1,4 +1,4 @@
-"""Letters that matplotlib's own font lacks are lent by an installed one; where none has them, that is said once."""
+"""Letters that matplotlib's font lacks come from an installed one; letters that no font has are reported once."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ LETTERS = {"default": "abcé", "cjk": "a漢字かな한", "indic": "aनमस�
 
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
-    """Fonts that this machine might have, by name and path."""
+    """The fonts that count as installed, by name and path."""
     found = [("Broken", "broken"), ("Some CJK", "cjk"), ("Some Indic", "indic")]
     for cached in (fonts._font_with, fonts._warn):
         cached.cache_clear()
@@ -34,7 +34,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]
         (["한", "न", "字"], ["Some CJK", "Some Indic"]),
     ],
 )
-def test_installed_fonts_lend_what_the_default_lacks(
+def test_installed_fonts_supply_what_the_default_lacks(
     texts: list[str], names: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert fonts_for(texts) == [DEFAULT, *names]
@@ -45,16 +45,16 @@ def test_installed_fonts_lend_what_the_default_lacks(
     ("text", "package"),
     [("漢", "fonts-noto-cjk"), ("か", "fonts-noto-cjk"), ("한", "fonts-noto-cjk"), ("म", "fonts-noto-core")],
 )
-def test_letters_that_no_font_has_are_said_once(
+def test_letters_that_no_font_has_are_reported_once(
     installed: list[tuple[str, str]], text: str, package: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     installed.clear()
     for _ in range(3):
         assert fonts_for([text, f"{text} abc"]) == [DEFAULT]
-    [told] = caplog.messages
-    assert told.endswith(f"install fonts, for example the package {package}")
+    [message] = caplog.messages
+    assert message.endswith(f"install fonts, for example the package {package}")
 
 
-def test_symbols_are_no_letters(caplog: pytest.LogCaptureFixture) -> None:
+def test_symbols_need_no_other_font(caplog: pytest.LogCaptureFixture) -> None:
     assert fonts_for(["\U0001f642 \u2003"]) == [DEFAULT]
     assert caplog.messages == []

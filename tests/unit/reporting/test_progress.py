@@ -13,7 +13,7 @@ from seq2seq.reporting.progress import Clock, Progress, clock_text, counting, va
 
 @pytest.fixture
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock set by hand: seconds[0] is now."""
+    """A fake clock: seconds[0] is the current time."""
     now = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
@@ -62,7 +62,7 @@ def test_the_time_left_is_that_of_the_nearer_limit(
         (10, None, 0.0, 12, 1.0),
     ],
 )
-def test_the_bar_is_as_full_as_the_nearer_limit(
+def test_the_bar_shows_the_share_of_the_nearer_limit(
     seconds: list[float], total: int | None, minutes: float | None, elapsed: float, update: int, share: float
 ) -> None:
     clock = Clock(total, minutes, 0, elapsed)
@@ -73,12 +73,12 @@ def test_the_bar_is_as_full_as_the_nearer_limit(
 @pytest.mark.parametrize(
     ("length", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00"), (36061, "10:01:01")]
 )
-def test_a_length_of_time_is_written_as_a_clock_shows_it(length: float, text: str) -> None:
+def test_durations_are_written_with_colons(length: float, text: str) -> None:
     assert clock_text(length) == text
 
 
 def report(shown: Progress) -> None:
-    """What a short run says."""
+    """The reports of a short run."""
     with shown:
         shown.note("12 pairs dropped [bold]")
         shown.update(1, {})
@@ -104,7 +104,7 @@ def test_without_a_terminal_there_are_plain_lines(
 
 
 class Terminal(io.StringIO):
-    """A stderr that says it is a terminal."""
+    """A stderr whose `isatty` is True."""
 
     def isatty(self) -> bool:
         return True
@@ -153,7 +153,7 @@ def test_a_log_line_is_written_above_the_bar(monkeypatch: pytest.MonkeyPatch) ->
         logging.getLogger().removeHandler(handler)
 
 
-def test_a_failing_run_gives_the_terminal_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_run_restores_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch, "xterm-256color")
     with pytest.raises(RuntimeError, match="out of luck"), Progress(100, None, 0, 0.0):
         raise RuntimeError("out of luck")
@@ -189,7 +189,7 @@ def lines_of(validations: list[tuple[int, dict[str, float]]], best: int | None) 
     return [words for line in text.split("\n") if (words := line.split()) and not line.strip().startswith("─")]
 
 
-def test_the_table_has_a_column_a_tag_and_marks_the_best() -> None:
+def test_the_table_has_one_column_per_tag_and_marks_the_best() -> None:
     assert lines_of([(50, {"valid/nll": 2.0}), (1000, {"valid/nll": 1.5, "valid/bleu": 31.0})], best=50) == [
         ["update", "valid/nll", "valid/bleu"],
         ["50", "2.000", "best"],

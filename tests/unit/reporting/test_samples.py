@@ -1,4 +1,4 @@
-"""Sample outputs in TensorBoard's text page look as the model wrote them."""
+"""Sample outputs in TensorBoard's text page are shown as the model wrote them."""
 
 import html
 import re
@@ -21,13 +21,13 @@ from seq2seq.reporting.samples import LONGEST, literal, samples_page
         "1*2*3",
     ],
 )
-def test_markdown_shows_the_text_as_it_is(text: str) -> None:
+def test_markdown_shows_the_text_unchanged(text: str) -> None:
     [[source, output]] = items(samples_page(["source", "output"], [["x", text]]))
     assert (source, output) == ("source: x", f"output: {text}")
 
 
 def items(page: str) -> list[list[str]]:
-    """The items of each list of a page, as a browser shows them; no markup but ours may be in them."""
+    """The items of each list of a page, as a browser shows them; they may contain only our own markup."""
     found = []
     for part in markdown.markdown(page, extensions=["tables"]).split("<ul>")[1:]:
         texts = re.findall("<li>(.*?)</li>", part.partition("</ul>")[0], flags=re.DOTALL)
@@ -44,13 +44,13 @@ def test_a_cell_is_one_line_and_never_empty(text: str, shown: str) -> None:
     assert literal(text) == shown
 
 
-def test_a_sample_is_a_section_and_a_text_a_line_of_it() -> None:
+def test_a_sample_is_a_list_with_one_item_per_text() -> None:
     page = samples_page(["source", "target", "output"], [["a", "b", "c"], ["d", "e", ""]])
     assert items(page) == [
         ["source: a", "target: b", "output: c"],
         ["source: d", "target: e", "output: –"],
     ]
-    assert "|" not in page  # no table, in which columns share the width
+    assert "|" not in page  # no table: its columns would share the width
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which precision `auto` takes."""
+"""Which precision `auto` selects."""
 
 import pytest
 import torch
@@ -7,10 +7,10 @@ from seq2seq.runtime.device import choose_runtime
 
 
 @pytest.mark.parametrize(("ampere", "precision"), [(True, "bf16"), (False, "fp32")])
-def test_bf16_is_taken_where_the_gpu_itself_multiplies_it(
+def test_auto_is_bf16_only_where_the_gpu_supports_it(
     monkeypatch: pytest.MonkeyPatch, ampere: bool, precision: str
 ) -> None:
-    """Older cards can only emulate it, many times slower."""
+    """Older GPUs can only emulate it, many times slower."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: ampere or including_emulation)
     assert choose_runtime("auto", "auto").precision == precision

@@ -1,4 +1,4 @@
-"""The peak counts what was held for a moment, and one run's peak is no longer the next one's."""
+"""The peak includes memory that is freed again, and a new run resets it."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from seq2seq.runtime.memory import keep_few_kernels, peak_memory, reset_peak
 CPU = torch.device("cpu")
 
 
-def test_the_peak_rises_by_what_is_held_and_stays() -> None:
+def test_the_peak_stays_after_memory_is_freed() -> None:
     reset_peak(CPU)
     before = peak_memory(CPU)
     held = torch.ones(64 * 2**20 // 4)
@@ -21,8 +21,8 @@ def test_the_peak_rises_by_what_is_held_and_stays() -> None:
     assert peak_memory(CPU) >= risen
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can be told to forget the peak")
-def test_a_new_run_begins_below_the_peak_of_the_last() -> None:
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can reset the peak")
+def test_a_new_run_starts_below_the_last_runs_peak() -> None:
     held = torch.ones(64 * 2**20 // 4)
     peak = peak_memory(CPU)
     del held
@@ -39,7 +39,7 @@ def test_on_a_gpu_tensors_are_counted() -> None:
     assert peak_memory(device) - before == pytest.approx(64, abs=2)
 
 
-def test_few_kernels_are_kept_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_kernels_are_cached_unless_the_user_sets_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     keep_few_kernels()

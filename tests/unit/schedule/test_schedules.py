@@ -1,4 +1,4 @@
-"""Schedules as tables of update -> factor, and what each keeps to continue."""
+"""Schedules as tables of update -> factor, and the state that each saves."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def test_factor(name: str, factors: dict[int, float]) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(SCHEDULES) - {"noam"}))
-def test_the_peak_is_one_and_stands_at_the_end_of_the_warm_up(name: str) -> None:
+def test_the_peak_is_one_at_the_end_of_the_warm_up(name: str) -> None:
     factors = [SCHEDULES[name].factor(update) for update in range(1, 50)]
     assert max(factors) == factors[3] == 1.0
     assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
@@ -50,7 +50,7 @@ def test_the_peak_is_one_and_stands_at_the_end_of_the_warm_up(name: str) -> None
 
 @pytest.mark.parametrize("decaying", [Cosine, Linear])
 @given(warmup=st.integers(0, 40), more=st.integers(1, 40), floor=st.sampled_from([0.0, 0.3]))
-def test_no_update_up_to_the_horizon_is_without_effect(
+def test_factors_up_to_the_horizon_are_above_zero(
     decaying: type[Cosine | Linear], warmup: int, more: int, floor: float
 ) -> None:
     schedule = decaying(warmup=warmup, floor=floor, horizon=warmup + more)
@@ -73,7 +73,7 @@ def test_without_warm_up_the_first_update_is_near_the_peak(schedule: Schedule) -
     assert 0.99 < schedule.factor(1) <= 1.0
 
 
-def test_every_choice_has_a_yaml_that_gives_all_arguments(repository: Path) -> None:
+def test_every_yaml_file_gives_all_arguments(repository: Path) -> None:
     for name, schedule in SCHEDULES.items():
         choice = yaml.safe_load((repository / f"configs/schedule/{name}.yaml").read_text())
         assert choice.pop("_target_") == f"{type(schedule).__module__}.{type(schedule).__name__}"
@@ -107,7 +107,7 @@ def test_plateau(scores: list[float], higher: bool, expected: list[float]) -> No
     assert factors == expected
 
 
-def test_plateau_takes_an_equal_score_with_a_better_likelihood_for_an_improvement() -> None:
+def test_plateau_counts_an_equal_score_with_a_better_nll_as_better() -> None:
     schedule = plateau()
     for nll in (6.0, 5.0, 4.0, 3.0):
         schedule.observe(0.0, True, nll)
@@ -115,7 +115,7 @@ def test_plateau_takes_an_equal_score_with_a_better_likelihood_for_an_improvemen
     schedule.observe(0.0, True, 3.0)
     schedule.observe(0.0, True, float("nan"))
     assert schedule.factor(7) == 0.5
-    old = {"scale": 0.5, "best": 0.0, "waited": 1}  # as saved when the likelihood did not count
+    old = {"scale": 0.5, "best": 0.0, "waited": 1}  # as saved by versions without the nll
     schedule.restore(old)
     assert schedule.state() == {**old, "nll": pytest.approx(float("nan"), nan_ok=True)}
 
@@ -129,7 +129,7 @@ def test_plateau_counts_only_gains_above_the_threshold() -> None:
     assert schedule.best == 10.6
 
 
-def test_a_restored_plateau_goes_on_as_if_never_stopped() -> None:
+def test_a_restored_plateau_continues_unchanged() -> None:
     scores = [3.0, 4.0, 3.5, 3.9, 4.0, 4.1, 4.0, 4.0]
     whole = plateau()
     for cut in range(len(scores)):
@@ -160,9 +160,9 @@ def test_a_warm_up_below_one_is_a_share_of_the_planned_updates(kind: type) -> No
 
 
 @pytest.mark.parametrize("kind", [Constant, InverseSqrt])
-def test_a_share_of_a_short_run_is_long_enough_and_a_plan_makes_the_rate_jump_no_higher(kind: type) -> None:
+def test_a_share_has_a_minimum_and_a_plan_does_not_raise_the_rate(kind: type) -> None:
     schedule = kind(warmup=0.05)
-    before = [schedule.factor(update) for update in range(1, 100)]  # the pace is still being measured
+    before = [schedule.factor(update) for update in range(1, 100)]  # the number of updates is not known yet
     for planned, warmup in ((600, 100), (2000, 100), (10_000, 500), (120, 60), (4, 2)):
         schedule.plan(planned)
         assert schedule.warmup_updates == warmup
@@ -171,7 +171,7 @@ def test_a_share_of_a_short_run_is_long_enough_and_a_plan_makes_the_rate_jump_no
 
 
 @pytest.mark.parametrize(("warmup", "planned", "warned"), [(100, 99, True), (100, 100, False), (0.5, 3, False)])
-def test_a_warm_up_that_the_run_does_not_end_is_warned_of(warmup: float, planned: int, warned: bool) -> None:
+def test_a_warm_up_longer_than_the_run_is_reported(warmup: float, planned: int, warned: bool) -> None:
     schedule = InverseSqrt(warmup=warmup)
     schedule.plan(planned)
     line = schedule.too_long_a_warmup()
@@ -180,11 +180,11 @@ def test_a_warm_up_that_the_run_does_not_end_is_warned_of(warmup: float, planned
 
 
 @pytest.mark.parametrize("kind", [Cosine, Linear])
-def test_a_decay_without_a_horizon_ends_where_the_run_is_planned_to(kind: type) -> None:
+def test_a_decay_without_a_horizon_ends_with_the_planned_run(kind: type) -> None:
     planned, given = kind(warmup=0.5, floor=0.2, horizon=None), kind(warmup=100, floor=0.2, horizon=200)
     planned.plan(200)
     assert [planned.factor(update) for update in range(1, 300)] == [given.factor(update) for update in range(1, 300)]
-    given.plan(5000)  # what is given stays
+    given.plan(5000)  # a given horizon is not changed
     assert given.factor(200) == planned.factor(200)
 
 
@@ -212,17 +212,17 @@ def test_a_decay_without_a_horizon_ends_where_the_run_is_planned_to(kind: type) 
         (lambda: plateau(floor=-1.0), "schedule.floor: expected a share of the peak, from 0 to 1, got -1.0"),
     ],
 )
-def test_impossible_arguments(build: object, message: str) -> None:
+def test_wrong_arguments_are_refused(build: object, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         build()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("kind", [Cosine, Linear])
-def test_a_decay_waits_for_its_plan_and_is_over_with_its_last_update(kind: type) -> None:
+def test_a_decay_starts_when_planned_and_is_over_at_its_last_update(kind: type) -> None:
     schedule = kind(warmup=0.1, floor=0.0, horizon=None)
-    assert schedule.factor(100_000) == 1.0  # the pace is still being measured
+    assert schedule.factor(100_000) == 1.0  # the number of updates is not known yet
     schedule.plan(200)
     assert [schedule.over(update) for update in (1, 199, 200, 201)] == [False, False, True, True]
     for other in (kind(warmup=0, floor=0.1, horizon=None), kind(warmup=0, floor=0.0, horizon=200), Constant(warmup=0)):
         other.plan(200)
-        assert not other.over(200)  # a rate is left, or the end is the user's own
+        assert not other.over(200)  # the rate is not 0, or the user set the horizon

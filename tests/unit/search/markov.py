@@ -1,4 +1,4 @@
-"""A model whose next token depends on the last one alone, so that every score is known."""
+"""A model whose next token depends only on the last one, so that every score is known."""
 
 import itertools
 import math
@@ -13,18 +13,18 @@ from seq2seq.search.base import Hypothesis, Search
 from seq2seq.types import BOS, EOS, PAD, Memory, State, hypothesis_part
 
 VOCAB = 6
-TOKENS = (1, 4, 5)  # all that may stand in a target: <unk>, a and b
+TOKENS = (1, 4, 5)  # all that a target may contain: <unk>, a and b
 
 
 @dataclass(frozen=True)
 class Steps(State):
-    """The chain's state: there is nothing to carry."""
+    """The chain's state, which is empty."""
 
     rows: torch.Tensor = hypothesis_part()
 
 
 class Markov(Stepwise):
-    """`chain` [V V] holds p(next | last)."""
+    """`chain` [V V] is p(next | last)."""
 
     def __init__(self, chain: torch.Tensor) -> None:
         super().__init__()
@@ -42,14 +42,14 @@ class Markov(Stepwise):
 
 
 def random_chain(seed: int, vocab: int = VOCAB) -> torch.Tensor:
-    """Every token but padding and a second start may follow every other."""
+    """Every token except padding and BOS may follow every other."""
     chain = torch.rand(vocab, vocab, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 0.01
     chain[:, [PAD, BOS]] = 0
     return chain / chain.sum(-1, keepdim=True)
 
 
 def rising_chain(seed: int, vocab: int) -> torch.Tensor:
-    """A chain in which only greater tokens and the end follow a token: no target repeats anything."""
+    """A chain in which only greater tokens and EOS follow a token: no target repeats a token."""
     chain = random_chain(seed, vocab)
     last = torch.arange(vocab)[:, None]
     falls = (last > EOS) & (torch.arange(vocab) <= last)
@@ -60,7 +60,7 @@ def rising_chain(seed: int, vocab: int) -> torch.Tensor:
 
 
 def log_prob(tokens: list[int], chain: torch.Tensor) -> float:
-    """log p of a target with its end."""
+    """log p of a target, including EOS."""
     return sum(math.log(chain[a, b]) for a, b in itertools.pairwise([BOS, *tokens, EOS]))
 
 

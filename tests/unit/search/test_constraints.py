@@ -1,4 +1,4 @@
-"""What may come next: lengths keep their bounds, no blocked n-gram comes twice, targets begin as they are told to."""
+"""Constraints on search: length limits, no repeated n-grams, given prefixes."""
 
 import itertools
 from typing import Any
@@ -25,7 +25,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def search(kind: str, **bounds: Any) -> Search:
-    """One of each kind with these bounds."""
+    """A search of this kind with these bounds."""
     bounds = {"max_length": 9, "max_length_ratio": 9.0} | bounds
     if kind == "greedy":
         return GreedySearch(**bounds)
@@ -47,7 +47,7 @@ def repeats(tokens: list[int], n: int) -> bool:
 @settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(KINDS), n=st.integers(1, 3), least=st.integers(0, 14))
 def test_no_search_repeats_a_blocked_ngram(seed: int, kind: str, n: int, least: int) -> None:
-    """Over three tokens, where soon nothing is left to say; and what there is keeps the model's log-probability."""
+    """With only three tokens, where soon none is allowed; log-probabilities remain the model's."""
     chain = random_chain(seed)
     best = found(search(kind, no_repeat_ngram=n, min_length=least, max_length=14), chain)
     assert best
@@ -58,23 +58,23 @@ def test_no_search_repeats_a_blocked_ngram(seed: int, kind: str, n: int, least: 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), kind=st.sampled_from(KINDS), n=st.integers(1, 3))
-def test_where_nothing_repeats_blocking_changes_nothing(seed: int, kind: str, n: int) -> None:
+def test_blocking_changes_nothing_without_repetitions(seed: int, kind: str, n: int) -> None:
     chain = rising_chain(seed, vocab=9)
     assert found(search(kind, no_repeat_ngram=n), chain) == found(search(kind), chain)
 
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 3))
-def test_greedy_departs_only_where_it_would_repeat(seed: int, n: int) -> None:
+def test_greedy_differs_only_where_it_would_repeat(seed: int, n: int) -> None:
     chain = random_chain(seed)
     (free,), (blocked,) = (found(search("greedy", no_repeat_ngram=each), chain) for each in (0, n))
-    departs = next((i for i, (a, b) in enumerate(zip(free.tokens, blocked.tokens, strict=False)) if a != b), None)
-    if departs is None:
-        departs = min(len(free.tokens), len(blocked.tokens))
-    assert repeats(free.tokens[: departs + 1], n) == (free.tokens != blocked.tokens)
+    differs = next((i for i, (a, b) in enumerate(zip(free.tokens, blocked.tokens, strict=False)) if a != b), None)
+    if differs is None:
+        differs = min(len(free.tokens), len(blocked.tokens))
+    assert repeats(free.tokens[: differs + 1], n) == (free.tokens != blocked.tokens)
 
 
-def test_blocked_are_the_tokens_that_would_end_a_second_ngram() -> None:
+def test_tokens_that_would_repeat_an_ngram_are_blocked() -> None:
     tokens = torch.tensor([[[BOS, 4, 5, 6, 4, 5], [BOS, 7, 7, 7, 7, 7]]])
     blocked = {1: [{4, 5, 6}, {7}], 2: [{6}, {7}], 3: [{6}, {7}], 4: [set(), {7}], 7: [set(), set()]}
     for n, expected in blocked.items():
@@ -90,7 +90,7 @@ def test_blocked_are_the_tokens_that_would_end_a_second_ngram() -> None:
     bounds=st.integers(1, 12).flatmap(lambda most: st.tuples(st.integers(0, most), st.just(most))),
     ratio=st.sampled_from([0.0, 9.0]),
 )
-def test_lengths_keep_their_bounds(seed: int, kind: str, bounds: tuple[int, int], ratio: float) -> None:
+def test_lengths_are_within_their_bounds(seed: int, kind: str, bounds: tuple[int, int], ratio: float) -> None:
     least, most = bounds
     best = found(search(kind, min_length=least, max_length=most, max_length_ratio=ratio), random_chain(seed))
     assert best
@@ -100,7 +100,7 @@ def test_lengths_keep_their_bounds(seed: int, kind: str, bounds: tuple[int, int]
 
 @settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), least=st.integers(1, 4))
-def test_a_wide_beam_finds_the_best_of_all_that_are_long_enough(seed: int, least: int) -> None:
+def test_a_wide_beam_finds_the_best_of_all_long_enough_targets(seed: int, least: int) -> None:
     chain = random_chain(seed)
     lengths = range(least - 1, 4)
     every = (list(tokens) for length in lengths for tokens in itertools.product((1, 4, 5), repeat=length))
@@ -116,7 +116,7 @@ def test_a_wide_beam_finds_the_best_of_all_that_are_long_enough(seed: int, least
     n=st.integers(0, 2),
 )
 def test_targets_begin_with_their_prefix(seed: int, kind: str, prefix: list[int], n: int) -> None:
-    """However long it is and whatever it repeats; scores count it."""
+    """Whatever its length and its repetitions; log-probabilities include it."""
     chain = random_chain(seed)
     best = found(search(kind, no_repeat_ngram=n, max_length=6), chain, prefix)
     assert best
@@ -137,8 +137,8 @@ SENTENCES = [[5, 6, 7, 8, 9, 10], [], [7], [9, 9, 9]]
 
 
 @every_kind
-def test_a_prefix_of_the_answer_gives_the_answer_again(kind: str) -> None:
-    """Sentences of one batch, each with a prefix of its own; for sampling the draws are others."""
+def test_each_sentence_of_a_batch_has_its_own_prefix(kind: str) -> None:
+    """With a prefix of its answer, greedy search gives the answer again."""
     model, rule = real_model(), search(kind, min_length=5)
     answers = decode(model, rule, SENTENCES, **HERE)
     for share in (1, 2, 4):
@@ -151,17 +151,17 @@ def test_a_prefix_of_the_answer_gives_the_answer_again(kind: str) -> None:
                 assert now[0].log_prob == pytest.approx(before[0].log_prob, abs=1e-9)
 
 
-def test_a_sentence_without_tokens_is_answered_if_it_has_a_prefix() -> None:
-    free, begun = decode(real_model(), search("beam"), [[], []], prefixes=[[], [9, 8]], **HERE)
+def test_an_empty_source_with_a_prefix_is_decoded() -> None:
+    free, prefixed = decode(real_model(), search("beam"), [[], []], prefixes=[[], [9, 8]], **HERE)
     assert (free[0].tokens, free[0].log_prob) == ([], 0.0)
-    assert begun[0].tokens[:2] == [9, 8]
-    assert begun[0].log_prob < 0
+    assert prefixed[0].tokens[:2] == [9, 8]
+    assert prefixed[0].log_prob < 0
 
 
 @torch.no_grad()
-def test_the_source_sets_a_limit_that_min_length_overrules() -> None:
+def test_min_length_overrides_the_limit_of_the_source() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
-    model.generator.output.bias[EOS] = -50.0  # it would never stop by itself
+    model.generator.output.bias[EOS] = -50.0  # never ends by itself
     rule = search("greedy", max_length_ratio=1.0, max_length=40, min_length=15)
     lengths = [len(best[0].tokens) + 1 for best in rule(model, batch.source, batch.source_mask)]
     assert lengths == [17, 15]  # 7 + 10, and more than 2 + 10
@@ -184,7 +184,7 @@ def test_impossible_bounds_are_refused(kind: str, wrong: dict[str, Any], message
 
 
 def test_a_hypothesis_that_can_only_repeat_itself_ends() -> None:
-    """Even before its least length: it never stands still."""
+    """Even before its minimum length."""
     chain = torch.zeros(VOCAB, VOCAB, dtype=torch.float64)
     chain[:, 4], chain[:, EOS] = 0.9, 0.1
     for kind in KINDS:

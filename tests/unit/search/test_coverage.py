@@ -1,4 +1,4 @@
-"""The coverage penalty is equation 14's, over the weights of forced decoding, and changes no log-probability."""
+"""The coverage penalty equals equation 14, with the weights of forced decoding, and changes no log-probability."""
 
 import pytest
 import torch
@@ -19,8 +19,8 @@ BOUNDS = {"length_penalty": 0.6, "max_length": 9, "max_length_ratio": 1.0}
 
 
 def covered(model: Model, source: torch.Tensor, hypothesis: Hypothesis) -> float:
-    """sum over s of log(min(sum over t of the weight, 1)), over the memory that is seen, the sentence alone, its target
-    forced."""
+    """sum over s of log(min(sum over t of the weights, 1)), over the unmasked memory, with the sentence alone and its
+    target given."""
     memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))
     weights = model.decode(torch.tensor([[BOS, *hypothesis.tokens]]), memory, Weights.LAST).weights
     return float(weights[0].sum(0)[memory.mask[0]].clamp(MIN_COVERAGE, 1.0).log().sum())
@@ -28,8 +28,8 @@ def covered(model: Model, source: torch.Tensor, hypothesis: Hypothesis) -> float
 
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)
 @torch.no_grad()
-def test_hypotheses_are_ranked_by_what_they_cover(triple: Triple) -> None:
-    """Whatever the caches, the ancestry, the padding and the sentences that leave."""
+def test_hypotheses_are_ranked_by_their_coverage(triple: Triple) -> None:
+    """With caches, ancestry, padding and sentences that finish earlier."""
     model, batch = triple.model(), some_batch([6, 1, 4], [1, 1, 1])
     search = BeamSearch(beam_size=3, coverage_penalty=0.3, **BOUNDS)
     for row, best in enumerate(search(model, batch.source, batch.source_mask)):
@@ -42,8 +42,8 @@ def test_hypotheses_are_ranked_by_what_they_cover(triple: Triple) -> None:
 
 
 @torch.no_grad()
-def test_the_penalty_reorders_what_ended_and_changes_no_probability() -> None:
-    """Seen in a beam that holds every likely target, so that none falls out of it."""
+def test_the_penalty_reorders_hypotheses_and_changes_no_log_prob() -> None:
+    """The beam is wide enough for every likely target."""
     model, batch = TRIPLES[0].model(), some_batch([6], [1])
     model.generator.output.bias[8:] = -1e4
     bounds = BOUNDS | {"max_length": 3}

@@ -1,4 +1,4 @@
-"""Diverse beam search is the paper's algorithm, and beam search where it has one group or no diversity."""
+"""Diverse beam search equals the paper's algorithm, and beam search with one group or no diversity."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ VOCAB = 8
 
 
 def naive(chain: torch.Tensor, size: int, groups: int, diversity: float) -> list[tuple[float, list[int]]]:
-    """Score and tokens of each hypothesis, best first: algorithm 1, a candidate at a time."""
+    """Score and tokens of each hypothesis, best first: algorithm 1, one candidate at a time."""
     width = size // groups
     growing: list[list[tuple[float, list[int]]]] = [[(0.0, [BOS])] for _ in range(groups)]
     ended: list[list[tuple[float, list[int]]]] = [[] for _ in range(groups)]
@@ -47,8 +47,8 @@ def naive(chain: torch.Tensor, size: int, groups: int, diversity: float) -> list
 
 
 def in_order(ranked: Iterable[tuple[float, list[int]]]) -> list[list[tuple[int, int]]]:
-    """The pairs of neighbours of each target, best first: targets that are made of the same pairs are equally likely,
-    and rounding decides which of them a beam keeps."""
+    """The pairs of adjacent tokens of each target, best first: targets with the same pairs are equally likely, and
+    rounding decides which of them a beam keeps."""
     scored = sorted((-round(score, 9), sorted(pairwise([BOS, *tokens, EOS]))) for score, tokens in ranked)
     return [pairs for _, pairs in scored]
 
@@ -59,7 +59,7 @@ def in_order(ranked: Iterable[tuple[float, list[int]]]) -> list[list[tuple[int, 
     shape=st.sampled_from([(2, 2), (4, 2), (6, 3), (6, 2), (3, 3)]),
     diversity=st.sampled_from([0.0, 0.2, 0.8, 50.0]),
 )
-def test_it_finds_what_the_algorithm_finds(seed: int, shape: tuple[int, int], diversity: float) -> None:
+def test_it_finds_the_hypotheses_of_the_algorithm(seed: int, shape: tuple[int, int], diversity: float) -> None:
     chain, (size, groups) = random_chain(seed, VOCAB), shape
     best = found(DiverseBeamSearch(beam_size=size, groups=groups, diversity=diversity, **BOUNDS), chain)
     expected = naive(chain, size, groups, diversity)
@@ -71,7 +71,7 @@ def test_it_finds_what_the_algorithm_finds(seed: int, shape: tuple[int, int], di
 
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), width=st.integers(1, 4), prefix=st.lists(st.sampled_from([4, 5]), max_size=2))
-def test_one_group_or_no_diversity_is_beam_search(seed: int, width: int, prefix: list[int]) -> None:
+def test_one_group_or_no_diversity_equals_beam_search(seed: int, width: int, prefix: list[int]) -> None:
     chain = random_chain(seed, VOCAB)
     beam = found(BeamSearch(beam_size=width, **BOUNDS), chain, prefix)
     assert found(DiverseBeamSearch(beam_size=width, groups=1, diversity=0.7, **BOUNDS), chain, prefix) == beam
@@ -82,8 +82,8 @@ def test_one_group_or_no_diversity_is_beam_search(seed: int, width: int, prefix:
     "triple", [Triple("lstm", "coverage", "gru"), Triple("gru", "multihead", "transformer")], ids=str
 )
 @torch.no_grad()
-def test_hypotheses_are_distinct_and_scored_as_when_forced(triple: Triple) -> None:
-    """Whatever the caches, the groups' ancestry and the sentences that leave."""
+def test_hypotheses_are_distinct_and_scored_as_in_forced_decoding(triple: Triple) -> None:
+    """With caches, the groups' ancestry and sentences that finish earlier."""
     model, batch = triple.model(), some_batch([6, 1, 4], [1, 1, 1])
     search = DiverseBeamSearch(beam_size=6, groups=3, diversity=1.0, coverage_penalty=0.2, **BOUNDS)
     here: dict[str, Any] = {"device": torch.device("cpu"), "tokens_per_batch": 64}

@@ -1,4 +1,4 @@
-"""What is drawn for a sentence depends on seed, sentence and sample alone; and no draw has to do with another."""
+"""Draws depend only on the seed, the sentence's number, the sample and the step, and are independent."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from seq2seq.search.minimum_risk import MinimumRiskSearch
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import BOS, EOS
 
-# Other tests check the shapes; these decode at length.
+# Other tests check the shapes; these decode many steps.
 pytestmark = pytest.mark.usefixtures("without_shape_checks")
 
 CPU = torch.device("cpu")
@@ -47,7 +47,7 @@ SEARCHES: dict[str, Search] = {
 
 
 def splitmix(state: int, place: int) -> int:
-    """Its numbers as the paper's figure 15 writes them, one after the other."""
+    """The number at this place of the sequence, as in the paper's figure 15."""
     for _ in range(place + 1):
         state = (state + GOLDEN) % 2**64
     word = state
@@ -57,18 +57,18 @@ def splitmix(state: int, place: int) -> int:
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(0, 300))
-def test_a_stream_is_split_mix(state: int, place: int) -> None:
+def test_a_stream_equals_split_mix(state: int, place: int) -> None:
     expected = ((splitmix(state % 2**64, place) >> 11) + 0.5) / 2**53
     assert uniforms(torch.tensor([state]), place).item() == expected
 
 
-def test_the_numbers_of_split_mix_from_0_are_the_known_ones() -> None:
+def test_split_mix_from_0_gives_the_known_numbers() -> None:
     assert [splitmix(0, place) for place in range(2)] == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**63, 2**64 - 1, -1])
-def test_numbers_are_uniform_and_have_nothing_to_do_with_each_other(seed: int) -> None:
-    """Along sentences, samples and steps, and between neighbours on each of these axes."""
+def test_numbers_are_uniform_and_uncorrelated(seed: int) -> None:
+    """Over sentences, samples and steps, and between neighbours on each of these axes."""
     places = streams(seed, torch.arange(200), 20)
     assert len(places.unique()) == places.numel()
     drawn = torch.stack([uniforms(places, step) for step in range(50)], -1).numpy()  # 200,000
@@ -87,8 +87,8 @@ def test_numbers_are_uniform_and_have_nothing_to_do_with_each_other(seed: int) -
     assert not len(np.intersect1d(drawn, others.numpy()))
 
 
-def test_equal_lines_have_samples_as_independent_as_the_model_makes_them() -> None:
-    """2,000 equal lines in batches of 100: the first two tokens come as often as the chain says."""
+def test_equal_lines_have_independent_samples() -> None:
+    """2,000 equal lines in batches of 100: the first two tokens are as frequent as in the chain."""
     chain = random_chain(5)
     search = SamplingSearch(**DRAWING | {"samples": 1, "max_length_ratio": 20.0})
     found = decode(Markov(chain), search, [[5, 6]] * 2000, device=CPU, tokens_per_batch=300)
@@ -104,13 +104,13 @@ def test_equal_lines_have_samples_as_independent_as_the_model_makes_them() -> No
     square = sum((counts[pair] - count) ** 2 / count for pair, count in expected.items())
     assert square < 36  # chi-square, 12 degrees of freedom: p = 3e-4
     changed = sum(one != other for (one,), (other,) in pairwise(found))
-    alike = sum((count / 2000) ** 2 for count in Counter(tuple(one.tokens) for (one,) in found).values())
-    assert changed / 1999 == pytest.approx(1 - alike, abs=0.05)
+    equal = sum((count / 2000) ** 2 for count in Counter(tuple(one.tokens) for (one,) in found).values())
+    assert changed / 1999 == pytest.approx(1 - equal, abs=0.05)
 
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """What a test does with torch's threads holds for it alone."""
+    """Restores torch's number of threads after the test."""
     usual = torch.get_num_threads()
     yield
     torch.set_num_threads(usual)
@@ -122,11 +122,11 @@ def model() -> Model:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_samples_are_the_same_whatever_else_is_decoded_and_how(
+def test_samples_do_not_depend_on_what_else_is_decoded(
     threads: None, model: Model, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Batches of any size, neighbours, order and threads."""
-    monkeypatch.setattr(workers, "OVERHEAD", 4)  # so that two pay
+    """Nor on the batch size, the order or the number of threads."""
+    monkeypatch.setattr(workers, "OVERHEAD", 4)  # so that two workers are used
     search, random = SEARCHES[name], np.random.default_rng(0)
     sentences = [random.integers(4, 20, length).tolist() for length in (5, 3, 0, 7, 2)] + [[7, 8]] * 3
     torch.set_num_threads(1)
@@ -149,7 +149,7 @@ def test_samples_are_the_same_whatever_else_is_decoded_and_how(
 
 
 class Share(World):
-    """A process of several that keeps what it would send, and hears of no trouble elsewhere."""
+    """One of several processes; it keeps what it would send and receives no errors."""
 
     def all_reduce_max(self, value: float) -> float:
         return value
@@ -159,7 +159,7 @@ class Share(World):
         return [value] * self.size if self.is_main else []
 
 
-def test_processes_that_share_a_corpus_draw_what_one_would(model: Model) -> None:
+def test_several_processes_draw_the_samples_of_one(model: Model) -> None:
     class Corpus(EncodedCorpus):
         def __init__(self) -> None:
             pass

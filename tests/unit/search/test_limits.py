@@ -1,4 +1,4 @@
-"""Outputs that came to a length limit, and targets of training that lie beyond it."""
+"""Outputs that reached a length limit, and training targets that exceed it."""
 
 import numpy as np
 import pytest
@@ -20,13 +20,13 @@ def search(max_length: int = 20, ratio: float = 2.0, min_length: int = 0) -> Sea
 @pytest.mark.parametrize(
     ("given", "source", "output", "prefix", "reached"),
     [
-        (search(), 3, 17, 0, RATIO),  # 2 * (3 + 1) + 10 = 18, the end counted
+        (search(), 3, 17, 0, RATIO),  # 2 * (3 + 1) + 10 = 18, including EOS
         (search(), 3, 16, 0, None),
         (search(), 8, 19, 0, LENGTH),
         (search(), 8, 18, 0, None),
         (search(min_length=19), 1, 18, 0, RATIO),
         (search(), 0, 0, 0, None),
-        (search(), 1, 15, 15, RATIO),  # a prefix may be longer than the limit, and leaves room for the end alone
+        (search(), 1, 15, 15, RATIO),  # a prefix may exceed the limit; only EOS may follow it
         (search(ratio=0.0), 5, 9, 0, RATIO),
     ],
 )
@@ -36,7 +36,7 @@ def test_which_limit_was_reached(given: Search, source: int, output: int, prefix
 
 
 @pytest.mark.parametrize("kind", [GreedySearch, BeamSearch])
-def test_a_model_that_never_ends_by_itself_comes_to_a_limit_everywhere(kind: type[Search]) -> None:
+def test_a_model_that_never_ends_always_reaches_a_limit(kind: type[Search]) -> None:
     chain = random_chain(0)
     chain[:, EOS] = 1e-12
     more = {"beam_size": 2, "length_penalty": 1.0} if kind is BeamSearch else {}
@@ -51,7 +51,7 @@ def test_a_model_that_never_ends_by_itself_comes_to_a_limit_everywhere(kind: typ
     )
 
 
-def test_the_line_names_what_was_reached_alone() -> None:
+def test_the_line_names_only_the_reached_limit() -> None:
     only = outputs_line(search(), count_limits([None, LENGTH, None]), 3)
     assert only == "1 of 3 outputs ended at search.max_length=20; raise search.max_length if they are cut short"
     assert outputs_line(search(), count_limits([None, None]), 2) is None
@@ -74,8 +74,8 @@ def test_targets_beyond_the_limits_are_counted(max_target: int, targets: list[in
     assert target_lines(search(), max_target, *lengths) == lines
 
 
-def test_what_is_advised_lets_nearly_all_targets_through() -> None:
-    """One pair in a thousand is noise: no warning, and no limit advised for its sake."""
+def test_the_suggested_limit_allows_nearly_all_targets() -> None:
+    """One pair in a thousand is noise: no warning, and the suggested limit ignores it."""
     sources, targets = np.full(5000, 3, np.int32), np.full(5000, 5, np.int32)
     targets[:2] = 19
     assert target_lines(search(), 20, sources, targets) == []

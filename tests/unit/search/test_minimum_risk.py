@@ -1,4 +1,4 @@
-"""Minimum-risk search ranks by agreement with the model's samples, counted as a plain program counts it."""
+"""Minimum-risk search ranks by agreement with the model's samples, compared with plain Python."""
 
 import io
 from collections import Counter
@@ -49,7 +49,7 @@ def unigram_f1(left: list[int], right: list[int]) -> float:
 
 
 @given(left=st.lists(texts, min_size=1, max_size=4), right=st.lists(texts, min_size=1, max_size=4))
-def test_agreement_is_the_f1_of_what_texts_have_in_common(left: list[list[int]], right: list[list[int]]) -> None:
+def test_agreement_is_the_f1_of_common_tokens(left: list[list[int]], right: list[list[int]]) -> None:
     longest = torch.tensor([[f1(one, other) for other in right] for one in left])
     shared = torch.tensor([[unigram_f1(one, other) for other in right] for one in left])
     torch.testing.assert_close(pairwise_rouge(left, right), longest)
@@ -71,7 +71,7 @@ def letters() -> Vocabulary:
 @pytest.mark.parametrize("types", [["rouge1"], ["rougeL"], ["rouge1", "rougeL"]])
 @pytest.mark.parametrize("unit", ["words", "stems"])
 @pytest.mark.parametrize("seed", range(3))
-def test_candidates_are_ranked_by_what_rouge_says_of_their_texts(
+def test_candidates_are_ranked_by_the_rouge_of_their_texts(
     seed: int, unit: Unit, types: list[Type], letters: Vocabulary
 ) -> None:
     chain = random_chain(seed, letters.size)
@@ -86,7 +86,7 @@ def test_candidates_are_ranked_by_what_rouge_says_of_their_texts(
         if one.tokens in others:
             others.remove(one.tokens)
         samples = letters.decode(others)
-        empty = not scorer._tokenizer.tokenize(text)  # two without words are the same: rouge-score says 0
+        empty = not scorer._tokenizer.tokenize(text)  # two without words are equal; rouge-score gives 0
         scores = [(scorer.score(other, text), empty and not scorer._tokenizer.tokenize(other)) for other in samples]
         each = [1.0 if same else score[name].fmeasure for score, same in scores for name in types]
         assert one.score == pytest.approx(sum(each) / len(each), abs=1e-6)
@@ -94,7 +94,7 @@ def test_candidates_are_ranked_by_what_rouge_says_of_their_texts(
     assert [one.score for one in tokens] != pytest.approx([one.score for one in ranked], abs=1e-3)
 
 
-def test_words_cannot_be_compared_by_who_does_not_know_them() -> None:
+def test_comparing_words_needs_a_vocabulary() -> None:
     with pytest.raises(RuntimeError, match="was given no vocabulary"):
         found(MinimumRiskSearch(**DRAWING, **BEAM, unit="words"), random_chain(0, VOCAB))
 
@@ -117,8 +117,8 @@ def test_candidates_are_ranked_by_their_agreement_with_the_samples(seed: int, be
         assert one.log_prob == pytest.approx(log_prob(one.tokens, chain))
 
 
-def test_it_may_prefer_what_is_less_likely() -> None:
-    """Likeliest of all is the empty target, with which the others, alike as they are, have nothing in common."""
+def test_a_less_likely_target_may_be_best() -> None:
+    """The empty target is the likeliest, but the others are similar and have nothing in common with it."""
     chain = torch.zeros(VOCAB, VOCAB, dtype=torch.float64)
     chain[2, 3], chain[2, 4], chain[2, 5], chain[2, 6] = 0.28, 0.24, 0.24, 0.24
     chain[4:7, 7], chain[7, 3], chain[3, 3] = 1.0, 1.0, 1.0
@@ -127,18 +127,18 @@ def test_it_may_prefer_what_is_less_likely() -> None:
     assert len(best.tokens) == 2
 
 
-def test_that_a_text_was_drawn_says_nothing_for_it() -> None:
-    """One text is drawn as often as each of many others, and has nothing in common with them."""
+def test_a_sample_is_not_compared_with_itself() -> None:
+    """One sample has nothing in common with the others."""
     search = MinimumRiskSearch(**DRAWING, **BEAM)
-    alone, beam, *alike = (Hypothesis(tokens, -1.0, -1.0) for tokens in ([7, 7], [4, 5], [4, 6], [5, 4, 6]))
-    ranked = search._ranked([beam, alone, *alike], [alone, *alike])
+    alone, beam, *similar = (Hypothesis(tokens, -1.0, -1.0) for tokens in ([7, 7], [4, 5], [4, 6], [5, 4, 6]))
+    ranked = search._ranked([beam, alone, *similar], [alone, *similar])
     assert {tuple(one.tokens): one.score for one in ranked} == pytest.approx(
         {(4, 5): (0.5 + 0.4) / 3, (4, 6): 0.8 / 2, (5, 4, 6): 0.8 / 2, (7, 7): 0.0}
     )
     assert [one.tokens for one in search._ranked([beam, alone], [alone])] == [[4, 5], [7, 7]]
 
 
-def test_it_keeps_to_the_rules_of_every_search() -> None:
+def test_the_constraints_of_every_search_hold() -> None:
     chain = random_chain(1, VOCAB)
     rules = {"min_length": 3, "no_repeat_ngram": 2}
     for one in found(MinimumRiskSearch(**DRAWING, **BEAM, **rules), chain, [4, 5]):
@@ -146,7 +146,7 @@ def test_it_keeps_to_the_rules_of_every_search() -> None:
         assert len(set(zip(one.tokens, one.tokens[1:], strict=False))) == len(one.tokens) - 1
 
 
-def test_it_gives_at_most_what_it_says() -> None:
+def test_the_number_of_hypotheses_it_finds_at_most() -> None:
     assert MinimumRiskSearch(**DRAWING, **BEAM).most == 15
     assert MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": 0}).most == 12
     assert MinimumRiskSearch(**DRAWING, **BEAM | {"candidates": "beam"}).most == 3

@@ -33,7 +33,7 @@ MARKOV = torch.tensor(  # p(next | last) over <pad> <unk> <s> </s> a b
 
 
 def score(tokens: list[int]) -> float:
-    """log p of a target of the chain above, with its end."""
+    """log p of a target in the chain above, including EOS."""
     return log_prob(tokens, MARKOV)
 
 
@@ -45,7 +45,7 @@ def markov_beams(chain: torch.Tensor = MARKOV, **changes: Any) -> list[Hypothesi
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), penalty=st.sampled_from([0.0, 0.7, 1.0]))
 def test_a_wide_beam_finds_the_best_of_all_sequences(seed: int, penalty: float) -> None:
-    """Of any chain over three tokens and the end."""
+    """Of any chain of three tokens and EOS."""
     chain = random_chain(seed)
     ranked = sorted(
         (log_prob(list(tokens), chain) / (len(tokens) + 1) ** penalty, tokens)
@@ -73,7 +73,7 @@ def test_every_hypothesis_ends_at_the_limit() -> None:
         assert hypothesis.log_prob == pytest.approx(score(hypothesis.tokens))
 
 
-def test_a_beam_of_none_is_refused() -> None:
+def test_a_beam_size_of_0_is_refused() -> None:
     with pytest.raises(ValueError, match="beam_size"):
         BeamSearch(beam_size=0, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
 
@@ -83,15 +83,15 @@ def real_model() -> Model:
 
 
 @torch.no_grad()
-def test_limits_follow_the_source() -> None:
+def test_limits_depend_on_the_source() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
-    model.generator.output.bias[EOS] = -50.0  # it would never stop by itself
+    model.generator.output.bias[EOS] = -50.0  # never ends by itself
     ended = GreedySearch(max_length=14, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
-    assert [len(hypotheses[0].tokens) for hypotheses in ended] == [13, 11]  # 14, and 2 * 1.0 + 10, with the end
+    assert [len(hypotheses[0].tokens) for hypotheses in ended] == [13, 11]  # 14, and 2 * 1.0 + 10, including EOS
 
 
 @torch.no_grad()
-def test_search_never_writes_padding_or_a_second_start() -> None:
+def test_search_never_generates_padding_or_bos() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
     model.generator.output.bias[[PAD, BOS]] = 50.0
     for hypotheses in BeamSearch(beam_size=3, length_penalty=1.0, max_length=9, max_length_ratio=1.0)(
@@ -103,14 +103,14 @@ def test_search_never_writes_padding_or_a_second_start() -> None:
 HERE: dict[str, Any] = {"device": torch.device("cpu"), "tokens_per_batch": 12}
 
 
-def test_decoding_answers_in_order_and_leaves_the_model_in_training() -> None:
+def test_decoding_keeps_the_order_and_the_training_mode() -> None:
     model = real_model().train()
     sentences = [[5, 6, 7, 8, 9, 10], [], [7], [9, 9, 9]]
     search = BeamSearch(beam_size=2, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
-    heard: list[int] = []
-    together = decode(model, search, sentences, **HERE, on_batch=heard.append)
+    counted: list[int] = []
+    together = decode(model, search, sentences, **HERE, on_batch=counted.append)
     assert model.training
-    assert sum(heard) == 3
+    assert sum(counted) == 3
     assert together[1][0].tokens == []
     for sentence, hypotheses in zip(sentences, together, strict=True):
         alone = decode(model, search, [sentence], **HERE)[0]
@@ -121,7 +121,7 @@ SAMPLING = {"temperature": 1.0, "top_k": None, "top_p": None, "seed": 1, "max_le
 
 
 @torch.no_grad()
-def test_samples_repeat_by_seed_and_are_scored_by_the_model() -> None:
+def test_samples_repeat_by_seed_and_are_sorted_by_score() -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
     search = SamplingSearch(samples=3, **SAMPLING)
     first = search(model, batch.source, batch.source_mask)
@@ -135,7 +135,7 @@ def test_samples_repeat_by_seed_and_are_scored_by_the_model() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("cut", [{"top_k": 1}, {"top_p": 1e-9}, {"temperature": 1e-4}])
-def test_the_narrowest_sampling_is_greedy(cut: dict[str, Any]) -> None:
+def test_the_narrowest_sampling_equals_greedy(cut: dict[str, Any]) -> None:
     model, batch = real_model(), some_batch([6, 1], [1, 1])
     drawn = SamplingSearch(samples=1, **(SAMPLING | cut))(model, batch.source, batch.source_mask)
     greedy = GreedySearch(max_length=9, max_length_ratio=1.0)(model, batch.source, batch.source_mask)
@@ -144,7 +144,7 @@ def test_the_narrowest_sampling_is_greedy(cut: dict[str, Any]) -> None:
         assert one.log_prob == pytest.approx(other.log_prob, abs=1e-9)
 
 
-def test_draws_follow_the_distribution_and_its_cuts() -> None:
+def test_draws_follow_the_truncated_distribution() -> None:
     log_probs = torch.tensor([[[0.5, 0.3, 0.15, 0.05]]]).log().expand(1, 4000, 4)
     random = uniforms(streams(0, torch.tensor([3]), 4000), 1)
 

@@ -1,4 +1,4 @@
-"""Search among the likeliest translations alone: nothing else is written, and no sentence looks at its neighbours."""
+"""Search with shortlists: no other tokens are generated, and no sentence depends on its batch."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from seq2seq.search.sampling import SamplingSearch
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.types import EOS, PAD
 
-# Other tests check the shapes; these decode at length.
+# Other tests check the shapes; these decode many steps.
 pytestmark = pytest.mark.usefixtures("without_shape_checks")
 
 CPU = torch.device("cpu")
@@ -36,12 +36,12 @@ SEARCHES: dict[str, Search] = {
 
 
 @pytest.fixture(autouse=True)
-def few_are_frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_frequent_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FREQUENT", 2)
 
 
 def lexicon() -> Lexicon:
-    """Three translations a token, drawn at random; most frequent are the highest ids."""
+    """Three random translations per token; the highest ids are the most frequent."""
     random = np.random.default_rng(0)
     rows = [random.permutation(np.arange(EOS + 1, VOCAB))[:3] for _ in range(VOCAB)]
     return Lexicon(np.array(rows, np.int32), np.arange(VOCAB - 1, -1, -1, dtype=np.int32))
@@ -62,7 +62,7 @@ def found(search: Search, sources: list[list[int]], lists: Shortlists | None, **
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_a_sentence_has_its_own_translations_and_what_all_have(joint: bool) -> None:
+def test_a_shortlist_is_its_sentences_translations_and_frequent_tokens(joint: bool) -> None:
     padded = torch.tensor([[5, 6, 7, EOS], [8, EOS, PAD, PAD]])
     shortlist = shortlists(joint=joint).of(padded)
     for row, source in enumerate([[5, 6, 7, EOS], [8, EOS]]):
@@ -71,14 +71,15 @@ def test_a_sentence_has_its_own_translations_and_what_all_have(joint: bool) -> N
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_nothing_else_is_written(name: str) -> None:
+def test_no_other_tokens_are_generated(name: str) -> None:
     for source, hypotheses in zip(SOURCES, found(SEARCHES[name], SOURCES, shortlists(1)), strict=True):
         for one in hypotheses:
             assert set(one.tokens) <= expected([*source, EOS], 1)
 
 
-@pytest.mark.parametrize("name", sorted(SEARCHES.keys() - {"sampling", "minimum_risk"}))  # draws depend on neighbours
-def test_no_sentence_depends_on_its_neighbours(name: str) -> None:
+# Draws depend on the sentence's number.
+@pytest.mark.parametrize("name", sorted(SEARCHES.keys() - {"sampling", "minimum_risk"}))
+def test_no_sentence_depends_on_its_batch(name: str) -> None:
     together = found(SEARCHES[name], SOURCES, shortlists())
     for source, hypotheses in zip(SOURCES, together, strict=True):
         (alone,) = found(SEARCHES[name], [source], shortlists())
@@ -87,14 +88,14 @@ def test_no_sentence_depends_on_its_neighbours(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_with_all_translations_it_is_as_if_there_were_none(name: str) -> None:
+def test_a_shortlist_of_all_tokens_changes_nothing(name: str) -> None:
     rows = np.tile(np.arange(VOCAB, dtype=np.int32), (VOCAB, 1))
     everything = Shortlists(Lexicon(rows, rows[0]), VOCAB, joint=False, device=CPU)
     listed, plain = (found(SEARCHES[name], SOURCES, lists) for lists in (everything, None))
     assert [[one.tokens for one in each] for each in listed] == [[one.tokens for one in each] for each in plain]
 
 
-def test_what_a_target_must_begin_with_is_written_though_nothing_translates_to_it() -> None:
+def test_a_prefix_may_have_tokens_outside_the_shortlist() -> None:
     sources = [source for source in SOURCES if source]
     foreign = [min(set(range(EOS + 1, VOCAB)) - expected([*source, EOS], 2)) for source in sources]
     answers = found(SEARCHES["beam"], sources, shortlists(), prefixes=[[token, EOS + 1] for token in foreign])

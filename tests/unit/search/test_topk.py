@@ -1,4 +1,4 @@
-"""The short way to the highest numbers finds what topk finds."""
+"""The fast `topk` equals torch's."""
 
 import pytest
 import torch
@@ -16,8 +16,8 @@ from seq2seq.search.base import topk
     count=st.integers(1, 12),
     impossible=st.sampled_from([0.0, 0.5, 0.999]),
 )
-def test_it_finds_what_topk_finds(seed: int, width: int, count: int, impossible: float) -> None:
-    """Rows of any width, with as many impossible tokens as constraints may leave."""
+def test_it_equals_torchs_topk(seed: int, width: int, count: int, impossible: float) -> None:
+    """Rows of any width, with few or many impossible tokens."""
     random = torch.Generator().manual_seed(seed)
     rows = -torch.rand(2, 3, width, generator=random, dtype=torch.float64)
     rows = rows.masked_fill(torch.rand(rows.shape, generator=random) < impossible, float("-inf"))
@@ -30,7 +30,7 @@ def test_it_finds_what_topk_finds(seed: int, width: int, count: int, impossible:
     assert all(len(set(row)) == count for row in places.flatten(0, 1).tolist())
 
 
-def test_rows_worth_it_are_searched_by_blocks() -> None:
+def test_large_rows_are_searched_by_blocks() -> None:
     rows = torch.randn(40, 8003, generator=torch.Generator().manual_seed(1))
     assert rows.numel() > base.WORTH_IT
     best, places = topk(rows, 10)

@@ -1,4 +1,4 @@
-"""Batches side by side come to what they come to one after the other, and nothing of it is left behind."""
+"""Batches in parallel give the results of batches in sequence, and threads are restored."""
 
 from collections.abc import Iterator, Sequence
 from threading import Barrier, get_ident
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def threads() -> Iterator[None]:
-    """Two threads for torch, whatever the tests have."""
+    """Two threads for torch during the test."""
     usual = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -30,14 +30,14 @@ def threads() -> Iterator[None]:
 
 @pytest.mark.parametrize("positions", [1, 100, 512, 1024, 4096, 8192, 65536])
 @pytest.mark.parametrize("cores", [1, 2, 4, 64, 256])
-def test_many_cores_leave_each_worker_enough_to_do(cores: int, positions: int) -> None:
+def test_each_of_many_workers_has_enough_positions(cores: int, positions: int) -> None:
     paying = paying_workers(cores, positions)
     assert 1 <= paying <= cores
     assert paying == 1 or positions // paying >= max(256, paying * OVERHEAD)
     assert paying == cores or positions // (paying + 1) < (paying + 1) * OVERHEAD
 
 
-def test_sixty_four_cores_do_not_get_sixty_four_positions_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_64_cores_share_a_batch_among_few_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, int]] = []
 
     def noted(work: object, batches: Sequence[np.ndarray], workers: int) -> Iterator[list[list[Hypothesis]]]:
@@ -61,11 +61,11 @@ def test_workers_share_all_threads() -> None:
         torch.set_num_threads(usual)
 
 
-def test_two_work_at_the_same_time_each_with_one_thread(threads: None) -> None:
+def test_two_workers_run_at_the_same_time_with_one_thread_each(threads: None) -> None:
     together = Barrier(2, timeout=60)
 
     def work(number: int) -> tuple[int, int, int, bool]:
-        together.wait()  # only passed by two
+        together.wait()  # returns only when two threads wait
         return number, get_ident(), torch.get_num_threads(), torch.is_inference_mode_enabled()
 
     found = list(side_by_side(work, range(6), 2))
@@ -75,7 +75,7 @@ def test_two_work_at_the_same_time_each_with_one_thread(threads: None) -> None:
     assert torch.get_num_threads() == 2
 
 
-def test_autocast_holds_in_every_thread(threads: None) -> None:
+def test_autocast_is_active_in_every_thread(threads: None) -> None:
     product = torch.nn.Linear(4, 4)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = list(side_by_side(lambda rows: product(torch.ones(rows, 4)).dtype, [1, 2, 3], 2))
@@ -83,28 +83,28 @@ def test_autocast_holds_in_every_thread(threads: None) -> None:
     assert list(side_by_side(lambda rows: product(torch.ones(rows, 4)).dtype, [1, 2, 3], 2)) == [torch.float32] * 3
 
 
-def test_an_error_ends_it_and_the_threads_are_given_back(threads: None) -> None:
+def test_an_error_is_raised_and_threads_are_restored(threads: None) -> None:
     def work(number: int) -> int:
         if number == 1:
-            raise ValueError("of batch 1")
+            raise ValueError("error of batch 1")
         return number
 
-    with pytest.raises(ValueError, match="of batch 1"):
+    with pytest.raises(ValueError, match="error of batch 1"):
         list(side_by_side(work, range(4), 2))
     assert torch.get_num_threads() == 2
 
 
-def test_decoding_finds_the_same_on_any_number_of_threads(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "OVERHEAD", 4)  # so that two pay
+def test_decoding_gives_the_same_on_any_number_of_threads(threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "OVERHEAD", 4)  # so that two workers are used
     model = Triple("transformer", "multihead", "transformer").model()
     search = BeamSearch(beam_size=3, length_penalty=1.0, max_length=9, max_length_ratio=1.0)
     random = torch.Generator().manual_seed(1)
     lengths = [5, 3, 0, 7, 2, 4, 6, 1]
     sentences = [torch.randint(4, 20, (length,), generator=random).tolist() for length in lengths]
-    heard: list[int] = []
-    two = decode(model, search, sentences, device=CPU, tokens_per_batch=16, on_batch=heard.append)
+    counted: list[int] = []
+    two = decode(model, search, sentences, device=CPU, tokens_per_batch=16, on_batch=counted.append)
     torch.set_num_threads(1)
     one = decode(model, search, sentences, device=CPU, tokens_per_batch=8)
     assert two == one
-    assert sum(heard) == 7 and len(heard) > 2
+    assert sum(counted) == 7 and len(counted) > 2
     assert [hypothesis.tokens for hypothesis in two[2]] == [[]]

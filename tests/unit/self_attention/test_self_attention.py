@@ -1,4 +1,4 @@
-"""Self-attention against its equations loop by loop, full attention, and PyTorch's own; float64."""
+"""Self-attention compared with its equations in plain loops, full attention and PyTorch's, in float64."""
 
 import math
 from itertools import product
@@ -24,7 +24,7 @@ DIM, HEADS = 16, 4
 WIDTHS = {"dim": DIM, "heads": HEADS}
 POSITIONS = {
     "none": lambda: None,
-    "learned": lambda: LearnedPosition(**WIDTHS, max_length=9, recurrent=False),  # knows nothing of self-attention
+    "learned": lambda: LearnedPosition(**WIDTHS, max_length=9, recurrent=False),  # does not affect self-attention
     "rotary": lambda: RotaryPosition(**WIDTHS),
     "alibi": lambda: AlibiPosition(**WIDTHS),
     "relative": lambda: RelativePosition(**WIDTHS, buckets=8, max_distance=6),
@@ -33,8 +33,8 @@ every_position = pytest.mark.parametrize("name", POSITIONS)
 causal_or_not = pytest.mark.parametrize("causal", [False, True], ids=["encoder", "decoder"])
 
 
-def shaken(module: nn.Module) -> nn.Module:
-    """In float64, with biases that are not zero."""
+def randomised(module: nn.Module) -> nn.Module:
+    """In float64, with random parameters: biases that are not zero."""
     module.double()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -45,21 +45,21 @@ def shaken(module: nn.Module) -> nn.Module:
 def position_of(name: str) -> Position | None:
     torch.manual_seed(3)
     position = POSITIONS[name]()
-    return None if position is None else shaken(position)
+    return None if position is None else randomised(position)
 
 
 def full(kv_heads: int | None = None) -> FullSelfAttention:
     torch.manual_seed(0)
-    return shaken(FullSelfAttention(**WIDTHS, dropout=0.0, kv_heads=kv_heads))
+    return randomised(FullSelfAttention(**WIDTHS, dropout=0.0, kv_heads=kv_heads))
 
 
 def windowed(window: int, kv_heads: int | None = None) -> WindowedSelfAttention:
     torch.manual_seed(0)
-    return shaken(WindowedSelfAttention(**WIDTHS, dropout=0.0, kv_heads=kv_heads, window=window))
+    return randomised(WindowedSelfAttention(**WIDTHS, dropout=0.0, kv_heads=kv_heads, window=window))
 
 
 def sequences(lengths: list[int], padding: int = 0) -> tuple[Tensor, Tensor]:
-    """Random states of these lengths, and which of them are real."""
+    """Random states of these lengths, and their mask."""
     torch.manual_seed(1)
     real = torch.arange(max(lengths) + padding) < torch.tensor(lengths).unsqueeze(1)
     return torch.randn(*real.shape, DIM, dtype=torch.float64), real
@@ -68,7 +68,7 @@ def sequences(lengths: list[int], padding: int = 0) -> tuple[Tensor, Tensor]:
 def by_loops(
     attention: FullSelfAttention, states: Tensor, length: int, position: Position | None, causal: bool, window: float
 ) -> Tensor:
-    """One sequence [T D]: what the equations say, one number after the other."""
+    """The output for one sequence [T D], by the equations in plain loops."""
     d, group = DIM // HEADS, HEADS // attention.kv_heads
     maps = attention.maps.weight.split([DIM, attention.kv_heads * d, attention.kv_heads * d])
     outputs = []
@@ -105,9 +105,7 @@ def by_loops(
     ids=["full", "multi-query", "grouped-query", "windowed", "windowed-grouped"],
 )
 @torch.no_grad()
-def test_outputs_are_those_of_the_equations(
-    attention: FullSelfAttention, window: float, causal: bool, name: str
-) -> None:
+def test_outputs_equal_the_equations(attention: FullSelfAttention, window: float, causal: bool, name: str) -> None:
     position, lengths = position_of(name), [7, 2]
     states, real = sequences(lengths)
     outputs = attention(states, attention.whole(real, position, causal=causal))
@@ -118,7 +116,7 @@ def test_outputs_are_those_of_the_equations(
 
 @pytest.mark.parametrize("kv_heads", [1, 2])
 @torch.no_grad()
-def test_shared_heads_are_full_attention_with_keys_and_values_repeated(kv_heads: int) -> None:
+def test_shared_heads_equal_full_attention_with_repeated_keys_and_values(kv_heads: int) -> None:
     shared, separate = full(kv_heads), full()
     repeat = HEADS // kv_heads
 
@@ -139,8 +137,8 @@ def test_shared_heads_are_full_attention_with_keys_and_values_repeated(kv_heads:
             (states @ shared.maps.weight.T).split(shared.widths, -1), (HEADS, kv_heads, kv_heads), strict=True
         )
     )
-    own = F.scaled_dot_product_attention(query, keys, values, real[:, None, None], enable_gqa=True)
-    assert (shared.attend(query, keys, values, scope) - own).abs().max() < 1e-10
+    reference = F.scaled_dot_product_attention(query, keys, values, real[:, None, None], enable_gqa=True)
+    assert (shared.attend(query, keys, values, scope) - reference).abs().max() < 1e-10
     assert shared.empty_cache(5).keys.shape == (5, kv_heads, 0, DIM // HEADS)
 
 
@@ -150,7 +148,7 @@ def test_shared_heads_are_full_attention_with_keys_and_values_repeated(kv_heads:
     ("window", "length", "padding"), [*product((1, 3), (1, 2, 4, 9, 10, 11, 12, 17), (0,)), (2, 9, 9), (4, 12, 5)]
 )
 @torch.no_grad()
-def test_windows_are_full_attention_under_a_band(
+def test_windows_equal_full_attention_with_a_band_mask(
     window: int, length: int, padding: int, causal: bool, name: str
 ) -> None:
     position, narrow, wide = position_of(name), windowed(window), full()
@@ -170,8 +168,8 @@ def test_windows_are_full_attention_under_a_band(
 @causal_or_not
 @pytest.mark.parametrize("name", ["none", "alibi"])
 @pytest.mark.parametrize("window", [1, 4])
-def test_padding_out_of_reach_of_real_tokens_still_reads_something(window: int, name: str, causal: bool) -> None:
-    """Else its softmax would be NaN on the plain road, and NaN times a weight of zero is NaN."""
+def test_padding_out_of_reach_of_real_tokens_can_read_something(window: int, name: str, causal: bool) -> None:
+    """Otherwise its softmax is NaN without a fused kernel, and NaN times a weight of zero is NaN."""
     _, real = sequences([9, 1])
     scope = windowed(window).whole(real, position_of(name), causal=causal)
     scope = scope.inside if isinstance(scope, Blocks) else scope
@@ -180,7 +178,7 @@ def test_padding_out_of_reach_of_real_tokens_still_reads_something(window: int, 
     assert readable.any(-1).all()
 
 
-def test_blocks_never_hold_scores_of_all_pairs() -> None:
+def test_blocks_never_store_scores_of_all_pairs() -> None:
     _, real = sequences([600])
     for causal, reach in ((False, 15), (True, 10)):
         scope = windowed(5).whole(real, position_of("relative"), causal=causal)
@@ -195,13 +193,13 @@ def test_blocks_never_hold_scores_of_all_pairs() -> None:
     [full(), full(1), full(2), windowed(1), windowed(2, 2)],
     ids=["full", "multi-query", "grouped-query", "windowed", "windowed-grouped"],
 )
-@pytest.mark.parametrize("forgets", [False, True])
+@pytest.mark.parametrize("drops_slots", [False, True])
 @pytest.mark.parametrize("per_hypothesis", [False, True])
 @torch.no_grad()
-def test_a_beam_reads_its_own_past_through_shared_slots(
-    attention: SelfAttention, name: str, forgets: bool, per_hypothesis: bool, monkeypatch: pytest.MonkeyPatch
+def test_hypotheses_with_shared_slots_read_only_their_own_past(
+    attention: SelfAttention, name: str, drops_slots: bool, per_hypothesis: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Hypotheses branch, overtake each other and become fewer: each must see just what it would have seen alone."""
+    """Hypotheses branch, change places and become fewer; each must read the same as it would alone."""
     if per_hypothesis:
         monkeypatch.setattr(module, "APART", 1)
     torch.manual_seed(2)
@@ -213,7 +211,7 @@ def test_a_beam_reads_its_own_past_through_shared_slots(
         if step:
             ancestry = ancestry.advance(torch.tensor([parents[step - 1]]))
             past = [list(past[parent]) for parent in parents[step - 1]]
-        if forgets and (left := ancestry.living(attention.reach)):
+        if drops_slots and (left := ancestry.living(attention.reach)):
             ancestry, cache = left[0], cache.only(left[1])
         states = torch.randn(1, len(past), DIM, dtype=torch.float64)
         ancestry = ancestry.extend()
@@ -223,12 +221,12 @@ def test_a_beam_reads_its_own_past_through_shared_slots(
             scope = attention.whole(torch.ones(1, step + 1, dtype=torch.bool), position, causal=True)
             alone = attention(torch.stack(history).unsqueeze(0), scope)
             assert (outputs[0, beam] - alone[0, -1]).abs().max() < 1e-10
-    assert (ancestry.steps.shape[1] < 1 + sum(map(len, parents))) == forgets
+    assert (ancestry.steps.shape[1] < 1 + sum(map(len, parents))) == drops_slots
 
 
 @torch.no_grad()
 def test_many_samples_do_not_read_each_other() -> None:
-    """What a step looks at grows with their number, not with its square."""
+    """What a step reads grows with their number, not with its square."""
     attention, sizes = full(), []
     for samples in (64, 128):
         ancestry = Ancestry.empty(1, torch.device("cpu")).advance(torch.zeros(1, samples, dtype=torch.long))
@@ -240,7 +238,7 @@ def test_many_samples_do_not_read_each_other() -> None:
     assert sizes == [64 * 5 * HEADS, 128 * 5 * HEADS]
 
 
-def test_slots_know_the_step_that_wrote_them() -> None:
+def test_slots_record_the_step_that_wrote_them() -> None:
     ancestry = Ancestry.empty(2, torch.device("cpu")).extend()
     ancestry = ancestry.advance(torch.tensor([[0, 0, 0], [0, 0, 0]])).extend()
     ancestry = ancestry.advance(torch.tensor([[2, 0], [1, 1]])).keep(torch.tensor([1])).extend()
@@ -249,15 +247,15 @@ def test_slots_know_the_step_that_wrote_them() -> None:
     assert ancestry.mask().long().tolist() == [[[[1, 0, 1, 0, 1, 0], [1, 0, 1, 0, 0, 1]]]]
 
 
-def test_slots_that_nothing_descends_from_are_forgotten() -> None:
+def test_slots_without_descendants_are_dropped() -> None:
     ancestry = Ancestry.empty(2, torch.device("cpu")).extend()
     ancestry = ancestry.advance(torch.zeros(2, 3, dtype=torch.long)).extend()
-    assert ancestry.living(None) is None  # four slots, all of them someone's
+    assert ancestry.living(None) is None  # all four slots are used
     ancestry = ancestry.advance(torch.tensor([[2, 2, 2], [1, 1, 2]])).extend().advance(torch.tensor([[1, 0], [2, 2]]))
     left = ancestry.living(None)
     assert left is not None
     living, slots = left
-    # The first sentence needs 0, 3 and both of 4, 5; the second 0, 3 and 6, and fills up with what nobody reads.
+    # The first sentence needs 0, 3 and both of 4, 5; the second 0, 3 and 6, and is filled with an unused one.
     assert slots.tolist() == [[0, 3, 4, 5], [0, 3, 6, 1]]
     assert living.steps.tolist() == [[0, 1, 2, 2], [0, 1, 2, 1]]
     assert living.slots.tolist() == [[[0, 1, 3], [0, 1, 2]], [[0, 1, 2], [0, 1, 2]]]
@@ -266,7 +264,7 @@ def test_slots_that_nothing_descends_from_are_forgotten() -> None:
         assert (living.steps.gather(1, living.slots[..., step]) == step).all()
 
 
-def test_slots_out_of_reach_are_forgotten() -> None:
+def test_slots_out_of_reach_are_dropped() -> None:
     ancestry = Ancestry.empty(1, torch.device("cpu"))
     for _ in range(5):
         ancestry = ancestry.extend()
@@ -281,7 +279,7 @@ def test_slots_out_of_reach_are_forgotten() -> None:
 @every_position
 @causal_or_not
 @pytest.mark.parametrize("attention", [full(1), windowed(2, 2)], ids=["multi-query", "windowed"])
-def test_every_parameter_learns(attention: SelfAttention, causal: bool, name: str) -> None:
+def test_every_parameter_gets_a_gradient(attention: SelfAttention, causal: bool, name: str) -> None:
     position = position_of(name)
     states, real = sequences([9, 3])
     attention.zero_grad()
@@ -293,7 +291,7 @@ def test_every_parameter_learns(attention: SelfAttention, causal: bool, name: st
         assert parameter.grad.abs().max() > 0
 
 
-def test_weights_are_dropped_in_training_alone() -> None:
+def test_attention_dropout_is_only_in_training() -> None:
     torch.manual_seed(0)
     attention = FullSelfAttention(**WIDTHS, dropout=0.5, kv_heads=None).double()
     states, real = sequences([9, 3])

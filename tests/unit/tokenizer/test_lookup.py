@@ -6,15 +6,15 @@ from seq2seq.tokenizer.lookup import Lookup
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 5000])
-def test_a_lookup_is_a_dictionary(count: int):
-    """Crowded keys (0, 1, 2 …), scattered ones, and as many that are not there."""
+def test_a_lookup_equals_a_dictionary(count: int):
+    """Dense keys (0, 2, 4 …), scattered ones, and as many missing ones."""
     scattered = np.random.default_rng(1).integers(0, 1 << 62, 2 * count).tolist()
     table = {key: number for number, key in enumerate([*range(0, 2 * count, 2), *scattered[:count]])}
-    asked = [*range(2 * count + 3), *scattered]
-    assert Lookup(table, missing=-7)(np.array(asked)).tolist() == [table.get(key, -7) for key in asked]
+    queries = [*range(2 * count + 3), *scattered]
+    assert Lookup(table, missing=-7)(np.array(queries)).tolist() == [table.get(key, -7) for key in queries]
 
 
-def test_draws_are_even_unrelated_and_a_function_of_key_and_number():
+def test_draws_are_uniform_uncorrelated_and_set_by_key_and_number():
     keys = keys_of(3, 1, count=20_000)
     draws = np.stack([uniform(keys, number) for number in range(2)] + [uniform(keys_below(keys, keys * 0), 0)])
     assert (draws > 0).all() and (draws < 1).all()

@@ -31,13 +31,13 @@ def rows(words: Vocabulary, sampler: Sampler, texts: list[str], seed: int = 0, f
 
 
 @pytest.mark.parametrize("options", [{}, {"byte_fallback": False, "vocab_size": 80}, {"normalization": "nmt_nfkc"}])
-def test_bpe_without_dropout_is_sentencepieces_own_encoding(options: dict):
+def test_bpe_without_dropout_equals_sentencepieces_encoding(options: dict):
     words = vocabulary("bpe", **options)
     assert rows(words, DropoutSampler(words, 0.0), TEXT + ODD) == words.encode(TEXT + ODD)
 
 
 @pytest.mark.parametrize("options", [{}, {"byte_fallback": False, "vocab_size": 80}, {"normalization": "nmt_nfkc"}])
-def test_sharp_unigram_sampling_is_sentencepieces_own_encoding(options: dict):
+def test_sharp_unigram_sampling_equals_sentencepieces_encoding(options: dict):
     """Up to ties: another segmentation must have the same score."""
     words = vocabulary("unigram", **options)
 
@@ -60,7 +60,7 @@ def test_every_draw_decodes_to_the_text(sampler: type[Sampler]):
 
 
 def test_unigram_draws_follow_the_model():
-    """Shares of 20,000 draws against P(x)^alpha over all segmentations, found by trying them all."""
+    """Frequencies in 20,000 draws, compared with P(x)^alpha over all segmentations."""
     words, alpha, word = vocabulary("unigram", byte_fallback=False, vocab_size=110), 0.2, "kalokalo"
     sampler = UnigramSampler(words, alpha)
     marked = "\u2581" + word
@@ -80,7 +80,7 @@ def test_unigram_draws_follow_the_model():
 
 
 def test_bpe_dropout_draws_follow_the_algorithm():
-    """Shares of 20,000 draws against the chances of the algorithm's own tree of choices."""
+    """Frequencies in 20,000 draws, compared with the probabilities from the algorithm's tree of choices."""
     words, drop, word = vocabulary("bpe"), 0.25, "kalo"
     sampler = DropoutSampler(words, drop)
 
@@ -110,7 +110,7 @@ def test_full_dropout_leaves_characters():
 
 @pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
 @pytest.mark.parametrize("spaces", [True, False])
-def test_a_draw_does_not_depend_on_what_is_drawn_with_it(sampler: type[Sampler], spaces: bool):
+def test_a_draw_does_not_depend_on_other_texts(sampler: type[Sampler], spaces: bool):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
     given = [text if spaces else text.replace(" ", "") for text in TEXT + ODD]
     drawing = sampler(words, 0.3)
@@ -121,7 +121,7 @@ def test_a_draw_does_not_depend_on_what_is_drawn_with_it(sampler: type[Sampler],
 
 
 @pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
-def test_equal_texts_are_drawn_apart(sampler: type[Sampler]):
+def test_equal_texts_have_independent_draws(sampler: type[Sampler]):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
     assert len({tuple(row) for row in rows(words, sampler(words, 0.1), [TEXT[0]] * 50)}) > 9
     twice = rows(words, sampler(words, 0.1), ["kaloter kaloter"] * 50)
@@ -152,7 +152,7 @@ print(sampler.sample(RunSplitter(words).split(sentences(300)), keys_of(7, count=
 
 
 @pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
-def test_text_without_spaces_is_cut_where_it_would_take_forever(sampler: type[Sampler]):
+def test_very_long_text_without_spaces_can_be_sampled(sampler: type[Sampler]):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
     text = "kalo" * LONGEST_RUN
     assert words.decode(rows(words, sampler(words, 0.2), [text])) == [text]

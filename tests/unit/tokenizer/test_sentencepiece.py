@@ -19,7 +19,7 @@ TYPES = [("unigram", 320), ("bpe", 320), ("char", 320)]
 def test_training_gives_a_vocabulary_of_that_size(model_type: str, size: int, joint: bool):
     tokenizer = settings(model_type=model_type, vocab_size=size, joint=joint).train(TEXT, OTHER)
     assert tokenizer.joint == joint == (tokenizer.source is tokenizer.target)
-    if model_type == "char":  # every character, no more
+    if model_type == "char":  # exactly the characters
         characters = set("".join(TEXT + (OTHER if joint else []))) - {" "} | {"\u2581"}
         assert tokenizer.source.size == 4 + 1 + 256 + len(characters)
     else:
@@ -27,12 +27,12 @@ def test_training_gives_a_vocabulary_of_that_size(model_type: str, size: int, jo
     assert [tokenizer.source.piece(i) for i in (PAD, UNK, BOS, EOS)] == ["<pad>", "<unk>", "<s>", "</s>"]
 
 
-def test_a_joint_vocabulary_knows_both_sides_and_separate_ones_their_own():
+def test_a_joint_vocabulary_has_both_sides_and_separate_ones_their_own():
     joint = settings(model_type="char", byte_fallback=False).train(["aa b"], ["cc d"])
-    own = settings(model_type="char", byte_fallback=False, joint=False).train(["aa b"], ["cc d"])
+    separate = settings(model_type="char", byte_fallback=False, joint=False).train(["aa b"], ["cc d"])
     assert joint.source.decode(joint.source.encode(["abcd"])) == ["abcd"]
-    assert UNK in own.source.encode(["c"])[0] and UNK not in own.source.encode(["a"])[0]
-    assert UNK in own.target.encode(["a"])[0] and UNK not in own.target.encode(["c"])[0]
+    assert UNK in separate.source.encode(["c"])[0] and UNK not in separate.source.encode(["a"])[0]
+    assert UNK in separate.target.encode(["a"])[0] and UNK not in separate.target.encode(["c"])[0]
 
 
 @pytest.mark.parametrize(("model_type", "size"), TYPES)
@@ -59,13 +59,13 @@ def test_a_vocabulary_too_small_for_the_characters_names_the_smallest(model_type
     assert settings(model_type=model_type, vocab_size=smallest, joint=False).train(TEXT, TEXT).source.size == smallest
 
 
-def test_characters_in_too_small_a_vocabulary():
+def test_a_character_vocabulary_that_is_too_small_is_refused():
     with pytest.raises(DataError, match=r"tokenizer.vocab_size=100 is smaller than the number of reserved pieces"):
         settings(model_type="char", vocab_size=100).train(TEXT, TEXT)
 
 
 @pytest.mark.parametrize("lines", [[], [""], ["", ""]])
-def test_empty_text_is_said(lines: list[str]):
+def test_empty_text_is_reported(lines: list[str]):
     with pytest.raises(DataError, match="the source text is empty: there is nothing to train the tokenizer on"):
         settings(joint=False).train(lines, TEXT)
 
@@ -80,20 +80,20 @@ NOT_SKIPPED = [
 
 
 @pytest.mark.parametrize(("kind", "change"), NOT_SKIPPED, ids=[kind for kind, _ in NOT_SKIPPED])
-def test_no_line_is_passed_over_in_training(kind: str, change):
+def test_no_line_is_skipped_in_training(kind: str, change):
     odd = [change("ж" + line) for line in TEXT[:20]]
     tokenizer = settings(byte_fallback=False, vocab_size=100).train(TEXT[20:] + odd, TEXT)
     assert UNK not in tokenizer.source.encode(["ж"])[0]
 
 
-def test_of_more_lines_than_allowed_evenly_spaced_ones_are_used():
+def test_evenly_spaced_lines_are_used_if_there_are_too_many():
     few = settings(training_lines=134, joint=False).train(TEXT, OTHER)  # of 400 lines every third, first and last
     same = settings(joint=False).train(TEXT[::3], OTHER[::3])
     whole = settings(joint=False).train(TEXT, OTHER)
     assert few.fingerprint == same.fingerprint != whole.fingerprint
 
 
-def test_mistaken_settings_are_said_together():
+def test_wrong_settings_are_reported_together():
     with pytest.raises(ConfigError) as error:
         settings(model_type="char", sampling=0.5, character_coverage=1.5, training_lines=0, vocab_size=3)
     assert [line.split(" ")[0] for line in str(error.value).split("\n")] == [
@@ -101,7 +101,7 @@ def test_mistaken_settings_are_said_together():
     ]
 
 
-def test_sampling_is_no_part_of_what_is_trained():
+def test_sampling_does_not_change_the_identity():
     assert settings(sampling=0.1).identity() == settings().identity() != settings(vocab_size=321).identity()
 
 
@@ -111,8 +111,8 @@ SYMBOLS = ["<2de>", "{{name}}", "ka", "kalo", "ÄBC", "日"]
 @pytest.mark.parametrize(("model_type", "size"), TYPES)
 @pytest.mark.parametrize("normalization", ["identity", "nmt_nfkc_cf"])
 @pytest.mark.parametrize("sampling", [0.0, 0.4])
-def test_a_symbol_is_one_piece_wherever_it_stands(model_type: str, size: int, normalization: str, sampling: float):
-    """The longest that fits, whatever is around it, also where it was never seen in training; never cased."""
+def test_a_symbol_is_always_one_piece(model_type: str, size: int, normalization: str, sampling: float):
+    """The longest match, in any context, even if it was never seen in training; case is kept."""
     given = {"model_type": model_type, "vocab_size": size, "normalization": normalization, "symbols": SYMBOLS}
     chosen = settings(**given, sampling=sampling if model_type != "char" else 0.0)
     vocabulary = chosen.train(TEXT, OTHER).source
@@ -140,11 +140,11 @@ BAD_SYMBOLS = [
 
 
 @pytest.mark.parametrize(("symbols", "message"), BAD_SYMBOLS)
-def test_what_cannot_be_a_symbol_is_said(symbols: list[str], message: str):
+def test_invalid_symbols_are_reported(symbols: list[str], message: str):
     with pytest.raises(ConfigError, match=re.escape(message)):
         settings(symbols=symbols)
 
 
-def test_a_tokenizer_without_symbols_keeps_its_place_in_the_cache():
+def test_the_identity_names_symbols_only_if_there_are_any():
     assert "symbols" not in settings().identity()
     assert settings(symbols=["<a>"]).identity() == {**settings().identity(), "symbols": ["<a>"]}

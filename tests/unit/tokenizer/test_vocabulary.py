@@ -15,19 +15,19 @@ TOKENIZERS = {kind: settings(model_type=kind).train(TEXT, TEXT) for kind in ("un
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @given(text=st.text().filter(lambda text: "\u2581" not in text))
-def test_decoding_gives_the_text_back(kind: str, text: str):
+def test_decoding_restores_the_text(kind: str, text: str):
     vocabulary = TOKENIZERS[kind].source
     assert vocabulary.decode(vocabulary.encode([text])) == [text]
 
 
 @pytest.mark.parametrize("text", ["", " ", "  a  b ", "\n", "a\nb", " \n\n a", "a\rb", "\t", "\0", "\u2028", "😀é́"])
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_white_space_line_breaks_and_the_unknown_survive(kind: str, text: str):
+def test_white_space_line_breaks_and_unknown_characters_are_restored(kind: str, text: str):
     vocabulary = TOKENIZERS[kind].source
     assert vocabulary.decode(vocabulary.encode([text])) == [text]
 
 
-def test_the_one_exception_becomes_a_space():
+def test_sentencepieces_space_symbol_becomes_a_space():
     vocabulary = TOKENIZERS["bpe"].source
     assert vocabulary.decode(vocabulary.encode(["a\u2581b"])) == ["a b"]
 
@@ -38,20 +38,20 @@ def test_a_line_break_is_one_piece_also_without_byte_fallback():
     assert [vocabulary.piece(i) for i in ids].count("\\n") == 1 and vocabulary.decode([ids]) == ["ka\nlo"]
 
 
-def test_decoding_passes_over_padding_begin_and_end():
+def test_decoding_skips_padding_bos_and_eos():
     vocabulary = TOKENIZERS["bpe"].source
     (ids,) = vocabulary.encode([TEXT[0]])
     assert vocabulary.decode([[BOS, *ids, EOS, PAD, PAD], [], [EOS]]) == [TEXT[0], "", ""]
 
 
-def test_encoding_gives_neither_begin_nor_end_and_nothing_for_nothing():
+def test_encoding_adds_no_bos_or_eos_and_empty_text_has_no_tokens():
     vocabulary = TOKENIZERS["unigram"].source
     assert vocabulary.encode([]) == [] and vocabulary.encode([""]) == [[]]
     assert not {PAD, BOS, EOS} & {i for row in vocabulary.encode(["<s> </s> <pad>", *TEXT]) for i in row}
 
 
 @pytest.mark.parametrize("joint", [True, False])
-def test_what_is_saved_is_loaded(tmp_path: Path, joint: bool):
+def test_a_saved_tokenizer_is_loaded_unchanged(tmp_path: Path, joint: bool):
     saved = settings(joint=joint).train(TEXT, sentences(300, seed=1))
     saved.save(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == (
@@ -64,7 +64,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, joint: bool):
     assert Tokenizer.load(tmp_path).fingerprint == saved.fingerprint
 
 
-def test_a_missing_or_damaged_model_is_named(tmp_path: Path):
+def test_the_error_names_a_missing_or_damaged_model(tmp_path: Path):
     with pytest.raises(CheckpointError, match=r"source\.model cannot be read: No such file"):
         Tokenizer.load(tmp_path)
     (tmp_path / "joint.model").write_bytes(TOKENIZERS["bpe"].source.model[:1000])
@@ -72,7 +72,7 @@ def test_a_missing_or_damaged_model_is_named(tmp_path: Path):
         Tokenizer.load(tmp_path)
 
 
-def test_a_model_that_is_not_the_one_saved_is_named(tmp_path: Path):
+def test_a_model_other_than_the_saved_one_is_refused(tmp_path: Path):
     saved, other = TOKENIZERS["bpe"], TOKENIZERS["unigram"]
     saved.save(tmp_path)
     (tmp_path / "joint.model").write_bytes(other.source.model)
@@ -92,7 +92,7 @@ def test_models_are_not_written_through_links(tmp_path: Path):
     assert (tmp_path / "kept").read_text() == "kept"
 
 
-def test_a_foreign_model_is_refused():
+def test_a_model_with_other_special_ids_is_refused():
     import io
 
     import sentencepiece

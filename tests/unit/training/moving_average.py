@@ -1,4 +1,4 @@
-"""A step hook for tests: a moving average of the weights, as a feature would keep one."""
+"""A step hook for tests: a moving average of the weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,5 +33,5 @@ class MovingAverage(StepHook):
 
 
 def averages(run: str, step: int) -> dict[str, Tensor]:
-    """What a checkpoint keeps of it."""
+    """The tensors of the hook in a checkpoint."""
     return load_file(Path("runs", run, "checkpoints", f"step-{step}", "mean.safetensors"))

@@ -1,4 +1,4 @@
-"""What each of the two processes of test_several_processes.py does: its cases one after the other, in one start."""
+"""What each of the two processes of test_several_processes.py runs: all cases, one after the other."""
 
 import json
 import os
@@ -23,29 +23,29 @@ from seq2seq.training.trainer import Trainer
 
 WITHOUT_DROPOUT = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "optimizer.fused=false")
 LOGGED = (*WITHOUT_DROPOUT, "trainer.log_every=1")
-SELDOM = ("trainer.validate_every=10", "trainer.save_every=20")
-CURVE = (*LOGGED, *SELDOM, "trainer.tokens_per_update=300", "trainer.tokens_per_batch=100")
+RARELY = ("trainer.validate_every=10", "trainer.save_every=20")
+CURVE = (*LOGGED, *RARELY, "trainer.tokens_per_update=300", "trainer.tokens_per_batch=100")
 FROZEN = ("freeze=[encoder]", "tie=all", "schedule=plateau", "schedule.patience=1")
 BLOCKS = (*LOGGED, *FROZEN, "trainer.tokens_per_update=4096", "trainer.tokens_per_batch=1000")
 COVERED = (*LOGGED, "attention=coverage", "decoder.attend=before", "objective.attention_penalty=0.5")
-CRUMBS = (*COVERED, "trainer.tokens_per_update=1")  # an update is a pair
-ALIKE = {"double": CURVE, "single": CURVE, "crumbs": CRUMBS, "continued": BLOCKS}
-UPDATES = {"double": 20, "single": 20, "crumbs": 6, "continued": 12}
+TINY = (*COVERED, "trainer.tokens_per_update=1")  # one pair per update
+RUNS = {"double": CURVE, "single": CURVE, "tiny": TINY, "continued": BLOCKS}
+UPDATES = {"double": 20, "single": 20, "tiny": 6, "continued": 12}
 
 
-def train_alike(run: str, updates: int | None = None) -> None:
+def train_run(run: str, updates: int | None = None) -> None:
     """All or the first updates of a run without dropout, in float64 unless it is called `single`."""
     build = training_run.build_model
     if run != "single":
         training_run.build_model = lambda *a, **k: build(*a, **k).double()  # type: ignore[assignment,return-value]
     try:
-        train(settings(run, *ALIKE[run], f"trainer.max_updates={updates or UPDATES[run]}"))
+        train(settings(run, *RUNS[run], f"trainer.max_updates={updates or UPDATES[run]}"))
     finally:
         training_run.build_model = build
 
 
 def train_with_a_broken_loss() -> None:
-    """In process 1 alone the loss is no number."""
+    """Only in process 1 the loss is NaN."""
     compute = CrossEntropy.__call__
 
     def broken(self: CrossEntropy, model: Any, batch: Any) -> Losses:
@@ -60,15 +60,15 @@ def train_with_a_broken_loss() -> None:
 
 
 def train_until_one_is_lost() -> None:
-    """Process 1 is gone before the fourth update."""
+    """Process 1 exits before the fourth update."""
     step = Trainer._update
 
-    def leave_at_three(self: Trainer, *arguments: Any) -> None:
+    def exit_at_three(self: Trainer, *arguments: Any) -> None:
         if self.state.update == 3 and self.world.rank == 1:
             os._exit(0)
         step(self, *arguments)
 
-    Trainer._update = leave_at_three  # type: ignore[method-assign]
+    Trainer._update = exit_at_three  # type: ignore[method-assign]
     train(settings("lost"))
 
 
@@ -78,7 +78,7 @@ def train_averaged(run: str, updates: int) -> None:
 
 
 CASES: dict[str, Callable[[], None]] = {
-    **{run: partial(train_alike, run) for run in ALIKE},
+    **{run: partial(train_run, run) for run in RUNS},
     "averaged": partial(train_averaged, "averaged", 4),
     "averaged, half": partial(train_averaged, "averaged-parts", 2),
     "averaged, whole": partial(train_averaged, "averaged-parts", 4),
@@ -88,7 +88,7 @@ CASES: dict[str, Callable[[], None]] = {
 
 
 def run_cases(ports: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> None:
-    """Every case with its port; how they ended is left in ends-RANK.json."""
+    """Every case with its port; errors are written to ends-RANK.json."""
     as_started(cwd, environment)
     torch.set_num_threads(1)
     ends: dict[str, Any] = {}

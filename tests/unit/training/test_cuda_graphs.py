@@ -1,4 +1,4 @@
-"""What graphs replay, with a stand-in for CUDA's: it runs the work again, and its results go to the same tensors."""
+"""CUDA graphs, with a fake recorder that replays by running the work again, with results in the same tensors."""
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
@@ -35,7 +35,7 @@ FEEDING = (("attend", "before"), ("input_feeding", True))
 COVERAGE = Triple("lstm", "coverage", "lstm", FEEDING)
 
 
-class StandIn:
+class FakeRecorder:
     """Records by running once for the result, replays by running again; counts both."""
 
     def __init__(self) -> None:
@@ -74,8 +74,8 @@ def made(triple: Triple) -> tuple[ForwardBackward, OptimizerStep]:
 def updates(
     passes: ForwardBackward, step: OptimizerStep, *, shaped: bool
 ) -> tuple[list[dict[str, float]], list[Tensor]]:
-    """Three updates of two micro-batches: what was read of them, and the weights."""
-    told = []
+    """Three updates of two micro-batches: their losses and norms, and the weights."""
+    results = []
     for update in range(3):
         torch.manual_seed(seed_of(1, update, 0))
         set_learning_rate(step.optimizer, 0.01 / (1 + update))
@@ -86,18 +86,18 @@ def updates(
             losses = passes(batch, 1, 30, last=number == 1)
             figures |= {f"{number} total": losses.total.item(), f"{number} nll": losses.nll.item()}
             figures |= {f"{number} {name}": term.item() for name, term in losses.terms.items()}
-        told.append(figures | {"norm": float(step(update + 1))})
-    return told, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
+        results.append(figures | {"norm": float(step(update + 1))})
+    return results, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
 
 
 @pytest.mark.parametrize("triple", [COVERAGE, Triple("transformer", "multihead", "transformer")], ids=str)
-def test_updates_that_are_replayed_are_those_that_are_not(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replayed_updates_equal_plain_ones(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpad, "selects", lambda mask: False)  # as on a GPU
-    recorder = StandIn()
+    recorder = FakeRecorder()
     expected, weights = updates(*made(triple), shaped=False)
     passes, step = graphed(*made(triple), SHAPES, recorder)
     found, others = updates(passes, step, shaped=True)
-    # Two shapes, the step and the clearing of gradients; six passes and three of both.
+    # Recorded: two shapes, the step, the clearing of gradients. Replayed: six passes, three steps, three clearings.
     assert (recorder.recorded, recorder.replayed) == (4, 12)
     for one, other in zip(found, expected, strict=True):
         assert one == pytest.approx(other, abs=1e-7)  # a learning rate on the device is in fp32
@@ -105,8 +105,8 @@ def test_updates_that_are_replayed_are_those_that_are_not(triple: Triple, monkey
     assert not step.refuses
 
 
-def test_a_batch_of_another_shape_takes_the_plain_road() -> None:
-    recorder = StandIn()
+def test_a_batch_of_another_shape_is_not_replayed() -> None:
+    recorder = FakeRecorder()
     expected, weights = updates(*made(COVERAGE), shaped=False)
     passes, step = graphed(*made(COVERAGE), SHAPES, recorder)
     found, others = updates(passes, step, shaped=False)
@@ -118,15 +118,15 @@ def test_a_batch_of_another_shape_takes_the_plain_road() -> None:
 def test_recording_changes_nothing() -> None:
     passes, step = made(COVERAGE)
     before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
-    _, step = graphed(passes, step, SHAPES, StandIn())
+    _, step = graphed(passes, step, SHAPES, FakeRecorder())
     assert all(torch.equal(one, other) for one, other in zip(step.strategy.model.parameters(), before, strict=True))
     state = [value for held in step.optimizer.state.values() for value in held.values()]
     assert state and not any(value.any() for value in (*state, *(p.grad for p in step.strategy.model.parameters())))
     assert not step.refuses
 
 
-def test_a_bad_gradient_is_held_off_in_a_replay_too() -> None:
-    passes, step = graphed(*made(COVERAGE), SHAPES, StandIn())
+def test_a_replay_refuses_a_bad_gradient() -> None:
+    passes, step = graphed(*made(COVERAGE), SHAPES, FakeRecorder())
     updates(passes, step, shaped=True)
     before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
     next(iter(step.strategy.model.parameters())).grad.fill_(float("nan"))
@@ -145,7 +145,7 @@ def test_a_replay_refuses_a_loss_that_is_not_finite(monkeypatch: pytest.MonkeyPa
         return replace(losses, total=losses.total + penalty)
 
     monkeypatch.setattr(CrossEntropy, "__call__", with_penalty)
-    passes, step = graphed(*made(COVERAGE), SHAPES, StandIn())
+    passes, step = graphed(*made(COVERAGE), SHAPES, FakeRecorder())
     updates(passes, step, shaped=True)
     before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
     penalty.fill_(float("inf"))
@@ -154,26 +154,26 @@ def test_a_replay_refuses_a_loss_that_is_not_finite(monkeypatch: pytest.MonkeyPa
     assert step.refuses
 
 
-def test_what_cannot_be_recorded_says_why() -> None:
+def test_the_error_says_why_capture_failed() -> None:
     def refuse(work: Callable[[], Any]) -> Any:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    told = r"trainer.cuda_graphs=true: this training cannot be captured \(operation not permitted .* capturing\); use f"
-    with pytest.raises(ConfigError, match=told):
+    line = r"trainer.cuda_graphs=true: this training cannot be captured \(operation not permitted .* capturing\); use f"
+    with pytest.raises(ConfigError, match=line):
         graphed(*made(COVERAGE), SHAPES, refuse)
 
 
-def test_a_blank_batch_counts_for_nothing() -> None:
+def test_a_blank_batch_has_a_loss_of_zero() -> None:
     batch = blank_batch(Shape(2, 4, 3))
     losses = CrossEntropy(label_smoothing=0.1, attention_penalty=0.5)(COVERAGE.model(), batch)
     assert batch.source_mask.sum(1).tolist() == [1, 1]
     assert (losses.total.item(), losses.nll.item()) == (0.0, 0.0)
 
 
-def test_what_graphs_need(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = composed("trainer.cuda_graphs=true", "device=cpu", "optimizer=muon")
+def test_requirements_of_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    requested = composed("trainer.cuda_graphs=true", "device=cpu", "optimizer=muon")
     assert graph_problems(composed()) == []
-    assert graph_problems(asked) == [
+    assert graph_problems(requested) == [
         "trainer.cuda_graphs=true needs a GPU",
         "trainer.cuda_graphs=true needs optimizer=adam or optimizer=adamw, with optimizer.fused=true",
     ]
@@ -182,16 +182,16 @@ def test_what_graphs_need(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_shape_checks")
-def test_a_run_with_graphs_is_the_one_without_and_continues_bitwise(
-    in_a_folder_of_its_own: None, monkeypatch: pytest.MonkeyPatch
+def test_a_run_with_graphs_equals_one_without_and_resumes_bitwise(
+    in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Beyond its first epoch, without dropout: what a micro-batch draws depends on its shape."""
+    """Beyond its first epoch; without dropout, whose draws depend on a micro-batch's shape."""
     monkeypatch.setattr(checks, "graph_problems", lambda settings: [])
-    monkeypatch.setattr(module, "GraphRecorder", StandIn)
+    monkeypatch.setattr(module, "GraphRecorder", FakeRecorder)
     monkeypatch.setattr(unpad, "selects", lambda mask: False)
-    still = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "decoder.attend=after")
+    no_dropout = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "decoder.attend=after")
     loop = [f"trainer.{key}" for key in ("tokens_per_update=2500", "tokens_per_batch=1500", "probes=0", "save_every=3")]
-    words = (*still, "decoder.input_feeding=false", *loop, "trainer.validate_every=6")
+    words = (*no_dropout, "decoder.input_feeding=false", *loop, "trainer.validate_every=6")
     graphs = (*words, "trainer.cuda_graphs=true")
     train(settings("plain", *words, "trainer.max_updates=6"))
     for run, updates in (("whole", 6), ("parts", 3), ("parts", 6)):

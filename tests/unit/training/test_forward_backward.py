@@ -1,4 +1,4 @@
-"""An update is the same however it is cut into micro-batches: what is drawn for it, and for each of its pairs."""
+"""An update is the same however it is cut into micro-batches, including all random draws."""
 
 from dataclasses import fields
 
@@ -39,7 +39,7 @@ def recurrent(made: Model) -> list[RecurrentLayer]:
 
 
 def gradient(made: Model, objective: Objective, seed: int, *parts: list[int]) -> Tensor:
-    """Of an update that is cut into these rows."""
+    """The gradient of an update that is cut into these rows."""
     passes, batch = (
         ForwardBackward(SingleProcess(made, World()), objective, CPU),
         some_batch([6, 1, 4, 3], [3, 5, 1, 2]),
@@ -62,7 +62,7 @@ def test_micro_batches_change_nothing(objective: Objective, cell: str) -> None:
     assert (gradient(made, objective, 2, [0, 1, 2, 3]) - whole).abs().max() > 1e-4
 
 
-def test_each_layer_and_each_update_drops_others_in_the_share_asked_for() -> None:
+def test_each_layer_and_update_drops_other_weights_at_the_right_rate() -> None:
     made, kept = model("lstm"), []
     for seed in range(40):
         ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(seed)

@@ -1,4 +1,4 @@
-"""Frozen parameters stay bitwise as they are and leave no trace in the optimizer; a run that has some continues."""
+"""Frozen parameters do not change and have no optimizer state; a run with frozen parameters resumes."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from seq2seq.training.run import train
 
 
 def tied() -> nn.ModuleDict:
-    """An embedding that is the output layer too."""
+    """An embedding tied to the output layer."""
     model = nn.ModuleDict({"embedding": nn.Embedding(5, 3), "hidden": nn.Linear(3, 3), "output": nn.Linear(3, 5)})
     model["output"].weight = model["embedding"].weight
     return model
@@ -26,7 +26,7 @@ def trained(model: nn.Module) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("patterns", "left", "told"),
+    ("patterns", "left", "message"),
     [
         (["hidden"], {"embedding.weight", "output.bias"}, ""),
         (["*.bias"], {"embedding.weight", "hidden.weight"}, ""),
@@ -37,17 +37,17 @@ def trained(model: nn.Module) -> set[str]:
     ],
 )
 def test_a_tied_parameter_is_frozen_under_all_its_names(
-    patterns: list[str], left: set[str], told: str, caplog: pytest.LogCaptureFixture
+    patterns: list[str], left: set[str], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     model = tied()
     freeze(model, patterns)
     assert trained(model) == left
-    assert caplog.text.rstrip().endswith(told)
-    assert bool(caplog.text) == bool(told)
+    assert caplog.text.rstrip().endswith(message)
+    assert bool(caplog.text) == bool(message)
 
 
-def test_something_must_be_left_to_train() -> None:
+def test_freezing_everything_is_refused() -> None:
     with pytest.raises(ConfigError, match="freeze: nothing is left to train"):
         freeze(tied(), ["*"])
 
@@ -60,12 +60,12 @@ def test_something_must_be_left_to_train() -> None:
         (["encoder", "decoder", "generator"], "freeze: nothing is left to train"),
     ],
 )
-def test_mistakes_are_told_with_those_of_the_configuration(patterns: list[str], line: str) -> None:
+def test_mistakes_are_reported_with_those_of_the_configuration(patterns: list[str], line: str) -> None:
     (found,) = check(replace(settings("x"), freeze=patterns))
     assert found.startswith(line)
 
 
-def test_a_sound_pattern_is_no_mistake() -> None:
+def test_valid_patterns_are_accepted() -> None:
     assert freeze_problems(replace(settings("x"), freeze=["encoder", "*.table"])) == []
 
 
@@ -76,17 +76,17 @@ FROZEN = (
 )
 
 
-@pytest.mark.usefixtures("in_a_folder_of_its_own", "without_shape_checks")
-def test_frozen_parameters_do_not_move_and_the_run_continues_bitwise(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.usefixtures("in_its_own_folder", "without_shape_checks")
+def test_frozen_parameters_do_not_change_and_the_run_resumes_bitwise(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     train(settings("whole", *FROZEN, "trainer.max_updates=8"))
     assert "M parameters, 0.0M of them trained, on cpu in fp32" in caplog.text
     assert "also frozen, because it is tied: generator.output.weight" in caplog.text
     torch.manual_seed(1)
-    begun = dict(build_model(settings("whole", *FROZEN), source_vocab=600, target_vocab=600).named_parameters())
+    initial = dict(build_model(settings("whole", *FROZEN), source_vocab=600, target_vocab=600).named_parameters())
     after = weights("whole", 8)
-    moved = {name for name, parameter in begun.items() if not torch.equal(parameter, after[name])}
-    assert moved == {name for name in begun if not name.startswith(("encoder.", "decoder.embedding."))}
+    moved = {name for name, parameter in initial.items() if not torch.equal(parameter, after[name])}
+    assert moved == {name for name in initial if not name.startswith(("encoder.", "decoder.embedding."))}
     assert {key.partition("/")[2] for key in after if "/" in key} == moved
 
     train(settings("parts", *FROZEN, "trainer.max_updates=4"))

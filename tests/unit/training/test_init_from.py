@@ -1,4 +1,4 @@
-"""A run begins with another's weights and tokenizer, and then stands on its own."""
+"""A run starts from another's weights and tokenizer, and is then independent of it."""
 
 import shutil
 from dataclasses import replace
@@ -24,12 +24,12 @@ from seq2seq.training.run import train
 ADDITIVE = ("attention=bahdanau", "attention.attn_dim=8", "decoder.attend=before")
 FRENCH = ("data.target_language=fr", "data.train=200", "optimizer.lr=0.002")
 
-pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+pytestmark = pytest.mark.usefixtures("in_its_own_folder")
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A trained run; a test that takes it away copies it."""
+    """A trained run; a test that deletes it uses a copy."""
     place = tmp_path_factory.mktemp("source")
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(place)
@@ -38,12 +38,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tuned(base: Path, *words: str) -> TrainSettings:
-    """Settings of a run that begins with `base`, with French in the place of German."""
+    """Settings of a run that starts from `base`, with French instead of German."""
     return settings("tuned", f"init_from={base}", *ADDITIVE, *FRENCH, *words)
 
 
 def started(given: TrainSettings) -> dict[str, torch.Tensor]:
-    """The first weights of such a run."""
+    """The initial weights of such a run."""
     torch.manual_seed(given.seed)
     model = build_model(given, source_vocab=600, target_vocab=600)
     init_from = read_init_from(given)
@@ -52,14 +52,14 @@ def started(given: TrainSettings) -> dict[str, torch.Tensor]:
     return model_tensors(model)
 
 
-def test_the_weights_of_the_checkpoint_that_is_named(base: Path) -> None:
+def test_a_run_starts_from_the_given_checkpoint(base: Path) -> None:
     for checkpoint in ("best", "last", "step-4", "average"):
         given = load(RunFolder(base), checkpoint, ["model"]).model
         assert same(started(replace(tuned(base), init_checkpoint=checkpoint)), given), checkpoint
 
 
-def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """As it would without the other run, be its shape there another or the same."""
+def test_parameters_of_init_fresh_start_at_random(base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As without the other run, whether or not their shape is the same there."""
     caplog.set_level("INFO")
     words = (
         "generator.bias=false",
@@ -71,14 +71,14 @@ def test_what_is_named_begins_at_random(base: Path, caplog: pytest.LogCaptureFix
     given = load(RunFolder(base), "best", ["model"]).model
     torch.manual_seed(1)
     random = model_tensors(build_model(tuned(base, *words), source_vocab=600, target_vocab=600))
-    anew = {name for name in found if ".attention." in name or name.startswith("encoder.backwards.")}
-    assert caplog.text.rstrip().endswith(f"at random: {', '.join(sorted(anew))}")
-    assert len(anew) > 4
-    assert all(torch.equal(found[name], (random if name in anew else given)[name]) for name in found)
+    fresh = {name for name in found if ".attention." in name or name.startswith("encoder.backwards.")}
+    assert caplog.text.rstrip().endswith(f"at random: {', '.join(sorted(fresh))}")
+    assert len(fresh) > 4
+    assert all(torch.equal(found[name], (random if name in fresh else given)[name]) for name in found)
 
 
 @pytest.mark.usefixtures("without_shape_checks")
-def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path) -> None:
+def test_fine_tuning_resumes_bitwise_without_the_other_run(base: Path) -> None:
     shutil.copytree(base, "runs/source", symlinks=True)
     source, words = Path("source"), ("freeze=[encoder]", "encoder.dropout=0.3")
     train(tuned(source, *words, "trainer.max_updates=8"))
@@ -91,8 +91,8 @@ def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path)
     assert same(weights("whole", 8), weights("tuned", 8))
 
     given, after = load(RunFolder(base), "best", ["model"]).model, weights("tuned", 8)
-    unmoved = {name for name in given if torch.equal(given[name], after[name])}
-    assert unmoved == {name for name in given if name.startswith("encoder.")}
+    unchanged = {name for name in given if torch.equal(given[name], after[name])}
+    assert unchanged == {name for name in given if name.startswith("encoder.")}
     answers = load_trained("tuned", tuned(source, *words), "last")
     assert same(model_tensors(answers.model), {name: after[name] for name in given})
     with pytest.raises(ConfigError, match="init_from: 'source' -> null"):
@@ -123,20 +123,20 @@ def test_fine_tuning_continues_bitwise_without_the_run_it_began_with(base: Path)
          "init_fresh: no parameter or module is called 'generater'; did you mean generator?"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_told_with_what_to_change(base: Path, words: list[str], message: str) -> None:
+def test_a_mismatch_is_reported_with_what_to_change(base: Path, words: list[str], message: str) -> None:
     with pytest.raises((ConfigError, CheckpointError)) as caught:
         train(tuned(base, *words))
     assert message in str(caught.value)
     assert str(caught.value).startswith(("init_fresh: ", f"init_from={base}: "))
-    assert not Path("runs/tuned").exists()  # corrected, the command starts afresh
+    assert not Path("runs/tuned").exists()  # the corrected command starts a new run
 
 
-def test_many_misfits_are_shortened(base: Path) -> None:
+def test_many_mismatches_are_shortened(base: Path) -> None:
     with pytest.raises(ConfigError, match=r"\n  \.\.\. and \d+ more\n"):
         train(tuned(base, "embedding.size=6"))
 
 
-def test_a_run_that_is_not_there(base: Path) -> None:
+def test_a_missing_run_is_reported(base: Path) -> None:
     with pytest.raises(CheckpointError) as caught:
         train(tuned(base.with_name("bas")))
     place = base.with_name("bas")
@@ -156,7 +156,7 @@ def test_a_run_that_is_not_there(base: Path) -> None:
          ["embedding.source_vectors and init_from cannot both be given: the embeddings come from that run"]),
     ],
 )  # fmt: skip
-def test_keys_that_say_nothing_together(words: list[str], lines: list[str]) -> None:
+def test_keys_that_do_not_fit_together_are_reported(words: list[str], lines: list[str]) -> None:
     assert check(settings("x", *words)) == lines
 
 
@@ -168,13 +168,13 @@ def test_keys_that_say_nothing_together(words: list[str], lines: list[str]) -> N
         ("freeze=encoder", "freeze=encoder: expected a list, each item text, got 'encoder'"),
     ],
 )
-def test_values_that_cannot_be_meant(word: str, line: str) -> None:
+def test_wrong_values_are_reported(word: str, line: str) -> None:
     with pytest.raises(Mistakes) as caught:
         settings("x", word)
     assert caught.value.lines == (line,)
 
 
-def test_a_run_from_before_these_keys_reads_as_one_that_did_without(base: Path) -> None:
+def test_a_run_older_than_these_keys_reads_as_one_without_them(base: Path) -> None:
     shutil.copytree(base, "runs/old", symlinks=True)
     config = Path("runs/old/config.yaml")
     new = ("# SHA-256", "init_", "freeze:", "  source_vectors:", "  target_vectors:")

@@ -1,4 +1,4 @@
-"""Which loggers record a run: chosen anew in each session, metrics.jsonl always among them, others added by a file."""
+"""The loggers of a run: chosen again in each session, always with metrics.jsonl, others added by a file."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.logger.jsonl import read_metrics
 from seq2seq.training.run import train
 
-pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+pytestmark = pytest.mark.usefixtures("in_its_own_folder")
 
 
 def losses(run: str) -> list[tuple[int, float]]:
@@ -20,8 +20,8 @@ def losses(run: str) -> list[tuple[int, float]]:
     return [(line["update"], round(line["train/loss"], 5)) for line in lines if "train/loss" in line]
 
 
-def test_a_run_continues_with_other_loggers() -> None:
-    """One after the other: metrics.jsonl alone, a config.yaml from before the choice, TensorBoard."""
+def test_a_run_resumes_with_other_loggers() -> None:
+    """In turn: only metrics.jsonl, a config.yaml older than the key, TensorBoard."""
     train(settings("whole", "trainer.max_updates=6"))
     train(settings("parts", "trainer.max_updates=2", "logger=jsonl"))
     assert not list(Path("runs/parts").glob("events*"))

@@ -1,4 +1,4 @@
-"""Micro-batches on the device: the same ones wherever the corpus lies, and at few shapes on request."""
+"""Micro-batches on the device: the same wherever the corpus is, and with few shapes on request."""
 
 from dataclasses import dataclass, fields
 
@@ -59,5 +59,5 @@ def test_micro_batches_of_few_shapes(resident: bool, monkeypatch: pytest.MonkeyP
     assert all(same(feed.batch(rows, shape), padded(collate(IDS, rows), shape)) for rows, shape in batches)
 
 
-def test_only_a_gpu_holds_a_corpus() -> None:
+def test_only_a_gpu_stores_a_corpus() -> None:
     assert not fits(IDS, CPU)

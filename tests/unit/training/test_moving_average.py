@@ -17,7 +17,7 @@ from seq2seq.errors import CheckpointError
 from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.run import train
 
-pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own", "without_shape_checks")
+pytestmark = pytest.mark.usefixtures("in_its_own_folder", "without_shape_checks")
 EMA = ("trainer.ema=0.9", "trainer.validate_every=2", "trainer.save_every=1", "trainer.keep_last=12")
 
 

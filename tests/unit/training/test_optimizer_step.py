@@ -1,4 +1,4 @@
-"""The end of an update: a gradient that is no number changes nothing, whether that is known at once or later."""
+"""The end of an update: a non-finite gradient changes nothing, whether it is noticed at once or later."""
 
 import copy
 import math
@@ -25,7 +25,7 @@ NAN = float("nan")
 
 
 class Linear(Model):
-    """A model of which nothing but its parameters matters."""
+    """A model of which only the parameters matter."""
 
     def __init__(self) -> None:
         nn.Module.__init__(self)
@@ -52,7 +52,7 @@ def take(model: nn.Module, step: OptimizerStep, scales: list[float]) -> list[flo
     return norms
 
 
-def held(model: nn.Module, step: OptimizerStep) -> list[torch.Tensor]:
+def tensors_of(model: nn.Module, step: OptimizerStep) -> list[torch.Tensor]:
     state = [value for p in model.parameters() for value in step.optimizer.state[p].values()]
     return [value.detach().clone() for value in (*model.parameters(), *state)]
 
@@ -62,28 +62,28 @@ def equal(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize("clip_norm", [1.0, None])
-def test_deferring_changes_no_bit(clip_norm: float | None) -> None:
+def test_deferring_is_bitwise_the_same(clip_norm: float | None) -> None:
     (at_once, first), (later, second) = (made(defers=defers, clip_norm=clip_norm) for defers in (False, True))
     assert take(at_once, first, [1.0, 9.0, 1.0]) == take(later, second, [1.0, 9.0, 1.0])
-    assert equal(held(at_once, first), held(later, second))
+    assert equal(tensors_of(at_once, first), tensors_of(later, second))
     assert not first.refuses and not second.refuses
 
 
 @pytest.mark.parametrize("broken", [NAN, float("inf")])
 @pytest.mark.parametrize("defers", [False, True])
-def test_nothing_steps_from_the_first_bad_gradient_on(defers: bool, broken: float) -> None:
+def test_no_step_is_taken_from_the_first_bad_gradient_on(defers: bool, broken: float) -> None:
     model, step = made(defers=defers)
     take(model, step, [1.0, 1.0, 1.0])
     assert not step.refuses
-    before = held(model, step)
+    before = tensors_of(model, step)
     norms = take(model, step, [broken, 1.0, 1.0])  # momentum and decay alone would move the weights
-    assert equal(held(model, step), before)
+    assert equal(tensors_of(model, step), before)
     assert step.refuses
     assert [math.isfinite(norm) for norm in norms] == [False, True, True]
 
 
-def test_a_first_step_held_back_leaves_a_fresh_state() -> None:
-    """As a capture needs it: the state is there, and as if nothing had happened."""
+def test_a_refused_first_step_leaves_a_fresh_state() -> None:
+    """As CUDA graphs need it: the state exists and is that before any step."""
     model, step = made(defers=True)
     other = copy.deepcopy(model)
     take(model, step, [NAN])
@@ -93,10 +93,10 @@ def test_a_first_step_held_back_leaves_a_fresh_state() -> None:
     optimizer = torch.optim.AdamW(other.parameters(), lr=0.1, weight_decay=0.1, fused=True)
     untouched = OptimizerStep(SingleProcess(other, World()), optimizer, 1.0, defers=True)
     take(other, untouched, [1.0])
-    assert equal(held(model, step), held(other, untouched))
+    assert equal(tensors_of(model, step), tensors_of(other, untouched))
 
 
-def test_who_can_be_held_back() -> None:
+def test_which_optimizers_can_refuse_a_step() -> None:
     parameters = [nn.Parameter(torch.zeros(2))]
     assert reads_found_inf(torch.optim.AdamW(parameters, fused=True))
     assert reads_found_inf(torch.optim.Adam(parameters, fused=True))
@@ -104,10 +104,10 @@ def test_who_can_be_held_back() -> None:
     assert not reads_found_inf(torch.optim.SGD(parameters, fused=True))
 
 
-def test_a_run_notices_later_and_names_the_update(
-    in_a_folder_of_its_own: None, monkeypatch: pytest.MonkeyPatch
+def test_a_run_notices_later_and_the_error_names_the_update(
+    in_its_own_folder: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a GPU: the figures are read every 4 updates, the third gradient is no number."""
+    """As on a GPU: values are read every 4 updates; the third gradient is NaN."""
     compute = CrossEntropy.__call__
 
     def break_at_three(self: CrossEntropy, model: Any, batch: Any) -> Losses:

@@ -39,14 +39,14 @@ def test_a_pattern_names_parameters_or_modules(patterns: list[str], chosen: set[
         ("xyz", "."),
     ],
 )
-def test_the_nearest_name_is_told(pattern: str, hint: str) -> None:
+def test_the_nearest_name_is_suggested(pattern: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         choose("freeze", [pattern], NAMES)
     message = f"freeze: no parameter or module is called '{pattern}'{hint} At the top there are: encoder, generator"
     assert str(caught.value) == message
 
 
-def test_each_pattern_that_chooses_nothing_has_a_line() -> None:
+def test_each_pattern_without_a_match_has_a_line() -> None:
     with pytest.raises(ConfigError) as caught:
         choose("init_fresh", ["xyz", "encoder", "abc"], NAMES)
     assert [line.split("'")[1] for line in str(caught.value).split("\n")] == ["xyz", "abc"]

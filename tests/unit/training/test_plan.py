@@ -1,4 +1,4 @@
-"""The plan of a run: from its limits, from its data, from its pace."""
+"""The plan of a run: from its limits, its data and its pace."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,13 +21,13 @@ def trainer(**limits: Any) -> TrainerSettings:
 
 @dataclass
 class Clock:
-    """A training as its planner sees it, at a pace in minutes that changes with the update."""
+    """A simulated training; `pace` and `validation` are the minutes of an update and of a validation."""
 
     settings: TrainerSettings
     pace: float
     validation: float
     started: float = 0.0
-    slower: float = 1.0  # what the pace is multiplied by from a share of the minutes on
+    slower: float = 1.0  # a factor on the pace after the share `slower_from` of the minutes
     slower_from: float = 0.0
     state: TrainState = field(default_factory=TrainState)
     validations: list[int] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Clock:
         ({}, FEWEST),  # 20 epochs of 100 updates
     ],
 )
-def test_limits_make_a_plan_before_the_first_update(limits: dict[str, Any], planned: int) -> None:
+def test_limits_give_a_plan_before_the_first_update(limits: dict[str, Any], planned: int) -> None:
     state = TrainState()
     Planner(trainer(**limits), state, updates_per_epoch=100)
     assert (state.planned, state.validate_every) == (planned, planned // VALIDATIONS)
@@ -70,7 +70,7 @@ def test_limits_make_a_plan_before_the_first_update(limits: dict[str, Any], plan
     assert len(ended.validations) == VALIDATIONS
 
 
-def test_without_a_limit_the_data_say_how_long() -> None:
+def test_without_a_limit_the_data_set_the_length() -> None:
     planned = []
     for updates_per_epoch in (3, 400, 50_000):
         state = TrainState()
@@ -82,27 +82,27 @@ def test_without_a_limit_the_data_say_how_long() -> None:
 @examples(max_examples=40)
 @given(
     minutes=st.floats(2, 600),
-    share=st.floats(5e-4, 5e-3),  # of the minutes, that an update takes
-    validation=st.floats(1e-3, 0.05),  # likewise
+    share=st.floats(5e-4, 5e-3),  # of the minutes, per update
+    validation=st.floats(1e-3, 0.05),  # of the minutes, per validation
     started=st.floats(0, 0.1),
     every=st.sampled_from(["auto", 7, 50]),
 )
-def test_a_run_of_so_many_minutes_ends_in_time_as_planned(
+def test_a_run_with_a_time_limit_ends_in_time_as_planned(
     minutes: float, share: float, validation: float, started: float, every: Any
 ) -> None:
     clock = Clock(trainer(max_minutes=minutes, validate_every=every), share * minutes, validation * minutes)
     clock.started = started * minutes
     state = clock.run().state
-    assert state.update == clock.validations[-1]  # the end is scored
+    assert state.update == clock.validations[-1]  # the last update is validated
     assert state.minutes <= (1 + 2 * share + validation) * minutes
     if every == "auto":  # else validations may take any share of the time
         assert state.minutes <= 1.001 * minutes
-        assert state.update == state.planned  # the learning rate has come down
+        assert state.update == state.planned  # the learning rate has decayed
         assert state.minutes >= 0.85 * minutes
         assert 2 <= len(clock.validations) <= VALIDATIONS
 
 
-def test_the_plan_stays_when_the_run_is_continued_on_a_slower_machine() -> None:
+def test_the_plan_stays_when_the_run_is_resumed_on_a_slower_machine() -> None:
     whole = trainer(max_minutes=10.0)
     clock = Clock(whole, pace=0.005, validation=0.1).run(until=1300)
     assert clock.state.settled
@@ -115,18 +115,18 @@ def test_the_plan_stays_when_the_run_is_continued_on_a_slower_machine() -> None:
 def test_the_plan_follows_a_pace_that_changes(slower: float) -> None:
     clock = Clock(trainer(max_minutes=10.0), pace=0.01, validation=0.1, slower=slower, slower_from=0.25).run()
     assert 9 <= clock.state.minutes <= 10.05
-    assert clock.state.update >= 0.99 * (clock.state.planned or 0)  # the learning rate has come down
+    assert clock.state.update >= 0.99 * (clock.state.planned or 0)  # the learning rate has decayed
     assert len(clock.validations) <= VALIDATIONS
 
 
 @pytest.mark.parametrize("slower", [0.5, 1.0, 1.5])
-def test_time_ends_a_run_whose_pace_falls_late(slower: float) -> None:
+def test_the_time_limit_ends_a_run_that_slows_down_late(slower: float) -> None:
     state = Clock(trainer(max_minutes=10.0), pace=0.01, validation=0.1, slower=slower, slower_from=0.85).run().state
     assert state.minutes <= 10.05
     assert (state.update == state.planned) == (slower <= 1)
 
 
-def test_other_limits_hold_beside_the_time() -> None:
+def test_other_limits_hold_with_a_time_limit() -> None:
     clock = Clock(trainer(max_minutes=10.0, max_updates=120), pace=0.01, validation=0.1).run()
     assert clock.state.planned == clock.state.update == 120
 
@@ -137,13 +137,11 @@ def test_other_limits_hold_beside_the_time() -> None:
         (("schedule=cosine",), 300, True),
         (("schedule=cosine",), 299, False),
         (("schedule=linear", "schedule.floor=0.1"), 300, False),
-        (("schedule=cosine", "schedule.horizon=300"), 300, False),  # the user's own: raising a limit is then refused
+        (("schedule=cosine", "schedule.horizon=300"), 300, False),  # set by the user: raising a limit is then refused
         (("schedule=constant",), 300, False),
     ],
 )
-def test_a_run_ends_with_a_planned_schedule_that_leaves_no_rate(
-    words: tuple[str, ...], update: int, ended: bool
-) -> None:
+def test_a_run_ends_when_its_planned_schedule_reaches_zero(words: tuple[str, ...], update: int, ended: bool) -> None:
     given = settings("ended", *words, "trainer.max_updates=400", "trainer.max_minutes=10")
     state = TrainState(update=update, planned=300)
     assert schedule_ended(given.schedule, state) == ("the end of its schedule at update 300" if ended else None)

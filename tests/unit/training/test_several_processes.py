@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same curves, one run folder, one message; and nobody waits for a lost one."""
+"""Two processes train like one: the same curves, one run folder, one message; a lost process is noticed."""
 
 import json
 import os
@@ -11,13 +11,13 @@ import torch
 from forks import FORKS
 from safetensors.torch import load_file
 from shape_checks import unchecked
-from unit.training.one_of_two import ALIKE, CASES, run_cases, train_alike, train_averaged
+from unit.training.one_of_two import CASES, RUNS, run_cases, train_averaged, train_run
 
 COMPARED = {"train/loss", "train/nll", "train/grad_norm", "train/attention_penalty", "train/padding", "valid/nll"}
 
 
 def free_ports(count: int) -> list[str]:
-    """Ports that nobody listens on."""
+    """Ports that are not in use."""
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
@@ -29,15 +29,15 @@ def free_ports(count: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """What one process left behind, and what two did: the same runs in each."""
+    """A folder with the runs of one process, and one with the same runs of two."""
     one, two = (tmp_path_factory.mktemp(name) for name in ("one", "two"))
     with pytest.MonkeyPatch.context() as patched, unchecked():
         patched.chdir(two)
-        train_alike("continued", 4)  # by one process, and then by two
+        train_run("continued", 4)  # by one process, and then by two
         (one / ".cache").symlink_to(two / ".cache")
         patched.chdir(one)
-        for run in ALIKE:
-            train_alike(run)
+        for run in RUNS:
+            train_run(run)
         train_averaged("averaged", 4)
     ports = free_ports(len(CASES))
     processes = []
@@ -56,20 +56,20 @@ def lines(folder: Path, run: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / f"runs/{run}/metrics.jsonl").read_text().split("\n")[:-1]]
 
 
-@pytest.mark.parametrize("run", ALIKE)
+@pytest.mark.parametrize("run", RUNS)
 def test_two_processes_follow_the_curve_of_one(folders: tuple[Path, Path], run: str) -> None:
     one, two = (lines(folder, run) for folder in folders)
     assert [line["update"] for line in one] == [line["update"] for line in two]
     for line, other in zip(one, two, strict=True):
-        # How the shares are padded is their own affair, but where there is nothing to share.
-        tags = COMPARED & line.keys() - ({"train/padding"} if run != "crumbs" else set())
-        alike = pytest.approx({tag: line[tag] for tag in tags}, rel=1e-4 if run == "single" else 1e-9)
-        assert {tag: other[tag] for tag in tags} == alike, line["update"]
+        # Padding depends on how an update is shared, except where it is one pair.
+        tags = COMPARED & line.keys() - ({"train/padding"} if run != "tiny" else set())
+        expected = pytest.approx({tag: line[tag] for tag in tags}, rel=1e-4 if run == "single" else 1e-9)
+        assert {tag: other[tag] for tag in tags} == expected, line["update"]
         assert other.get("valid/bleu") == line.get("valid/bleu")
 
 
-def test_the_checkpoint_of_two_processes_is_that_of_one(folders: tuple[Path, Path]) -> None:
-    """Names and shapes, tied weights once; so that one process continues what two have begun, and the reverse."""
+def test_the_checkpoint_of_two_processes_equals_that_of_one(folders: tuple[Path, Path]) -> None:
+    """Names and values, tied weights once; so one process can resume the run of two, and the reverse."""
     found = []
     for folder in folders:
         path = folder / "runs/continued/checkpoints/step-12"
@@ -80,7 +80,7 @@ def test_the_checkpoint_of_two_processes_is_that_of_one(folders: tuple[Path, Pat
             assert (tensor - found[1][name][key]).abs().max() < 1e-9
 
 
-def test_a_step_hook_sees_each_update_once_and_continues_bitwise(folders: tuple[Path, Path]) -> None:
+def test_a_step_hook_is_called_once_per_update_and_resumes_bitwise(folders: tuple[Path, Path]) -> None:
     one, two, parts = (
         load_file(folder / "runs" / run / "checkpoints/step-4/ema.safetensors")
         for folder, run in (*((folder, "averaged") for folder in folders), (folders[1], "averaged-parts"))
@@ -90,7 +90,7 @@ def test_a_step_hook_sees_each_update_once_and_continues_bitwise(folders: tuple[
     assert all((two[name] - one[name]).abs().max() < 1e-6 for name in two)
 
 
-def test_an_error_of_all_is_told_once_and_a_lost_process_is_not_waited_for(folders: tuple[Path, Path]) -> None:
+def test_a_common_error_is_reported_once_and_a_lost_process_is_noticed(folders: tuple[Path, Path]) -> None:
     main, other = (json.loads((folders[1] / f"ends-{rank}.json").read_text()) for rank in (0, 1))
     assert main.keys() == {"broken", "lost"}
     assert main["broken"]["error"] == other["broken"]["error"] == "NonFiniteLossError"

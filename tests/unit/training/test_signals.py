@@ -1,4 +1,4 @@
-"""A signal to stop is announced at once and remembered; what was ignored stays ignored."""
+"""A signal to stop is announced at once and remembered; ignored signals stay ignored."""
 
 import hashlib
 import os
@@ -37,23 +37,23 @@ def test_the_first_signal_is_remembered_and_announced_once(number: int) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_it_is_announced_within_an_operation_that_does_not_return_to_python() -> None:
+def test_it_is_announced_during_a_long_operation_outside_python() -> None:
     announced: list[float] = []
     with StopSignal(lambda: announced.append(time.monotonic())):
         Timer(0.05, to_itself, [signal.SIGTERM]).start()
-        hashlib.pbkdf2_hmac("sha256", b"", b"", 3_000_000)  # without Python's lock, as torch works
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 3_000_000)  # releases the GIL, like torch
         returned = time.monotonic()
     assert announced[0] < returned - 0.1
 
 
-def test_a_second_interrupt_interrupts() -> None:
+def test_a_second_interrupt_raises() -> None:
     with StopSignal(lambda: None), pytest.raises(KeyboardInterrupt):
         to_itself(signal.SIGINT)
         to_itself(signal.SIGINT)
 
 
-def test_what_was_ignored_still_is() -> None:
-    """As nohup has it; a job that a shell put into the background hears of an interrupt that is sent to it."""
+def test_ignored_signals_stay_ignored() -> None:
+    """As with nohup. Except SIGINT: shells ignore it for background jobs, which it must still stop."""
     for number in STOPPING:
         with handled(number, signal.SIG_IGN), StopSignal(lambda: None) as stop:
             to_itself(number)

@@ -1,4 +1,4 @@
-"""Step hooks see each update once, plain or replayed, and continue bitwise; so do torch's own hooks on steps."""
+"""Step hooks, and torch's step hooks, are called once per update, plain or replayed; runs resume bitwise."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 from small_runs import same, settings, weights
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from unit.training.moving_average import MovingAverage, averages
-from unit.training.test_cuda_graphs import COVERAGE, SHAPES, StandIn, made, updates
+from unit.training.test_cuda_graphs import COVERAGE, SHAPES, FakeRecorder, made, updates
 
 from seq2seq.errors import CheckpointError
 from seq2seq.optimizer.step_without_dynamo import step as plain_step
@@ -19,8 +19,8 @@ from seq2seq.training.run import train
 LOOP = ("trainer.validate_every=9", "trainer.save_every=1", "trainer.keep_last=9")
 
 
-@pytest.mark.usefixtures("in_a_folder_of_its_own")
-def test_a_run_keeps_what_a_hook_keeps_and_continues_bitwise() -> None:
+@pytest.mark.usefixtures("in_its_own_folder")
+def test_checkpoints_have_a_hooks_tensors_and_resume_bitwise() -> None:
     hooks: list[MovingAverage] = []
 
     def made_here(model: Any) -> MovingAverage:
@@ -42,12 +42,12 @@ def test_a_run_keeps_what_a_hook_keeps_and_continues_bitwise() -> None:
     (hook,) = hooks
     assert hook.updates == [1, 2, 3, 4]
     assert len(hook.norms) == 4 and all(0 < norm <= 1.001 for norm in hook.norms)  # of gradients clipped to 1
-    train(settings("whole", *LOOP, "trainer.max_updates=5"))  # without it again
+    train(settings("whole", *LOOP, "trainer.max_updates=5"))  # without the hook
 
 
-@pytest.mark.usefixtures("in_a_folder_of_its_own")
+@pytest.mark.usefixtures("in_its_own_folder")
 @pytest.mark.parametrize("names", [["model"], ["optimizer"], ["of steps"], ["ema", "ema"]])
-def test_a_hook_whose_tensors_have_no_file_of_their_own_is_refused(names: list[str]) -> None:
+def test_a_hook_name_that_is_invalid_or_taken_is_refused(names: list[str]) -> None:
     hooks = [type("Named", (MovingAverage,), {"name": name}) for name in names]
     with pytest.raises(ValueError, match=f"a step hook's name is '{names[-1]}'"):
         train(settings("refused", "trainer.max_updates=1"), step_hooks=hooks)
@@ -59,13 +59,13 @@ def step_with_hook(request: pytest.FixtureRequest) -> tuple[Any, OptimizerStep, 
     hook = MovingAverage(step.strategy.model)
     step.hooks = [hook]
     if request.param == "replayed":
-        passes, step = graphed(passes, step, SHAPES, StandIn())
+        passes, step = graphed(passes, step, SHAPES, FakeRecorder())
     return passes, step, hook
 
 
-def test_an_update_calls_hooks_once_and_its_gradients_are_there(step_with_hook: Any) -> None:
+def test_an_update_calls_hooks_once_with_gradients(step_with_hook: Any) -> None:
     passes, step, hook = step_with_hook
-    assert hook.calls == 0  # recording is no update
+    assert hook.calls == 0  # recording calls no hooks
     updates(passes, step, shaped=True)
     assert hook.calls == 3
     assert all(0 < norm <= 1.001 for norm in hook.norms)  # of gradients clipped to 1
@@ -73,7 +73,7 @@ def test_an_update_calls_hooks_once_and_its_gradients_are_there(step_with_hook: 
 
 @pytest.fixture
 def noted() -> Iterator[list[str]]:
-    """What is called, with global hooks on every optimizer's steps."""
+    """The calls of hooks, with global ones on every optimizer's steps."""
     calls: list[str] = []
     handles = [
         register_optimizer_step_pre_hook(lambda *_: calls.append("pre of all")),
@@ -84,7 +84,7 @@ def noted() -> Iterator[list[str]]:
         handle.remove()
 
 
-def test_torchs_own_hooks_are_called_around_each_step(step_with_hook: Any, noted: list[str]) -> None:
+def test_torchs_hooks_are_called_around_each_step(step_with_hook: Any, noted: list[str]) -> None:
     _, step, _ = step_with_hook
     weight = next(step.strategy.model.parameters())
     before = weight.detach().clone()
@@ -101,7 +101,7 @@ def test_torchs_own_hooks_are_called_around_each_step(step_with_hook: Any, noted
 
 
 @pytest.mark.parametrize("muon", [False, True])
-def test_an_optimizer_made_of_others_is_one_step(muon: bool, noted: list[str]) -> None:
+def test_global_hooks_are_called_once_per_step(muon: bool, noted: list[str]) -> None:
     from seq2seq.optimizer.muon import Muon
 
     weight = torch.nn.Parameter(torch.ones(3, 2))

@@ -1,4 +1,4 @@
-"""Which processes a strategy asks for, and what one process alone makes of it all."""
+"""Which number of processes a strategy needs, and the collectives of a single process."""
 
 import pytest
 import torch
@@ -12,12 +12,12 @@ from seq2seq.training.strategy import strategy_problems
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By torchrun, as the second of two on this machine."""
+    """Started by torchrun, as the second of two processes on this machine."""
     for name, value in {"RANK": 3, "WORLD_SIZE": 4, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
         monkeypatch.setenv(name, str(value))
 
 
-def test_alone_every_strategy_but_ddp_will_do() -> None:
+def test_one_process_accepts_every_strategy_but_ddp() -> None:
     assert place() == Place(rank=0, size=1, local_rank=0, local_size=1, by_torchrun=False)
     assert strategy_problems("auto") == strategy_problems("single") == []
     (line,) = strategy_problems("ddp")
@@ -31,7 +31,7 @@ def test_a_batch_systems_variables_are_not_torchruns(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("started")
-def test_among_others_every_strategy_but_single_will_do() -> None:
+def test_several_processes_accept_every_strategy_but_single() -> None:
     assert place() == Place(rank=3, size=4, local_rank=1, local_size=2, by_torchrun=True)
     assert strategy_problems("auto") == strategy_problems("ddp") == []
     (line,) = strategy_problems("single")
@@ -39,7 +39,7 @@ def test_among_others_every_strategy_but_single_will_do() -> None:
 
 
 @pytest.mark.usefixtures("started")
-def test_a_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_process_needs_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[int] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
@@ -51,7 +51,7 @@ def test_a_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_runtime("auto", "fp32")
 
 
-def test_a_process_alone_hears_itself_at_once() -> None:
+def test_collectives_of_one_process_return_its_own_values() -> None:
     with process_group() as world:
         assert world.is_main
         assert world.delayed_max(15, 0.5) == [15, 0.5]

@@ -1,4 +1,4 @@
-"""The loop: an update does not depend on how it is cut, a run continues bitwise, limits and signals end it whole."""
+"""The training loop: micro-batches change nothing, runs resume bitwise, limits and signals end runs cleanly."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ from seq2seq.training.state import TrainState, resumed_runtime
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.validation import Validator
 
-pytestmark = pytest.mark.usefixtures("in_a_folder_of_its_own")
+pytestmark = pytest.mark.usefixtures("in_its_own_folder")
 
 
 def lines(run: str) -> list[dict[str, Any]]:
@@ -59,7 +59,7 @@ DROPOUT = ("encoder.dropout=0.3", "decoder.dropout=0.3", "embedding.word_dropout
     ids=["dropout", "sampled-segmentation", "plateau", "muon"],
 )
 @pytest.mark.usefixtures("without_shape_checks")
-def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one_bitwise(words: tuple[str, ...]) -> None:
     """With dropout on, mid-epoch, and between two validations."""
     train(settings("whole", *words))
     train(settings("parts", *words, "trainer.max_updates=4"))
@@ -70,7 +70,7 @@ def test_a_run_in_two_parts_equals_one_bitwise(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.usefixtures("without_shape_checks")
-def test_a_killed_run_continues_from_its_last_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_from_its_last_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     train(settings("whole", *DROPOUT))
     step = Trainer._update
 
@@ -87,7 +87,7 @@ def test_a_killed_run_continues_from_its_last_checkpoint(monkeypatch: pytest.Mon
     assert lines("whole") == lines("killed")
 
 
-def test_a_best_link_that_was_not_written_is_mended() -> None:
+def test_a_missing_best_link_is_restored() -> None:
     still = "optimizer.lr=1e-12"  # no later validation is better, so none writes the link
     train(settings("link", still, "trainer.max_updates=4"))
     Path("runs/link/best").unlink()  # as if killed between the checkpoint and its link
@@ -96,25 +96,25 @@ def test_a_best_link_that_was_not_written_is_mended() -> None:
 
 
 @pytest.mark.usefixtures("without_shape_checks")
-def test_told_to_stop_it_saves_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_is_saved_and_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
     train(settings("whole", *DROPOUT))
     step = Trainer._update
 
-    def be_told_at_five(self: Trainer, *arguments: Any) -> None:
+    def stop_at_five(self: Trainer, *arguments: Any) -> None:
         step(self, *arguments)
         if self.state.update == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patched, pytest.raises(Stopped) as stopped:
-        patched.setattr(Trainer, "_update", be_told_at_five)
-        train(settings("told", *DROPOUT))
+        patched.setattr(Trainer, "_update", stop_at_five)
+        train(settings("stopped", *DROPOUT))
     assert stopped.value.exit_code == 128 + signal.SIGTERM
-    assert Path("runs/told/checkpoints/step-5").is_dir()
-    train(settings("told", *DROPOUT))
-    assert same(weights("whole", 12), weights("told", 12))
+    assert Path("runs/stopped/checkpoints/step-5").is_dir()
+    train(settings("stopped", *DROPOUT))
+    assert same(weights("whole", 12), weights("stopped", 12))
 
 
-HEEDFUL = (
+PATIENT = (
     *DROPOUT,
     "schedule=plateau",
     "schedule.patience=1",
@@ -132,8 +132,8 @@ def states(run: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def at_the(number: int, do: Callable[[], None], patched: pytest.MonkeyPatch) -> None:
-    """Let the `number`-th validation begin with `do`."""
+def at_validation(number: int, do: Callable[[], None], patched: pytest.MonkeyPatch) -> None:
+    """Call `do` at the start of the `number`-th validation."""
     nll_per_token = validation.nll_per_token
 
     def counted(*arguments: Any, **more: Any) -> float:
@@ -148,20 +148,20 @@ def at_the(number: int, do: Callable[[], None], patched: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(("how", "number"), [("signal", 1), ("kill", 2)])
 @pytest.mark.usefixtures("without_shape_checks")
-def test_a_validation_that_is_cut_short_is_done_by_the_next_session(
+def test_an_interrupted_validation_is_repeated_by_the_next_session(
     how: str, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The scores, the best one, patience and plateau are those of a run that nobody interrupted, bit for bit."""
+    """Scores, the best one, patience and plateau are bitwise those of an uninterrupted run."""
     caplog.set_level("INFO")
-    train(settings("whole", *HEEDFUL, "trainer.max_updates=7"))
+    train(settings("whole", *PATIENT, "trainer.max_updates=7"))
     last = 3 * number
     with monkeypatch.context() as patched, pytest.raises(Stopped if how == "signal" else KeyboardInterrupt):
-        at_the(number, partial(os.kill, os.getpid(), signal.SIGTERM) if how == "signal" else die, patched)
-        train(settings("cut", *HEEDFUL, "trainer.max_updates=7"))
+        at_validation(number, partial(os.kill, os.getpid(), signal.SIGTERM) if how == "signal" else die, patched)
+        train(settings("cut", *PATIENT, "trainer.max_updates=7"))
     assert Path(f"runs/cut/checkpoints/step-{last}/model.safetensors").is_file()
     assert [line["update"] for line in lines("cut") if "valid/nll" in line] == list(range(3, last, 3))
     assert (f"stopping: saving after update {last}" in caplog.text) == (how == "signal")
-    train(settings("cut", *HEEDFUL, "trainer.max_updates=7"))
+    train(settings("cut", *PATIENT, "trainer.max_updates=7"))
     assert states("whole") == states("cut") and "step-7" in states("cut")
     assert same(weights("whole", 7), weights("cut", 7))
     assert lines("whole") == lines("cut")
@@ -172,18 +172,18 @@ def die() -> None:
     raise KeyboardInterrupt  # nothing is saved, as if killed
 
 
-def test_the_last_validation_is_owed_by_a_run_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missed_last_validation_is_done_when_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("trainer.max_updates=2",)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        at_the(1, die, patched)
-        train(settings("owing", *words))
-    assert not Path("runs/owing/best").exists()
-    train(settings("owing", *words))
-    assert Path("runs/owing/best/model.safetensors").is_file()
-    assert states("owing")["step-2"]["best_update"] == 2
+        at_validation(1, die, patched)
+        train(settings("unvalidated", *words))
+    assert not Path("runs/unvalidated/best").exists()
+    train(settings("unvalidated", *words))
+    assert Path("runs/unvalidated/best/model.safetensors").is_file()
+    assert states("unvalidated")["step-2"]["best_update"] == 2
 
 
-def test_killed_between_a_validation_and_its_state_it_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_validation_whose_state_was_not_saved_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(trainer_module, "save_validated", lambda *_: die())
         train(settings("twice", "trainer.max_updates=4"))
@@ -192,7 +192,7 @@ def test_killed_between_a_validation_and_its_state_it_is_logged_once(monkeypatch
     assert [line["update"] for line in lines("twice") if "valid/nll" in line] == [4, 5]
 
 
-def test_a_validation_writes_no_weights_and_what_was_saved_for_it_alone_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_that_only_a_validation_needed_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
     save = trainer_module.save
 
@@ -207,7 +207,7 @@ def test_a_validation_writes_no_weights_and_what_was_saved_for_it_alone_goes(mon
 
 
 def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
-    """Of the first update in float64, cut into micro-batches of this size."""
+    """The gradients of the first update in float64, cut into micro-batches of this size."""
     found: list[torch.Tensor] = []
 
     def keep(self: OptimizerStep) -> float:
@@ -224,12 +224,12 @@ def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
     return found
 
 
-def test_micro_batches_are_a_matter_of_memory_alone() -> None:
+def test_the_size_of_micro_batches_does_not_change_gradients() -> None:
     for one, other in zip(gradients(60), gradients(5000), strict=True):
         assert (one - other).abs().max() < 1e-9
 
 
-def test_a_finished_run_says_which_limit_to_raise(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_finished_run_names_the_limit_to_raise(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     train(settings("done", "trainer.max_updates=2"))
     before = {path: path.stat().st_mtime_ns for path in Path("runs/done").rglob("*") if path.name != ".lock"}
@@ -239,20 +239,22 @@ def test_a_finished_run_says_which_limit_to_raise(caplog: pytest.LogCaptureFixtu
     assert before == {path: path.stat().st_mtime_ns for path in Path("runs/done").rglob("*") if path.name != ".lock"}
 
 
-def test_a_finished_decay_offers_what_works(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_finished_decay_suggests_what_works(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     words = ("schedule=cosine", "schedule.warmup=1")
     train(settings("decayed", *words, "trainer.max_updates=2"))
     train(settings("decayed", *words, "trainer.max_updates=2"))
     assert "raise that" not in caplog.text
-    for told in ("spans 2 updates", "run=NAME init_from=decayed", "run=NAME trainer.max_updates=4"):
-        assert told in caplog.text
+    for text in ("spans 2 updates", "run=NAME init_from=decayed", "run=NAME trainer.max_updates=4"):
+        assert text in caplog.text
     with pytest.raises(ConfigError, match=r"learning rate has reached the end of schedule=cosine.* 0 times"):
         train(settings("decayed", *words, "trainer.max_updates=4"))
 
 
-def test_what_auto_stands_for_is_kept(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """On another machine, whose processor or GPU would have it chosen otherwise."""
+def test_a_resumed_run_keeps_what_auto_selected(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On another machine, where it would select something else."""
     caplog.set_level("INFO")
     words = ("precision=auto", "device=auto")
     monkeypatch.setattr(device.torch.cuda, "is_available", lambda: False)
@@ -282,7 +284,7 @@ def test_changed_text_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     kept = [word for word in SMALL if not word.startswith("data.")]
     words = [*kept, "data=files", *files, "tokenizer=char", "tokenizer.vocab_size=275", "run=text"]
     words = [word for word in words if word != "tokenizer.vocab_size=600"]
-    words += ["search.min_length=11", "search.max_length_ratio=0.0"]  # all outputs come to their limit
+    words += ["search.min_length=11", "search.max_length_ratio=0.0"]  # all outputs reach their limit
     train(_own(words, 4))
     assert "200 of 300 training pairs (66.67%) have targets longer than search.max_length" in caplog.text
     assert "update 4: 300 of 300 outputs ended at search.max_length_ratio=0.0 (times" in caplog.text
@@ -300,7 +302,7 @@ def test_changed_text_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 def _as_older_versions_wrote(checkpoint: Path, key: str) -> None:
-    """Take a key out of a checkpoint's state, and write its manifest anew."""
+    """Remove a key from a checkpoint's state, and update its manifest."""
     manifest = json.loads((checkpoint / "manifest.json").read_text())
     for name in filter(lambda name: name.endswith(".json"), manifest["files"]):
         state = json.loads((checkpoint / name).read_text())
@@ -320,7 +322,7 @@ def test_changed_settings_are_refused_with_a_diff() -> None:
     ("limit", "key"), [("trainer.max_epochs=1", "max_epochs"), ("trainer.max_minutes=0", "max_minutes")]
 )
 @pytest.mark.usefixtures("without_shape_checks")
-def test_other_limits(limit: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_limits_of_epochs_and_minutes(limit: str, key: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     train(settings("limited", limit.replace("=0", "=0.0001"), "trainer.max_updates=500"))
     assert f"finished at trainer.{key}" in caplog.text
@@ -339,7 +341,7 @@ def test_patience(caplog: pytest.LogCaptureFixture) -> None:
 
 
 NAN = float("nan")
-# valid/bleu and valid/nll of each validation; the best of them, how many came after it without being better
+# valid/bleu and valid/nll of each validation; the best one, and how many after it were not better
 VALIDATIONS = [
     ([(0.0, 6.0), (0.0, 5.0), (0.0, 4.0)], 3, 0),
     ([(0.004, 6.0), (0.001, 5.0), (0.0, 4.0)], 3, 0),  # all of them are shown as 0.00
@@ -354,7 +356,7 @@ VALIDATIONS = [
 
 @pytest.mark.parametrize(("scores", "best", "worse"), VALIDATIONS)
 def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: int, worse: int) -> None:
-    """Between equal scores valid/nll decides, and what is no number is worse than any; patience counts alike."""
+    """Between equal scores valid/nll decides; NaN is worse than any number; patience follows the same order."""
     validator = Validator.__new__(Validator)
     validator.metrics = {"bleu": settings("judged").metrics["bleu"]()}
     trainer = SimpleNamespace(
@@ -376,7 +378,7 @@ def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: i
 
 
 @pytest.mark.parametrize("defers", [False, True])
-def test_an_update_whose_loss_is_not_finite_is_refused_though_its_gradient_is(
+def test_an_infinite_loss_is_refused_even_if_its_gradient_is_finite(
     defers: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compute, taken = CrossEntropy.__call__, []
@@ -401,7 +403,7 @@ def test_an_update_whose_loss_is_not_finite_is_refused_though_its_gradient_is(
         train(settings("infinite", "trainer.save_every=2", "trainer.validate_every=50"))
 
 
-def test_a_loss_that_is_no_number_stops_before_the_weights_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_loss_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     compute = CrossEntropy.__call__
 
     def break_at_six(self: CrossEntropy, model: Any, batch: Any) -> Losses:
@@ -415,7 +417,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_change(monkeypatch: p
         train(settings("broken"))
 
 
-def test_a_run_folder_holds_all_it_needs() -> None:
+def test_a_run_folder_has_all_its_files() -> None:
     train(settings("whole", "trainer.keep_last=1", "trainer.average=1"))
     folder = Path("runs/whole")
     assert {"config.yaml", "tokenizer", "checkpoints", "best", "metrics.jsonl"} <= {p.name for p in folder.iterdir()}
@@ -463,7 +465,7 @@ def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_the_terms_of_the_loss_are_logged() -> None:
-    """The attention's own loss, with its weight, beside the cross-entropy; what an update is made of adds up."""
+    """The weighted attention penalty and the cross-entropy; they add up to the loss."""
     train(settings("covered", "attention=coverage", "objective.attention_penalty=0.5", "trainer.max_updates=2"))
     (line, *_) = lines("covered")
     assert line["train/attention_penalty"] > 0
@@ -479,9 +481,7 @@ def test_the_terms_of_the_loss_are_logged() -> None:
         ("seq2seq.training.run.build_optimizer", "building the model"),
     ],
 )
-def test_where_memory_runs_out_before_the_loop_is_named(
-    monkeypatch: pytest.MonkeyPatch, where: str, doing: str
-) -> None:
+def test_the_error_names_where_memory_ran_out(monkeypatch: pytest.MonkeyPatch, where: str, doing: str) -> None:
     def fails(*_: Any, **__: Any) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
@@ -492,8 +492,8 @@ def test_where_memory_runs_out_before_the_loop_is_named(
 
 @pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize("size", [0, 2000, 20_000, 60_000])
-def test_a_disk_that_is_full_ends_a_run_with_one_error(size: int, capfd: pytest.CaptureFixture[str]) -> None:
-    """Whatever was being written when no file may grow past `size`: lock, cache, log or checkpoint."""
+def test_a_full_disk_ends_a_run_with_one_error(size: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whichever file reaches `size` bytes first: lock, cache, log or checkpoint."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))

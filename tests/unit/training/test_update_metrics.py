@@ -21,13 +21,13 @@ def update(number: int, seconds: float, tokens: int) -> UpdateFigures:
     loss, nll = torch.tensor([3.0 * tokens, 2.0 * tokens])
     losses = Losses(loss, nll, {"cross_entropy": loss - tokens, "attention_penalty": nll - tokens})
     sums.add(losses, 1, real=2 * tokens, cells=4 * tokens)
-    sums.add(losses, 0, real=9, cells=9)  # of a process that had no share
+    sums.add(losses, 0, real=9, cells=9)  # of a process without a share
     return UpdateFigures(number, sums, tokens, norm=0.5, lr=0.1, seconds=seconds)
 
 
 @pytest.fixture
 def lines(tmp_path: Path) -> list[dict[str, float]]:
-    """What two windows of three updates leave; one update was held up."""
+    """The lines of two windows of three updates; one update was slow."""
     with closing(JsonLines(session=Session(tmp_path))) as recorder:
         progress = Progress(6, None, 0, 0.0)
         device = torch.device("cpu")
@@ -47,7 +47,7 @@ def test_sums_are_divided_by_the_windows_tokens_and_seconds(lines: list[dict[str
         assert line["train/tokens_per_second"] == pytest.approx(tokens / seconds)
 
 
-def test_seconds_per_update_are_the_median_so_that_one_pause_does_not_count(lines: list[dict[str, float]]) -> None:
+def test_seconds_per_update_are_the_median(lines: list[dict[str, float]]) -> None:
     assert [line["train/seconds_per_update"] for line in lines] == [0.3, 0.2]
 
 
@@ -61,7 +61,7 @@ def test_every_tag_is_documented(lines: list[dict[str, float]], repository: Path
     assert [tag for tag in lines[0] if tag != "update" and f"`{tag}`" not in page] == []
 
 
-def test_a_validation_shows_what_it_measured_and_no_older_figure(tmp_path: Path) -> None:
+def test_a_validation_shows_only_its_own_values(tmp_path: Path) -> None:
     shown: list[Mapping[str, float]] = []
 
     class Shown(Progress):

@@ -1,4 +1,4 @@
-"""Word vectors reach the pieces that are their words, at the length of the rows they replace; nothing else changes."""
+"""Word vectors replace only the rows of pieces that are whole words, and get the mean norm of those rows."""
 
 import gzip
 import re
@@ -26,7 +26,7 @@ def tokenizer() -> Tokenizer:
 
 
 def vectors_file(path: Path, words: list[str], width: int, first_line: str = "") -> Path:
-    """A file of vectors, word number n having the numbers n, n + 1, ... ."""
+    """A file of vectors; word n has the numbers n, n + 1, ... ."""
     rows = [f"{word} {' '.join(str(number + place) for place in range(width))}" for number, word in enumerate(words)]
     path.write_text("".join(f"{row}\n" for row in [*([first_line] if first_line else []), *rows]))
     return path
@@ -59,7 +59,7 @@ def test_the_wanted_words_are_read(tmp_path: Path, content: str, packed: bool) -
         ("a 1 2\nb\xff 1 2\n", "vectors.txt, line 2: byte 2 (0xff) is not UTF-8."),
     ],
 )
-def test_a_broken_line_is_named(tmp_path: Path, content: str, message: str) -> None:
+def test_the_error_names_the_broken_line(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "vectors.txt"
     file.write_bytes(content.encode("latin-1"))
     with pytest.raises(DataError, match=re.escape(message)):
@@ -77,16 +77,16 @@ def test_a_broken_line_is_named(tmp_path: Path, content: str, message: str) -> N
         (None, DataError, "vectors.txt does not exist"),
     ],
 )  # fmt: skip
-@pytest.mark.usefixtures("in_a_folder_of_its_own")
-def test_a_file_of_no_use_is_found_out_before_the_data(content: str | None, error: type, message: str) -> None:
+@pytest.mark.usefixtures("in_its_own_folder")
+def test_an_unusable_file_is_reported_before_the_data_is_read(content: str | None, error: type, message: str) -> None:
     if content is not None:
         Path("vectors.txt").write_text(content)
     with pytest.raises(error, match=re.escape(message)):
         train(settings("x", "embedding.source_vectors=vectors.txt"))
-    assert not Path("runs/x").exists()  # corrected, the command starts afresh
+    assert not Path("runs/x").exists()  # the corrected command starts a new run
 
 
-def test_a_table_of_its_own() -> None:
+def test_target_vectors_for_a_shared_table_are_refused() -> None:
     words = ("tie=all", "embedding.source_vectors=a", "embedding.target_vectors=b")
     line = "embedding.target_vectors: with tie=all there is one table, which embedding.source_vectors fills"
     assert check(settings("x", *words)) == [line]
@@ -102,7 +102,7 @@ def test_the_words_of_pieces(tokenizer: Tokenizer) -> None:
     assert {"<pad>", "<s>", "<0x41>", "\u2581"} <= left
 
 
-def test_they_are_as_long_as_the_rows_they_replace() -> None:
+def test_vectors_get_the_norm_of_the_rows_they_replace() -> None:
     torch.manual_seed(1)
     table = embedding_table(2000, 64)
     assert float(table.weight[4:].square().sum(1).mean()) == pytest.approx(1, abs=0.02)
@@ -162,8 +162,8 @@ def test_vectors_of_another_language_are_refused(tmp_path: Path, tokenizer: Toke
         fill_embeddings(given, model, tokenizer)
 
 
-@pytest.mark.usefixtures("in_a_folder_of_its_own")
-def test_the_file_is_read_once_and_a_run_continues_without_it() -> None:
+@pytest.mark.usefixtures("in_its_own_folder")
+def test_the_file_is_read_once_and_a_run_resumes_without_it() -> None:
     file = vectors_file(Path("vectors.txt"), ["January", "March", "and", "2024", "Monday"], 12)
     words = ("tie=all", f"embedding.source_vectors={file}")
     train(settings("whole", *words, "trainer.max_updates=8"))

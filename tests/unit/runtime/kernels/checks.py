@@ -1,7 +1,7 @@
-"""Fused kernels against torch's own operations in float64, over a table of cases.
+"""Fused kernels compared with torch's operations in float64, for a table of cases.
 
 As a program, `TRITON_INTERPRET=1 python checks.py differ` prints {case: {of: error}} of kernels that are interpreted on
-the CPU, and `python checks.py compile` has Triton compile them for GPUs that need not be there.
+the CPU, and `python checks.py compile` compiles them for GPUs, which need not be present.
 """
 
 import json
@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 HALF, BRAIN, SINGLE, DOUBLE = torch.float16, torch.bfloat16, torch.float32, torch.float64
-# Shares of the largest number. Triton's interpreter cuts bf16 off where a GPU rounds: up to a whole unit, 2^-7.
+# Relative to the largest number. Triton's interpreter truncates bf16 where a GPU rounds: up to one unit, 2^-7.
 TOLERANCES = {DOUBLE: 1e-12, SINGLE: 5e-6, HALF: 2e-3, BRAIN: 2e-2}
 
 
 @dataclass(frozen=True)
 class Case:
-    """Which kernel, sizes, the types of what it reads and of what it returns, and a word on masks."""
+    """A kernel, its sizes, the types of its inputs and of its results, and the kind of mask."""
 
     kernel: str
     sizes: tuple[int, ...]
@@ -51,25 +51,25 @@ CROSS_ENTROPY = [
     for mask in ("none", "any")
 ]
 CASES = [*ATTENTION, *NORM, *CROSS_ENTROPY]
-# The interpreter multiplies the bits of bf16 as if they were whole numbers.
+# The interpreter multiplies the bits of bf16 as if they were integers.
 INTERPRETED = [case for case in CASES if case.kernel != "attention" or case.types[0] is not BRAIN]
 
 
 def differences(case: Case, device: str) -> dict[str, float]:
-    """The largest error of the result and of each gradient, as a share of the largest number there."""
+    """The largest error of the result and of each gradient, relative to its largest number."""
     torch.manual_seed(0)
     return {"attention": _attention, "norm": _norm, "cross_entropy": _cross_entropy}[case.kernel](case, device)
 
 
 def tolerance(case: Case, of: str) -> float:
-    """What the error of this result may be: its own type's, or that of the gradient that it is the sum of."""
+    """The largest error allowed for this result: by its own type, or by that of the gradient that it sums."""
     if case.kernel == "norm" and of == "result":
         return TOLERANCES[case.types[1]]
     return TOLERANCES[case.types[1] if case.kernel == "cross_entropy" and of != "logits" else case.types[0]]
 
 
 def compared(ours: Callable, theirs: Callable, inputs: dict[str, Tensor], device: str) -> dict[str, float]:
-    """Both on the same numbers, with the same random gradient of the result."""
+    """The errors of `ours`: both get the same inputs and the same random gradient of the result."""
     mine = {name: part.to(device).requires_grad_() for name, part in inputs.items()}
     exact = {name: part.detach().double().requires_grad_() for name, part in mine.items()}
     result, expected = ours(*mine.values()), theirs(*exact.values())
@@ -97,7 +97,7 @@ def _attention(case: Case, device: str) -> dict[str, float]:
     sentences, heads, targets, sources, width = case.sizes
     sides = {"query": targets, "keys": sources, "values": sources}
     inputs = {}
-    for name, length in sides.items():  # as they come from a product: heads side by side
+    for name, length in sides.items():  # heads next to each other, as a linear layer returns them
         joined = torch.randn(sentences, length, heads * width).to(case.types[0])
         inputs[name] = joined.unflatten(-1, (heads, width)).transpose(1, 2)
     assert suits(inputs["query"], inputs["keys"])
@@ -110,7 +110,7 @@ def _attention(case: Case, device: str) -> dict[str, float]:
     if mask is not None:
         mask = mask.to(device)
     if case.mask == "any":
-        mask[..., 0] = True  # a query sees one position at least
+        mask[..., 0] = True  # each query sees at least one position
     return compared(
         lambda *parts: fused_attention(*parts, mask),
         lambda *parts: F.scaled_dot_product_attention(*parts, mask),
@@ -167,8 +167,8 @@ def differ() -> dict[str, dict[str, float]]:
 
 
 def compile_for_gpus() -> dict[str, int]:
-    """The shared memory that each kernel takes, in bytes, at the largest sizes there are, for training in bf16 on an
-    A100 (sm_80) and an H100 (sm_90)."""
+    """The shared memory of each kernel, in bytes, at the largest sizes, for training in bf16 on an A100 (sm_80) and an
+    H100 (sm_90)."""
     import triton.language as tl
 
     from seq2seq.layers import attention_kernels as attention
@@ -229,6 +229,6 @@ def _type(name: str, attends: bool) -> str:
 if __name__ == "__main__":
     from jaxtyping import install_import_hook
 
-    install_import_hook("seq2seq", "shape_checks.check")  # as in the suite: the kernels must bear it
+    install_import_hook("seq2seq", "shape_checks.check")  # as in the test suite: the kernels must work with it
     torch.set_num_threads(1)
     print(json.dumps(differ() if sys.argv[1] == "differ" else compile_for_gpus()))

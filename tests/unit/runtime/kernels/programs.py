@@ -1,4 +1,4 @@
-"""Programs that interpret or compile kernels: processes of their own, as Triton reads its settings when imported."""
+"""Programs that interpret or compile kernels: separate processes, as Triton reads its settings when imported."""
 
 import json
 import os
@@ -16,7 +16,7 @@ needs_triton = pytest.mark.skipif(
 
 
 def printed(program: Path, command: str, repository: Path, folder: Path, **environment: str) -> Any:
-    """The JSON that it prints at this command; compiled kernels go to the folder."""
+    """The JSON that the program prints for this command; compiled kernels go to `folder`."""
     paths = os.pathsep.join((str(repository), str(repository / "tests")))
     environment = {**os.environ, "PYTHONPATH": paths, "TRITON_CACHE_DIR": str(folder), **environment}
     words = [sys.executable, str(program), command]

@@ -1,4 +1,4 @@
-"""The fused kernels compute what torch's own operations compute, interpreted on a CPU and run on a GPU."""
+"""The fused kernels equal torch's operations, interpreted on a CPU and run on a GPU."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from seq2seq.runtime.triton import kernels
 
 MODULES = ["seq2seq.layers.attention_kernels", "seq2seq.layers.norm_kernels", "seq2seq.loss.cross_entropy_kernels"]
 CHECKS = Path(__file__).with_name("checks.py")
-SHARED_OF_AN_A100 = 163 * 1024  # bytes that a program can have
+SHARED_OF_AN_A100 = 163 * 1024  # bytes per program
 
 
 @needs_triton
-def test_they_are_torchs_operations_on_an_interpreter(repository: Path, tmp_path: Path) -> None:
+def test_interpreted_kernels_equal_torchs_operations(repository: Path, tmp_path: Path) -> None:
     found = printed(CHECKS, "differ", repository, tmp_path, TRITON_INTERPRET="1")
     assert list(found) == [str(case) for case in INTERPRETED]
     for case, errors in zip(INTERPRETED, found.values(), strict=True):
@@ -27,7 +27,7 @@ def test_they_are_torchs_operations_on_an_interpreter(repository: Path, tmp_path
 
 
 @needs_triton
-def test_they_compile_for_gpus_and_fit(repository: Path, tmp_path: Path) -> None:
+def test_kernels_compile_for_gpus_and_fit_into_shared_memory(repository: Path, tmp_path: Path) -> None:
     shared = printed(CHECKS, "compile", repository, tmp_path, TRITON_INTERPRET="0")
     assert len(shared) == 10
     assert max(shared.values()) <= SHARED_OF_AN_A100
@@ -36,7 +36,7 @@ def test_they_compile_for_gpus_and_fit(repository: Path, tmp_path: Path) -> None
 @pytest.mark.gpu
 @needs_triton
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_they_are_torchs_operations_on_a_gpu(case: Case) -> None:
+def test_kernels_on_a_gpu_equal_torchs_operations(case: Case) -> None:
     errors = differences(case, "cuda")
     assert {of: error for of, error in errors.items() if not error < tolerance(case, of)} == {}
 
@@ -44,14 +44,14 @@ def test_they_are_torchs_operations_on_a_gpu(case: Case) -> None:
 @pytest.mark.gpu
 @needs_triton
 @pytest.mark.parametrize("module", MODULES)
-def test_they_run_here(module: str) -> None:
+def test_kernels_run_on_this_gpu(module: str) -> None:
     assert kernels(module) is not None
 
 
 @pytest.mark.gpu
 @needs_triton
 @pytest.mark.parametrize("case", [ATTENTION[-1], ATTENTION[3]], ids=str)
-def test_attention_takes_them_and_repeats_bitwise(case: Case) -> None:
+def test_attention_uses_its_kernels_and_repeats_bitwise(case: Case) -> None:
     sentences, heads, targets, sources, width = case.sizes
     torch.manual_seed(0)
     query, keys, values = (
@@ -68,7 +68,7 @@ def test_attention_takes_them_and_repeats_bitwise(case: Case) -> None:
 
 @pytest.mark.gpu
 @needs_triton
-def test_long_texts_have_torchs_attention() -> None:
+def test_long_texts_use_torchs_attention() -> None:
     query = torch.randn(2, 2, 65, 64, device="cuda", dtype=torch.bfloat16)
     context, _ = scaled_dot_product(query, query, query)
     assert torch.equal(context, F.scaled_dot_product_attention(query, query, query))
@@ -76,7 +76,7 @@ def test_long_texts_have_torchs_attention() -> None:
 
 @pytest.mark.gpu
 @needs_triton
-def test_normalisation_takes_them_under_autocast_alone() -> None:
+def test_layer_norm_uses_its_kernels_only_under_autocast() -> None:
     layer, states = LayerNorm(96).cuda(), torch.randn(7, 96, device="cuda")
     plain = layer(states)
     assert plain.dtype is torch.float32
@@ -88,7 +88,7 @@ def test_normalisation_takes_them_under_autocast_alone() -> None:
 
 @pytest.mark.gpu
 @needs_triton
-def test_the_loss_takes_them_and_never_holds_the_logits_in_fp32() -> None:
+def test_the_loss_never_stores_the_logits_in_fp32() -> None:
     logits = torch.randn(4096, 10000, device="cuda", dtype=torch.bfloat16, requires_grad=True)
     targets = torch.randint(0, 10000, (4096,), device="cuda")
     cross_entropy(logits, targets, 0.1)[0].backward()

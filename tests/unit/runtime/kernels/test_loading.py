@@ -1,4 +1,4 @@
-"""Kernels are there where they run, and where they do not, nobody is in the way."""
+"""Kernels are used only where they run."""
 
 import logging
 import sys
@@ -12,27 +12,27 @@ from seq2seq.runtime import triton as module
 NAME = "seq2seq.layers.additive_kernels"
 
 
-def test_without_triton_there_are_none(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_triton_there_are_no_kernels(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     assert module.kernels.__wrapped__(NAME) is None
     assert caplog.messages == []
 
 
-def test_kernels_that_do_not_run_are_left_alone(
+def test_kernels_that_do_not_run_are_not_used(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(device: torch.device) -> None:
         raise RuntimeError("Compiling.\nFailed to find C compiler.")
 
-    stand_in = ModuleType(NAME)
-    stand_in.try_kernels = fail
+    fake = ModuleType(NAME)
+    fake.try_kernels = fail
     monkeypatch.setattr(module, "find_spec", lambda name: "found")
-    monkeypatch.setitem(sys.modules, NAME, stand_in)
+    monkeypatch.setitem(sys.modules, NAME, fake)
     with caplog.at_level(logging.WARNING):
         assert module.kernels.__wrapped__(NAME) is None
     assert caplog.messages == [
         f"the kernels of {NAME} do not run here (Failed to find C compiler.): training takes more time and memory "
         "without them"
     ]
-    stand_in.try_kernels = lambda device: None
-    assert module.kernels.__wrapped__(NAME) is stand_in
+    fake.try_kernels = lambda device: None
+    assert module.kernels.__wrapped__(NAME) is fake
