@@ -2,12 +2,13 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
 
 from seq2seq.config import CONFIGS, compose, load_train
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import EvaluateSettings, TrainSettings
 
 SMALL = [
     "device=cpu",
@@ -40,6 +41,12 @@ def settings(run: str, *words: str) -> TrainSettings:
     """Settings of a small run; if a key is given twice, the last value counts."""
     last = {word.split("=")[0]: word for word in (*SMALL, *words, f"run={run}")}
     return load_train(compose(CONFIGS, "train", list(last.values())))
+
+
+def evaluate_settings(run: str, **given: Any) -> EvaluateSettings:
+    """Settings of evaluate.py: without confidence intervals and baselines, unless `given`."""
+    usual = {"split": "test", "checkpoint": "best", "baseline": None, "baselines": "none", "bootstrap": 0}
+    return EvaluateSettings(run=run, **{**usual, "shortlist": None, "ensemble": [], "changed": {}, **given})
 
 
 def weights(run: str, step: int) -> dict[str, torch.Tensor]:

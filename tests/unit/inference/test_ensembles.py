@@ -51,20 +51,7 @@ def test_the_order_of_an_ensembles_runs_does_not_matter(settings: TrainSettings)
 
 
 def test_evaluation_files_name_the_ensemble(settings: TrainSettings) -> None:
-    evaluate(
-        EvaluateSettings(
-            run="one",
-            split="test",
-            checkpoint="last",
-            baseline=None,
-            baselines="none",
-            bootstrap=0,
-            shortlist=None,
-            ensemble=["two"],
-            changed={},
-        ),
-        settings,
-    )
+    evaluate(small_runs.evaluate_settings("one", checkpoint="last", ensemble=["two"]), settings)
     found = json.loads(Path("runs/one/eval/test-last-ensemble=two.json").read_text())
     assert found["ensemble"] == {"two": "step-4"}
     assert Path("runs/one/eval/test-last-ensemble=two.hyp.txt").read_text().count("\n") == found["sentences"]

@@ -75,20 +75,7 @@ def test_a_shortlist_has_the_same_effect_in_a_batch_as_alone(run: tuple[TrainedM
 
 
 def test_evaluation_files_name_the_shortlist(run: tuple[TrainedModel, TrainSettings]) -> None:
-    evaluate(
-        EvaluateSettings(
-            run="one",
-            split="test",
-            checkpoint="last",
-            baseline=None,
-            baselines="none",
-            bootstrap=0,
-            shortlist=5,
-            ensemble=[],
-            changed={},
-        ),
-        run[1],
-    )
+    evaluate(small_runs.evaluate_settings("one", checkpoint="last", shortlist=5), run[1])
     found = json.loads(Path("runs/one/eval/test-last-shortlist=5.json").read_text())
     assert found["shortlist"] == 5
     assert Path("runs/one/eval/test-last-shortlist=5.hyp.txt").read_text().count("\n") == found["sentences"] == 12

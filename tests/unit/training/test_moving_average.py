@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_runs import same, settings, weights
+from small_runs import evaluate_settings, same, settings, weights
 from torch import nn
 
 from seq2seq.analysis.evaluation.evaluation import evaluate
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import load
-from seq2seq.config.schema import EvaluateSettings
 from seq2seq.errors import CheckpointError
 from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.run import train
@@ -72,17 +71,7 @@ def test_best_is_the_average_that_was_validated() -> None:
     best = load(folder, "best", ["model"])
     assert same(best.model, averages("whole", best.step))
     assert same(load(folder, "ema", ["model"]).model, averages("whole", 6))
-    script = EvaluateSettings(
-        run="whole",
-        split="valid",
-        checkpoint="best",
-        baseline=None,
-        baselines="none",
-        bootstrap=0,
-        shortlist=None,
-        ensemble=[],
-        changed={},
-    )
+    script = evaluate_settings("whole", split="valid")
     evaluate(script, run)
     scored = json.loads((folder.eval_folder / "valid.json").read_text())["chrf"]["score"]
     logged = [json.loads(line) for line in folder.metrics_file.read_text().splitlines()]

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from small_runs import SMALL, same, settings, weights
+from small_runs import SMALL, evaluate_settings, same, settings, weights
 
 from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
@@ -438,24 +438,10 @@ def test_a_run_folder_has_all_its_files() -> None:
 
 def test_validation_and_evaluation_agree(capsys: pytest.CaptureFixture[str]) -> None:
     from seq2seq.analysis.evaluation.evaluation import evaluate
-    from seq2seq.config.schema import EvaluateSettings
 
     run = settings("whole")
     train(run)
-    evaluate(
-        EvaluateSettings(
-            run="whole",
-            split="valid",
-            checkpoint="last",
-            baseline=None,
-            baselines="auto",
-            bootstrap=0,
-            shortlist=None,
-            ensemble=[],
-            changed={},
-        ),
-        run,
-    )
+    evaluate(evaluate_settings("whole", split="valid", checkpoint="last", baselines="auto"), run)
     scores = json.loads(Path("runs/whole/eval/valid-last.json").read_text())
     last = [line for line in lines("whole") if "valid/bleu" in line][-1]
     assert scores["bleu"]["score"] == last["valid/bleu"]

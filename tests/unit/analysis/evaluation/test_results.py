@@ -28,17 +28,7 @@ ENDS = {"source": "src", "target": "tgt"}
 SEEDS = {"one": 1, "two": 2}
 SCRIPT = Script("evaluate", EvaluateSettings, run=print)
 TRANSLATE = Script("translate", TranslateSettings, run=print)
-DEFAULTS = EvaluateSettings(
-    run="one",
-    split="test",
-    checkpoint="best",
-    baseline=None,
-    baselines="none",
-    bootstrap=0,
-    shortlist=None,
-    ensemble=[],
-    changed={},
-)
+DEFAULTS = small_runs.evaluate_settings("one")
 
 
 def test_hypotheses_are_read_back_unchanged(tmp_path: Path) -> None:
