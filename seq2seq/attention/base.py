@@ -1,4 +1,4 @@
-"""The contract of every attention mechanism, and what the scored ones share."""
+"""The interface of attention mechanisms, and base classes for those that score positions or run step by step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from seq2seq.types import Attended, Capability, Component, Memory, State, source
 
 @dataclass(frozen=True)
 class AttentionState(State):
-    """What a mechanism carries: the target position of the next query, and whatever its subclasses add."""
+    """The state of a mechanism: the target position of the next query, and what subclasses add."""
 
     position: int = 0
 
@@ -34,7 +34,7 @@ class Attention(nn.Module, Component, ABC):
     """Attention of a decoder's queries to an encoder's memory.
 
     Shapes: query [B T Q], memory states [B S M]; context [B T C] with C = `context_dim`; weights [B H T S].
-    `normalizer` makes what turns scores into weights.
+    `normalizer` is a factory of the module that turns scores into weights.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"query_dim", "memory_dim", "normalizer"})
@@ -53,7 +53,7 @@ class Attention(nn.Module, Component, ABC):
 
     @abstractmethod
     def start(self, memory: Memory) -> AttentionState:
-        """What depends only on the source, computed once."""
+        """Compute what depends only on the source."""
 
     @abstractmethod
     def attend(
@@ -72,16 +72,16 @@ class Attention(nn.Module, Component, ABC):
     def step(
         self, query: Float[Tensor, "B K Q"], state: AttentionState, need_weights: bool = False
     ) -> tuple[Attended, AttentionState]:
-        """One step: the K queries are hypotheses at the same target position. T = K in what comes back."""
+        """One step: the K queries are hypotheses at the same target position. In the result, T = K."""
         here = torch.full((1,), state.position, device=query.device)
         return self.attend(query, here, state, need_weights), replace(state, position=state.position + 1)
 
 
 class ScoredAttention(Attention):
-    """score each position, normalise over the real ones, average the memory: Luong et al. (2015), equations 7 and 5.
+    """Score each position, normalise over unmasked ones, average the memory: Luong et al. (2015), equations 7 and 5.
 
-    A mechanism adds its `score`; `keys` may prepare what depends only on the memory, `weigh` may use a part of the
-    positions. Shapes: scores [B T S], H = 1.
+    Subclasses define `score`. They may override `keys`, for what depends only on the memory, and `weigh`, to use a part
+    of the positions. Shapes: scores [B T S], H = 1.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ScoredAttention(Attention):
     def weigh(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed
     ) -> Float[Tensor, "B N S"]:
-        """Weights over the real positions."""
+        """Weights over the positions that are not masked."""
         return self.normalizer(self.score(query, state.keys), state.mask.unsqueeze(1))
 
     def attend(
@@ -125,9 +125,9 @@ class ScoredAttention(Attention):
 
 
 class SteppedAttention(Attention):
-    """A mechanism that depends on its own earlier weights and is computed step by step: it adds `advance`.
+    """A mechanism that depends on its own earlier weights and is computed step by step; subclasses define `advance`.
 
-    Its `query_map` projects all queries to the width A of `advance` in one product before the loop.
+    `query_map` projects all queries to the width A of `advance` in one product before the loop.
     """
 
     query_map: nn.Linear
@@ -141,7 +141,7 @@ class SteppedAttention(Attention):
     def attend(
         self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Any, need_weights: bool
     ) -> Attended:
-        """Queries that share a past, at the position of the state."""
+        """Attend for queries with the same past, at the position of the state."""
         return self.advance(self.query_map(query), state, need_weights)[0]
 
     def forward(

@@ -1,4 +1,4 @@
-"""Prepares the data of a run: read each split, train the tokenizer on the training text, encode. Every step is cached
+"""Prepares the data of a run: reads each split, trains the tokenizer on the training text, encodes. Each step is cached
 under a hash of its inputs."""
 
 import logging
@@ -24,7 +24,7 @@ CACHE = Path(".cache/seq2seq")
 
 @dataclass(frozen=True)
 class Prepared:
-    """The data of a training. `report` has a line for each split: pairs, and how many were dropped or truncated."""
+    """The data of a run. `report` has a line for each split: its pairs, and how many were dropped or truncated."""
 
     tokenizer: Tokenizer
     corpora: dict[str, EncodedCorpus]
@@ -53,7 +53,7 @@ def prepare(
     trained: Tokenizer | None = None,
     run: Path | None = None,
 ) -> Prepared:
-    """All data of a run. `trained` is an existing tokenizer; None: train one with the settings `tokenizer`.
+    """All data of a run. `trained` is an existing tokenizer; if None, one is trained with the settings `tokenizer`.
 
     Processes with the same `run` folder share the epochs of a sampled segmentation. Raises DataError.
     """

@@ -19,7 +19,7 @@ from seq2seq.types import Attended, Decoded, Memory, State, Weights, hypothesis_
 
 @dataclass(frozen=True)
 class RnnState(State):
-    """Each layer's cell state [B K D], the last features for input feeding, and the attention's state."""
+    """Each layer's cell state [B K D], the previous features for input feeding, and the attention's state."""
 
     cells: tuple[CellState, ...] = hypothesis_part()
     fed: Float[Tensor, "B K D"] | None = hypothesis_part()
@@ -34,8 +34,9 @@ class RnnDecoder(Decoder):
     - attend: before: c_t = attention(s_t-1); s_t = f([y_t-1; c_t], s_t-1); features = tanh(W [s_t; c_t; y_t-1])
     - attend: after: s_t = f(y_t-1, s_t-1); c_t = attention(s_t); features = tanh(W [s_t; c_t])
 
-    With input feeding, the last features join the cell's input. Without it, and with attend: after, all steps run in
-    one kernel. The first state is tanh(W summary). Shapes: target_in [B T] -> features [B T D], D = hidden_size.
+    With input feeding, the previous features are part of the cell's input. Without it, and with attend: after, all
+    steps run in one kernel. The first state is tanh(W summary). Shapes: target_in [B T] -> features [B T D], D =
+    hidden_size.
     """
 
     recurrent: ClassVar[bool] = True
@@ -132,7 +133,7 @@ class RnnDecoder(Decoder):
         outputs: list[Tensor] = []
         attended: list[Attended] = []
         features: list[Tensor] = []
-        # Split once: the gradients of T slices would each fill a tensor of all T.
+        # Split once: the gradient of each of T slices would be a tensor of the full length.
         for gate, token in zip(gates.split(1, 1), embedded.split(1, 1), strict=True):
             output, answer, state = self._advance(gate, state, need_weights)
             outputs.append(output)
@@ -148,7 +149,7 @@ class RnnDecoder(Decoder):
     def _advance(
         self, gates: Float[Tensor, "B K G"], state: RnnState, need_weights: bool
     ) -> tuple[Float[Tensor, "B K D"], Attended, RnnState]:
-        """Attend and run the cells, in the order that `attend` says; the new state still has the old features."""
+        """Attend and run the cells, in the order of `attend`; the new state still has the old features."""
         sentences, beams, _ = gates.shape
         weights = state.weights or self.stack.loop_weights(self.embedding.width)
         memory, attended = state.attention, None
@@ -168,8 +169,8 @@ class RnnDecoder(Decoder):
     def _features(
         self, outputs: Float[Tensor, "B T D"], attended: Attended, embedded: Float[Tensor, "B T E"]
     ) -> Float[Tensor, "B T D"]:
-        """tanh(W [s; c]), and y if the attention is before the cell (Bahdanau's deep output, with s_t, and tanh instead
-        of maxout)."""
+        """tanh(W [s; c]), or tanh(W [s; c; y]) with attention before the cell: Bahdanau's deep output, but with s_t and
+        tanh instead of maxout."""
         mixed = self.readout(torch.cat((outputs, attended.context.to(outputs.dtype)), -1))
         if self.embedding_readout is not None:
             mixed = mixed + self.embedding_readout(embedded)

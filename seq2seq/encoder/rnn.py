@@ -15,13 +15,13 @@ from seq2seq.types import Memory
 
 
 class RnnEncoder(Encoder):
-    """LSTM or GRU layers in one direction or both, residual connections from the second layer on.
+    """LSTM or GRU layers in one direction or both, with residual connections from the second layer on if `residual`.
 
     `hidden_size` is the width of one direction: M = 2 * hidden_size if bidirectional. The summary joins the last state
     of each direction of the top layer. Rows are padded; the backward direction reads each row's real tokens in reverse.
 
-    With `mask_end` the attention does not see the end symbol, unless there is nothing else. Its state summarises the
-    sentence, so that attention may learn to read it alone, at every step, and then nothing else any more.
+    With `mask_end`, attention does not see the end symbol, unless the source has no other token. Its state summarises
+    the sentence; with some seeds attention would learn to attend to it alone, at every step.
     """
 
     recurrent: ClassVar[bool] = True
@@ -69,7 +69,7 @@ class RnnEncoder(Encoder):
         return arguments["hidden_size"] * (2 if arguments["bidirectional"] else 1)
 
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
-        """Read the source, layer by layer."""
+        """Encode the source, layer by layer."""
         lengths = mask.sum(1)
         backward_order = reversal(lengths, source.shape[1])
         states = self.embedding(source)

@@ -38,7 +38,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     shortlists = open_shortlists(trained, settings, script.shortlist)
     reader = _input_format(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
-    damaged: list[int] = []  # the number of invalid bytes of each line that has any
+    damaged: list[int] = []  # the number of invalid bytes in each line that has some
     reached: list[str | None] = []  # for each input, the limit at which its best output ended
     answered = 0
     with ExitStack() as stack:
@@ -146,7 +146,7 @@ class Rows:
 
 
 class Prefixes:
-    """The required beginnings of the outputs: one line for each line of the input, empty for none.
+    """The beginnings of the outputs: one line for each line of the input, empty for no given beginning.
 
     Spaces at the end of a line are removed: in a segmentation the space belongs to the next word.
     """

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 LARGEST_SIDE = 12.0  # inches
-MOST_PIECES = 64  # per side; more would not be legible
+MOST_PIECES = 64  # shown per side; more would not be legible
 LONGEST_TITLE = 100  # characters
-STRETCH = 3.0  # a cell of a grid may be so much longer one way than the other
+STRETCH = 3.0  # the largest ratio of the sides of a grid's cell
 CAPTION_WIDTH, CAPTION_HEIGHT = 1.05, 0.3  # inches around 'layer 1, head 2'
 
 Part = tuple[slice, slice]  # rows, columns
@@ -53,10 +53,10 @@ def attention_figure(
 def attention_grid(
     layers: Sequence[np.ndarray], source: Sequence[str], target: Sequence[str], title: str
 ) -> "matplotlib.figure.Figure":
-    """A map for each head (column) of each layer (row), all on one scale; the outer ones name the pieces.
+    """A map for each head (column) of each layer (row), all on one scale; only the outer maps have labels.
 
-    Of a long pair a part is shown, the same in all. Shapes: of each layer weights [H T S]. Raises ValueError if they do
-    not agree with the pieces.
+    Of a long pair a part is shown, the same in all maps. Shapes: of each layer weights [H T S]. Raises ValueError if
+    they do not agree with the pieces.
     """
     maps = [[_checked(weights, source, target) for weights in heads] for heads in layers]
     part = _part([weights for heads in maps for weights in heads])
@@ -96,8 +96,8 @@ def _checked(weights: np.ndarray, source: Sequence[str], target: Sequence[str]) 
 
 
 def _part(maps: Sequence[np.ndarray]) -> Part:
-    """Rows and columns to show: the first MOST_PIECES target pieces, and as many neighbouring source pieces, those that
-    these looked at most."""
+    """Rows and columns to show: the first MOST_PIECES target pieces, and as many neighbouring source pieces, those with
+    most of their weight."""
     looks = np.nan_to_num(np.stack(maps)[:, :MOST_PIECES]).sum((0, 1), dtype=np.float64)
     width = min(MOST_PIECES, len(looks))
     start = int(np.convolve(looks, np.ones(width), "valid").round(9).argmax())
@@ -105,7 +105,7 @@ def _part(maps: Sequence[np.ndarray]) -> Part:
 
 
 def _with_part(title: str, part: Part, sources: int, targets: int) -> str:
-    """The title as it is shown, with the range of pieces of each side that is cut."""
+    """The title to show, with the range of pieces for each side that is cut."""
     ranges = [
         f"{name} pieces {piece.start + 1}–{piece.stop} of {count}"
         for name, piece, count in (("source", part[1], sources), ("target", part[0], targets))
@@ -125,7 +125,7 @@ def _widest(labels: list[str], size: float) -> float:
 
 
 def _titled(title: str, *, width: float, height: float) -> "matplotlib.figure.Figure":
-    """An empty figure of this size in inches, or as wide as its title asks for."""
+    """An empty figure of this size in inches, or wider if the title needs it."""
     figure = blank_figure(width=max(width, 0.3 + text_width(title, 11)), height=height)
     place = (0.15 / figure.get_figwidth(), 1 - 0.12 / height)
     figure.text(*place, title, fontsize=11, color=INK, va="top", parse_math=False, fontfamily=fonts_for([title]))
@@ -142,7 +142,7 @@ def _map(figure: "matplotlib.figure.Figure", weights: np.ndarray, place: Place, 
 
 
 def _shares(figure: "matplotlib.figure.Figure", place: Place) -> Place:
-    """A place in shares of the figure, as matplotlib wants it."""
+    """A place in shares of the figure, as matplotlib expects it."""
     width, height = figure.get_size_inches()
     return place[0] / width, place[1] / height, place[2] / width, place[3] / height
 
@@ -151,7 +151,7 @@ def _label_pieces(
     axes: "matplotlib.axes.Axes", columns: list[str], rows: list[str], *, size: float, cell: tuple[float, float]
 ) -> None:
     """Source pieces above the columns, target pieces left of the rows; `cell` is (width, height) in inches."""
-    # Where a cell is smaller than the smallest letters, not all can be named.
+    # If cells are smaller than the smallest letters, not all pieces get a label.
     across, down = (math.ceil(size / (72 * side)) for side in cell)
     style: dict[str, Any] = {"fontsize": size, "color": INK, "parse_math": False}
     style["fontfamily"] = fonts_for(columns + rows)
@@ -170,7 +170,7 @@ def _label_pieces(
 
 
 def _colour_scale(figure: "matplotlib.figure.Figure", image: Any, place: Place) -> None:
-    """The colour bar: what the colours mean."""
+    """The colour bar."""
     from matplotlib.ticker import MaxNLocator
 
     ticks = MaxNLocator(nbins=max(1, min(5, int(4 * place[3]))), steps=[1, 2, 5, 10])
@@ -181,7 +181,7 @@ def _colour_scale(figure: "matplotlib.figure.Figure", image: Any, place: Place) 
 
 @cache
 def _white_to_dark() -> Any:
-    """matplotlib's perceptually uniform `magma`, reversed, its pale yellow end faded to white: no weight, no colour."""
+    """matplotlib's perceptually uniform `magma`, reversed, its pale yellow end faded to white, for weights of 0."""
     from matplotlib import colormaps
     from matplotlib.colors import ListedColormap
 

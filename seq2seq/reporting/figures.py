@@ -19,7 +19,7 @@ INK, MUTED, GRID = "#222222", "#6b6b6b", "#e4e4e4"
 # Okabe and Ito's colours (2008), which are distinguishable for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 SCORE_NAMES = {"valid/bleu": "BLEU", "valid/chrf": "chrF", "valid/ter": "TER", "valid/rougeL": "ROUGE-L"}
-# Control, format and surrogate characters, line ends and what is not a character at all.
+# Unicode categories of control, format and surrogate characters, line ends and unassigned code points.
 UNSEEN = frozenset(("Cc", "Cf", "Cs", "Cn", "Zl", "Zp"))
 SCREEN_DPI, PRINT_DPI = 90, 180  # TensorBoard shrinks large images without smoothing
 
@@ -72,7 +72,7 @@ def save(figure: "matplotlib.figure.Figure", path: Path) -> None:
 
 
 def shown_as(text: str, *, longest: int) -> str:
-    """A text as a figure shows it: on one line, nothing invisible, no longer than there is room for."""
+    """A text as a figure shows it: on one line, without invisible characters, cut to `longest` characters."""
     shown = "".join("\ufffd" if unicodedata.category(c) in UNSEEN else c for c in text) or "∅"
     if unicodedata.combining(shown[0]):  # a combining mark needs a base character
         shown = "\u25cc" + shown
@@ -88,7 +88,7 @@ def text_width(text: str, size: float) -> float:
 def _curve(
     axes: "matplotlib.axes.Axes", entries: list[dict[str, Any]], tag: str, *, label: str, color: str, alpha: float = 1.0
 ) -> bool:
-    """Draw one tag over the updates, with a dot a point if they are few; False if the run has no number under it."""
+    """Draw the values of a tag against the updates, with dots if they are few; False if the run has none."""
     points = [(entry["update"], entry[tag]) for entry in entries if entry.get(tag) is not None]
     if not points:
         return False
@@ -99,7 +99,7 @@ def _curve(
 
 
 def _dress(axes: "matplotlib.axes.Axes", title: str) -> None:
-    """Title, light grid, no box; a legend where there is more than one curve."""
+    """Title, light grid, no box; a legend if there is more than one curve."""
     axes.set_title(title, fontsize=10.5, color=INK, loc="left")
     axes.set_xlabel("update", fontsize=9.5, color=MUTED)
     axes.grid(color=GRID, linewidth=0.8)

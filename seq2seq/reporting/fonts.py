@@ -10,11 +10,11 @@ log = logging.getLogger(__name__)
 
 DEFAULT = "DejaVu Sans"
 REGULAR = 400  # the weight
-CJK = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")  # how the names of such letters begin
+CJK = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")  # how the Unicode names of such letters begin
 
 
 def fonts_for(texts: Iterable[str]) -> list[str]:
-    """DejaVu Sans, and installed fonts that have what it lacks of the texts' letters, for matplotlib to fall back on.
+    """DejaVu Sans and, for letters of the texts that it lacks, installed fonts; matplotlib tries them in this order.
 
     Letters that no font has are drawn as boxes; the first time, a warning names what to install.
     """

@@ -33,9 +33,9 @@ DIGITS |= dict.fromkeys(("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "r
 class Progress:
     """Reports on a run that ends at `total_updates` or after `max_minutes`, whichever comes first; either may be None.
 
-    `busy` takes a text on what is going on; without a terminal that is logged when nothing else was for ten seconds.
-    `start_update` and `elapsed_minutes` are what earlier sessions of the run have done; of several processes one has a
-    bar. Used as a context manager: while the bar is shown, log handlers that write to stderr write above it.
+    `start_update` and `elapsed_minutes` are the updates and the time of earlier sessions; of several processes only one
+    has a `bar`. `busy` takes a text on what the run does; without a terminal it is logged if nothing else was for ten
+    seconds. Use it as a context manager: while the bar is shown, log handlers that write to stderr write above it.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Progress:
             log.info("%s: %s, %s", self._clock.place(), line_values(values), self._clock.left_text())
 
     def plan(self, total_updates: int) -> None:
-        """The run is to have so many updates."""
+        """Set the planned number of updates."""
         self._clock.total = total_updates
 
     def validated(self, update: int, scores: Mapping[str, float], best: bool) -> None:
-        """A validation's scores by their tags; `best` says that none was better."""
+        """Report a validation's scores by their tags; `best`: no earlier one was better."""
         self._validations.append((update, dict(scores)))
         self._best = update if best else self._best
         if self._live:
@@ -113,13 +113,13 @@ class Progress:
             )
 
     def warn_once(self, text: str) -> None:
-        """A warning for the reader, the first time."""
+        """Log a warning, each text only once."""
         if text not in self._warned:
             self._warned.add(text)
             log.warning("%s", text)
 
     def note(self, text: str) -> None:
-        """One line for the reader, above the bar."""
+        """Print one line, above the bar."""
         if self._live:
             self._console.print(Text(visible(text)))
         else:
@@ -136,9 +136,9 @@ class Progress:
 
 @contextmanager
 def counting(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr for a piece of work of known size: call what it yields with how many more are done.
+    """A bar on stderr for work of known size: call the yielded function with how many more items are done.
 
-    Without a terminal nothing is shown but one line at the end, with the speed.
+    Without a terminal there is no bar. At the end a line with the speed is logged.
     """
     console = Console(file=sys.stderr)
     live = sys.stderr.isatty() and not console.is_dumb_terminal
@@ -157,7 +157,7 @@ def counting(label: str, total: int, unit: str) -> Iterator[Callable[[int], None
 
 
 class Clock:
-    """How far a run is, and how long it has still to go."""
+    """The progress of a run, and the time left."""
 
     def __init__(
         self, total_updates: int | None, max_minutes: float | None, start_update: int, elapsed_minutes: float
@@ -172,7 +172,7 @@ class Clock:
         self._started = time.monotonic()
 
     def place(self) -> str:
-        """The updates done, out of how many."""
+        """The updates done, and their total if it is known."""
         return f"update {self.update:,}" + (f"/{self.total:,}" if self.total else "")
 
     def share(self) -> float:
@@ -182,7 +182,7 @@ class Clock:
         return min(1.0, max(by_updates, by_time))
 
     def seconds_left(self) -> float | None:
-        """Seconds until the first limit is reached, at this session's pace; None if that cannot be said yet."""
+        """Seconds until the first limit is reached, at this session's pace; None if not known yet."""
         limits = []
         done = self.update - self._start_update
         if self.total is not None and self.update >= self.total:
@@ -211,7 +211,7 @@ class LeftColumn(ProgressColumn):
         self._clock = clock
 
     def render(self, task: Task) -> Text:
-        """The column's text for the one task there is."""
+        """The text of the column."""
         return Text(self._clock.left_text(), style="cyan")
 
 
@@ -234,7 +234,7 @@ def line_values(values: Mapping[str, float]) -> str:
 
 
 def number_text(tag: str, value: float) -> str:
-    """A number with as many digits as one reads under its tag: a loss has three after the point, a score two."""
+    """A number with the digits that suit its tag: a loss has three decimals, a score two."""
     return format(value, DIGITS.get(tag.rpartition("/")[2], ".4g"))
 
 

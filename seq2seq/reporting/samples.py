@@ -20,7 +20,7 @@ def samples_page(titles: Sequence[str], samples: Iterable[Sequence[str]]) -> str
 
 
 def shown(text: str) -> str:
-    """`text` as it is, or its beginning, cut at a space where there is one, and how long it is."""
+    """`text`, or the beginning of a long one, cut at a space if possible, and its length."""
     if len(text) <= LONGEST:
         return literal(text)
     end = text.rfind(" ", LONGEST // 2, LONGEST)
@@ -28,6 +28,6 @@ def shown(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """`text` so written that Markdown and HTML show it as it is, on one line; an empty one becomes a dash."""
+    """`text` escaped so that Markdown and HTML show it literally, on one line; an empty one becomes a dash."""
     on_one_line = " ".join(text.split())
     return "".join(f"&#{ord(c)};" if c in string.punctuation else c for c in on_one_line) or "–"

@@ -13,7 +13,7 @@ from seq2seq.search.base import Hypothesis, Search, SearchLimits, first_tokens, 
 from seq2seq.search.constraints import NEVER, Constraints
 from seq2seq.types import EOS, Capability, State, hypothesis_part, select_parents, source_part
 
-# The smallest sum of weights of a source position in the coverage penalty: with sparse attention it may be 0.
+# The smallest sum of weights of a source position in the coverage penalty; with sparse attention the sum may be 0.
 MIN_COVERAGE = 1e-6
 
 
@@ -21,7 +21,7 @@ MIN_COVERAGE = 1e-6
 class Beams(State):
     """The live hypotheses and the best finished ones, one row per sentence of the batch.
 
-    `coverage` is the sum of attention weights of each source position, starting at 1 for padding; None without a
+    `coverage` is the sum of attention weights of each source position, starting at 1 for masked ones; None without a
     coverage penalty. `rules` are the constraints on the outputs; `row` is the sentence's index in the original batch.
     """
 
@@ -36,7 +36,7 @@ class Beams(State):
 
     @property
     def width(self) -> int:
-        """The beam size: how many finished hypotheses are wanted, and the most live ones."""
+        """The beam size: the number of finished hypotheses to find, and the largest number of live ones."""
         return self.ended_scores.shape[1]
 
     @property
@@ -59,10 +59,9 @@ class BeamSearch(Search):
 
         log p / |y|^length_penalty + coverage_penalty * sum over s of log(min(weight of s over all steps, 1))
 
-    where |y| and the steps count the end symbol, and s runs over the positions of the memory without padding (equation
-    14; sums below MIN_COVERAGE are raised to it). The weights are those of the last layer with attention, the mean over
-    its heads.
-    Finished sentences are removed from the batch.
+    where |y| and the steps count the end symbol, and s runs over the positions of the memory that are not masked
+    (equation 14; sums below MIN_COVERAGE are raised to it). The weights are those of the last layer with attention, the
+    mean over its heads. Finished sentences are removed from the batch.
     """
 
     roots = 1  # hypotheses before the first token
@@ -140,7 +139,7 @@ class BeamSearch(Search):
         them do not.
         """
         count = 2 * beams.width
-        # First top-k per hypothesis, then among those: faster than one top-k over all hypotheses and the vocabulary.
+        # Top-k per hypothesis, then among those: faster than one top-k over all hypotheses and the vocabulary.
         penalized = log_probs if penalty is None else log_probs - penalty.unsqueeze(1)
         best, tokens = topk(penalized, min(count, penalized.shape[-1]))
         ranks = (beams.log_probs.unsqueeze(-1) + best).flatten(1)

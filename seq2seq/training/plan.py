@@ -6,13 +6,13 @@ import math
 from seq2seq.config.schema import TrainerSettings
 from seq2seq.training.state import TrainState
 
-EPOCHS, FEWEST, MOST = 20, 2_000, 20_000  # a run without any limit: its epochs, its fewest and most updates
+EPOCHS, FEWEST, MOST = 20, 2_000, 20_000  # of a run without any limit: epochs, fewest and most updates
 VALIDATIONS = 10  # of a run
-FIRST = 6  # with a time limit the first validation is after a 6th of the run: outputs of an untrained model are long
-VALIDATION_SHARE = 0.12  # with a time limit: the largest share of a run's minutes for validations
+FIRST = 6  # with a time limit, the first validation is after a 6th of the run: an untrained model decodes slowly
+VALIDATION_SHARE = 0.12  # with a time limit: the largest share of the minutes for validations
 FINAL_AFTER = 2 / 3  # the share of the updates after which the plan is final
-SPARE = 0.03  # the share of the minutes that is left unplanned, because the speed varies
-FIRST_SHARE, FIRST_MINUTES = 0.02, 1.0  # the first plan is made after this share of the limit, or these minutes
+SPARE = 0.03  # the share of the minutes that is not planned, because the speed varies
+FIRST_SHARE, FIRST_MINUTES = 0.02, 1.0  # the first plan is made after this share of the limit, at most these minutes
 REPORT, SAVE = 8 / 60, 10.0  # minutes between reports and between saves, where they are `auto`
 WARM_UP = 3  # first updates of a session, which are slower
 
@@ -20,10 +20,9 @@ WARM_UP = 3  # first updates of a session, which are slower
 class Planner:
     """Keeps the plan in a run's state: `planned` updates, with a validation after every `validate_every` of them.
 
-    Without a time limit the plan follows from the limits and the data, before the first update. With
-    `trainer.max_minutes` it is made after the first updates, from their pace. It is made again after each validation,
-    from the pace since the last one, until two thirds of the updates are done. A continued run keeps the plan in its
-    state.
+    Without a time limit, the plan follows from the limits and the data, before the first update. With
+    `trainer.max_minutes` it is made after the first updates, from their pace, and again after each validation, from the
+    pace since the last one, until two thirds of the updates are done. A continued run finds the plan in its state.
     """
 
     def __init__(self, settings: TrainerSettings, state: TrainState, updates_per_epoch: int) -> None:
@@ -104,11 +103,11 @@ class Planner:
         return (1 - SPARE) * self.settings.max_minutes - self.state.minutes
 
     def _updates_in(self, minutes: float, more: float = 0.0) -> float:
-        """Updates in so many minutes, if each takes the measured time and `more` minutes."""
+        """The updates that fit into `minutes`, if each takes the measured time plus `more` minutes."""
         return max(minutes / (self.pace.minutes / self.pace.updates + more), 1)
 
     def _plan(self, updates: float, validations: int) -> None:
-        """Plan so many further updates, or as many as other limits allow, and so many validations among them."""
+        """Plan this many further updates, or as many as other limits allow, with this many validations."""
         self.state.planned = math.ceil(min(self.state.update + updates, self._max_updates))
         self.state.validate_every = max(1, math.ceil((self.state.planned - self.state.update) / validations))
 
@@ -136,19 +135,18 @@ class Pace:
         self._before = minutes
 
     def reset(self) -> None:
-        """Start measuring anew."""
+        """Start measuring again."""
         self.updates = 0
         self.minutes = 0.0
         self.pause()
 
     def pause(self) -> None:
-        """Leave out the time until the next update is over: it includes something else."""
+        """Do not measure the time until the end of the next update, because it includes other work."""
         self._before = None
 
 
 def max_updates(settings: TrainerSettings, updates_per_epoch: int) -> float:
-    """The updates that limits other than time allow; for a run without any limit, a default from the size of its
-    data."""
+    """The updates that limits other than time allow; without any limit, a default from the size of the data."""
     updates, epochs = settings.max_updates, settings.max_epochs
     limits = [float(updates)] if isinstance(updates, int) else []
     limits += [float(epochs * updates_per_epoch)] if epochs is not None else []

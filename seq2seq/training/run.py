@@ -58,12 +58,12 @@ def train(
     recorders: Sequence[Callable[..., Recorder]] = (),
     step_hooks: Sequence[Callable[[nn.Module], StepHook]] = (),
 ) -> None:
-    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for what a user can correct.
+    """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for errors that a user can correct.
 
     With several processes, each calls this; only the main one locks the run's folder and writes to it.
-    `recorders` are factories of additional recorders: each gets what the run's own loggers get, after them.
-    `step_hooks` are factories of step hooks: each is called with the model on its device, and what it returns is
-    called after each optimizer step.
+    `recorders` are factories of additional recorders, which get the same as the run's own loggers, after them.
+    `step_hooks` are factories of step hooks: each is called with the model on its device, and the hook that it returns
+    is called after each optimizer step.
     """
     started = time.monotonic()
     folder = RunFolder.of(settings.run)
@@ -119,8 +119,8 @@ def _newest_checkpoint(folder: RunFolder, world: World) -> Checkpoint | None:
 
 @memory_errors("building the model")
 def _data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
-    """The data and the model. If the run is `fresh`, the model has its initial weights, pretrained ones included. Also
-    writes to the folder whatever is needed to continue the run."""
+    """The data and the model, with its initial or pretrained weights if the run is `fresh`. Also writes to the folder
+    what is needed to continue the run."""
     init_from = read_init_from(settings) if fresh else None
     if fresh:
         check_vectors(settings)
@@ -139,7 +139,7 @@ def _data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *,
 
 
 def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: Tokenizer | None) -> Prepared:
-    """The data, encoded with the `given` tokenizer, else with the run's own, else with one that is trained now."""
+    """The data, encoded with the `given` tokenizer, or the run's own, or a new one that is trained here."""
     own = Tokenizer.load(folder.tokenizer_folder) if given is None and folder.exists() else None
     data = prepare(
         data=settings.data(),
@@ -164,7 +164,7 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
 
 
 def _for_summaries(settings: TrainSettings) -> list[str]:
-    """The options that suit summarization and that these settings do not use."""
+    """The options for summarization that these settings do not use."""
     names = [name for part in settings.metrics.values() for name in part().names]
     joint = settings.tokenizer.arguments["joint"]
     unused = {
@@ -264,7 +264,7 @@ def _loggers(settings: TrainSettings) -> list[Callable[..., Recorder]]:
 
 
 def _hyperparameters(settings: TrainSettings) -> dict[str, Any]:
-    """The choices of the groups and all settings, by dotted key; without those of the loggers."""
+    """The choices of the groups and all settings, by dotted key, except those of the loggers."""
 
     def leaves(plain: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
         for key, value in plain.items():

@@ -1,4 +1,4 @@
-"""Step hooks: what is done after each optimizer step, such as a moving average of the weights or statistics."""
+"""Step hooks are called after each optimizer step, for example for a moving average of the weights or statistics."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,28 +8,26 @@ from torch import Tensor, nn
 
 
 class StepHook(ABC):
-    """Something that is called after each optimizer step, in every process and after an update replayed from CUDA
-    graphs, too. `name` is that of its group of tensors in checkpoints: a word that is an identifier.
+    """An object that is called after each optimizer step, in every process, also after updates replayed from CUDA
+    graphs. `name`, an identifier, names its group of tensors in checkpoints.
 
-    A step that is refused, because a gradient is not finite, is followed by no call. On a GPU that is found out later:
-    there a hook may be called after such steps too, but nothing of it is saved, for the run ends.
+    It is not called after a step that is skipped because a gradient is not finite. On a GPU such a step is noticed
+    later, so the hook may still be called, but the run then ends and nothing of it is saved.
     """
 
     name: str
 
     @abstractmethod
     def __call__(self, model: nn.Module, update: int) -> None:
-        """The optimizer has stepped: the model's weights are those after this `update`, counted from 1, and its
-        gradients, as they were clipped, still there.
-
-        Called without gradient tracking. It must not wait for a GPU where it can do without.
+        """Called after the optimizer step of `update`, counted from 1, without gradient tracking: the weights are
+        updated, the clipped gradients still exist. It should not synchronise with a GPU.
         """
 
     def tensors(self) -> Mapping[str, Tensor]:
-        """What checkpoints keep: its own tensors, not copies. Where a run continues, they are there from the start, and
-        what was saved is copied into them."""
+        """The tensors that checkpoints save: its own, not copies. They must exist from the start, because a continued
+        run copies the saved values into them."""
         return {}
 
     def in_validation(self, model: nn.Module) -> AbstractContextManager[None]:
-        """The context of each validation: other weights, say, which it takes out again at its end."""
+        """The context of each validation. It may load other weights, and restores the model's own at its end."""
         return nullcontext()

@@ -30,9 +30,9 @@ from seq2seq.training.validation import Validator
 
 @dataclass
 class Trainer:
-    """The objects of a training run, and the loop over its updates.
+    """The parts of a training run, and the loop over its updates.
 
-    Each process has a trainer. After each update, `state` is the same in all of them.
+    Each process has a trainer. After each update `state` is the same in all processes.
     """
 
     settings: TrainerSettings
@@ -82,13 +82,13 @@ class Trainer:
         self.state.valid = self._valid_fingerprint
         self._saved = checkpoint.step
         if self.world.is_main and self.state.best_update in self.folder.steps():
-            mark_best(self.folder, self.state.best_update)  # the last session may have been killed before this
+            mark_best(self.folder, self.state.best_update)  # the last session may have been killed before it did this
 
     def _store_runtime(self) -> None:
         self.state.device, self.state.precision = self.runtime.device.type, self.runtime.precision
 
     def fit(self) -> str:
-        """Train until a limit is reached, and return that limit. After a signal: save, then raise Stopped."""
+        """Train until a limit is reached, and return the limit. After a signal: save, then raise Stopped."""
         self.strategy.model.train()
         if self.settings.cuda_graphs:
             self.updater.record(self.updates)
@@ -200,7 +200,7 @@ class Trainer:
         self._stops_after = state.update + min(2, self.world.size)
 
     def _process_scores(self, values: Mapping[str, float], minutes: float) -> None:
-        """Update the best checkpoint, patience, schedule and plan from a validation, which took so many minutes."""
+        """Update the best checkpoint, patience, schedule and plan from a validation that took this many minutes."""
         state = self.state
         name = self.settings.best_metric
         score, higher, nll = (
@@ -225,7 +225,7 @@ class Trainer:
                 mark_best(self.folder, state.update)
 
     def _save(self) -> None:
-        """Write a checkpoint, unless this update's has been written. All processes call it; the main one writes."""
+        """Write a checkpoint, unless this update has one. All processes call this; the main one writes."""
         update, every = self.state.update, self.settings.save_every
         self._check_finite(self.reporter.window)
         self.planner.saved()
@@ -238,6 +238,6 @@ class Trainer:
         self._saved = update
 
     def _state_dict(self) -> dict[str, Any]:
-        """The state as a checkpoint stores it, the schedule's included."""
+        """The state as a checkpoint stores it, with the schedule's."""
         self.state.schedule = self.schedule.state()
         return asdict(self.state)

@@ -1,4 +1,4 @@
-"""The command line, checked as a whole before Hydra sees it, which stops at the first mistake and lets some pass."""
+"""Checks the whole command line before Hydra, which stops at the first mistake and does not notice some."""
 
 import logging
 import shlex
@@ -37,11 +37,10 @@ logger = logging.getLogger(__name__)
 
 
 def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]:
-    """The words as Hydra is to be given them, and what they compose.
+    """The words (arguments of the command line) to pass to Hydra, and the configuration that they compose.
 
-    Raises Mistakes with a line for everything that is wrong, values included. The choices are composed once, to be
-    checked; what was typed for the keys is laid over them. Words for Hydra itself (`hydra.verbose=true`) are left out
-    of the composition.
+    Raises Mistakes with a line for each error, those in values included. The choices are composed once, and the typed
+    values of keys are merged into the result. Words for Hydra itself (`hydra.verbose=true`) are not composed.
     """
     library = script.library
     if script.name == "train" and (more := companions(typed)):
@@ -60,7 +59,7 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
     picked = {group: str(word.value) for group, word in groups.items()}
     if unreadable := library.mistakes_in_choices(picked):
         raise Mistakes([*lines, *unreadable])
-    # What Hydra is given; null is the default wherever it may be.
+    # The words for Hydra. A choice of null is left out, because it is the default wherever it is allowed.
     chosen = [word.typed for word in groups.values() if word.value != "null"]
     composed = _compose(library, chosen, lines)
     groups_only = len(chosen)
@@ -82,12 +81,12 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
 
 
 def is_for_hydra(word: str) -> bool:
-    """Whether a word, or its key, is a setting of Hydra's own."""
+    """Whether a word, or its key, is a setting of Hydra itself."""
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
 def check_words(library: Library, words: Sequence[Word]) -> list[str]:
-    """Lines on what can be seen from the words alone: their form, and choices that do not exist, sweeps included."""
+    """The errors that can be found in the words alone: in their form, and choices that do not exist, also in sweeps."""
     lines = []
     chosen: dict[str, str] = {}
     for word in words:
@@ -130,12 +129,12 @@ def _choice_problem(library: Library, word: Word) -> str | None:
 
 
 def _named(library: Library, group: str, choice: str) -> list[str]:
-    """The choices of a group that were typed: those in brackets, where it takes several."""
+    """The typed choices of a group: those in brackets, if the group takes several."""
     return (choice_names(choice) if library.takes_several(group) else []) or [choice]
 
 
 def _without_multirun(library: Library, word: Word) -> str:
-    """What to say of choices separated by commas where one run is wanted."""
+    """The error message for several choices, separated by commas, without a multirun."""
     several = f"; for all of them in one run: {word.key}=[{word.value}]" if library.takes_several(word.key) else ""
     return f"{word.typed}: several choices need --multirun (-m){several}"
 
@@ -146,7 +145,7 @@ def _mistakes_in_experiment(library: Library, groups: Mapping[str, Word]) -> lis
 
 
 def _is_choice(library: Library, word: Word) -> bool:
-    """Whether the word chooses a part, and rightly."""
+    """Whether the word is a valid choice of a part."""
     sound = not _form_problem(library, word) and not _choice_problem(library, word)
     return word.key in library.groups and sound and not _is_sweep(library, word)
 
@@ -163,7 +162,7 @@ def _compose(library: Library, words: list[str], lines: list[str]) -> Compositio
 
 
 def _known_keys(script: Script, composed: Composition, words: list[Word], lines: list[str]) -> KnownKeys | None:
-    """The keys that may be typed; None where they are those of a run that is not there."""
+    """The keys that may be typed; None if they are those of a run that cannot be read."""
     tree: dict[str, Any] = OmegaConf.to_container(composed.config, resolve=False)  # type: ignore[assignment]
     wrong = _allow(tree, words)
     choices, borrowed, elsewhere = composed.choices, {}, []
@@ -189,7 +188,7 @@ def _known_keys(script: Script, composed: Composition, words: list[Word], lines:
 
 
 def _allow(tree: Mapping[str, Any], words: list[Word]) -> list[str]:
-    """Allow the packages of the key `extensions`, as composed and as typed; returns what is wrong with those typed."""
+    """Allow the packages of the key `extensions`, as composed and as typed; returns the errors in those typed."""
     allow(tree.get("extensions"))
     lines = []
     for word in words:
@@ -200,7 +199,7 @@ def _allow(tree: Mapping[str, Any], words: list[Word]) -> list[str]:
 
 
 def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None, str | None]:
-    """A word for Hydra, or what is wrong with it. Below a refused choice nothing can be said of a key."""
+    """The word for Hydra, or the error in it; neither for the keys of a refused choice, which cannot be checked."""
     key, value = word.key, word.value or ""
     if key.split(".")[0] in refused:
         return None, None
@@ -227,7 +226,7 @@ def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None,
 def _mistakes_when_loaded(
     script: Script, composed: Composition, refused: set[str], overlay: str | None
 ) -> Sequence[str]:
-    """The other mistakes, reported together with those of the words; a broken experiment's values are merged here."""
+    """The mistakes in the composed values; those of an experiment with errors are merged here."""
     if overlay:
         composed = _overlaid(composed, script.library.path("experiment", overlay))
     try:
