@@ -21,11 +21,13 @@ class Forced:
     """The attention weights of one target: [H T S] for each layer with attention.
 
     Row t is the step that predicts target token t, the end symbol last. Column s is a source token, the end symbol
-    last, or a state of the memory if that is `pooled`.
+    last, or a state of the memory if that is `pooled`. Attention sees `visible` of the columns: an encoder may hide the
+    end symbol.
     """
 
     layers: tuple[Float[Tensor, "H T S"], ...]
     pooled: bool
+    visible: int
 
     @property
     def maps(self) -> int:
@@ -77,11 +79,12 @@ def _force(
     with evaluating(model), runtime.autocast():
         memory = model.encode(source, source_mask)
         decoded = model.decode(target_in, memory, Weights.ALL)
-    slots = (memory.mask if memory.tokens is None else source_mask).sum(1).tolist()
+    pooled, visible = memory.tokens is None, memory.mask.sum(1).tolist()
+    slots = visible if pooled else source_mask.sum(1).tolist()
     steps = target_mask.sum(1).tolist()
     layers = [weights.float().cpu() for weights in _weights(decoded.attended)]
     return [
-        Forced(tuple(heads[row, :, : steps[row], : slots[row]].clone() for heads in layers), memory.tokens is None)
+        Forced(tuple(heads[row, :, : steps[row], : slots[row]].clone() for heads in layers), pooled, visible[row])
         for row in range(len(sources))
     ]
 

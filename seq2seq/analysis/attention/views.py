@@ -66,7 +66,7 @@ def look(
         if not heads:
             heads, pooled = [len(layer) for layer in forced.layers], forced.pooled
             _check_map(settings, heads)
-        entropy.add(forced.layers)
+        entropy.add(forced.layers, forced.visible)
         source, target = sources[number], targets[number]
         links = [] if pooled else _links(forced, source, target, settings)
         views[number] = View(source, target, links, forced if number < kept else None)

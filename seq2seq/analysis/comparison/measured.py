@@ -143,7 +143,7 @@ def attention_entropy(trained: TrainedModel, corpus: EncodedCorpus, tokens_per_b
     for _, forced in force(trained.model, sources, targets, trained.runtime, tokens_per_batch):
         if not forced.layers:
             return None
-        entropy.add(forced.layers)
+        entropy.add(forced.layers, forced.visible)
     return mean(entropy.result()[-1])
 
 

@@ -27,10 +27,10 @@ LINES = {  # a statistic: how it is written, and what it is
 
 
 def score_table(run: Scored, others: Mapping[str, Scored]) -> str:
-    """One line per score, and below it one per other system, with the run's lead over it; then the signatures."""
+    """One line per score, and below it one per other system, with the run's difference from it; then the signatures."""
     details = [name for name in DETAILS if any(name in score.details for score in run.scores.values())]
     head = ["", *[""] * bool(others), "F1" if "precision" in details else "", "", *details]
-    rows = [[*head, "this run's lead"] if others else head] if details or others else []
+    rows = [[*head, "difference"] if others else head] if details or others else []
     for name in run.scores:
         systems = {RUN: run, **others}
         for number, (system, scored) in enumerate(systems.items()):

@@ -32,6 +32,7 @@ def test_a_batch_gives_each_sentence_the_weights_it_has_alone(triple: Triple, la
         assert not forced.pooled
         assert forced.maps == layers * heads
         source, target = SOURCES[number], TARGETS[number]
+        assert forced.visible == len(source) + (triple is TRANSFORMER)  # the LSTM hides the end symbol
         [(_, alone)] = force(model, [source], [target], CPU, 1000)
         for ours, its in zip(forced.layers, alone.layers, strict=True):
             assert ours.shape == (heads, len(target) + 1, len(source) + 1)
@@ -65,7 +66,7 @@ def test_the_columns_of_a_pooled_memory_are_its_slots(pooling: str) -> None:
 
 
 def test_the_columns_of_a_whole_memory_are_the_pieces_and_the_end_symbol() -> None:
-    assert Forced((torch.zeros(1, 1, 3),), pooled=False).columns(["▁a", "b"]) == ["▁a", "b", "</s>"]
+    assert Forced((torch.zeros(1, 1, 3),), pooled=False, visible=3).columns(["▁a", "b"]) == ["▁a", "b", "</s>"]
 
 
 ONE_UPDATE = [

@@ -59,7 +59,13 @@ def test_mean_weighs_every_target_token_equally() -> None:
     mean = MeanEntropy()
     assert mean.result() == []
     even, sharp = torch.full((1, 3, 2), 0.5), torch.tensor([[[1.0, 0.0]]])
-    mean.add([even, even])
-    mean.add([sharp, torch.full((1, 1, 2), 0.5)])
+    mean.add([even, even], 2)
+    mean.add([sharp, torch.full((1, 1, 2), 0.5)], 2)
     assert mean.tokens == 4
     assert mean.result() == [[0.75], [1.0]]
+
+
+def test_a_hidden_column_does_not_count() -> None:
+    mean = MeanEntropy()
+    mean.add([torch.tensor([[[0.5, 0.5, 0.0]]])], 2)
+    assert mean.result() == [[1.0]]

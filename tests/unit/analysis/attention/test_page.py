@@ -29,7 +29,7 @@ def seen(*texts: str, pooled: bool = False) -> Seen:
     for both in segment(TOKENIZER.source, texts, 1000):
         columns, rows = 2 if pooled else len(both.ids) + 1, len(both.ids) + 1
         layers = tuple(torch.full((2, rows, columns), 1 / columns) for _ in range(3))
-        views.append(View(both, both, [(0, 0)], Forced(layers, pooled) if both.ids else None))
+        views.append(View(both, both, [(0, 0)], Forced(layers, pooled, 2) if both.ids else None))
     return Seen(views, [2, 2, 2], [[1.0, 1.0]] * 3, 10, pooled)
 
 

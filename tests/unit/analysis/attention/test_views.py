@@ -20,7 +20,10 @@ ONE_WORD = torch.tensor([[[0.6, 0.4], [0.3, 0.7], [0.0, 1.0]]])
 
 def seen(*, pooled: bool = False, kept: int = 3, **settings: Any) -> Seen:
     """Two layers of one head each, as `force` would give them; the middle sentence has no source."""
-    found = [(2, Forced((ONE_WORD, ONE_WORD), pooled)), (0, Forced((CROSSED.flip(-1), CROSSED), pooled))]
+    found = [
+        (2, Forced((ONE_WORD, ONE_WORD), pooled, ONE_WORD.shape[-1])),
+        (0, Forced((CROSSED.flip(-1), CROSSED), pooled, CROSSED.shape[-1])),
+    ]
     chosen = AlignmentSettings(**{"method": "argmax", "layer": None, "head": None, "shift": False, **settings})
     return look(found, SOURCES, TARGETS, chosen, kept=kept)
 

@@ -27,7 +27,7 @@ def test_summaries_have_precision_recall_max_mean_and_baselines() -> None:
     run = Scored({"rouge1": rouge(40), "rougeL": rouge(33)})
     other = Scored({"rouge1": rouge(28.5), "rougeL": rouge(9)}, lead)
     assert score_table(run, {"lead-3": other}).split("\n") == [
-        "                     F1                  precision  recall    max   mean     this run's lead",
+        "                     F1                  precision  recall    max   mean          difference",
         "rouge1  this run  40.00  [39.00, 41.00]      42.00   38.00  40.00  37.00",
         "          lead-3  28.50  [27.50, 29.50]      30.50   26.50  28.50  25.50  +11.50, p = 0.0010",
         "rougeL  this run  33.00  [32.00, 34.00]      35.00   31.00  33.00  30.00",
