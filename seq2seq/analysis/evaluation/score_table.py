@@ -35,7 +35,7 @@ def score_table(run: Scored, others: Mapping[str, Scored]) -> str:
         systems = {RUN: run, **others}
         for number, (system, scored) in enumerate(systems.items()):
             label = [name if number == 0 else "", *[system] * bool(others)]
-            rows.append([*label, *_figures(scored.scores[name], details), *[_lead(scored, name)] * bool(others)])
+            rows.append([*label, *_figures(scored.scores[name], details), *[_difference(scored, name)] * bool(others)])
     return "\n".join([*_aligned(rows), *_signatures(run.scores)])
 
 
@@ -60,7 +60,7 @@ def _figures(score: Score, details: Sequence[str]) -> list[str]:
     ]
 
 
-def _lead(scored: Scored, name: str) -> str:
+def _difference(scored: Scored, name: str) -> str:
     found = scored.lead.get(name)
     return "" if found is None else f"{found.difference:+.2f}, p = {found.p_value:.4f}"
 
