@@ -52,7 +52,6 @@ class Trainer:
     def __post_init__(self) -> None:
         self._minutes_before = self.state.minutes
         self._saved: int | None = None
-        self._stops_after = self.state.update
         corpora = self.updates.data.corpora
         self._train_fingerprint, self._valid_fingerprint = corpora["train"].fingerprint, corpora["valid"].fingerprint
         self.state.data, self.state.valid = self._train_fingerprint, self._valid_fingerprint
@@ -102,6 +101,7 @@ class Trainer:
         self._apply_plan()
         keep_few_kernels()
         reset_peak(self.runtime.device)
+        self._stop_after_updates()
         with progress, StopSignal(self._announce) as self._stop:
             self._validate()  # if the last session was stopped before a validation that was due
             updates = self.updates.after(state.epoch, state.position, opened=self.updater.micro_batches.open)
@@ -112,7 +112,7 @@ class Trainer:
                     self._apply_plan()
                 done = self.finished() is not None
                 if self.planner.validation_is_due or done:
-                    state.due = state.update
+                    state.due = self._stops_after = state.update  # a signal during the save will end the validation
                 if self.planner.save_is_due or state.to_validate or done or signal:
                     self._save()
                 if signal:
@@ -133,8 +133,12 @@ class Trainer:
         """
         number, minutes = self.world.delayed_max(self._stop.number or 0, self._total_minutes())
         self.state.minutes = max(self.state.minutes, minutes)
-        self._stops_after = self.state.update + min(2, self.world.size)  # several processes reduce it one update later
+        self._stop_after_updates()
         return int(number)
+
+    def _stop_after_updates(self) -> None:
+        """From now on a signal ends the session after the next update; several processes reduce it one update later."""
+        self._stops_after = self.state.update + min(2, self.world.size)
 
     def _announce(self) -> None:
         """Report a signal, and after which update the run will be saved. Called in another thread, at any time."""
@@ -197,7 +201,7 @@ class Trainer:
         signal = int(self.world.all_reduce_max(self._stop.number or 0))
         if signal and self.finished() is None:
             self._end_session(signal)
-        self._stops_after = state.update + min(2, self.world.size)
+        self._stop_after_updates()
 
     def _process_scores(self, values: Mapping[str, float], minutes: float) -> None:
         """Update the best checkpoint, patience, schedule and plan from a validation that took this many minutes."""

@@ -46,9 +46,13 @@ def test_loss_gradients_and_hypotheses_equal_those_on_a_cpu(triple: Triple) -> N
 
 def test_cudnn_attention_is_disabled() -> None:
     """It makes a new plan for every shape."""
-    torch.backends.cuda.enable_cudnn_sdp(True)
-    assert choose_runtime("cuda", "bf16").device.type == "cuda"
-    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        assert choose_runtime("cuda", "bf16").device.type == "cuda"
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)
 
 
 def test_sampling_on_a_gpu() -> None:

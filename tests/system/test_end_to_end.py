@@ -1,15 +1,14 @@
 """Train, kill, resume, evaluate, translate and score with the scripts, as a user does."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+from system.processes import is_written, started, wait_until
 from system.scripts import SCRIPTS, run_script
 
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five", "sechs": "six"}
@@ -53,6 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained = run_script("train", "run=base", *arguments(folder), "trainer.max_updates=60", cwd=folder)
     assert trained.rc == 0, trained.stderr
     assert trained.stdout == ""
+    (folder / "reports.txt").write_text(trained.stderr)
     return folder
 
 
@@ -60,22 +60,26 @@ def arguments(folder: Path) -> list[str]:
     return json.loads((folder / "arguments.json").read_text())
 
 
-def test_training_writes_its_metrics(folder: Path) -> None:
+def test_training_writes_and_reports_its_metrics(folder: Path) -> None:
     lines = [json.loads(line) for line in (folder / "runs/base/metrics.jsonl").read_text().split("\n")[:-1]]
     assert [line["update"] for line in lines if "train/loss" in line] == list(range(5, 61, 5))
     assert [line["update"] for line in lines if "valid/bleu" in line] == [20, 40, 60]
     assert lines[-1]["valid/nll"] < lines[0]["train/nll"]
     assert list((folder / "runs/base").glob("events.out.tfevents.*"))
+    reports = (folder / "reports.txt").read_text().split("\n")
+    (logged,) = (line for line in reports if line.startswith("update 60/60: "))
+    (loss,) = (line["train/loss"] for line in lines if line["update"] == 60 and "train/loss" in line)
+    assert f"train/loss {loss:.3f}, " in logged
+    (validated,) = (line for line in reports if line.startswith("validation at update 60: "))
+    assert f"valid/nll {lines[-1]['valid/nll']:.3f}, " in validated
 
 
 def test_run_resumed_after_sigkill_has_the_same_weights(folder: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "train.py"), "run=killed", *arguments(folder), "trainer.max_updates=60"]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (folder / "runs/killed/checkpoints/step-20").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with started(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until((folder / "runs/killed/checkpoints/step-20").exists, process)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
     assert not (folder / "runs/killed/checkpoints/step-60").exists()
     assert run_script("train", "run=killed", *arguments(folder), "trainer.max_updates=60", cwd=folder).rc == 0
     for name in ("model", "optimizer"):
@@ -88,13 +92,10 @@ def test_run_resumed_after_sigkill_has_the_same_weights(folder: Path) -> None:
 
 def test_interrupted_training_saves_and_reports_it(folder: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "train.py"), "run=stopped", *arguments(folder), "trainer.max_updates=9999"]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    metrics = folder / "runs/stopped/metrics.jsonl"
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    with started(command, cwd=folder, stderr=subprocess.PIPE) as process:
+        wait_until(lambda: is_written(folder / "runs/stopped/metrics.jsonl"), process)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"saved after update" in stderr
     assert b"Traceback" not in stderr
@@ -107,14 +108,11 @@ def test_training_stopped_in_its_first_validation_has_saved(folder: Path) -> Non
     keys = {word.split("=")[0] for word in own}
     kept = [word for word in arguments(folder) if word.split("=")[0] not in keys]
     words = ["run=validating", *kept, *own, "trainer.max_updates=2"]
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPTS / "train.py"), *words], cwd=folder, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not (folder / "runs/validating/checkpoints/step-2").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    _, stderr = process.communicate(timeout=60)
+    command = [sys.executable, str(SCRIPTS / "train.py"), *words]
+    with started(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        wait_until((folder / "runs/validating/checkpoints/step-2").exists, process)
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 143, stderr
     ending = ["stopping: saving after update 2", "stopped by a signal: saved after update 2", ""]
     assert stderr.split("\n")[-3:] == ending
@@ -134,15 +132,16 @@ def test_evaluation_prints_a_table_and_writes_files(folder: Path) -> None:
     result = json.loads((folder / "runs/base/eval/test.json").read_text())
     assert result["bleu"]["low"] <= result["bleu"]["score"] <= result["bleu"]["high"]
     assert result["search"]["beam_size"] == 5
-    hypotheses = (folder / "runs/base/eval/test.hyp.txt").read_text().split("\n")
-    assert len(hypotheses) == 21
-    assert set(" ".join(hypotheses).split()) <= set(WORDS.values())
+    hypotheses = (folder / "runs/base/eval/test.hyp.txt").read_text()
+    assert hypotheses.count("\n") == 20
+    assert hypotheses == run_script("translate", "run=base", "input=test.de", cwd=folder).stdout
+    assert set(hypotheses.split()) & set(WORDS.values())
 
 
 def test_other_search_settings_have_their_own_file_and_a_baseline(folder: Path) -> None:
-    run_script("evaluate", "run=base", "bootstrap=0", cwd=folder)
-    done = run_script("evaluate", "run=base", "search.beam_size=1", "baseline=base", "bootstrap=0", cwd=folder)
-    assert done.rc == 0, done.stderr
+    for words in ([], ["search.beam_size=1", "baseline=base"]):
+        done = run_script("evaluate", "run=base", "bootstrap=0", *words, cwd=folder)
+        assert done.rc == 0, done.stderr
     assert "p = " in done.stdout
     result = json.loads((folder / "runs/base/eval/test-search.beam_size=1.json").read_text())
     assert result["search"]["beam_size"] == 1
@@ -287,17 +286,11 @@ def test_too_large_vocabulary_is_reported(folder: Path) -> None:
 
 def test_second_trainer_of_a_run_is_refused(folder: Path) -> None:
     command = [sys.executable, str(SCRIPTS / "train.py"), "run=twice", *arguments(folder), "trainer.max_updates=9999"]
-    first = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 120
-        while not (folder / "runs/twice/metrics.jsonl").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+    with started(command, cwd=folder, stderr=subprocess.DEVNULL) as first:
+        wait_until((folder / "runs/twice/metrics.jsonl").exists, first)
         second = run_script("train", "run=twice", *arguments(folder), "trainer.max_updates=9999", cwd=folder)
         assert second.rc == 4
         assert f"is being trained by process {first.pid}" in second.stderr
-    finally:
-        os.kill(first.pid, signal.SIGKILL)
-        first.wait()
 
 
 def test_a_multirun_trains_each_job(folder: Path) -> None:

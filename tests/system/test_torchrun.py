@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from small_runs import SMALL
+from system.processes import is_written, started, wait_until
 from system.scripts import SCRIPTS, run_script
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
@@ -16,20 +16,18 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "
 
 def test_two_processes_stop_together_and_one_resumes(tmp_path: Path) -> None:
     words = [word for word in SMALL if not word.startswith(("trainer.max_updates", "trainer.log_every"))]
-    process = subprocess.Popen(
+    metrics = tmp_path / "runs/two/metrics.jsonl"
+    with started(
         [*TORCHRUN, str(SCRIPTS / "train.py"), *words, "run=two", "trainer.log_every=2", "trainer.max_updates=9999"],
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    metrics = tmp_path / "runs/two/metrics.jsonl"
-    deadline = time.monotonic() + 300
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    out, stderr = process.communicate(timeout=120)
+    ) as process:
+        wait_until(lambda: is_written(metrics), process, seconds=300)
+        process.send_signal(signal.SIGTERM)
+        out, stderr = process.communicate(timeout=120)
     assert out == ""
     assert stderr.count("stopped by a signal: saved after update") == 1, stderr
     assert stderr.count("run runs/two begins: ") == 1

@@ -20,9 +20,11 @@ def no_abandoned_work(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_ignored_signals_stay_ignored(number: int) -> None:
     before = signal.signal(number, signal.SIG_IGN)
-    with interruptible():
-        os.kill(os.getpid(), number)
-    signal.signal(number, before)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, before)
     with interruptible(), pytest.raises(Interrupted) as caught:
         os.kill(os.getpid(), number)
     assert caught.value.number == number

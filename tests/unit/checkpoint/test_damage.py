@@ -47,7 +47,7 @@ def test_missing_or_truncated_file_is_reported(run: RunFolder, name: str, harm: 
     if harm == "missing":
         file.unlink()
     else:
-        file.write_bytes(file.read_bytes()[:-1] if harm == "cut" and name != "manifest.json" else b"")
+        file.write_bytes(file.read_bytes()[:-2] if harm == "cut" else b"")  # the manifest ends with a line break
     with pytest.raises(CheckpointError, match=rf"step-5/{name} (cannot be read: No such file|is broken)"):
         load(run, "last")
 

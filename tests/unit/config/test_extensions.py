@@ -172,13 +172,7 @@ def test_class_belongs_to_the_package_that_defines_it(
     (folder / "attention/mine.yaml").write_text("_target_: my_package.elsewhere.Small\n_partial_: true\ndropout: 0.0\n")
     assert load(train, "attention=mine", "extensions=[my_package]").attention.target.__name__ == "Small"
     with pytest.raises(ValueError, match=r"is sample_parts\.Small, and that package is not allowed"):
-        extensions_only().resolve("my_package.elsewhere.Small")
-
-
-def extensions_only() -> object:
-    from seq2seq.config.targets import Targets
-
-    return Targets()
+        targets.Targets().resolve("my_package.elsewhere.Small")
 
 
 def test_packages_listed_in_a_stored_run_are_not_imported(

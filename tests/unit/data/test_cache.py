@@ -4,7 +4,8 @@ import multiprocessing
 import os
 import tempfile
 import time
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
 
@@ -78,25 +79,30 @@ def test_cache_that_is_a_file_is_reported(tmp_path: Path):
         cached(tmp_path / "cache", "kind", "key", builder(b"a", []))
 
 
-def _build_slowly(cache: Path, number: int) -> None:
+def _build_at_once(cache: Path, number: int, all_build: Barrier, got: Connection) -> None:
     def build(folder: Path) -> None:
-        for part in range(5):
-            (folder / f"part{part}").write_bytes(b"the same" * 1000)
-            time.sleep(0.01)
+        (folder / "file").write_bytes(b"%d" % number)
+        all_build.wait(60)
 
     place = cached(cache, "kind", "key", build)
     assert is_intact(place)
+    got.send((place / "file").read_bytes())
 
 
-def test_processes_that_build_an_entry_at_once_all_get_it(tmp_path: Path):
+def test_of_processes_that_build_an_entry_at_once_all_get_that_of_the_first(tmp_path: Path):
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_build_slowly, args=(tmp_path, number)) for number in range(6)]
+    all_build, (got, sent) = context.Barrier(6), context.Pipe(duplex=False)
+    processes = [
+        context.Process(target=_build_at_once, args=(tmp_path, number, all_build, sent)) for number in range(6)
+    ]
     for process in processes:
         process.start()
     for process in processes:
-        process.join()
+        process.join(120)
     assert [process.exitcode for process in processes] == [0] * 6
-    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"] and is_intact(tmp_path / "kind" / "key")
+    [path] = (tmp_path / "kind").iterdir()
+    assert path.name == "key" and is_intact(path)
+    assert [got.recv() for _ in processes] == [(path / "file").read_bytes()] * 6, "it was put in place once"
 
 
 def _build_for_ever(cache: Path, begun: Event) -> None:

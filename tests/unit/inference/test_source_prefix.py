@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 import small_runs
+from unit.data.examples import Given
 
 from seq2seq.analysis.attention.maps import show_attention
 from seq2seq.config.schema import AlignmentSettings, AttentionMapSettings, TrainSettings
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError
+from seq2seq.inference.corpus_decoding import decode_corpus
 from seq2seq.inference.scoring import score_texts
 from seq2seq.inference.trained_model import TrainedModel, as_read, load_trained
 from seq2seq.inference.translation import answer
 from seq2seq.training.run import train
+from seq2seq.types import Pair
 
 PREFIX = "to German: "
 TEXTS = ["March 5, 2021", "3 kilometers", ""]
@@ -48,11 +51,20 @@ BLANK = ["", " ", "   ", "\t", " \r", "\u00a0", "\u3000\u2003", "\u2028", "\x0b\
 
 
 @pytest.mark.parametrize("prefix", ["", PREFIX])
-def test_the_answer_to_white_space_is_empty(run: tuple[TrainedModel, TrainSettings], prefix: str) -> None:
-    """It is also scored like an empty line."""
+def test_the_answer_to_white_space_is_empty(
+    run: tuple[TrainedModel, TrainSettings], prefix: str, tmp_path: Path
+) -> None:
+    """Also in an evaluation; and it is scored like an empty line."""
     trained, settings = run[0], prefixed(run[1], prefix)
-    found = answer(trained, settings, settings.search(), [*BLANK, "3 kilometers"])
-    assert [best[0].text for best in found[:-1]] == [""] * len(BLANK)
+    search, texts = settings.search(), [*BLANK, "3 kilometers"]
+    found = [best[0].text for best in answer(trained, settings, search, texts)]
+    assert found[:-1] == [""] * len(BLANK)
+    assert found[-1]
+    data = Given(test=[Pair(text, "5 km") for text in texts])
+    data.source_prefix = prefix
+    corpus = prepare_split(data=data, split="test", tokenizer=trained.tokenizer, length=settings.length, cache=tmp_path)
+    decoding = decode_corpus(trained.search_model, corpus, trained.tokenizer, search, {}, trained.runtime, 300)
+    assert decoding.texts == found
     assert len(set(score_texts(trained, settings, BLANK, ["5 km"] * len(BLANK)))) == 1
 
 

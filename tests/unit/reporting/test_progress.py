@@ -157,7 +157,8 @@ def test_a_failing_run_restores_the_terminal(monkeypatch: pytest.MonkeyPatch) ->
     terminal = on_a_terminal(monkeypatch, "xterm-256color")
     with pytest.raises(RuntimeError, match="out of luck"), Progress(100, None, 0, 0.0):
         raise RuntimeError("out of luck")
-    assert terminal.getvalue().endswith("\x1b[?25h") or "\x1b[?25h" in terminal.getvalue()
+    hidden, shown = (terminal.getvalue().rfind(f"\x1b[?25{end}") for end in "lh")
+    assert -1 < hidden < shown, "the cursor is shown again"
     assert sys.stderr is terminal
 
 

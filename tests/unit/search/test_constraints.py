@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from unit.search.markov import VOCAB, found, log_prob, random_chain, rising_chain
 
 from seq2seq.model.model import Model
-from seq2seq.search.base import Search
+from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.constraints import Constraints
 from seq2seq.search.decode import decode
 from seq2seq.search.diverse_beam import DiverseBeamSearch
+from seq2seq.search.forced import forced_log_probs
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import BOS, EOS
@@ -138,17 +139,22 @@ SENTENCES = [[5, 6, 7, 8, 9, 10], [], [7], [9, 9, 9]]
 
 @every_kind
 def test_each_sentence_of_a_batch_has_its_own_prefix(kind: str) -> None:
-    """With a prefix of its answer, greedy search gives the answer again."""
+    """With a prefix of its answer, greedy search and the same draws give the answer again; every log-probability is
+    the model's."""
     model, rule = real_model(), search(kind, min_length=5)
     answers = decode(model, rule, SENTENCES, **HERE)
+    pairs: list[tuple[list[int], Hypothesis]] = []
     for share in (1, 2, 4):
-        prefixes = [best[0].tokens[: share * (number % 3)] for number, best in enumerate(answers)]
+        prefixes = [best[0].tokens[: share * ((number + 1) % 3)] for number, best in enumerate(answers)]
         again = decode(model, rule, SENTENCES, prefixes=prefixes, **HERE)
-        for prefix, before, now in zip(prefixes, answers, again, strict=True):
+        for source, prefix, before, now in zip(SENTENCES, prefixes, answers, again, strict=True):
             assert all(hypothesis.tokens[: len(prefix)] == prefix for hypothesis in now)
-            if kind == "greedy":
-                assert now[0].tokens == before[0].tokens
-                assert now[0].log_prob == pytest.approx(before[0].log_prob, abs=1e-9)
+            if kind in ("greedy", "sampling"):  # a beam may find a better one
+                assert before[0].tokens in [hypothesis.tokens for hypothesis in now]
+            pairs += [(source, hypothesis) for hypothesis in now if source]  # an empty one is not decoded
+    sources, targets = [source for source, _ in pairs], [hypothesis.tokens for _, hypothesis in pairs]
+    log_probs = forced_log_probs(model, sources, targets, **HERE | {"tokens_per_batch": 1000})
+    assert [hypothesis.log_prob for _, hypothesis in pairs] == pytest.approx(log_probs, abs=1e-9)
 
 
 def test_an_empty_source_with_a_prefix_is_decoded() -> None:

@@ -1,7 +1,9 @@
 """Minimum-risk search ranks by agreement with the model's samples, compared with plain Python."""
 
 import io
+import itertools
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -139,11 +141,19 @@ def test_a_sample_is_not_compared_with_itself() -> None:
 
 
 def test_the_constraints_of_every_search_hold() -> None:
+    """Without them each is broken."""
     chain = random_chain(1, VOCAB)
-    rules = {"min_length": 3, "no_repeat_ngram": 2}
-    for one in found(MinimumRiskSearch(**DRAWING, **BEAM, **rules), chain, [4, 5]):
-        assert one.tokens[:2] == [4, 5]
-        assert len(set(zip(one.tokens, one.tokens[1:], strict=False))) == len(one.tokens) - 1
+    free = found(MinimumRiskSearch(**DRAWING, **BEAM), chain)
+    bound = found(MinimumRiskSearch(**DRAWING, **BEAM, min_length=6, no_repeat_ngram=2), chain, [4, 5])
+    rules: list[Callable[[list[int]], bool]] = [
+        lambda tokens: tokens[:2] == [4, 5],
+        lambda tokens: len(tokens) + 1 >= 6,
+        lambda tokens: len(set(itertools.pairwise(tokens))) == len(list(itertools.pairwise(tokens))),
+    ]
+    assert bound
+    for rule in rules:
+        assert all(rule(one.tokens) for one in bound)
+        assert not all(rule(one.tokens) for one in free)
 
 
 def test_the_number_of_hypotheses_it_finds_at_most() -> None:

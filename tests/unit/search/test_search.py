@@ -15,6 +15,7 @@ from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
 from seq2seq.search.draws import streams, uniforms
+from seq2seq.search.forced import forced_log_probs
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import BOS, EOS, PAD
@@ -131,6 +132,17 @@ def test_samples_repeat_by_seed_and_are_sorted_by_score() -> None:
     for hypotheses in first:
         assert len(hypotheses) == 3
         assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+
+
+@pytest.mark.parametrize("cut", [{}, {"top_k": 3}, {"top_p": 0.5}, {"temperature": 0.5}], ids=str)
+def test_samples_are_scored_by_the_models_log_probs(cut: dict[str, Any]) -> None:
+    """Those of the whole distribution, whatever the samples are drawn from."""
+    model, sentences = real_model(), [[5, 6, 7, 8, 9, 10], [7]]
+    drawn = decode(model, SamplingSearch(samples=3, **(SAMPLING | cut)), sentences, **HERE)
+    pairs = [(source, one) for source, samples in zip(sentences, drawn, strict=True) for one in samples]
+    sources, targets = [source for source, _ in pairs], [one.tokens for _, one in pairs]
+    expected = pytest.approx(forced_log_probs(model, sources, targets, **HERE), abs=1e-9)
+    assert [one.log_prob for _, one in pairs] == [one.score for _, one in pairs] == expected
 
 
 @torch.no_grad()

@@ -152,9 +152,11 @@ print(sampler.sample(RunSplitter(words).split(sentences(300)), keys_of(7, count=
 
 
 @pytest.mark.parametrize("sampler", [DropoutSampler, UnigramSampler])
-def test_very_long_text_without_spaces_can_be_sampled(sampler: type[Sampler]):
+def test_very_long_text_without_spaces_is_cut_and_sampled(sampler: type[Sampler]):
     words = vocabulary("bpe" if sampler is DropoutSampler else "unigram")
     text = "kalo" * LONGEST_RUN
+    runs = RunSplitter(words).split([text])
+    assert np.diff(runs.offsets)[runs.numbers].tolist() == [LONGEST_RUN] * 4 + [1]  # the space before it counts
     assert words.decode(rows(words, sampler(words, 0.2), [text])) == [text]
 
 

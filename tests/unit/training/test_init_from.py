@@ -163,7 +163,7 @@ def test_keys_that_do_not_fit_together_are_reported(words: list[str], lines: lis
 @pytest.mark.parametrize(
     ("word", "line"),
     [
-        ("init_checkpoint=step5", "init_checkpoint=step5: expected best, last, average or step-N, got 'step5'"),
+        ("init_checkpoint=step5", "init_checkpoint=step5: expected best, last, average, ema or step-N, got 'step5'"),
         ("init_from=.", "init_from=.: expected a run's name or a path with a slash, got '.'"),
         ("freeze=encoder", "freeze=encoder: expected a list, each item text, got 'encoder'"),
     ],

@@ -41,14 +41,20 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         train_averaged("averaged", 4)
     ports = free_ports(len(CASES))
     processes = []
-    for rank in "01":
-        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **place}
-        processes.append(FORKS.Process(target=run_cases, args=(ports, two, environment)))
-        processes[-1].start()
-    for process in processes:
-        process.join(timeout=600)
-    assert [process.exitcode for process in processes] == [0, 0]
+    try:
+        for rank in "01":
+            place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+            environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **place}
+            process = FORKS.Process(target=run_cases, args=(ports, two, environment))
+            process.start()
+            processes.append(process)
+        for process in processes:
+            process.join(timeout=600)
+        assert [process.exitcode for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()  # one that hangs
+            process.join()
     return one, two
 
 
@@ -74,6 +80,7 @@ def test_the_checkpoint_of_two_processes_equals_that_of_one(folders: tuple[Path,
     for folder in folders:
         path = folder / "runs/continued/checkpoints/step-12"
         found.append({file.name: load_file(file) for file in path.glob("*.safetensors")})
+    assert found[0].keys() == found[1].keys() == {"model.safetensors", "optimizer.safetensors"}
     for name, tensors in found[0].items():
         assert tensors.keys() == found[1][name].keys()
         for key, tensor in tensors.items():
@@ -82,7 +89,7 @@ def test_the_checkpoint_of_two_processes_equals_that_of_one(folders: tuple[Path,
 
 def test_a_step_hook_is_called_once_per_update_and_resumes_bitwise(folders: tuple[Path, Path]) -> None:
     one, two, parts = (
-        load_file(folder / "runs" / run / "checkpoints/step-4/ema.safetensors")
+        load_file(folder / "runs" / run / "checkpoints/step-4/mean.safetensors")
         for folder, run in (*((folder, "averaged") for folder in folders), (folders[1], "averaged-parts"))
     )
     assert one["calls"] == two["calls"] == 4

@@ -16,8 +16,10 @@ from seq2seq.training.signals import STOPPING, StopSignal
 @contextmanager
 def handled(number: int, handler: signal.Handlers) -> Iterator[None]:
     before = signal.signal(number, handler)
-    yield
-    signal.signal(number, before)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def to_itself(number: int) -> None:

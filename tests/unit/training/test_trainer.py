@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
@@ -168,6 +169,39 @@ def test_an_interrupted_validation_is_repeated_by_the_next_session(
     assert Path("runs/whole/best").readlink() == Path("runs/cut/best").readlink()
 
 
+SAVE, UPDATE = (trainer_module, "save"), (Trainer, "_update")
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "after"),
+    [(0, UPDATE, 1), (3, UPDATE, 4), (0, SAVE, 4)],
+    ids=["first update", "first update of a continued run", "save before a validation"],
+)
+def test_a_signal_is_announced_with_the_update_that_is_saved(
+    before: int,
+    during: tuple[Any, str],
+    after: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    if before:
+        train(settings("announced", f"trainer.max_updates={before}"))
+    call = getattr(*during)
+
+    def interrupted(*arguments: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while "stopping" not in caplog.text and time.monotonic() < deadline:  # another thread announces it
+            time.sleep(0.01)
+        return call(*arguments)
+
+    monkeypatch.setattr(*during, interrupted)
+    with pytest.raises(Stopped, match=f"saved after update {after}$"):
+        train(settings("announced"))
+    assert f"stopping: saving after update {after}" in caplog.messages
+
+
 def die() -> None:
     raise KeyboardInterrupt  # nothing is saved, as if killed
 
@@ -210,7 +244,7 @@ def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
     """The gradients of the first update in float64, cut into micro-batches of this size."""
     found: list[torch.Tensor] = []
 
-    def keep(self: OptimizerStep) -> float:
+    def keep(self: OptimizerStep, update: int) -> float:
         found.extend(p.grad.clone() for p in self.strategy.model.parameters())
         raise KeyboardInterrupt
 
@@ -387,9 +421,9 @@ def test_an_infinite_loss_is_refused_even_if_its_gradient_is_finite(
         losses = compute(self, model, batch)
         return replace(losses, total=losses.total + (float("inf") if len(taken) == 2 else 0.0))
 
-    def counted(self: OptimizerStep) -> Any:
+    def counted(self: OptimizerStep, update: int) -> Any:
         taken.append(1)
-        return call(self)
+        return call(self, update)
 
     call = OptimizerStep.__call__
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_three)
@@ -403,18 +437,22 @@ def test_an_infinite_loss_is_refused_even_if_its_gradient_is_finite(
         train(settings("infinite", "trainer.save_every=2", "trainer.validate_every=50"))
 
 
-def test_a_nan_loss_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_nan_loss_stops_the_run_and_changes_no_weight(monkeypatch: pytest.MonkeyPatch) -> None:
     compute = CrossEntropy.__call__
+    models: list[torch.nn.Module] = []
+    before: list[dict[str, torch.Tensor]] = []  # the weights before each batch
 
-    def break_at_six(self: CrossEntropy, model: Any, batch: Any) -> Losses:
+    def break_at_six(self: CrossEntropy, model: torch.nn.Module, batch: Any) -> Losses:
         losses = compute(self, model, batch)
-        count["batches"] += 1
-        return replace(losses, total=losses.total * float("nan")) if count["batches"] > 12 else losses
+        models.append(model)
+        before.append({name: weight.detach().clone() for name, weight in model.named_parameters()})
+        return replace(losses, total=losses.total * float("nan")) if len(before) > 12 else losses
 
-    count = {"batches": 0}
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_six)
     with pytest.raises(NonFiniteLossError, match=r"the loss is nan .* the last checkpoint is step-4"):
         train(settings("broken"))
+    assert not same(before[0], before[12])
+    assert same(dict(models[-1].named_parameters()), before[12])
 
 
 def test_a_run_folder_has_all_its_files() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from seq2seq.analysis.evaluation.result_names import LONGEST, file_name, value_text
+from seq2seq.analysis.evaluation.result_names import DIGEST, LONGEST, file_name, value_text
 
 
 def test_values_are_short() -> None:
@@ -52,5 +52,8 @@ def test_a_long_name_ends_with_a_whole_word_and_a_hash() -> None:
     changed = {f"search.key_{number}": number for number in range(30)}
     name, other = file_name(["test"], changed), file_name(["test"], {**changed, "search.key_29": 0})
     assert name != other
-    assert name.startswith("test-key_0=0-key_1=1-key_10=10-")
-    assert len(name) <= LONGEST
+    first, *words, digest = name.split("-")
+    assert (first, len(digest), set(digest) - set("0123456789abcdef")) == ("test", DIGEST, set())
+    every = [f"{key.removeprefix('search.')}={changed[key]}" for key in sorted(changed)]
+    assert words == every[: len(words)]
+    assert len(name) <= LONGEST < len(name) + len(f"-{every[len(words)]}"), "as many words as fit"

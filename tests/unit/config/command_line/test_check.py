@@ -94,15 +94,27 @@ def test_valid_words_reach_hydra_with_the_same_meaning(train: Script, typed: str
         ("optimizer.betas=[a=b]", "optimizer.betas=[a=b]: cannot be read; optimizer.betas takes a list: "
          "[a number, a number]. Texts in it need quotes: 'a=b'"),
         ("hydra.verbose=[", "hydra.verbose=[: Hydra cannot read it"),
-        ("encoder.input_dim=3", None),
-        ("seed=x", None),
     ],
 )  # fmt: skip
-def test_each_wrong_word_gets_a_line(train: Script, typed: str, line: str | None) -> None:
-    if line is None:  # wrong values are reported when the settings are loaded
-        assert check(train, [typed])[0]
-    else:
-        assert lines(train, typed) == [line]
+def test_each_wrong_word_gets_a_line(train: Script, typed: str, line: str) -> None:
+    assert lines(train, typed) == [line]
+
+
+@pytest.mark.parametrize(
+    ("typed", "given", "line"),
+    [
+        ("seed=x", "seed=x", "seed=x: expected a whole number, got 'x'"),
+        ("encoder.input_dim=3", "++encoder.input_dim=3", "encoder.input_dim=3: the builder supplies it; take it out"),
+    ],
+)
+def test_wrong_values_are_reported_when_the_settings_are_loaded(
+    train: Script, typed: str, given: str, line: str
+) -> None:
+    ready, composed = check(train, [typed])
+    assert ready == [given]
+    with pytest.raises(Mistakes) as caught:
+        train.load(composed)
+    assert caught.value.lines == (line,)
 
 
 def test_all_mistakes_are_reported_at_once(train: Script, folder: Path) -> None:
@@ -200,17 +212,20 @@ def test_every_mistake_in_an_experiment_is_reported(train: Script, experiment: C
         ("[tensorbord]", "there is no logger 'tensorbord'; did you mean tensorboard? Choices: jsonl, tensorboard"),
         ("[]", "expected the name of one logger, got []"),
         ("[[jsonl]]", "defaults: expected 'GROUP: CHOICE', got {'override /logger': [['jsonl']]}"),
-        ("[jsonl, tensorboard]", None),
     ],
 )
-def test_an_experiment_may_choose_several_loggers(
-    train: Script, experiment: Callable[[str], None], chosen: str, line: str | None
+def test_wrong_loggers_of_an_experiment_are_reported(
+    train: Script, experiment: Callable[[str], None], chosen: str, line: str
 ) -> None:
     experiment(f"# @package _global_\ndefaults:\n  - override /logger: {chosen}\n")
-    if line is None:
-        assert check(train, ["experiment=tiny/mine"])[0] == ["experiment=tiny/mine"]
-    else:
-        assert lines(train, "experiment=tiny/mine") == [f"configs/experiment/tiny/mine.yaml:3: {line}"]
+    assert lines(train, "experiment=tiny/mine") == [f"configs/experiment/tiny/mine.yaml:3: {line}"]
+
+
+def test_an_experiment_may_choose_several_loggers(train: Script, experiment: Callable[[str], None]) -> None:
+    experiment("# @package _global_\ndefaults:\n  - override /logger: [jsonl, tensorboard]\n")
+    ready, composed = check(train, ["experiment=tiny/mine"])
+    assert ready == ["experiment=tiny/mine"]
+    assert [*train.load(composed).logger] == ["jsonl", "tensorboard"]
 
 
 def test_broken_file_of_several_is_reported(train: Script, folder: Path) -> None:
