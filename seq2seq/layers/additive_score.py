@@ -17,7 +17,6 @@ class ScoreVector(nn.Linear):
 
     def __init__(self, attn_dim: int, *, normed: bool) -> None:
         super().__init__(attn_dim, 1, bias=False)
-        nn.init.xavier_uniform_(self.weight)
         self.length = nn.Parameter(torch.tensor(attn_dim**-0.5)) if normed else None
 
     @property
