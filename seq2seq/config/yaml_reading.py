@@ -8,10 +8,14 @@ import yaml
 LARGEST = 1_000_000  # bytes of a file
 DEEPEST = 40  # collections inside one another
 MOST_VALUES = 100_000  # of a file, every alias counted as what it stands for
+LONGEST_NUMBER = 100  # characters of a whole number
 
 # YAML 1.1 reads 1e-4 as text and Hydra as a number; we read as Hydra does and quote what would be taken for a number.
 FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$")
-_TEXT, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+_STANDARD = "tag:yaml.org,2002:"
+_TEXT, _MERGE, _INTEGER = f"{_STANDARD}str", f"{_STANDARD}merge", f"{_STANDARD}int"
+# Everything else (dates, binary data, sets) is no value of a setting.
+KINDS = {_TEXT, _MERGE, _INTEGER, *(f"{_STANDARD}{kind}" for kind in ("bool", "float", "map", "null", "seq"))}
 
 
 class NotYaml(ValueError):
@@ -36,6 +40,11 @@ class Loader(yaml.SafeLoader):
         self._depth -= 1
         if node is None:
             return None
+        if node.tag not in KINDS:
+            kind = node.tag.replace(_STANDARD, "!!")
+            raise _marked(f"a value of kind {kind!r}: expected text, a number, a list or keys", node.start_mark)
+        if node.tag == _INTEGER and len(node.value) > LONGEST_NUMBER:
+            raise _marked(f"a whole number of {len(node.value):,} characters", node.start_mark)
         if id(node) not in self._sizes:
             if isinstance(event, yaml.AliasEvent):
                 raise _marked(f"*{event.anchor} refers to itself", event.start_mark)
@@ -72,7 +81,12 @@ class Loader(yaml.SafeLoader):
         return 1 + sum(size for size, _ in inner), 1 + max((depth for _, depth in inner), default=0)
 
 
-Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+0123456789."))
+# As OmegaConf reads it: a date without quotes is text.
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag != f"{_STANDARD}timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver(f"{_STANDARD}float", FLOAT, list("-+0123456789."))
 
 
 def parse_yaml(raw: bytes) -> Any:
@@ -89,9 +103,10 @@ def parse_yaml(raw: bytes) -> Any:
     except (
         ValueError,
         TypeError,
+        LookupError,
         ArithmeticError,
         RecursionError,
-    ) as error:  # a number of 5,000 digits, a 31st of June
+    ) as error:  # text that is not of its kind: !!int x
         raise NotYaml(f"a value cannot be read: {error}") from error
 
 

@@ -91,6 +91,9 @@ def test_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "elsewhere"]
 
 
+WRONG = [("int", "x"), ("int", "''"), ("float", "x"), ("float", "''"), ("bool", "x"), ("bool", "''"), ("int", "1:x")]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -107,10 +110,16 @@ def test_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
         (b"a: &x [1, *x]\n", "line 1, column 11: *x refers to itself"),
         (BOMB, "the file holds more than 100,000 values"),
         (TOWER, "nested more than 40 deep"),
-        (b"a: " + b"9" * 5000, "a value cannot be read: Exceeds the limit"),
-        (b"a: 2020-06-31", "a value cannot be read: day is out of range"),
+        (b"a: " + b"9" * 5000, "line 1, column 4: a whole number of 5,000 characters"),
+        (b"a: 0x" + b"f" * 5000, "line 1, column 4: a whole number of 5,002 characters"),
+        (b"a: !!binary aGk=", "line 1, column 4: a value of kind '!!binary': expected text, a number, a list or keys"),
+        (b"b: 1\na: !!set {c}", "line 2, column 4: a value of kind '!!set'"),
+        (b"a: !!timestamp 2020-06-30", "line 1, column 4: a value of kind '!!timestamp'"),
+        (b"a: !!python/name:os.system x", "line 1, column 4: a value of kind '!!python/name:os.system'"),
+        (b"a: !mine 5", "line 1, column 4: a value of kind '!mine'"),
         (b"a: " + b"x" * 2_000_000, "holds 2,000,003 bytes; a configuration may have 1,000,000"),
-        (b"a: !!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
+        (b"a: !!python/object/apply:os.system [ls]\n", "a value of kind '!!python/object/apply:os.system'"),
+        *((f"a: !!{kind} {text}".encode(), "a value cannot be read: ") for kind, text in WRONG),
     ],
 )
 def test_broken_file_is_reported(tmp_path: Path, content: bytes | None, message: str) -> None:

@@ -17,7 +17,7 @@ from unit.training.moving_average import MovingAverage
 from seq2seq.errors import Seq2SeqError
 from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
-from seq2seq.training import run as training_run
+from seq2seq.training import setup
 from seq2seq.training.run import train
 from seq2seq.training.trainer import Trainer
 
@@ -35,13 +35,13 @@ UPDATES = {"double": 20, "single": 20, "tiny": 6, "continued": 12}
 
 def train_run(run: str, updates: int | None = None) -> None:
     """All or the first updates of a run without dropout, in float64 unless it is called `single`."""
-    build = training_run.build_model
+    build = setup.build_model
     if run != "single":
-        training_run.build_model = lambda *a, **k: build(*a, **k).double()  # type: ignore[assignment,return-value]
+        setup.build_model = lambda *a, **k: build(*a, **k).double()  # type: ignore[assignment,return-value]
     try:
         train(settings(run, *RUNS[run], f"trainer.max_updates={updates or UPDATES[run]}"))
     finally:
-        training_run.build_model = build
+        setup.build_model = build
 
 
 def train_with_a_broken_loss() -> None:

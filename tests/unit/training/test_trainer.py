@@ -26,10 +26,9 @@ from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.runtime import device
 from seq2seq.schedule.constant import Constant
-from seq2seq.training import run as training_run
+from seq2seq.training import setup, validation
 from seq2seq.training import trainer as trainer_module
 from seq2seq.training import update as update_module
-from seq2seq.training import validation
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train
 from seq2seq.training.state import TrainState, resumed_runtime
@@ -249,8 +248,8 @@ def gradients(tokens_per_batch: int) -> list[torch.Tensor]:
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        build = training_run.build_model
-        patched.setattr(training_run, "build_model", lambda *a, **k: build(*a, **k).double())
+        build = setup.build_model
+        patched.setattr(setup, "build_model", lambda *a, **k: build(*a, **k).double())
         patched.setattr(OptimizerStep, "__call__", keep)
         with pytest.raises(KeyboardInterrupt):
             words = ["encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "optimizer.fused=false"]
@@ -501,8 +500,8 @@ def test_the_terms_of_the_loss_are_logged() -> None:
     [
         ("seq2seq.training.run.latest_intact", "loading the checkpoint"),
         ("seq2seq.data.prepare.store_texts", "preparing the data"),
-        ("seq2seq.training.run.build_model", "building the model"),
-        ("seq2seq.training.run.build_optimizer", "building the model"),
+        ("seq2seq.training.setup.build_model", "building the model"),
+        ("seq2seq.training.setup.build_optimizer", "building the model"),
     ],
 )
 def test_the_error_names_where_memory_ran_out(monkeypatch: pytest.MonkeyPatch, where: str, doing: str) -> None:

@@ -1,0 +1,160 @@
+"""What a training run is built from: its data, its model, and the trainer of both."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import write_config
+from seq2seq.data.inspection import remarks
+from seq2seq.data.prepare import Prepared, prepare
+from seq2seq.errors import memory_errors
+from seq2seq.generator.softmax import SoftmaxGenerator
+from seq2seq.logger.base import Recorder
+from seq2seq.model.builder import build_model
+from seq2seq.model.model import Model
+from seq2seq.optimizer.build import build_optimizer
+from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.distributed import World
+from seq2seq.tokenizer import Tokenizer
+from seq2seq.training.checkpoint_groups import CheckpointGroups
+from seq2seq.training.freezing import freeze
+from seq2seq.training.init_from import read_init_from
+from seq2seq.training.moving_average import MovingAverage
+from seq2seq.training.planned_updates import PlannedUpdates
+from seq2seq.training.step_hooks import StepHook
+from seq2seq.training.strategy import choose_strategy
+from seq2seq.training.trainer import Trainer
+from seq2seq.training.update import Updater
+from seq2seq.training.validation import Validator
+from seq2seq.training.word_vectors import check_vectors, fill_embeddings
+
+log = logging.getLogger(__name__)
+
+
+@memory_errors("building the model")
+def data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
+    """The data and the model, with its initial or pretrained weights if the run is `fresh`. Also writes to the folder
+    what is needed to continue the run."""
+    init_from = read_init_from(settings) if fresh else None
+    if fresh:
+        check_vectors(settings)
+    data = _prepare(settings, folder, world, init_from.tokenizer if init_from else None)
+    tokenizer = data.tokenizer
+    torch.manual_seed(settings.seed)
+    model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
+    freeze(model, settings.freeze)
+    if init_from is not None:
+        init_from.start(model)
+    if fresh:
+        fill_embeddings(settings, model, tokenizer)
+    if world.is_main:
+        write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
+    return data, model
+
+
+def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: Tokenizer | None) -> Prepared:
+    """The data, encoded with the `given` tokenizer, or the run's own, or a new one that is trained here."""
+    own = Tokenizer.load(folder.tokenizer_folder) if given is None and folder.exists() else None
+    data = prepare(
+        data=settings.data(),
+        tokenizer=settings.tokenizer(),
+        length=settings.length,
+        seed=settings.seed,
+        cache=Path(settings.cache_dir),
+        trained=own if given is None else given,
+        run=folder.path,
+    )
+    for line in data.report:
+        log.info("%s", line)
+    if own is None and world.is_main:
+        train, valid = (data.corpora[split] for split in ("train", "valid"))
+        for line in remarks(
+            train.pairs.texts, valid.pairs.texts, kept=len(train), for_summaries=_for_summaries(settings)
+        ):
+            log.warning("%s", line)
+        with storage_errors(f"write {folder.tokenizer_folder}"):
+            data.tokenizer.save(folder.tokenizer_folder)
+    return data
+
+
+def _for_summaries(settings: TrainSettings) -> list[str]:
+    """The options for summarization that these settings do not use."""
+    names = [name for part in settings.metrics.values() for name in part().names]
+    joint = settings.tokenizer.arguments["joint"]
+    unused = {
+        "metrics=summarization": not any(name.startswith("rouge") for name in names),
+        "length.overlong=truncate": settings.length.overlong == "drop",
+        "generator=pointer": joint and settings.generator.target is SoftmaxGenerator,
+    }
+    return [option for option, is_unused in unused.items() if is_unused]
+
+
+@memory_errors("building the model")
+def build_trainer(
+    settings: TrainSettings,
+    folder: RunFolder,
+    data: Prepared,
+    model: Model,
+    step_hooks: Sequence[Callable[[nn.Module], StepHook]],
+    runtime: Runtime,
+    recorder: Recorder,
+    world: World,
+    started: float,
+) -> Trainer:
+    """The trainer of a run, with a new optimizer; `started` is when the session began (time.monotonic())."""
+    strategy = choose_strategy(settings.trainer.strategy, model.to(runtime.device), world)
+    optimizer = build_optimizer(settings.optimizer, strategy.model)
+    hooks = _hooks(settings, strategy.model, step_hooks)
+    updater = Updater(
+        settings=settings.trainer,
+        seed=settings.seed,
+        strategy=strategy,
+        objective=settings.objective(),
+        optimizer=optimizer,
+        hooks=hooks,
+        runtime=runtime,
+        world=world,
+    )
+    return Trainer(
+        settings=settings.trainer,
+        updates=PlannedUpdates(data, settings.trainer, settings.seed),
+        updater=updater,
+        strategy=strategy,
+        groups=CheckpointGroups(strategy, optimizer, hooks),
+        schedule=settings.schedule(),
+        runtime=runtime,
+        folder=folder,
+        recorder=recorder,
+        validator=_validator(settings, data, runtime, recorder, world),
+        world=world,
+        started=started,
+    )
+
+
+def _validator(
+    settings: TrainSettings, data: Prepared, runtime: Runtime, recorder: Recorder, world: World
+) -> Validator:
+    valid, max_pairs = data.corpora["valid"], settings.trainer.validate_pairs
+    return Validator(
+        corpus=valid if max_pairs is None else valid.sample(max_pairs),
+        tokenizer=data.tokenizer,
+        search=settings.search().reading(data.tokenizer.target),
+        metrics={name: part() for name, part in settings.metrics.items()},
+        runtime=runtime,
+        tokens_per_batch=settings.trainer.tokens_per_batch,
+        probes=settings.trainer.probes,
+        recorder=recorder,
+        world=world,
+    )
+
+
+def _hooks(settings: TrainSettings, model: Model, makers: Sequence[Callable[[nn.Module], StepHook]]) -> list[StepHook]:
+    """The run's own step hook, if it keeps a moving average, and those of `makers`."""
+    own = [] if settings.trainer.ema is None else [MovingAverage(model, settings.trainer.ema)]
+    return [*own, *(make(model) for make in makers)]
