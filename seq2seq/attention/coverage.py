@@ -40,7 +40,7 @@ class CoverageAttention(SteppedAttention, BahdanauAttention):
         memory_dim: int,
         normalizer: Callable[[], Normalizer],
         attn_dim: int,
-        normed: bool,
+        normed: bool = False,
         fertility: float | None,
         dropout: float,
     ) -> None:

@@ -25,7 +25,7 @@ class LuongConcatAttention(ScoredAttention):
         memory_dim: int,
         normalizer: Callable[[], Normalizer],
         attn_dim: int,
-        normed: bool,
+        normed: bool = False,
         dropout: float,
     ) -> None:
         super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)

@@ -23,7 +23,7 @@ class LuongDotAttention(ScoredAttention):
         query_dim: int,
         memory_dim: int,
         normalizer: Callable[[], Normalizer],
-        scaled: bool,
+        scaled: bool = False,
         dropout: float,
     ) -> None:
         super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)

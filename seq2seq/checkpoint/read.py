@@ -76,6 +76,11 @@ def load(folder: RunFolder, which: str, groups: Collection[str] | None = None, *
     raise CheckpointError(f"run {folder.name}: checkpoint={which} cannot be read: {failure}") from failure
 
 
+def label(which: str, step: int) -> str:
+    """What reports call the checkpoint that was loaded as `which`: average, ema or step-N."""
+    return which if which in ("average", AVERAGED) else f"step-{step}"
+
+
 def _entries(folder: RunFolder) -> dict[str, int]:
     """The current entries of the checkpoints' folder and of the best checkpoint's: inode by name."""
     found: dict[str, int] = {}

@@ -159,7 +159,8 @@ class Options(argparse.ArgumentParser):
 def one_line(error: Exception) -> str:
     """Hydra's and OmegaConf's errors without their 'full_key' tail, on one line."""
     lines = [line.strip() for line in str(error).split("\nConfig search path")[0].split("\n")]
-    return " ".join(line for line in lines if line and not line.startswith(("full_key:", "object_type=")))
+    kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
+    return " ".join(kept) or type(error).__name__
 
 
 def _yaml_line(error: yaml.YAMLError) -> str:

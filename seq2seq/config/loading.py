@@ -87,7 +87,10 @@ def load_run(
     finished = _finished(
         settings, merged, [*reader.problems, *check_script(script, reader.problems), *wrong, *problems, *found], checks
     )
-    return dataclasses.replace(script, changed=changes(stored, finished, merged)), finished
+    changed = changes(stored, finished, merged)
+    if script.checkpoint != "average":
+        changed.pop("trainer.average", None)
+    return dataclasses.replace(script, changed=changed), finished
 
 
 def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> TrainSettings:

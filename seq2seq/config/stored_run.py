@@ -19,6 +19,7 @@ from seq2seq.types import Part
 
 FREE = keys_with(MAY_CHANGE, TrainSettings)
 UNSTORED = keys_with(NOT_STORED, TrainSettings)
+NAMING = ("data", "encoder", "attention", "decoder")  # groups whose choices name a run
 RECORDED = keys_with(NO_KEY, TrainSettings)  # keys of a config.yaml that are not settings
 # Arguments that were added to a class later. A run whose config.yaml lacks one behaved as with this value.
 ADDED_LATER: dict[str, dict[str, Any]] = {
@@ -104,9 +105,9 @@ def run_name(plain: Mapping[str, Any], choices: Mapping[str, str]) -> str:
 
     Settings that were added later are not part of it where a run without them behaves alike: the name stays the same.
     """
-    parts = [choices.get(group, "custom") for group in ("data", "encoder", "attention", "decoder")]
-    words = choices.get("experiment") or "-".join(parts)
-    before = flatten({key: _added_later(part) for key, part in plain.items()}) | older_values(TrainSettings)
+    words = choices.get("experiment") or "-".join(choices.get(group, "custom") for group in NAMING)
+    parts = {key: _for_keys(part, _added_later(part)) for key, part in plain.items() if isinstance(part, dict)}
+    before = flatten(parts) | older_values(TrainSettings)
     leaves = training_settings(plain)
     hashed = {key: value for key, value in leaves.items() if key not in before or before[key] != value}
     digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
@@ -200,10 +201,17 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _completed(stored: dict[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """`stored` with the missing keys added from `defaults`, recursively. The key `*` applies to every key."""
-    defaults = dict.fromkeys(stored, defaults["*"]) if "*" in defaults else defaults
+    defaults = _for_keys(stored, defaults)
     sections = {
         key: _completed(stored[key], value)
         for key, value in defaults.items()
         if isinstance(value, dict) and isinstance(stored.get(key), dict)
     }
     return {**defaults, **stored, **sections}
+
+
+def _for_keys(stored: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """`defaults` with the keys of `stored` for `*`, recursively."""
+    found = dict.fromkeys(stored, defaults["*"]) if "*" in defaults else dict(defaults)
+    inner = {key for key, value in found.items() if isinstance(value, dict) and isinstance(stored.get(key), dict)}
+    return {key: _for_keys(stored[key], value) if key in inner else value for key, value in found.items()}

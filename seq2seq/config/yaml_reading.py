@@ -41,6 +41,8 @@ class Loader(yaml.SafeLoader):
         if node is None:
             return None
         if node.tag not in KINDS:
+            if node.tag == f"{_STANDARD}value":
+                raise _marked("'=' is not read as text; put it in quotes", node.start_mark)
             kind = node.tag.replace(_STANDARD, "!!")
             raise _marked(f"a value of kind {kind!r}: expected text, a number, a list or keys", node.start_mark)
         if node.tag == _INTEGER and len(node.value) > LONGEST_NUMBER:

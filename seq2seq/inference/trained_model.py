@@ -52,7 +52,8 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
     runtime = choose_runtime(settings.device, settings.precision)
     keep_freed_memory()
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
-    model, step, precision = _load_model(folder, settings, which, tokenizer, runtime)
+    average = settings.trainer.average
+    model, step, precision = _load_model(folder, settings, which, average, tokenizer, runtime)
     if settings.precision == "auto" and precision not in (runtime.precision, None):
         log.info(
             "%s was trained in %s and runs in %s here (precision=auto); precision=%s is that of its training",
@@ -61,17 +62,17 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
             runtime.precision,
             precision,
         )
-    loaded = {name: _load_other(name, settings, which, tokenizer, runtime) for name in others}
+    loaded = {name: _load_other(name, settings, which, average, tokenizer, runtime) for name in others}
     search_model = Ensemble([model, *(other for other, *_ in loaded.values())]).eval() if loaded else model
     steps = {name: step for name, (_, step, _) in loaded.items()}
     return TrainedModel(folder, tokenizer, model, runtime, step, search_model, steps)
 
 
 def _load_model(
-    folder: RunFolder, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
+    folder: RunFolder, settings: TrainSettings, which: str, average: int, tokenizer: Tokenizer, runtime: Runtime
 ) -> tuple[Model, int, str | None]:
     """A run's model with the weights of one checkpoint, their update, and the precision of its training."""
-    checkpoint = load(folder, which, [MODEL], average=settings.trainer.average)
+    checkpoint = load(folder, which, [MODEL], average=average)
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, checkpoint.model)
@@ -81,7 +82,7 @@ def _load_model(
 
 
 def _load_other(
-    name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime
+    name: str, settings: TrainSettings, which: str, average: int, tokenizer: Tokenizer, runtime: Runtime
 ) -> tuple[Model, int, str | None]:
     """The same for another run of the ensemble."""
     own, folder = load_stored(name, key="ensemble"), RunFolder.of(name)
@@ -93,7 +94,7 @@ def _load_other(
         theirs, ours = map(show, prefixes)
         head = f"ensemble={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
         raise CheckpointError(f"{head}: they would not read the same input")
-    return _load_model(folder, own, which, tokenizer, runtime)
+    return _load_model(folder, own, which, average, tokenizer, runtime)
 
 
 def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seq2seq.checkpoint.folder import MODEL, OPTIMIZER
+from seq2seq.checkpoint.folder import AVERAGED, MODEL, OPTIMIZER
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.checkpoint.weights import load_into, load_model, model_tensors
 from seq2seq.optimizer.state import optimizer_tensors, restore_optimizer
+from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import Strategy
 
@@ -18,7 +19,7 @@ from seq2seq.training.strategy import Strategy
 @dataclass(frozen=True)
 class CheckpointGroups:
     """The model, the optimizer's state and the tensors of each step hook: full in checkpoints, and sharded here if the
-    strategy shards them. Raises ValueError where two have one name, or a hook's name is no identifier."""
+    strategy shards them. Raises ValueError where two have one name, or a hook's name is no identifier or reserved."""
 
     strategy: Strategy
     optimizer: torch.optim.Optimizer
@@ -26,10 +27,11 @@ class CheckpointGroups:
 
     def __post_init__(self) -> None:
         taken = {MODEL, OPTIMIZER}
-        for name in (hook.name for hook in self.hooks):
-            if not name.isidentifier() or name in taken:
-                raise ValueError(f"a step hook's name is {name!r}: expected an identifier other than {sorted(taken)}")
-            taken.add(name)
+        for hook in self.hooks:
+            used = taken if isinstance(hook, MovingAverage) else taken | {AVERAGED}
+            if not hook.name.isidentifier() or hook.name in used:
+                raise ValueError(f"a step hook's name is {hook.name!r}: expected an identifier not in {sorted(used)}")
+            taken.add(hook.name)
 
     def gather(self) -> dict[str, dict[str, Tensor]]:
         """The tensors of each group. All processes call it."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seq2seq.checkpoint.folder import MODEL, RunFolder
-from seq2seq.checkpoint.read import load
+from seq2seq.checkpoint.read import label, load
 from seq2seq.checkpoint.weights import model_tensors
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
@@ -71,7 +71,12 @@ def read_init_from(settings: TrainSettings) -> InitFrom | None:
     if problems := _misfits(own, given, fresh, folder.name):
         raise ConfigError(_explain(settings, stored, problems))
     weights = {name: tensor for name, tensor in given.items() if name not in fresh}
-    return InitFrom(f"run {folder.path}, step-{checkpoint.step}", tokenizer, weights, tuple(sorted(fresh & own.keys())))
+    return InitFrom(
+        f"run {folder.path}, {label(settings.init_checkpoint, checkpoint.step)}",
+        tokenizer,
+        weights,
+        tuple(sorted(fresh & own.keys())),
+    )
 
 
 def init_from_problems(settings: TrainSettings) -> list[str]:

@@ -13,6 +13,7 @@ from seq2seq.analysis.attention.files import PAGE, Origin, clear, draw, table, w
 from seq2seq.analysis.attention.page import page
 from seq2seq.analysis.attention.views import Seen, look
 from seq2seq.analysis.evaluation.result_names import file_name
+from seq2seq.checkpoint.read import label
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
 from seq2seq.data.prepare import prepare_split
@@ -170,7 +171,7 @@ def _write(
     folder = Path(script.output) if script.output else trained.folder.path / "attention" / result_name(script)
     origin = Origin(
         run=str(trained.folder.path),
-        checkpoint="average" if script.checkpoint == "average" else f"step-{trained.step}",
+        checkpoint=label(script.checkpoint, trained.step),
         source=script.input or script.split,
         target=script.target or f"search={settings.search.name}",
         search=None if script.target else settings.plain["search"],

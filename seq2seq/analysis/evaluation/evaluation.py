@@ -13,6 +13,7 @@ from seq2seq.analysis.evaluation.results import CHANGED, SPLIT, TEXTS, digest_te
 from seq2seq.analysis.evaluation.score_table import score_table, statistics_table
 from seq2seq.analysis.evaluation.systems import Scored, chosen_extracts, score_systems
 from seq2seq.analysis.evaluation.text_statistics import Statistics, compare_texts
+from seq2seq.checkpoint.read import label
 from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
@@ -123,7 +124,7 @@ def _statistics(
 
 def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: TrainedModel) -> dict[str, Any]:
     return {
-        "checkpoint": script.checkpoint if script.checkpoint in ("average", "ema") else f"step-{trained.step}",
+        "checkpoint": label(script.checkpoint, trained.step),
         SPLIT: script.split,
         CHANGED: changed_settings(script),
         "search": settings.plain["search"],
@@ -170,8 +171,7 @@ def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
         typed |= {"shortlist": script.shortlist}
     if script.ensemble:
         typed |= {"ensemble": script.ensemble}
-    unused = set() if script.checkpoint == "average" else {"trainer.average"}
-    return typed | {key: value for key, value in script.changed.items() if key not in unused}
+    return typed | script.changed
 
 
 def result_name(script: EvaluateSettings) -> str:

@@ -1,6 +1,6 @@
 """The choice files on disk: groups and their names, what a script includes, and whether an experiment file is sound."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,8 +95,20 @@ class Library:
         inner = self._chosen_by_experiment(str(experiment)) if experiment and experiment != "null" else {}
         named = {group: _names_in(choice) for group, choice in self.groups.items()} | inner
         named |= {group: choice_names(value) for group, value in chosen.items()} | {"experiment": []}
-        paths = [self.path(group, name) for group, names in named.items() for name in names if name != "null"]
-        return [line for path in paths if path.is_file() for line in mistakes_in_file(path)]
+        chosen_files = [(group, name) for group, names in named.items() for name in names if name != "null"]
+        return [line for path in self._with_bases(chosen_files) for line in mistakes_in_file(path)]
+
+    def _with_bases(self, choices: Iterable[tuple[str, str]]) -> list[Path]:
+        """The files of these (group, name) pairs that exist, and those that their defaults name, and so on."""
+        found: list[Path] = []
+        waiting = list(choices)
+        while waiting:
+            group, name = waiting.pop(0)
+            path = self.path(group, name)
+            if path.is_file() and path not in found:
+                found.append(path)
+                waiting += _named_in_defaults(group, path)
+        return found
 
     def mistakes_in_experiment(self, choice: str) -> list[str]:
         """The lines on an experiment file that Hydra would refuse or misunderstand."""
@@ -137,6 +149,23 @@ def _names_in(choice: Any) -> list[str]:
     """The choices that an entry of a defaults list names, one or a list of them; none where it is neither."""
     names = choice if isinstance(choice, list) else [choice]
     return names if all(isinstance(name, str) for name in names) else []
+
+
+def _named_in_defaults(group: str, path: Path) -> list[tuple[str, str]]:
+    """The (group, name) pairs in the defaults of a file of `group`; none where it cannot be read."""
+    try:
+        content = parse_yaml(path.read_bytes())
+    except (OSError, NotYaml):
+        return []
+    entries = content.get("defaults") if isinstance(content, dict) else None
+    found = []
+    for entry in entries if isinstance(entries, list) else []:
+        pairs = entry.items() if isinstance(entry, dict) else [("", entry)]
+        for key, choice in pairs:
+            word = str(key).removeprefix("override").removeprefix("optional").strip().partition("@")[0]
+            inside = word.lstrip("/") if word.startswith("/") else f"{group}/{word}".rstrip("/")
+            found += [(inside, name.partition("@")[0]) for name in _names_in(choice) if name != "_self_"]
+    return found
 
 
 def _names(folder: Path) -> list[str]:

@@ -179,6 +179,13 @@ def test_only_given_keys_change_the_settings(evaluate: Script, run: TrainSetting
     assert replace(found, search=run.search, device="cpu", trainer=run.trainer, plain=run.plain) == run
 
 
+@pytest.mark.parametrize(("checkpoint", "changed"), [("best", {}), ("average", {"trainer.average": 2})])
+def test_the_number_of_averaged_checkpoints_matters_to_their_mean(
+    evaluate: Script, run: TrainSettings, checkpoint: str, changed: dict[str, int]
+) -> None:
+    assert load(evaluate, "run=one", f"checkpoint={checkpoint}", "trainer.average=2")[0].changed == changed
+
+
 def test_another_choice_replaces_that_of_the_run(evaluate: Script, run: TrainSettings) -> None:
     own, found = load(evaluate, "run=one", "search=greedy", "data=cldr")
     assert (found.search.target, found.search.name) == (Greedy, "greedy")

@@ -92,6 +92,17 @@ def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)
 
 
+def test_settings_of_each_test_set_that_are_added_later_leave_the_name() -> None:
+    words = [f"data.{split}.{side}=f" for split in ("train", "valid") for side in ("source", "target")]
+    words += ["++data.extra={x: {source: a, target: b, references: []}}"]
+    new = load_train(compose(CONFIGS, "train", ["data=files", *words]))
+    old = copy.deepcopy(new.plain)
+    assert old["data"]["extra"]["x"].pop("references") == []
+    assert run_name(old, new.choices) == run_name(new.plain, new.choices)
+    old["data"]["extra"]["x"]["references"] = ["r"]
+    assert run_name(old, new.choices) != run_name(new.plain, new.choices)
+
+
 def test_data_root_does_not_change_the_name(settings: Make) -> None:
     vectors = "embedding.source_vectors='${data_root}/vec.gz'"
     names = {settings("data=corpus", vectors, f"data_root={root}").run for root in ("/a", "b/c", "/a/")}

@@ -46,7 +46,7 @@ def test_checkpoints_have_a_hooks_tensors_and_resume_bitwise() -> None:
 
 
 @pytest.mark.usefixtures("in_its_own_folder")
-@pytest.mark.parametrize("names", [["model"], ["optimizer"], ["of steps"], ["ema", "ema"]])
+@pytest.mark.parametrize("names", [["model"], ["optimizer"], ["of steps"], ["mean", "mean"], ["ema"]])
 def test_a_hook_name_that_is_invalid_or_taken_is_refused(names: list[str]) -> None:
     hooks = [type("Named", (MovingAverage,), {"name": name}) for name in names]
     with pytest.raises(ValueError, match=f"a step hook's name is '{names[-1]}'"):

@@ -55,6 +55,18 @@ def test_mistakes_are_reported_with_the_users_files(train: Script, own: Path) ->
     assert line.startswith("mine/attention/one.yaml: line 2")
 
 
+@pytest.mark.parametrize("value", ["!!set {x, y}", "!!binary aGk=", "!!int x", "!!bool x", "9" * 5000, "[1", "\t"])
+def test_mistakes_in_the_defaults_of_a_choice_are_reported_with_its_file(train: Script, own: Path, value: str) -> None:
+    (own / "attention/three.yaml").write_text("defaults: [base]\ndropout: 0.5\n")
+    base = "_target_: sample_parts.Small\n_partial_: true\ndropout: "
+    (own / "attention/base.yaml").write_text(f"{base}0.0\n")
+    script = replace(train, own=own)
+    assert load(script, "attention=three").attention.arguments == {"dropout": 0.5}
+    (own / "attention/base.yaml").write_text(f"{base}{value}\n")
+    (line,) = mistakes(script, "attention=three")
+    assert line.startswith("mine/attention/base.yaml: ")
+
+
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
