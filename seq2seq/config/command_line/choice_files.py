@@ -79,13 +79,7 @@ class Library:
         return set(self._chosen_by_experiment(choice))
 
     def _chosen_by_experiment(self, choice: str) -> dict[str, list[str]]:
-        try:
-            content = parse_yaml(self.path("experiment", choice).read_bytes())
-        except NotYaml:
-            return {}
-        entries = content.get("defaults") if isinstance(content, dict) else None
-        if not isinstance(entries, list):
-            return {}
+        entries = _defaults(self.path("experiment", choice))
         pairs = [pair for entry in entries if isinstance(entry, dict) for pair in entry.items()]
         return {_group(key): names for key, choice in pairs if (names := _names_in(choice))}
 
@@ -151,15 +145,21 @@ def _names_in(choice: Any) -> list[str]:
     return names if all(isinstance(name, str) for name in names) else []
 
 
-def _named_in_defaults(group: str, path: Path) -> list[tuple[str, str]]:
-    """The (group, name) pairs in the defaults of a file of `group`; none where it cannot be read."""
+def _defaults(path: Path) -> list[Any]:
+    """The entries of a file's defaults list; none where the file or the list cannot be read, which is reported
+    elsewhere."""
     try:
         content = parse_yaml(path.read_bytes())
     except (OSError, NotYaml):
         return []
     entries = content.get("defaults") if isinstance(content, dict) else None
+    return entries if isinstance(entries, list) else []
+
+
+def _named_in_defaults(group: str, path: Path) -> list[tuple[str, str]]:
+    """The (group, name) pairs in the defaults of a file of `group`."""
     found = []
-    for entry in entries if isinstance(entries, list) else []:
+    for entry in _defaults(path):
         pairs = entry.items() if isinstance(entry, dict) else [("", entry)]
         for key, choice in pairs:
             word = str(key).removeprefix("override").removeprefix("optional").strip().partition("@")[0]

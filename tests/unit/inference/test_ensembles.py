@@ -6,19 +6,24 @@ from pathlib import Path
 
 import pytest
 import small_runs
+import torch
 
 from seq2seq.analysis.evaluation.evaluation import evaluate
+from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.read import load
+from seq2seq.checkpoint.weights import model_tensors
 from seq2seq.config import CONFIGS, compose, load_run
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
 from seq2seq.errors import CheckpointError
 from seq2seq.inference.trained_model import load_trained
 from seq2seq.inference.translation import answer
+from seq2seq.model.ensemble import Ensemble
 from seq2seq.training.run import train
 
 RUNS = {
-    "one": ["trainer.max_updates=4"],
-    "two": ["trainer.max_updates=4", "seed=2", "encoder=gru"],
+    "one": ["trainer.max_updates=4", "trainer.save_every=1"],
+    "two": ["trainer.max_updates=4", "trainer.save_every=1", "seed=2", "encoder=gru"],
     "foreign": ["trainer.max_updates=1", "tokenizer.vocab_size=470"],
 }
 
@@ -48,6 +53,15 @@ def test_the_order_of_an_ensembles_runs_does_not_matter(settings: TrainSettings)
     assert [one[0].log_prob for one in together] == pytest.approx([one[0].log_prob for one in swapped], abs=1e-4)
     alone = answer(load_trained("one", settings, "last"), settings, settings.search(), texts)
     assert [one[0].log_prob for one in alone] != pytest.approx([one[0].log_prob for one in together], abs=1e-4)
+
+
+def test_every_run_of_an_ensemble_is_averaged_over_the_same_number_of_checkpoints(settings: TrainSettings) -> None:
+    given = replace(settings, trainer=replace(settings.trainer, average=2))
+    together = load_trained("one", given, "average", ["two"]).search_model
+    assert isinstance(together, Ensemble)
+    for name, model in zip(("one", "two"), together.models, strict=True):
+        mean = load(RunFolder.of(name), "average", ["model"], average=2).model
+        assert all(torch.equal(tensor, mean[key]) for key, tensor in model_tensors(model).items())
 
 
 def test_evaluation_files_name_the_ensemble(settings: TrainSettings) -> None:

@@ -13,6 +13,7 @@ from seq2seq.analysis.evaluation.evaluation import evaluate
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.errors import CheckpointError
+from seq2seq.logger.jsonl import read_metrics
 from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.run import train
 
@@ -74,9 +75,11 @@ def test_best_is_the_average_that_was_validated() -> None:
     script = evaluate_settings("whole", split="valid")
     evaluate(script, run)
     scored = json.loads((folder.eval_folder / "valid.json").read_text())["chrf"]["score"]
-    logged = [json.loads(line) for line in folder.metrics_file.read_text().splitlines()]
+    logged = read_metrics(folder.metrics_file)
     assert [line["valid/chrf"] for line in logged if line["update"] == best.step and "valid/chrf" in line] == [scored]
     assert scored > 0
+    evaluate(evaluate_settings("whole", checkpoint="ema", changed={}), run)
+    assert json.loads((folder.eval_folder / "test-ema.json").read_text())["checkpoint"] == "ema"
 
 
 def test_a_run_without_an_average_names_the_checkpoints_it_has() -> None:
