@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     several = ["encoder=transformer", "decoder=transformer", "attention=multihead", "attention.heads=2"]
     several += [f"{part}.{key}" for part in ("encoder", "decoder") for key in ("layers=2", "heads=2", "inner_size=32")]
-    several += ["embedding.size=32", "encoder.hidden_size=32"]
+    several += ["embedding.size=32", "encoder.hidden_size=32", "trainer.ema=0.9"]
     for run, updates, more in (
         ("single", 60, ["attention=bahdanau", "attention.attn_dim=16", "decoder.attend=before"]),
         ("several", 2, several),
@@ -84,6 +84,14 @@ def test_split_is_translated_and_shown(folder: Path) -> None:
     assert 0 < value < 1
     assert f"{value:.3f}" in done.stdout
     assert "argmax over words, from the weights of the last layer" in entropy["alignment"]
+
+
+def test_a_moving_average_is_named(folder: Path) -> None:
+    done = attention(folder, "run=several", "checkpoint=ema", "trainer.average=2", "pictures=0")
+    assert done.rc == 0, done.stderr
+    assert done.stdout.startswith("runs/several, ema; 4 sentences of test\n")
+    found = json.loads((folder / "runs/several/attention/test-ema/entropy.json").read_text())
+    assert found["checkpoint"] == "ema"
 
 
 def test_given_targets_are_compared_with_gold_links(folder: Path) -> None:
