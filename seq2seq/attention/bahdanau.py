@@ -30,7 +30,7 @@ class BahdanauAttention(ScoredAttention):
         self.query_map = nn.Linear(query_dim, attn_dim, bias=False)
         self.key_map = nn.Linear(memory_dim, attn_dim)
         self.v = ScoreVector(attn_dim, normed=normed)
-        for linear in (self.query_map, self.key_map, self.v):
+        for linear in (self.query_map, self.key_map):
             nn.init.xavier_uniform_(linear.weight)
         nn.init.zeros_(self.key_map.bias)
 

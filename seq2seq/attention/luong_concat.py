@@ -31,8 +31,7 @@ class LuongConcatAttention(ScoredAttention):
         super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
         self.map = nn.Linear(query_dim + memory_dim, attn_dim, bias=False)
         self.v = ScoreVector(attn_dim, normed=normed)
-        for linear in (self.map, self.v):
-            nn.init.xavier_uniform_(linear.weight)
+        nn.init.xavier_uniform_(self.map.weight)
 
     def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """W_k k."""

@@ -9,13 +9,17 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Installed, the choices lie inside the package; in a checkout, next to it.
 CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
-# Plain keys of the scripts; below `data`, `embedding` and each metric the arguments that name files.
+# Plain keys of the scripts; in some sections the arguments that name files.
 PATHS = frozenset(
-    "run runs init_from data_root cache_dir baseline ensemble input output prefix source target gold json".split()  # noqa: SIM905
+    [
+        *("run", "runs", "init_from", "teacher", "baseline", "ensemble", "data_root", "cache_dir"),
+        *("input", "output", "prefix", "source", "target", "gold", "json"),
+    ]
 )
 INNER = {
     "data": frozenset(["root", "dataset", "train", "valid", "test", "extra"]),
     "embedding": frozenset(["source_vectors", "target_vectors"]),
+    "objective": frozenset(["links"]),
 }
 
 

@@ -94,14 +94,14 @@ class StoredTexts:
 
 
 class Pairs(Sequence[Pair]):
-    """Some rows of stored texts, each read on access."""
+    """Some `rows` of stored texts, each read on access."""
 
     def __init__(self, texts: StoredTexts, rows: np.ndarray) -> None:
         self.texts = texts
-        self._rows = rows
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     @overload
     def __getitem__(self, index: int) -> Pair: ...
@@ -109,12 +109,12 @@ class Pairs(Sequence[Pair]):
     def __getitem__(self, index: slice) -> list[Pair]: ...
     def __getitem__(self, index: int | slice) -> Pair | list[Pair]:
         if isinstance(index, slice):
-            return [self.texts.pair(int(row)) for row in self._rows[index]]
-        return self.texts.pair(int(self._rows[index]))
+            return [self.texts.pair(int(row)) for row in self.rows[index]]
+        return self.texts.pair(int(self.rows[index]))
 
     def at(self, places: np.ndarray) -> "Pairs":
         """The pairs with these numbers."""
-        return Pairs(self.texts, self._rows[places])
+        return Pairs(self.texts, self.rows[places])
 
     def sources(self, start: int, end: int) -> list[str]:
         """The sources of pairs start to end - 1, as a model reads them."""
@@ -126,7 +126,7 @@ class Pairs(Sequence[Pair]):
 
     def _texts_of(self, column: Column, start: int, end: int) -> list[str]:
         """Read together, including the few between them that do not belong to these pairs."""
-        rows = self._rows[start:end]
+        rows = self.rows[start:end]
         if not len(rows):
             return []
         first = int(rows[0])

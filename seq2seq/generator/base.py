@@ -25,6 +25,12 @@ class Generator(nn.Module, Component, ABC):
         """Log-probabilities, in fp32 at least."""
 
     @abstractmethod
+    def real_log_probs(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "N V"]:
+        """Log-probabilities of every token, one row per row of `layers.unpad.unpad`, in fp32 at least."""
+
+    @abstractmethod
     def prepare(self, shortlist: Shortlist) -> Shortlist:
         """The input of `log_probs_among` for these tokens, once per source."""
 

@@ -51,6 +51,12 @@ class PointerGenerator(SoftmaxGenerator):
         assert tokens is not None
         return self._with_copies(super().log_probs(decoded, tokens), decoded, tokens, tokens)
 
+    def real_log_probs(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "N V"]:
+        """Padding is removed after the copies have been added."""
+        return unpad(self.log_probs(decoded, tokens), mask)
+
     def log_probs_among(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows
     ) -> Float[Tensor, "B T L"]:

@@ -38,6 +38,12 @@ class SoftmaxGenerator(Generator):
         """Of every token, at every position."""
         return _log_softmax(self._logits(decoded.features))
 
+    def real_log_probs(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]
+    ) -> Float[Tensor, "N V"]:
+        """On a CPU padding is removed before the widest product."""
+        return _log_softmax(self._logits(unpad(decoded.features, mask)))
+
     def prepare(self, shortlist: Shortlist) -> Rows:
         """Each sentence's columns of the output layer, in the data type of the products."""
         output: Any = self.output

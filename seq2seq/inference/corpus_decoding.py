@@ -54,7 +54,7 @@ def nll_per_token(
             for rows in batches[world.rank :: world.size]:
                 batch = collate(corpus, rows)
                 count += batch.target_mask.sum()
-                nll += model(batch.to(runtime.device)).nll.to(nll)
+                nll += model.loss(batch.to(runtime.device)).nll.to(nll)
                 if on_batch is not None:
                     on_batch(len(rows))
         return sums

@@ -62,7 +62,7 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
             runtime.precision,
             precision,
         )
-    loaded = {name: _load_other(name, settings, which, average, tokenizer, runtime) for name in others}
+    loaded = {name: load_other(name, settings, which, tokenizer, runtime, key="ensemble") for name in others}
     search_model = Ensemble([model, *(other for other, *_ in loaded.values())]).eval() if loaded else model
     steps = {name: step for name, (_, step, _) in loaded.items()}
     return TrainedModel(folder, tokenizer, model, runtime, step, search_model, steps)
@@ -81,20 +81,23 @@ def _load_model(
     return model.to(runtime.device).eval(), checkpoint.step, checkpoint.state.get("precision")
 
 
-def _load_other(
-    name: str, settings: TrainSettings, which: str, average: int, tokenizer: Tokenizer, runtime: Runtime
+def load_other(
+    name: str, settings: TrainSettings, which: str, tokenizer: Tokenizer, runtime: Runtime, *, key: str
 ) -> tuple[Model, int, str | None]:
-    """The same for another run of the ensemble."""
-    own, folder = load_stored(name, key="ensemble"), RunFolder.of(name)
+    """The model of another run that reads the same input, the update of its weights, and the precision of its training.
+
+    `key` is the setting that names it. Raises CheckpointError, also if it has another vocabulary or source prefix.
+    """
+    own, folder = load_stored(name, key=key), RunFolder.of(name)
     if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:
-        head = f"ensemble={name} has another vocabulary than run={settings.run}"
+        head = f"{key}={name} has another vocabulary than run={settings.run}"
         raise CheckpointError(f"{head}: train both with the same data and tokenizer")
     prefixes = _source_prefix(own), _source_prefix(settings)
     if prefixes[0] != prefixes[1]:
         theirs, ours = map(show, prefixes)
-        head = f"ensemble={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
+        head = f"{key}={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
         raise CheckpointError(f"{head}: they would not read the same input")
-    return _load_model(folder, own, which, average, tokenizer, runtime)
+    return _load_model(folder, own, which, settings.trainer.average, tokenizer, runtime)
 
 
 def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:

@@ -11,13 +11,16 @@ from seq2seq.runtime.triton import kernels
 class ScoreVector(nn.Linear):
     """The vector v of an additive score, as a map of the hidden layer to one number: [... A] -> [... 1].
 
-    `normed`: it is g v / |v| with a learned length g, which starts at 1 / sqrt(A): Salimans and Kingma (2016),
-    arXiv:1602.07868, equation 2. Scores start small, so attention starts nearly uniform.
+    It starts at zero (Bahdanau et al., appendix B.1), so that attention starts uniform. Started at the size of other
+    matrices, every step of Adam moves all A units together, the scores soon depend on the key alone, and attention
+    stays at the ends of the source. `normed`: it is g v / |v| with a learned length g, which starts at 1 / sqrt(A):
+    Salimans and Kingma (2016), arXiv:1602.07868, equation 2.
     """
 
     def __init__(self, attn_dim: int, *, normed: bool) -> None:
         super().__init__(attn_dim, 1, bias=False)
         self.length = nn.Parameter(torch.tensor(attn_dim**-0.5)) if normed else None
+        (nn.init.xavier_uniform_ if normed else nn.init.zeros_)(self.weight)
 
     @property
     def vector(self) -> Float[Tensor, "1 A"]:

@@ -22,7 +22,7 @@ class InputEmbedding(nn.Module):
     """dropout(scale * table[token] + position), through a linear map if the table's width is not the layer's.
 
     `word_dropout` replaces that share of the tokens by <unk> in training (Gal and Ghahramani 2016, arXiv:1512.05287,
-    drop whole words); end symbols stay. Shapes: tokens [B T] -> [B T D].
+    drop whole words); end symbols stay. Padding has the embedding zero in training. Shapes: tokens [B T] -> [B T D].
     """
 
     def __init__(
@@ -56,7 +56,10 @@ class InputEmbedding(nn.Module):
         if self.training and self.word_dropout:
             dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS)
             tokens = tokens.masked_fill(dropped, UNK)
-        states = self.adapt(self.table(tokens) * self.scale)
+        states = self.table(tokens) * self.scale
+        if self.training:  # a table that is tied to the output layer learns a row for padding
+            states = states.masked_fill((tokens == PAD).unsqueeze(-1), 0)
+        states = self.adapt(states)
         if self.position is not None:
             states = states + self.position.embed(positions).to(states.dtype)
         return self.dropout(states)

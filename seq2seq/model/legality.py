@@ -6,6 +6,11 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.model.builder import position_widths
 from seq2seq.types import Capability, Part
 
+NEEDING_WEIGHTS = {
+    "search": ("coverage_penalty",),
+    "objective": ("alignment", "attention_coverage", "attention_entropy"),
+}
+
 
 def problems(settings: TrainSettings) -> list[str]:
     """One line for each reason why these parts cannot work together; empty if they can."""
@@ -13,7 +18,7 @@ def problems(settings: TrainSettings) -> list[str]:
 
 
 def _unmet_needs(settings: TrainSettings) -> list[str]:
-    groups = ("encoder", "pooling", "attention", "decoder", "generator", "search")
+    groups = ("encoder", "pooling", "attention", "decoder", "generator", "search", "objective")
     parts = {group: getattr(settings, group) for group in groups}
     given: set[Capability] = set()
     for part in parts.values():
@@ -30,9 +35,10 @@ def _unmet_needs(settings: TrainSettings) -> list[str]:
 
 
 def _choice(group: str, part: Part) -> str:
-    """The choice as typed; for a search the one key that needs weights, because searches need nothing else."""
-    if group == "search":
-        return f"search.coverage_penalty={part.arguments['coverage_penalty']}"
+    """The choice as typed, or the first of its keys that needs weights."""
+    for key in NEEDING_WEIGHTS.get(group, ()):
+        if value := part.arguments.get(key):
+            return f"{group}.{key}={value}"
     return f"{group}={part.name}"
 
 

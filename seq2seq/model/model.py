@@ -1,6 +1,8 @@
 """The model: encoder, pooling, decoder with attention, generator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -15,30 +17,19 @@ from seq2seq.model.stepwise import Stepwise
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class TokenLoss:
     """Sums over the real target tokens of a batch, in nats; `loss` and `penalty` carry gradients.
 
-    `penalty` is the attention's own loss, the mean over the layers that have one; None if none has. `candidates` is the
-    sum over the given candidates of weight times -log p; None if none were given.
+    `penalty` is the attention's own loss, the mean over the layers that have one; None if none has.
     """
 
     loss: Float[Tensor, ""]
     nll: Float[Tensor, ""]
-    count: Int[Tensor, ""]
     penalty: Float[Tensor, ""] | None = None
-    candidates: Float[Tensor, ""] | None = None
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Other targets for the sources of a batch, R / B per source in consecutive rows, and their weights."""
-
-    target_in: Int[Tensor, "R T"]
-    target_out: Int[Tensor, "R T"]
-    target_mask: Bool[Tensor, "R T"]
-    weights: Float[Tensor, " R"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,7 @@ class ModelState(State):
 
 
 class Model(Stepwise):
-    """log p(target | source). Training enters through `forward`, search through `encode`, `start` and `step`."""
+    """log p(target | source). Losses use `encode`, `decode` and `generator`, search `encode`, `start` and `step`."""
 
     def __init__(self, *, encoder: Encoder, pooling: Pooling, decoder: Decoder, generator: Generator) -> None:
         super().__init__()
@@ -63,13 +54,16 @@ class Model(Stepwise):
         self.decoder = decoder
         self.generator = generator
 
-    def forward(self, batch: Batch, smoothing: float = 0.0, candidates: Candidates | None = None) -> TokenLoss:
-        """The loss of a batch, its targets given (teacher forcing), and that of `candidates` to its targets."""
+    def forward(self, compute: Callable[..., T], *arguments: Any) -> T:
+        """compute(model, *arguments): training enters here, so that what wraps the model sees each pass."""
+        return compute(self, *arguments)
+
+    def loss(self, batch: Batch, smoothing: float = 0.0) -> TokenLoss:
+        """The loss of a batch, its targets given (teacher forcing)."""
         memory = self.encode(batch.source, batch.source_mask)
         decoded = self.decode(batch.target_in, memory)
         loss, nll = self.generator.loss(decoded, memory.tokens, batch.target_out, batch.target_mask, smoothing)
-        others = None if candidates is None else self._candidates_loss(candidates, memory)
-        return TokenLoss(loss, nll, batch.target_mask.sum(), _penalty(decoded, batch.target_mask), others)
+        return TokenLoss(loss, nll, penalty_of(decoded, batch.target_mask))
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Encode the source and pool the memory."""
@@ -78,15 +72,6 @@ class Model(Stepwise):
     def decode(self, target_in: Int[Tensor, "B T"], memory: Memory, weights: Weights = Weights.NONE) -> Decoded:
         """Features at every position of the given targets, with the attention weights of at least these layers."""
         return self.decoder(target_in, self.decoder.start(memory), max(weights, self.generator.weights))
-
-    def _candidates_loss(self, candidates: Candidates, memory: Memory) -> Float[Tensor, ""]:
-        sentences, rows = len(memory.mask), len(candidates.weights)
-        source = torch.arange(sentences, device=memory.mask.device).repeat_interleave(rows // sentences)
-        memory = memory.keep(source)
-        decoded, mask = self.decode(candidates.target_in, memory), candidates.target_mask
-        log_probs = self.generator.target_log_probs(decoded, memory.tokens, candidates.target_out, mask)
-        weights = candidates.weights.unsqueeze(1).expand(mask.shape)
-        return -real_sum(unpad(weights, mask) * log_probs, mask)
 
     def log_probs(self, batch: Batch) -> Float[Tensor, "B T V"]:
         """Log-probabilities of every token at every position of the given targets."""
@@ -114,7 +99,7 @@ class Model(Stepwise):
         return log_probs, decoded.weights if need_weights else None, replace(state, decoder=decoder)
 
 
-def _penalty(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:
-    """The sum over real positions of the attention's own loss."""
+def penalty_of(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:
+    """The sum over real positions of the attention's own loss, the mean over the layers that have one; or None."""
     penalties = [attended.penalty for attended in decoded.attended if attended.penalty is not None]
     return real_sum(unpad(torch.stack(penalties).mean(0), mask), mask) if penalties else None

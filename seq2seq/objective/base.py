@@ -2,11 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.model.model import Model
+from seq2seq.tokenizer import Tokenizer
 from seq2seq.types import Batch, Component
 
 
@@ -23,19 +26,23 @@ class Losses:
 
 
 class Objective(Component, ABC):
-    """Maps (model, batch) to the sums that are minimised. It may call the model more than once.
+    """Maps (model, batch) to the sums that are minimised. It may call the model more than once."""
 
-    `recordable`: it launches the same operations for every batch of one shape and does not synchronise with the device,
-    so that CUDA graphs can capture it.
-    """
+    @classmethod
+    def recordable(cls, **arguments: Any) -> bool:
+        """Whether, with these YAML arguments, it launches the same operations for every batch of one shape and does not
+        synchronise with the device, so that CUDA graphs can capture it."""
+        return False
 
-    recordable: ClassVar[bool] = False
+    def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
+        """Called once before training, with its corpus. Raises DataError."""
+        return
 
-    def begin(self, seed: int) -> None:
-        """Called at the start of an update; `seed` is that of the update, the same in all processes, for objectives
-        that sample."""
+    def begin(self, seed: int, update: int) -> None:
+        """Called at the start of each update, counted from 1; `seed` is that of the update, the same in all processes,
+        for objectives that sample."""
         return
 
     @abstractmethod
-    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+    def __call__(self, model: Model, batch: Batch) -> Losses:
         """The sums over this batch."""

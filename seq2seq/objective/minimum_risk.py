@@ -6,21 +6,36 @@ samples (Kool et al. 2019). The likelihood is a second term, as in Paulus et al.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
-from seq2seq.model.model import Candidates, Model
+from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.layers.unpad import real_sum, unpad
+from seq2seq.model.model import Model
 from seq2seq.objective.base import Losses, Objective
-from seq2seq.objective.cross_entropy import CrossEntropy
+from seq2seq.objective.cross_entropy import CrossEntropy, Terms
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.decode import evaluating
 from seq2seq.search.forced import collate_targets
 from seq2seq.search.pairwise_rouge import pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
-from seq2seq.types import EOS, Batch
+from seq2seq.tokenizer import Tokenizer
+from seq2seq.types import EOS, Batch, Capability, Memory
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Other targets for sources of a batch, the numbers of these, and their weights."""
+
+    source: Int[Tensor, " R"]
+    target_in: Int[Tensor, "R T"]
+    target_out: Int[Tensor, "R T"]
+    target_mask: Bool[Tensor, "R T"]
+    weights: Float[Tensor, " R"]
 
 
 class MinimumRisk(Objective):
@@ -36,9 +51,9 @@ class MinimumRisk(Objective):
         samples: int,
         cross_entropy: float,
         label_smoothing: float,
-        attention_penalty: float,
         max_length: int,
         max_length_ratio: float,
+        **terms: Unpack[Terms],
     ) -> None:
         if samples < 2:
             raise ValueError(f"objective.samples: they are compared with each other: expected 2 or more, not {samples}")
@@ -50,30 +65,40 @@ class MinimumRisk(Objective):
             raise ValueError(f"objective.max_length_ratio: expected 0 or more, got {max_length_ratio}")
         self.samples = samples
         self.cross_entropy = cross_entropy
-        self.likelihood = CrossEntropy(label_smoothing=label_smoothing, attention_penalty=attention_penalty)
+        self.likelihood = CrossEntropy(label_smoothing=label_smoothing, **terms)
         self.max_length = max_length
         self.max_length_ratio = max_length_ratio
         self.seed = 0
 
-    def begin(self, seed: int) -> None:
+    @classmethod
+    def needs(cls, **arguments: Any) -> frozenset[Capability]:
+        """What the likelihood's terms need."""
+        return CrossEntropy.needs(**arguments)
+
+    def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
+        """Prepare the likelihood's terms."""
+        self.likelihood.prepare(train, tokenizer)
+
+    def begin(self, seed: int, update: int) -> None:
         """The update's samples are a function of `seed` and the pair, independent of its micro-batches."""
         self.seed = seed
+        self.likelihood.begin(seed, update)
 
-    def __call__(self, model: nn.Module, batch: Batch) -> Losses:
+    def __call__(self, model: Model, batch: Batch) -> Losses:
         """Sample, compute the costs, and run the batch with the samples. The total is the risk, and the gradient is its
         estimate."""
-        drawn, limits = self._draw(model.module if isinstance(model, DistributedDataParallel) else model, batch)
+        drawn, limits = self._draw(model, batch)
         costs = _costs(drawn, batch)
-        losses = model(batch, self.likelihood.label_smoothing, _candidates(drawn, limits, costs))
-        likelihood, risk = self.likelihood.of(losses), costs.mean(1).sum()
-        total = self.cross_entropy * likelihood.total + (losses.candidates - losses.candidates.detach() + risk)
+        passed = self.likelihood.read(model, batch)
+        likelihood, risk = self.likelihood.losses(model, passed, batch), costs.mean(1).sum()
+        weighted_nll = _weighted_nll(model, _candidates(drawn, limits, costs), passed.memory)
+        total = self.cross_entropy * likelihood.total + (weighted_nll - weighted_nll.detach() + risk)
         terms = likelihood.terms or {"cross_entropy": likelihood.total}
         weighted = {name: self.cross_entropy * term for name, term in terms.items()}
         return Losses(total, likelihood.nll, weighted | {"risk": risk})
 
-    def _draw(self, model: nn.Module, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
+    def _draw(self, model: Model, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
         """The samples of each source, and their limits with the end symbol counted."""
-        assert isinstance(model, Model)
         search = SamplingSearch(
             samples=self.samples,
             temperature=1.0,
@@ -89,6 +114,16 @@ class MinimumRisk(Objective):
         return drawn, search.constraints(batch.source_mask, None).limits
 
 
+def _weighted_nll(model: Model, candidates: Candidates, memory: Memory) -> Float[Tensor, ""]:
+    """The sum over the candidates of weight times -log p."""
+    mask = candidates.target_mask
+    memory = memory.keep(candidates.source)
+    decoded = model.decode(candidates.target_in, memory)
+    log_probs = model.generator.target_log_probs(decoded, memory.tokens, candidates.target_out, mask)
+    weights = candidates.weights.unsqueeze(1).expand(mask.shape)
+    return -real_sum(unpad(weights, mask) * log_probs, mask)
+
+
 def _candidates(
     drawn: Sequence[Sequence[Hypothesis]], limits: Int[Tensor, " B"], costs: Float[Tensor, "B n"]
 ) -> Candidates:
@@ -100,7 +135,8 @@ def _candidates(
     # The end symbol of a sample at the limit was not sampled.
     place = torch.arange(1, mask.shape[1] + 1, device=costs.device)
     mask = mask & (place < limits.repeat_interleave(samples).unsqueeze(1))
-    return Candidates(target_in, target_out, mask, weights.flatten())
+    source = torch.arange(len(costs), device=costs.device).repeat_interleave(samples)
+    return Candidates(source, target_in, target_out, mask, weights.flatten())
 
 
 def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch) -> Float[Tensor, "B n"]:

@@ -12,7 +12,7 @@ torch.manual_seed before an update does to graphs what it does to the plain oper
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -89,7 +89,7 @@ class GraphedForwardBackward(ForwardBackward):
 
         def work() -> Losses:
             with self.runtime.autocast():
-                losses = self.objective(self.strategy.module, batch)
+                losses = self.strategy.module(self.objective, batch)
             self.strategy.backward(refusable(losses.total * factor))
             terms = {name: term.detach() for name, term in losses.terms.items()}
             return Losses(losses.total.detach(), losses.nll.detach(), terms)
@@ -137,7 +137,7 @@ def graphed(
     for parameter in learning:
         parameter.grad = torch.zeros_like(parameter)
     recorder = recorder or GraphRecorder()
-    passes.begin(0)  # allocates what is drawn once per update, at the addresses that the graphs read
+    passes.begin(0, 1)  # allocates what is drawn once per update, at the addresses that the graphs read
     try:
         both = GraphedForwardBackward(passes, shapes, recorder), GraphedOptimizerStep(step, recorder)
     except torch.OutOfMemoryError:
@@ -170,6 +170,7 @@ def graph_problems(settings: TrainSettings) -> list[str]:
         lines.append(f"one process, and torchrun has started {place().size}")
     if optimizer.target not in (torch.optim.Adam, torch.optim.AdamW) or not optimizer.arguments.get("fused"):
         lines.append("optimizer=adam or optimizer=adamw, with optimizer.fused=true")
-    if not getattr(objective.target, "recordable", False):
+    target: Any = objective.target
+    if not target.recordable(**objective.arguments):
         lines.append(f"an objective that can be recorded, which objective={objective.name} cannot")
     return [f"trainer.cuda_graphs=true needs {line}" for line in lines]

@@ -23,9 +23,10 @@ class ForwardBackward:
         self.objective = objective
         self.runtime = runtime
 
-    def begin(self, seed: int) -> None:
-        """Called before each update: draw, from `seed`, what is the same for all its micro-batches and processes."""
-        self.objective.begin(seed)
+    def begin(self, seed: int, update: int) -> None:
+        """Called before each update, counted from 1: draw, from `seed`, what is the same for all its micro-batches and
+        processes."""
+        self.objective.begin(seed, update)
         layers = [module for module in self.strategy.module.modules() if isinstance(module, RecurrentLayer)]
         for number, layer in enumerate(layers, start=1):
             layer.drop_weights((seed + number * LAYER_STEP) % 2**63)
@@ -35,7 +36,7 @@ class ForwardBackward:
         next call. `last`: it is this process's last micro-batch of the update."""
         with self.strategy.micro_batch(last=last):
             with self.runtime.autocast():
-                losses = self.objective(self.strategy.module, batch)
+                losses = self.strategy.module(self.objective, batch)
             self.strategy.backward(refusable(weight * losses.total / tokens))
         return losses
 

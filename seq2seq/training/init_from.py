@@ -57,8 +57,7 @@ def read_init_from(settings: TrainSettings) -> InitFrom | None:
     if settings.init_from is None:
         return None
     folder = RunFolder.of(settings.init_from)
-    stored = stored_config(settings.init_from, key="init_from")
-    _check_tokenizer(settings, stored)
+    stored = check_tokenizer(settings, settings.init_from, key="init_from")
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
     try:
         average = settings.trainer.average
@@ -93,14 +92,17 @@ def init_from_problems(settings: TrainSettings) -> list[str]:
     ]
 
 
-def _check_tokenizer(settings: TrainSettings, stored: Mapping[str, Any]) -> None:
-    """Raise ConfigError where the tokenizer's settings are not those it was trained with: config.yaml stores them."""
+def check_tokenizer(settings: TrainSettings, run: str, *, key: str) -> dict[str, Any]:
+    """The stored settings of the run that `key` names. Raises ConfigError where its tokenizer, which is reused, was
+    trained with other settings than these."""
+    stored = stored_config(run, key=key)
     words = _differences(stored, settings.plain, ("tokenizer",))
     if words:
         raise ConfigError(
-            f"init_from={settings.init_from}: its tokenizer is reused, and it was trained with other settings than "
-            f"these. Give the same: {' '.join(words)}"
+            f"{key}={run}: its tokenizer is reused, and it was trained with other settings than these. Give the same: "
+            f"{' '.join(words)}"
         )
+    return stored
 
 
 def _misfits(own: Mapping[str, Tensor], given: Mapping[str, Tensor], fresh: set[str], run: str) -> list[str]:

@@ -9,6 +9,7 @@ from seq2seq.training.cuda_graphs import graph_problems
 from seq2seq.training.freezing import freeze_problems
 from seq2seq.training.init_from import init_from_problems
 from seq2seq.training.strategy import strategy_problems
+from seq2seq.training.teachers import teacher_problems
 from seq2seq.training.word_vectors import vector_problems
 
 
@@ -16,7 +17,7 @@ def check(settings: TrainSettings) -> list[str]:
     """A line for each reason why these settings cannot train."""
     lines = [*problems(settings), *optimizer_problems(settings.optimizer), *_trainer_problems(settings)]
     lines += [*strategy_problems(settings.trainer.strategy), *init_from_problems(settings), *vector_problems(settings)]
-    lines += graph_problems(settings)
+    lines += [*graph_problems(settings), *teacher_problems(settings)]
     return lines or freeze_problems(settings)  # which builds a model, as only sound settings can
 
 

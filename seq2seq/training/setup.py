@@ -18,6 +18,7 @@ from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.logger.base import Recorder
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
+from seq2seq.objective.base import Objective
 from seq2seq.optimizer.build import build_optimizer
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
@@ -29,6 +30,7 @@ from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.planned_updates import PlannedUpdates
 from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import choose_strategy
+from seq2seq.training.teachers import load_teachers, takes_teachers, teachers_tokenizer
 from seq2seq.training.trainer import Trainer
 from seq2seq.training.update import Updater
 from seq2seq.training.validation import Validator
@@ -44,7 +46,8 @@ def data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *, 
     init_from = read_init_from(settings) if fresh else None
     if fresh:
         check_vectors(settings)
-    data = _prepare(settings, folder, world, init_from.tokenizer if init_from else None)
+    given = init_from.tokenizer if init_from else teachers_tokenizer(settings) if fresh else None
+    data = _prepare(settings, folder, world, given)
     tokenizer = data.tokenizer
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
@@ -115,7 +118,7 @@ def build_trainer(
         settings=settings.trainer,
         seed=settings.seed,
         strategy=strategy,
-        objective=settings.objective(),
+        objective=_objective(settings, data, runtime),
         optimizer=optimizer,
         hooks=hooks,
         runtime=runtime,
@@ -135,6 +138,14 @@ def build_trainer(
         world=world,
         started=started,
     )
+
+
+def _objective(settings: TrainSettings, data: Prepared, runtime: Runtime) -> Objective:
+    """The objective, with its teachers if it has any, prepared for the training corpus."""
+    teachers = {"teachers": load_teachers(settings, data.tokenizer, runtime)} if takes_teachers(settings) else {}
+    objective: Objective = settings.objective(**teachers)
+    objective.prepare(data.corpora["train"], data.tokenizer)
+    return objective
 
 
 def _validator(

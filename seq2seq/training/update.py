@@ -66,7 +66,7 @@ class Updater:
         """
         stopwatch, lr, tokens = Stopwatch(self.device), self.peak_lr * factor, planned.tokens
         torch.manual_seed(seed_of(self.seed, number - 1, self.world.rank))
-        self.forward_backward.begin(seed_of(self.seed, number - 1, rank=0))
+        self.forward_backward.begin(seed_of(self.seed, number - 1, rank=0), number)
         set_learning_rate(self.optimizer, lr)
         sums = self._add_gradients(planned, tokens, lambda what: busy(f"update {number:,}, {what}"))
         norm = self.step(number)

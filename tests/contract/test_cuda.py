@@ -30,7 +30,7 @@ def test_loss_gradients_and_hypotheses_equal_those_on_a_cpu(triple: Triple) -> N
     batch, found = some_batch([6, 1, 4], [3, 5, 0]), []
     for device in (torch.device("cpu"), CUDA):
         model, here = triple.model().train().to(device), batch.to(device)  # cuDNN: no backward in eval mode
-        losses = model(here, 0.1)
+        losses = model.loss(here, 0.1)
         losses.loss.backward()
         gradients = {name: p.grad.cpu() for name, p in model.named_parameters() if p.grad is not None}
         model.eval()

@@ -153,7 +153,7 @@ def test_weights_are_a_distribution_over_the_real_memory(triple: Triple) -> None
 def test_every_parameter_learns(triple: Triple) -> None:
     model = triple.model().train()
     for seed in range(3):
-        model(some_batch(SOURCES, TARGETS, seed=seed), 0.1).loss.backward()
+        model.loss(some_batch(SOURCES, TARGETS, seed=seed), 0.1).loss.backward()
     idle = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert not idle
 
@@ -163,7 +163,7 @@ def test_every_parameter_learns(triple: Triple) -> None:
 def test_every_parameter_has_a_gradient_in_every_batch(triple: Triple) -> None:
     """Even in the smallest batch: distributed ranks wait for the gradients of all parameters."""
     model = triple.model().train()
-    model(some_batch([1], [0]), 0.1).loss.backward()
+    model.loss(some_batch([1], [0]), 0.1).loss.backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 

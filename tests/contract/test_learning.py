@@ -85,8 +85,8 @@ def test_learns_to_reverse(
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, UPDATES)
     for update in range(UPDATES):
-        losses = model(backwards(update), 0.0)
-        (losses.loss / losses.count).backward()
+        batch = backwards(update)
+        (model.loss(batch).loss / batch.target_mask.sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         decay.step()

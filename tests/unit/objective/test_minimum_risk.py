@@ -83,7 +83,7 @@ def test_the_same_seed_draws_the_same_samples() -> None:
     model, batch, found = TRIPLES[0].model(), some_batch([6, 1, 4], [3, 5, 1]), []
     for seed in (1, 1, 2):
         objective = MinimumRisk(samples=4, cross_entropy=0.0, **GIVEN)
-        objective.begin(seed)
+        objective.begin(seed, 1)
         found.append(gradient(model, objective(model, batch).total))
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])

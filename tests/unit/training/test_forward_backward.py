@@ -45,7 +45,7 @@ def gradient(made: Model, objective: Objective, seed: int, *parts: list[int]) ->
         some_batch([6, 1, 4, 3], [3, 5, 1, 2]),
     )
     made.zero_grad()
-    passes.begin(seed)
+    passes.begin(seed, 1)
     for number, rows in enumerate(parts, start=1):
         part = Batch(*(getattr(batch, field.name)[rows] for field in fields(Batch)))
         passes(part, 1, 11, last=number == len(parts))
@@ -65,7 +65,7 @@ def test_micro_batches_change_nothing(objective: Objective, cell: str) -> None:
 def test_each_layer_and_update_drops_other_weights_at_the_right_rate() -> None:
     made, kept = model("lstm"), []
     for seed in range(40):
-        ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(seed)
+        ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(seed, 1)
         kept.extend((layer.recurrent_weight() / layer.kernel.weight_hh_l0).detach() for layer in recurrent(made))
     assert len({tuple(each.flatten().tolist()) for each in kept}) == len(kept)
     every = torch.cat([each.flatten() for each in kept])
@@ -75,6 +75,6 @@ def test_each_layer_and_update_drops_other_weights_at_the_right_rate() -> None:
 
 def test_nothing_is_dropped_in_evaluation() -> None:
     made = model("gru")
-    ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(1)
+    ForwardBackward(SingleProcess(made, World()), LIKELIHOOD, CPU).begin(1, 1)
     for layer in recurrent(made.eval()):
         assert layer.recurrent_weight() is layer.kernel.weight_hh_l0
