@@ -11,7 +11,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
 # Plain keys of the scripts; below `data`, `embedding` and each metric the arguments that name files.
 PATHS = frozenset(
-    "run runs init_from data_root cache_dir baseline ensemble input output prefix source target gold json".split()  # noqa: SIM905
+    "run runs init_from data_root cache_dir baseline ensemble".split()  # noqa: SIM905
+    + "input output merge prefix source target gold json".split()  # noqa: SIM905
 )
 INNER = {
     "data": frozenset(["root", "dataset", "train", "valid", "test", "extra"]),
