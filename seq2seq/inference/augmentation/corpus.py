@@ -78,7 +78,7 @@ class Corpus:
         symbols = list(self.settings.tokenizer.arguments.get("symbols", []))
         tags = [self.script.tag, *(str(_report(folder)["tag"]) for folder in self.script.merge)]
         symbols += [tag for tag in dict.fromkeys(tags) if tag and tag not in symbols]
-        quoted = ",".join("'" + symbol.replace("'", "\\'") + "'" for symbol in symbols)
+        quoted = ",".join('"' + symbol.replace('"', '\\"') + '"' for symbol in symbols)
         words = ["--config-dir", str(self.folder), f"data={NAME}"]
         return [*words, f"tokenizer.symbols=[{quoted}]"] if symbols else words
 
