@@ -48,12 +48,12 @@ class Selection:
                 self.left_out[reason] += 1
                 continue
             pair = sides if self.script.direction == "forward" else (sides[1], sides[0])
-            if not self.is_new(pair):
+            if self.is_new(pair):
+                pairs.append(pair)
+            else:
                 self.left_out[DUPLICATE] += 1
-                continue
-            pairs.append(pair)
             if self.script.keep != "all":
-                break
+                break  # also where the chosen pair is there already: a worse one would not replace it
         return pairs
 
     def is_new(self, pair: Sides) -> bool:

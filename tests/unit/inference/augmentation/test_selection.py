@@ -119,6 +119,15 @@ def test_duplicates_are_left_out() -> None:
     assert selection.is_new(("ein", "Hund\na dog"))
 
 
+@pytest.mark.parametrize("keep", ["best", "nearest"])
+def test_a_chosen_output_that_is_there_already_is_not_replaced(keep: str) -> None:
+    selection = Selection(replace(SCRIPT, keep=keep))
+    assert selection.is_new(("ein Hund", "a dog"))
+    outputs = [Output("a dog", -1.0, 3), Output("a hound", -2.0, 3)]
+    assert selection(GIVEN, Translated(2, outputs, None)) == []
+    assert selection.left_out[DUPLICATE] == 1
+
+
 @pytest.mark.parametrize(
     ("text", "line"), [("a\nb", "a b"), ("a\r", "a"), ("a\n", "a "), ("a\u2028b", "a\u2028b"), ("\n\n", "  ")]
 )
