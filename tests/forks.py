@@ -11,6 +11,7 @@ FORKS.set_forkserver_preload(
         "seq2seq.analysis.attention.maps",
         "seq2seq.analysis.comparison.comparison",
         "seq2seq.analysis.evaluation.evaluation",
+        "seq2seq.inference.augmentation.augmentation",
         "seq2seq.inference.scoring",
         "seq2seq.inference.translation",
         "seq2seq.training.preflight",

@@ -49,6 +49,7 @@ MAY_CHANGE, NOT_STORED, NO_KEY = Rule.MAY_CHANGE, Rule.NOT_STORED, Rule.NO_KEY
 ABOVE_ZERO = Limit("more than 0", lambda value: value > 0)
 ONE_OR_MORE = Limit("1 or more", lambda value: value >= 1)
 ZERO_OR_MORE = Limit("0 or more", lambda value: value >= 0)
+ZERO_OR_LESS = Limit("0 or less", lambda value: value <= 0)
 SHARE = Limit("a share from 0 to below 1", lambda value: 0 <= value < 1)
 
 

@@ -12,7 +12,7 @@ CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.
 # Plain keys of the scripts; in some sections the arguments that name files.
 PATHS = frozenset(
     [
-        *("run", "runs", "init_from", "teacher", "baseline", "ensemble", "data_root", "cache_dir"),
+        *("run", "runs", "init_from", "teacher", "baseline", "ensemble", "merge", "data_root", "cache_dir"),
         *("input", "output", "prefix", "source", "target", "gold", "json"),
     ]
 )

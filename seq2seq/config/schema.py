@@ -15,6 +15,7 @@ from seq2seq.config.key_rules import (
     ONE_OR_MORE,
     OTHER_RUN,
     SHARE,
+    ZERO_OR_LESS,
     ZERO_OR_MORE,
     Limit,
     Older,
@@ -53,6 +54,9 @@ DEVICE = Limit(
     lambda name: re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", name) is not None,
     of=str,
     hint=_device_hint,
+)
+TAG = Limit(
+    "text without spaces or line breaks, such as <bt>, or '' for none", lambda tag: tag == "".join(tag.split()), of=str
 )
 SHORTLIST = Limit(f"1 to {TRANSLATIONS}, or null for all tokens", range(1, TRANSLATIONS + 1).__contains__)
 
@@ -195,6 +199,26 @@ class TranslateSettings(Decoding):
     prefix: str | None  # a file of what each line's answer begins with
     n_best: Annotated[int, ONE_OR_MORE]
     answer_column: str = "output"  # of what is written for a table
+
+
+@dataclass(frozen=True)
+class AugmentSettings(Decoding):
+    """What scripts/augment.py adds to a run's own settings: the texts to translate, and which pairs it writes."""
+
+    output: str  # a folder
+    input: str | None  # a file of texts; None: the sources of a split
+    split: str
+    direction: Literal["forward", "backward"]
+    n_best: Annotated[int, ONE_OR_MORE]
+    keep: Literal["all", "best", "nearest"]
+    metric: Literal["chrf", "bleu"]  # of keep=nearest
+    min_score: Annotated[float | None, ZERO_OR_LESS]  # log p per token, in nats
+    max_ratio: Annotated[float | None, ONE_OR_MORE]  # of the lengths in tokens
+    drop_copies: bool
+    drop_duplicates: bool
+    tag: Annotated[str, TAG]
+    originals: bool
+    merge: list[str]  # other folders that this command has written
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.data.files.ParallelFiles": {
         **{split: {"references": []} for split in ("train", "valid", "test")},
         "extra": {"*": {"references": []}},
+        "both_directions": None,
     },
 }
 # Classes that have moved to another module: the config.yaml of older runs has the old path.

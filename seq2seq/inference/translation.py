@@ -215,13 +215,19 @@ def answer(
     ]
 
 
-def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:
-    """Raise ConfigError for options that cannot work, before any file is read."""
-    if script.n_best > search.most:
+def check_n_best(n_best: int, settings: TrainSettings, search: Search) -> None:
+    """Raise ConfigError if the search does not find that many outputs."""
+    if n_best > search.most:
         key = next((key for key in ("beam_size", "samples") if key in settings.search.arguments), None)
         advice = f"raise search.{key}" if key else "take search=beam"
-        found = f"search={settings.search.name} finds at most {search.most} per line"
-        raise ConfigError(f"n_best={script.n_best}: {found}; {advice}")
+        raise ConfigError(
+            f"n_best={n_best}: search={settings.search.name} finds at most {search.most} per line; {advice}"
+        )
+
+
+def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:
+    """Raise ConfigError for options that cannot work, before any file is read."""
+    check_n_best(script.n_best, settings, search)
     if is_table(script.prefix):
         raise ConfigError(f"prefix={script.prefix}: give plain text, line for line with the input, not a table")
     check_output(script.output, {"input": script.input, "prefix": script.prefix})

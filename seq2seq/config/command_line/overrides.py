@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -10,6 +11,7 @@ from seq2seq.config.hydra_adapter import parse, sweep_values
 _KEY = re.compile(r"[A-Za-z_][\w$-]*(?:[./@][\w$-]+)*\Z")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'\Z|"(?:[^"\\]|\\.)*"\Z""", re.DOTALL)
 MOST_PIECES = 10_000
+CONTAINERS = (list, tuple, dict, Sequence)
 _SWEEP_CALL = re.compile(r"(?:choice|range|interval|glob|shuffle|sort|tag|extend_list)\s*\(.*\)\Z", re.DOTALL)
 
 
@@ -85,11 +87,11 @@ def wants_text(annotation: Any, value: str) -> bool:
     members = get_args(annotation) if get_origin(annotation) is not Literal and get_args(annotation) else (annotation,)
     if annotation is str:
         return True
-    if str not in members or get_origin(annotation) in (list, tuple, dict):
+    if str not in members or get_origin(annotation) in CONTAINERS:
         return False
     if type(None) in members and value.lower() == "null":
         return False
-    has_containers = any(get_origin(member) in (list, tuple, dict) for member in members)
+    has_containers = any(get_origin(member) in CONTAINERS for member in members)
     return not (has_containers and value[:1] in "[{")
 
 

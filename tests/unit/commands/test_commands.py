@@ -40,7 +40,7 @@ def test_without_a_command_help_is_printed_as_an_error(call: Call) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("trian", "seq2seq: there is no command 'trian'; did you mean train? Commands: attention, compare, "),
+        ("trian", "seq2seq: there is no command 'trian'; did you mean train? Commands: attention, augment, compare, "),
         ("run=mine", "seq2seq: there is no command 'run=mine'. Commands: attention, "),
         ("\x1b[2J", "seq2seq: there is no command '\\x1b[2J'. Commands: "),
     ],

@@ -1,6 +1,7 @@
 """Single words of the command line: split, kept as text, quoted for Hydra and for the shell."""
 
 import shlex
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
@@ -76,6 +77,8 @@ def test_text_already_quoted_for_hydra_is_unchanged() -> None:
         (Literal["a"] | None, "a", False),
         (dict[str, str], "{a: b}", False),
         (list[str], "a", False),
+        (Sequence[str], "[a]", False),
+        (str | Sequence[str], "[a]", False),
         (Any, "7", False),
     ],
 )
