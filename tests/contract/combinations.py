@@ -148,7 +148,7 @@ def legal_variations() -> tuple[Triple, ...]:
         for self_attention in choices("self_attention"):
             parts = (("position", position), ("self_attention", self_attention))
             found.append(Triple(encoder, "multihead", "transformer", (), parts))
-    for position in ("learned", "sinusoidal"):
+    for position in ("learned", "sinusoidal", "sinusoidal_2d"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
     return tuple(legal(found))
 

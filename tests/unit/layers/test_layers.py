@@ -13,6 +13,7 @@ from seq2seq.layers.residual import Residual
 from seq2seq.layers.rnn import RecurrentLayer, RecurrentStack, reorder, reversal
 from seq2seq.position.none import NoPosition
 from seq2seq.position.sinusoidal import SinusoidalPosition
+from seq2seq.position.sinusoidal_2d import Sinusoidal2dPosition
 from seq2seq.types import EOS, UNK
 
 BOTH = pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -140,11 +141,20 @@ def embedding(**changes: object) -> InputEmbedding:
 def test_embeddings_are_scaled_before_positions_are_added() -> None:
     position = SinusoidalPosition(dim=6, heads=1, recurrent=False)
     layer, tokens = embedding(position=position), torch.tensor([[5, 4]])
-    expected = 2 * layer.table(tokens) + position.embed(torch.tensor([0, 1])).float()
+    expected = 2 * layer.table(tokens) + position.embed(torch.tensor([0, 1]), tokens).float()
     assert torch.allclose(layer(tokens), expected)
     stepped = torch.cat([layer.step(tokens[:, t : t + 1], t) for t in range(2)], 1)
     assert torch.allclose(stepped, expected)
     assert torch.equal(embedding(position=NoPosition(dim=6, heads=1, recurrent=False))(tokens), embedding()(tokens))
+
+
+def test_positions_are_those_of_the_tokens_before_word_dropout() -> None:
+    position = Sinusoidal2dPosition(dim=6, heads=1, symbols={"\n": 4}, separator="\n", recurrent=False)
+    layer, tokens = embedding(position=position, word_dropout=0.9), torch.tensor([[5, 4, 6] * 20])
+    expected = position.embed(torch.arange(60), tokens).float()
+    added = layer(tokens) - 2 * layer.table(torch.tensor(UNK))
+    near = (added - expected).abs().amax(-1) < 1e-6
+    assert 0.7 < near.double().mean() < 1
 
 
 def test_word_dropout_skips_eos_and_evaluation() -> None:
