@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
@@ -9,10 +10,10 @@ from torch import Tensor, nn
 
 from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
+from seq2seq.feed_forward.base import Activation, FeedForward
+from seq2seq.layer_norm.base import LayerNormalization
 from seq2seq.layers.embedding import InputEmbedding
-from seq2seq.layers.feed_forward import Activation, FeedForward
 from seq2seq.layers.modules import Layers
-from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.ancestry import Ancestry
@@ -42,11 +43,11 @@ class TransformerState(State):
 class TransformerDecoder(Decoder):
     """Layers of causal self-attention, cross-attention and feed-forward; D = hidden_size.
 
-    `self_attention` and `attention` make one per layer; `embedding.position` may affect the first. `norm: pre` ends
-    with another normalisation; `norm: post` is the paper's.
+    `self_attention`, `attention` and `feed_forward` make one per layer, `layer_norm` the normalisations;
+    `embedding.position` may affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's.
     """
 
-    wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention"}
+    wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention", "feed_forward", "layer_norm"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -55,6 +56,8 @@ class TransformerDecoder(Decoder):
         embedding: InputEmbedding,
         attention: Callable[..., Attention],
         self_attention: Callable[..., SelfAttention],
+        feed_forward: Callable[..., FeedForward],
+        layer_norm: Callable[..., LayerNormalization],
         memory_dim: int,
         hidden_size: int,
         layers: int,
@@ -73,16 +76,19 @@ class TransformerDecoder(Decoder):
                 attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
                 self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
                 dim=hidden_size,
-                inner_dim=inner_size,
-                activation=activation,
-                norm=norm,
-                dropout=dropout,
-                activation_dropout=activation_dropout,
+                feed_forward=partial(
+                    feed_forward,
+                    dim=hidden_size,
+                    inner_dim=inner_size,
+                    activation=activation,
+                    dropout=activation_dropout,
+                ),
+                residual=partial(Residual, dim=hidden_size, norm=norm, dropout=dropout, layer_norm=layer_norm),
             )
             for _ in range(layers)
         )
         self.context_dim = self.layers[-1].attention.context_dim
-        self.final_norm = LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+        self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
@@ -158,21 +164,18 @@ class TransformerDecoderLayer(nn.Module):
         attention: Attention,
         self_attention: SelfAttention,
         dim: int,
-        inner_dim: int,
-        activation: Activation,
-        norm: NormPlace,
-        dropout: float,
-        activation_dropout: float,
+        feed_forward: Callable[[], FeedForward],
+        residual: Callable[[], Residual],
     ) -> None:
         super().__init__()
         self.self_attention = self_attention
         self.attention = attention
         # A context of another width (of an attention without an output map) is projected to the layer's.
         self.adapt = nn.Identity() if attention.context_dim == dim else nn.Linear(attention.context_dim, dim)
-        self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
-        self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
-        self.attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
-        self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.feed_forward = feed_forward()
+        self.self_attention_residual = residual()
+        self.attention_residual = residual()
+        self.feed_forward_residual = residual()
 
     def forward(
         self, states: Float[Tensor, "B T D"], scope: Scope, memory: AttentionState, need_weights: bool

@@ -1,16 +1,17 @@
 """Transformer encoder: Vaswani et al. (2017), arXiv:1706.03762, section 3.1."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.encoder.base import Encoder
+from seq2seq.feed_forward.base import Activation, FeedForward
+from seq2seq.layer_norm.base import LayerNormalization
 from seq2seq.layers.embedding import InputEmbedding
-from seq2seq.layers.feed_forward import Activation, FeedForward
 from seq2seq.layers.modules import Layers
-from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.base import Scope, SelfAttention
@@ -20,11 +21,12 @@ from seq2seq.types import Memory
 class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
-    `self_attention` makes one per layer; `embedding.position` may affect it. `norm: pre` ends with another
-    normalisation; `norm: post` is the paper's. The summary is the mean state.
+    `self_attention` and `feed_forward` make one per layer, `layer_norm` the normalisations; `embedding.position` may
+    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's. The summary is the mean
+    state.
     """
 
-    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention"}
+    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -32,6 +34,8 @@ class TransformerEncoder(Encoder):
         *,
         embedding: InputEmbedding,
         self_attention: Callable[..., SelfAttention],
+        feed_forward: Callable[..., FeedForward],
+        layer_norm: Callable[..., LayerNormalization],
         hidden_size: int,
         layers: int,
         heads: int,
@@ -47,16 +51,18 @@ class TransformerEncoder(Encoder):
         self.layers = Layers(
             TransformerEncoderLayer(
                 self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
-                dim=hidden_size,
-                inner_dim=inner_size,
-                activation=activation,
-                norm=norm,
-                dropout=dropout,
-                activation_dropout=activation_dropout,
+                feed_forward=partial(
+                    feed_forward,
+                    dim=hidden_size,
+                    inner_dim=inner_size,
+                    activation=activation,
+                    dropout=activation_dropout,
+                ),
+                residual=partial(Residual, dim=hidden_size, norm=norm, dropout=dropout, layer_norm=layer_norm),
             )
             for _ in range(layers)
         )
-        self.final_norm = LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+        self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
@@ -91,18 +97,14 @@ class TransformerEncoderLayer(nn.Module):
         self,
         *,
         self_attention: SelfAttention,
-        dim: int,
-        inner_dim: int,
-        activation: Activation,
-        norm: NormPlace,
-        dropout: float,
-        activation_dropout: float,
+        feed_forward: Callable[[], FeedForward],
+        residual: Callable[[], Residual],
     ) -> None:
         super().__init__()
         self.self_attention = self_attention
-        self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
-        self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
-        self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.feed_forward = feed_forward()
+        self.self_attention_residual = residual()
+        self.feed_forward_residual = residual()
 
     def forward(self, states: Float[Tensor, "B S D"], scope: Scope) -> Float[Tensor, "B S D"]:
         """Both blocks."""

@@ -10,18 +10,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.layers.dropout import Dropout
-from seq2seq.layers.norm import LayerNorm
 
 NormPlace = Literal["pre", "post"]
 
 
 class Residual(nn.Module):
-    """pre: x + dropout(f(norm(x))); post: norm(x + dropout(f(x))). Shapes: [B T D] -> [B T D]."""
+    """pre: x + dropout(f(norm(x))); post: norm(x + dropout(f(x))). Shapes: [B T D] -> [B T D].
 
-    def __init__(self, *, dim: int, norm: NormPlace, dropout: float) -> None:
+    `layer_norm` makes the normalisation.
+    """
+
+    def __init__(self, *, dim: int, norm: NormPlace, dropout: float, layer_norm: Callable[..., nn.Module]) -> None:
         super().__init__()
         self.pre = norm == "pre"
-        self.norm = LayerNorm(dim) if self.pre else nn.LayerNorm(dim)
+        self.norm = layer_norm(dim=dim, for_products=self.pre)
         self.dropout = Dropout(dropout)
 
     def forward(

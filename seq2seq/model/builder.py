@@ -1,5 +1,6 @@
 """Wire the parts of a configuration into a model: the builder passes the widths, YAML holds no arithmetic."""
 
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn
@@ -21,19 +22,23 @@ def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int
     def attention(**widths: int) -> Attention:
         return _build("attention", settings.attention, **widths, normalizer=settings.normalizer)
 
+    blocks = {
+        group: partial(_build, group, getattr(settings, group))
+        for group in ("self_attention", "feed_forward", "layer_norm")
+    }
     encoder = _build(
         "encoder",
         settings.encoder,
         embedding=_input_embedding(settings, settings.encoder, source_table),
-        self_attention=settings.self_attention,
+        **blocks,
     )
     decoder = _build(
         "decoder",
         settings.decoder,
         embedding=_input_embedding(settings, settings.decoder, target_table),
-        self_attention=settings.self_attention,
         attention=attention,
         memory_dim=memory_dim,
+        **blocks,
     )
     generator = _build(
         "generator",

@@ -33,7 +33,8 @@ SMALL: dict[str, Any] = {
     "size": 3,
     "recurrent": True,
 }
-MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention")
+BLOCKS = ("feed_forward", "layer_norm")  # of a Transformer's layers
+MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention", *BLOCKS)
 RECURRENT = [
     {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
 ]
@@ -132,7 +133,7 @@ def legal_triples() -> tuple[Triple, ...]:
 @cache
 def legal_variations() -> tuple[Triple, ...]:
     """Each choice of the other groups, where it has an effect: each normalizer, pooling and generator with every
-    attention, each position with every self-attention."""
+    attention, each position with every self-attention, each kind of block in a Transformer."""
     recurrent = tuple(RECURRENT[0].items())
     found = []
     for attention in choices("attention"):
@@ -148,6 +149,8 @@ def legal_variations() -> tuple[Triple, ...]:
         for self_attention in choices("self_attention"):
             parts = (("position", position), ("self_attention", self_attention))
             found.append(Triple(encoder, "multihead", "transformer", (), parts))
+    for group in BLOCKS:
+        found += [Triple("transformer", "multihead", "transformer", (), ((group, name),)) for name in others(group)]
     for position in ("learned", "sinusoidal", "sinusoidal_2d"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
     return tuple(legal(found))
