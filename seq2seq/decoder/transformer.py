@@ -12,6 +12,7 @@ from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
 from seq2seq.feed_forward.base import Activation, FeedForward
 from seq2seq.layer_norm.base import LayerNormalization
+from seq2seq.layers.deep_norm import UNSCALED, decoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
@@ -71,6 +72,7 @@ class TransformerDecoder(Decoder):
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        scales = decoder_scales(layers) if norm == "deep" else UNSCALED
         self.layers = Layers(
             TransformerDecoderLayer(
                 attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
@@ -83,10 +85,14 @@ class TransformerDecoder(Decoder):
                     activation=activation,
                     dropout=activation_dropout,
                 ),
-                residual=partial(Residual, dim=hidden_size, norm=norm, dropout=dropout, layer_norm=layer_norm),
+                residual=partial(
+                    Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
+                ),
             )
             for _ in range(layers)
         )
+        for layer in self.layers:
+            shrink(layer.value_weights(), scales.beta)
         self.context_dim = self.layers[-1].attention.context_dim
         self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
 
@@ -176,6 +182,12 @@ class TransformerDecoderLayer(nn.Module):
         self.self_attention_residual = residual()
         self.attention_residual = residual()
         self.feed_forward_residual = residual()
+
+    def value_weights(self) -> list[Tensor]:
+        """The matrices that the values of the three blocks pass."""
+        adapting = [self.adapt.weight] if isinstance(self.adapt, nn.Linear) else []
+        blocks = (self.self_attention, self.attention, self.feed_forward)
+        return [*(weight for block in blocks for weight in block.value_weights()), *adapting]
 
     def forward(
         self, states: Float[Tensor, "B T D"], scope: Scope, memory: AttentionState, need_weights: bool

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from seq2seq.encoder.base import Encoder
 from seq2seq.feed_forward.base import Activation, FeedForward
 from seq2seq.layer_norm.base import LayerNormalization
+from seq2seq.layers.deep_norm import UNSCALED, encoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
 from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
@@ -22,11 +23,12 @@ class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
     `self_attention` and `feed_forward` make one per layer, `layer_norm` the normalisations; `embedding.position` may
-    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's. The summary is the mean
-    state.
+    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's;
+    `norm: deep` depends on `decoder_layers`, the depth of a Transformer decoder (None: it is recurrent). The summary is
+    the mean state.
     """
 
-    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm"}
+    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm", "decoder_layers"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -36,6 +38,7 @@ class TransformerEncoder(Encoder):
         self_attention: Callable[..., SelfAttention],
         feed_forward: Callable[..., FeedForward],
         layer_norm: Callable[..., LayerNormalization],
+        decoder_layers: int | None,
         hidden_size: int,
         layers: int,
         heads: int,
@@ -48,6 +51,7 @@ class TransformerEncoder(Encoder):
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        scales = encoder_scales(layers, decoder_layers) if norm == "deep" else UNSCALED
         self.layers = Layers(
             TransformerEncoderLayer(
                 self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
@@ -58,10 +62,14 @@ class TransformerEncoder(Encoder):
                     activation=activation,
                     dropout=activation_dropout,
                 ),
-                residual=partial(Residual, dim=hidden_size, norm=norm, dropout=dropout, layer_norm=layer_norm),
+                residual=partial(
+                    Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
+                ),
             )
             for _ in range(layers)
         )
+        for layer in self.layers:
+            shrink(layer.value_weights(), scales.beta)
         self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
 
     @classmethod
@@ -105,6 +113,10 @@ class TransformerEncoderLayer(nn.Module):
         self.feed_forward = feed_forward()
         self.self_attention_residual = residual()
         self.feed_forward_residual = residual()
+
+    def value_weights(self) -> list[Tensor]:
+        """The matrices that the values of both blocks pass."""
+        return [*self.self_attention.value_weights(), *self.feed_forward.value_weights()]
 
     def forward(self, states: Float[Tensor, "B S D"], scope: Scope) -> Float[Tensor, "B S D"]:
         """Both blocks."""

@@ -22,5 +22,9 @@ class FeedForward(nn.Module, Component, ABC):
     wired: ClassVar[frozenset[str]] = frozenset({"dim", "inner_dim", "dropout"})
 
     @abstractmethod
+    def value_weights(self) -> list[Tensor]:
+        """The matrices whose product is in every output: `norm: deep` makes them smaller at the start."""
+
+    @abstractmethod
     def forward(self, states: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Transform each position."""

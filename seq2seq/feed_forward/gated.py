@@ -34,6 +34,10 @@ class GatedFeedForward(FeedForward):
         """Of the one product: the gate's matrix, then the gated one."""
         return {"widen.weight": [self.units, self.units]}
 
+    def value_weights(self) -> list[Tensor]:
+        """V and W2; the gate's matrix stays."""
+        return [self.widen.weight[self.units :], self.narrow.weight]
+
     def forward(self, states: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Transform each position."""
         gates, gated = self.widen(states).chunk(2, -1)

@@ -25,6 +25,10 @@ class PlainFeedForward(FeedForward):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
+    def value_weights(self) -> list[Tensor]:
+        """Both."""
+        return [self.widen.weight, self.narrow.weight]
+
     def forward(self, states: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
         """Transform each position."""
         return self.narrow(self.dropout(self.activation(self.widen(states))))

@@ -30,6 +30,7 @@ def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int
         "encoder",
         settings.encoder,
         embedding=_input_embedding(settings, settings.encoder, source_table),
+        decoder_layers=None if _target(settings.decoder).recurrent else settings.decoder.arguments.get("layers"),
         **blocks,
     )
     decoder = _build(

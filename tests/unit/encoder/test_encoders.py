@@ -104,6 +104,7 @@ def transformer(norm: str, position: Position | None = None) -> TransformerEncod
         self_attention=partial(FullSelfAttention, kv_heads=None),
         feed_forward=PlainFeedForward,
         layer_norm=LayerNorm,
+        decoder_layers=None,
         hidden_size=8,
         layers=2,
         heads=2,

@@ -116,13 +116,14 @@ def test_reversal_leaves_padding_in_place(lengths: list[int], expected: list[lis
     assert torch.equal(reorder(reorder(states, index), index), states)
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("norm", ["pre", "post", "deep"])
 def test_residual_connections(norm: str) -> None:
-    residual = Residual(dim=4, norm=norm, dropout=0.0, layer_norm=LayerNorm)
+    alpha = 3.0 if norm == "deep" else 1.0
+    residual = Residual(dim=4, norm=norm, alpha=alpha, dropout=0.0, layer_norm=LayerNorm)
     states = torch.randn(1, 2, 4)
     block = torch.nn.Linear(4, 4)
     normalised = F.layer_norm(states, (4,)) if norm == "pre" else states
-    expected = states + block(normalised)
+    expected = alpha * states + block(normalised)
     assert torch.allclose(residual(states, block), expected if norm == "pre" else F.layer_norm(expected, (4,)))
 
 
