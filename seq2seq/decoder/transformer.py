@@ -14,9 +14,11 @@ from seq2seq.feed_forward.base import Activation, FeedForward
 from seq2seq.layer_norm.base import LayerNormalization
 from seq2seq.layers.deep_norm import UNSCALED, decoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.layer_drop import LayerDrop
 from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
+from seq2seq.layers.shared_layers import distinct_problem, in_cycle
 from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
 from seq2seq.types import PAD, Attended, Capability, Decoded, Memory, State, Weights, hypothesis_part
@@ -46,6 +48,7 @@ class TransformerDecoder(Decoder):
 
     `self_attention`, `attention` and `feed_forward` make one per layer, `layer_norm` the normalisations;
     `embedding.position` may affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's.
+    `layers` layers run, with `distinct_layers` sets of weights (None: each has its own).
     """
 
     wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention", "feed_forward", "layer_norm"}
@@ -62,6 +65,7 @@ class TransformerDecoder(Decoder):
         memory_dim: int,
         hidden_size: int,
         layers: int,
+        distinct_layers: int | None,
         heads: int,
         inner_size: int,
         activation: Activation,
@@ -69,9 +73,12 @@ class TransformerDecoder(Decoder):
         dropout: float,
         attention_dropout: float,
         activation_dropout: float,
+        layer_drop: float,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.depth = layers
+        self.layer_drop = LayerDrop(layer_drop)
         scales = decoder_scales(layers) if norm == "deep" else UNSCALED
         self.layers = Layers(
             TransformerDecoderLayer(
@@ -89,7 +96,7 @@ class TransformerDecoder(Decoder):
                     Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
                 ),
             )
-            for _ in range(layers)
+            for _ in range(distinct_layers or layers)
         )
         for layer in self.layers:
             shrink(layer.value_weights(), scales.beta)
@@ -118,15 +125,16 @@ class TransformerDecoder(Decoder):
 
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
-        """The heads must divide the width."""
-        return heads_problem("decoder.heads", arguments["heads"], "decoder.hidden_size", arguments["hidden_size"])
+        """The heads must divide the width, and shared layers are no more than all."""
+        heads = heads_problem("decoder.heads", arguments["heads"], "decoder.hidden_size", arguments["hidden_size"])
+        return heads or distinct_problem("decoder", arguments["distinct_layers"], arguments["layers"])
 
     def start(self, memory: Memory) -> TransformerState:
         """Empty caches; each layer's attention prepares the memory."""
         sentences = len(memory.states)
         return TransformerState(
-            tuple(layer.self_attention.empty_cache(sentences) for layer in self.layers),
-            tuple(layer.attention.start(memory) for layer in self.layers),
+            tuple(layer.self_attention.empty_cache(sentences) for layer in self._in_order()),
+            tuple(in_cycle([layer.attention.start(memory) for layer in self.layers], self.depth)),
             Ancestry.empty(sentences, memory.states.device),
         )
 
@@ -137,8 +145,9 @@ class TransformerDecoder(Decoder):
         inputs = states = self.embedding(target_in)
         scope = self.layers[0].self_attention.whole(target_in != PAD, self.embedding.position, causal=True)
         attended = []
-        for number, (layer, memory) in enumerate(zip(self.layers, state.attention, strict=True)):
-            states, answer = layer(states, scope, memory, weights.of(number, len(self.layers)))
+        for number, (layer, memory) in enumerate(zip(self._in_order(), state.attention, strict=True)):
+            after, answer = layer(states, scope, memory, weights.of(number, self.depth))
+            states = self.layer_drop(states, after)
             attended.append(answer)
         return Decoded(self.final_norm(states), inputs, tuple(attended))
 
@@ -151,14 +160,19 @@ class TransformerDecoder(Decoder):
         ancestry = state.ancestry.extend()
         scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
         caches, memories, attended = [], [], []
-        for number, (layer, cache, memory) in enumerate(zip(self.layers, state.caches, state.attention, strict=True)):
-            need_weights = weights.of(number, len(self.layers))
+        for number, layer in enumerate(self._in_order()):
+            cache, memory = state.caches[number], state.attention[number]
+            need_weights = weights.of(number, self.depth)
             states, cache, answer, memory = layer.step(states, cache, scope, memory, need_weights)
             caches.append(cache)
             memories.append(memory)
             attended.append(answer)
         state = TransformerState(tuple(caches), tuple(memories), ancestry)
         return Decoded(self.final_norm(states), inputs, tuple(attended)), state
+
+    def _in_order(self) -> list["TransformerDecoderLayer"]:
+        """The layers as they run."""
+        return in_cycle(list(self.layers), self.depth)
 
 
 class TransformerDecoderLayer(nn.Module):

@@ -12,9 +12,11 @@ from seq2seq.feed_forward.base import Activation, FeedForward
 from seq2seq.layer_norm.base import LayerNormalization
 from seq2seq.layers.deep_norm import UNSCALED, encoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.layer_drop import LayerDrop
 from seq2seq.layers.modules import Layers
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
+from seq2seq.layers.shared_layers import distinct_problem, in_cycle
 from seq2seq.self_attention.base import Scope, SelfAttention
 from seq2seq.types import Memory
 
@@ -25,7 +27,7 @@ class TransformerEncoder(Encoder):
     `self_attention` and `feed_forward` make one per layer, `layer_norm` the normalisations; `embedding.position` may
     affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's;
     `norm: deep` depends on `decoder_layers`, the depth of a Transformer decoder (None: it is recurrent). The summary is
-    the mean state.
+    the mean state. `layers` layers run, with `distinct_layers` sets of weights (None: each has its own).
     """
 
     wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm", "decoder_layers"}
@@ -41,6 +43,7 @@ class TransformerEncoder(Encoder):
         decoder_layers: int | None,
         hidden_size: int,
         layers: int,
+        distinct_layers: int | None,
         heads: int,
         inner_size: int,
         activation: Activation,
@@ -48,9 +51,12 @@ class TransformerEncoder(Encoder):
         dropout: float,
         attention_dropout: float,
         activation_dropout: float,
+        layer_drop: float,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.depth = layers
+        self.layer_drop = LayerDrop(layer_drop)
         scales = encoder_scales(layers, decoder_layers) if norm == "deep" else UNSCALED
         self.layers = Layers(
             TransformerEncoderLayer(
@@ -66,7 +72,7 @@ class TransformerEncoder(Encoder):
                     Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
                 ),
             )
-            for _ in range(layers)
+            for _ in range(distinct_layers or layers)
         )
         for layer in self.layers:
             shrink(layer.value_weights(), scales.beta)
@@ -84,15 +90,16 @@ class TransformerEncoder(Encoder):
 
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
-        """The heads must divide the width."""
-        return heads_problem("encoder.heads", arguments["heads"], "encoder.hidden_size", arguments["hidden_size"])
+        """The heads must divide the width, and shared layers are no more than all."""
+        heads = heads_problem("encoder.heads", arguments["heads"], "encoder.hidden_size", arguments["hidden_size"])
+        return heads or distinct_problem("encoder", arguments["distinct_layers"], arguments["layers"])
 
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Read the source, layer by layer."""
         states = self.embedding(source)
         scope = self.layers[0].self_attention.whole(mask, self.embedding.position, causal=False)
-        for layer in self.layers:
-            states = layer(states, scope)
+        for layer in in_cycle(list(self.layers), self.depth):
+            states = self.layer_drop(states, layer(states, scope))
         states = self.final_norm(states)
         real = mask.unsqueeze(-1).to(states.dtype)
         return Memory(states, mask, source, (states * real).sum(1) / real.sum(1))

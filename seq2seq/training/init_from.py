@@ -34,7 +34,11 @@ PARTS = (
     "generator",
 )
 SHAPING = ("tie", "embedding.size", *PARTS)
-OF_TRAINING = ("dropout", ".sampling")  # keys that end so change neither a model's shape nor a tokenizer's pieces
+OF_TRAINING = (
+    "dropout",
+    ".layer_drop",
+    ".sampling",
+)  # keys that end so change neither a model's shape nor a tokenizer's pieces
 
 log = logging.getLogger(__name__)
 

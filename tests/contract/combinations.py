@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
 }
 BLOCKS = ("feed_forward", "layer_norm")  # of a Transformer's layers
 MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention", *BLOCKS)
-LAYERS: list[dict[str, Any]] = [{"norm": "deep"}]  # of a Transformer
+LAYERS: list[dict[str, Any]] = [{"norm": "deep"}, {"distinct_layers": 1}, {"layer_drop": 0.1}]  # of a Transformer
 RECURRENT = [
     {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
 ]

@@ -88,6 +88,11 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
         ),
         (
             Triple("transformer", "bahdanau", "transformer"),
+            {"decoder": with_argument("decoder", "transformer", distinct_layers=3)},
+            "decoder.distinct_layers=3 is more than decoder.layers=2; null: all are distinct",
+        ),
+        (
+            Triple("transformer", "bahdanau", "transformer"),
             {"position": with_argument("position", "sinusoidal_2d", separator="|")},
             "position.separator='|' must be a piece that is never split",
         ),

@@ -168,12 +168,14 @@ def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_p
     stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
     stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
     stored["encoder"] = {"_target_": "seq2seq.encoder.rnn.RnnEncoder", "cell": "gru"}
+    stored["decoder"] = {"_target_": "seq2seq.decoder.transformer.TransformerDecoder", "layers": 2}
     write_yaml(stored, tmp_path / "config.yaml")
     read = read_config(tmp_path / "config.yaml")
     assert (read["freeze"], read["command"]) == ([], [])
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
     assert read["encoder"] == {**stored["encoder"], "mask_end": False}
-    assert read["decoder"] == stored["decoder"]
+    assert read["decoder"] == {**stored["decoder"], "distinct_layers": None, "layer_drop": 0.0}
+    assert read["pooling"] == stored["pooling"]
 
 
 def test_older_run_has_the_blocks_of_its_time(tmp_path: Path) -> None:

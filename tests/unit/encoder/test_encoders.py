@@ -107,6 +107,7 @@ def transformer(norm: str, position: Position | None = None) -> TransformerEncod
         decoder_layers=None,
         hidden_size=8,
         layers=2,
+        distinct_layers=None,
         heads=2,
         inner_size=12,
         activation="relu",
@@ -114,6 +115,7 @@ def transformer(norm: str, position: Position | None = None) -> TransformerEncod
         dropout=0.0,
         attention_dropout=0.0,
         activation_dropout=0.0,
+        layer_drop=0.0,
     ).double()
 
 
