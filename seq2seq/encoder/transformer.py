@@ -25,9 +25,9 @@ class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
     `self_attention` and `feed_forward` make one per layer, `layer_norm` the normalisations; `embedding.position` may
-    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's;
-    `norm: deep` depends on `decoder_layers`, the depth of a Transformer decoder (None: it is recurrent). The summary is
-    the mean state. `layers` layers run, with `distinct_layers` sets of weights (None: each has its own).
+    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's; `norm: deep` depends on
+    `decoder_layers`, the depth of a Transformer decoder (None: it is recurrent). `layers` layers run, with
+    `distinct_layers` sets of weights (None: each has its own). The summary is the mean state.
     """
 
     wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm", "decoder_layers"}
