@@ -51,6 +51,11 @@ class Attention(nn.Module, Component, ABC):
         """Why these widths cannot work, or None."""
         return None
 
+    def value_weights(self) -> list[Tensor]:
+        """The matrices of values and of the output, if there are any: a Transformer with `norm: deep` makes them
+        smaller at the start."""
+        return []
+
     @abstractmethod
     def start(self, memory: Memory) -> AttentionState:
         """Compute what depends only on the source."""

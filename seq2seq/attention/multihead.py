@@ -56,6 +56,10 @@ class MultiHeadAttention(Attention):
             None if kv_heads is None else heads_problem("attention.kv_heads", kv_heads, "attention.heads", heads)
         )
 
+    def value_weights(self) -> list[Tensor]:
+        """Of W_v and W_o."""
+        return [self.value_map.weight, self.output_map.weight]
+
     def start(self, memory: Memory) -> Keyed:
         """Keys and values of every head, once per source."""
         return Keyed(keys=self.key_map(memory.states), values=self.value_map(memory.states), mask=memory.mask)

@@ -38,6 +38,10 @@ class ScaledDotAttention(ScoredAttention):
         for linear in (self.query_map, self.value_map):
             nn.init.zeros_(linear.bias)
 
+    def value_weights(self) -> list[Tensor]:
+        """V."""
+        return [self.value_map.weight]
+
     def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """U k."""
         return self.key_map(states)

@@ -12,8 +12,12 @@ from seq2seq.errors import ConfigError
 from seq2seq.types import Component, Part
 
 SIZES = frozenset(
-    ["hidden_size", "layers", "heads", "kv_heads", "inner_size", "attn_dim", "max_length", "window", "size"]
+    [
+        *("hidden_size", "layers", "distinct_layers", "heads", "kv_heads", "inner_size", "attn_dim"),
+        *("max_length", "window", "size"),
+    ]
 )
+SHARES = ("dropout", "layer_drop")  # how names of shares end
 
 
 def check_limits(settings: TrainSettings, known: Sequence[Problem]) -> list[Problem]:
@@ -35,7 +39,7 @@ def _argument_problems(settings: TrainSettings) -> list[Problem]:
         for name, value in part.arguments.items():
             if not wired or not isinstance(value, int | float):
                 continue
-            limit = ONE_OR_MORE if name in SIZES else SHARE if name.endswith("dropout") else None
+            limit = ONE_OR_MORE if name in SIZES else SHARE if name.endswith(SHARES) else None
             if limit and not limit.holds(value):
                 problems.append(Problem(f"{key}.{name}", f"expected {limit.expected}, got {value}"))
     return problems

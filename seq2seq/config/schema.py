@@ -42,6 +42,10 @@ LOGGERS = {  # of runs that are older than the choice of loggers
     "jsonl": {"_target_": "seq2seq.logger.jsonl.JsonLines", "_partial_": True},
     "tensorboard": {"_target_": "seq2seq.logger.tensorboard.TensorBoard", "_partial_": True},
 }
+BLOCKS = {  # of runs that are older than the choice of a Transformer's blocks: the choice, and what it was
+    "feed_forward": ("plain", {"_target_": "seq2seq.feed_forward.plain.PlainFeedForward", "_partial_": True}),
+    "layer_norm": ("layer", {"_target_": "seq2seq.layer_norm.layer.LayerNorm", "_partial_": True}),
+}
 
 
 def _device_hint(device: str) -> str:
@@ -141,6 +145,8 @@ class TrainSettings:
     normalizer: Part
     attention: Part
     self_attention: Part
+    feed_forward: Annotated[Part, Older(BLOCKS["feed_forward"][1])]
+    layer_norm: Annotated[Part, Older(BLOCKS["layer_norm"][1])]
     encoder: Part
     pooling: Part
     decoder: Part

@@ -12,7 +12,7 @@ from typing import Any
 
 from seq2seq.config.key_rules import MAY_CHANGE, NO_KEY, NOT_STORED, keys_with, older_values
 from seq2seq.config.problems import did_you_mean, listed, show
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import BLOCKS, TrainSettings
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.types import Part
@@ -30,6 +30,8 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.attention.luong_dot.LuongDotAttention": {"scaled": False},
     "seq2seq.attention.luong_general.LuongGeneralAttention": {"scaled": False},
     "seq2seq.encoder.rnn.RnnEncoder": {"mask_end": False},
+    "seq2seq.encoder.transformer.TransformerEncoder": {"distinct_layers": None, "layer_drop": 0.0},
+    "seq2seq.decoder.transformer.TransformerDecoder": {"distinct_layers": None, "layer_drop": 0.0},
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
     "seq2seq.data.table.Table": {"delimiter": None},
@@ -108,7 +110,7 @@ def run_name(plain: Mapping[str, Any], choices: Mapping[str, str]) -> str:
     """
     words = choices.get("experiment") or "-".join(choices.get(group, "custom") for group in NAMING)
     parts = {key: _for_keys(part, _added_later(part)) for key, part in plain.items() if isinstance(part, dict)}
-    before = flatten(parts) | older_values(TrainSettings)
+    before = flatten(parts) | flatten(older_values(TrainSettings))
     leaves = training_settings(plain)
     hashed = {key: value for key, value in leaves.items() if key not in before or before[key] != value}
     digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
@@ -197,6 +199,7 @@ def read_config(path: Path) -> dict[str, Any]:
         owner: Any = stored.get(parent) if parent else stored
         if isinstance(owner, dict):  # if it is not a dict, that is reported when the settings are read
             owner.setdefault(name, copy.deepcopy(value))
+    stored["choices"] = {**{group: choice for group, (choice, _) in BLOCKS.items()}, **stored["choices"]}
     return stored
 
 

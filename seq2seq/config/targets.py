@@ -21,6 +21,8 @@ KINDS: Mapping[str, str] = {
     "normalizer": "seq2seq.normalizer.base.Normalizer",
     "attention": "seq2seq.attention.base.Attention",
     "self_attention": "seq2seq.self_attention.base.SelfAttention",
+    "feed_forward": "seq2seq.feed_forward.base.FeedForward",
+    "layer_norm": "seq2seq.layer_norm.base.LayerNormalization",
     "encoder": "seq2seq.encoder.base.Encoder",
     "pooling": "seq2seq.pooling.base.Pooling",
     "decoder": "seq2seq.decoder.base.Decoder",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
@@ -9,12 +10,15 @@ from torch import Tensor, nn
 
 from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
+from seq2seq.feed_forward.base import Activation, FeedForward
+from seq2seq.layer_norm.base import LayerNormalization
+from seq2seq.layers.deep_norm import UNSCALED, decoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
-from seq2seq.layers.feed_forward import Activation, FeedForward
+from seq2seq.layers.layer_drop import LayerDrop
 from seq2seq.layers.modules import Layers
-from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
+from seq2seq.layers.shared_layers import distinct_problem, in_cycle
 from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
 from seq2seq.types import PAD, Attended, Capability, Decoded, Memory, State, Weights, hypothesis_part
@@ -42,11 +46,12 @@ class TransformerState(State):
 class TransformerDecoder(Decoder):
     """Layers of causal self-attention, cross-attention and feed-forward; D = hidden_size.
 
-    `self_attention` and `attention` make one per layer; `embedding.position` may affect the first. `norm: pre` ends
-    with another normalisation; `norm: post` is the paper's.
+    `self_attention`, `attention` and `feed_forward` make one per layer, `layer_norm` the normalisations;
+    `embedding.position` may affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's.
+    `layers` layers run, with `distinct_layers` sets of weights (None: each has its own).
     """
 
-    wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention"}
+    wired: ClassVar[frozenset[str]] = Decoder.wired | {"self_attention", "feed_forward", "layer_norm"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -55,9 +60,12 @@ class TransformerDecoder(Decoder):
         embedding: InputEmbedding,
         attention: Callable[..., Attention],
         self_attention: Callable[..., SelfAttention],
+        feed_forward: Callable[..., FeedForward],
+        layer_norm: Callable[..., LayerNormalization],
         memory_dim: int,
         hidden_size: int,
         layers: int,
+        distinct_layers: int | None,
         heads: int,
         inner_size: int,
         activation: Activation,
@@ -65,24 +73,35 @@ class TransformerDecoder(Decoder):
         dropout: float,
         attention_dropout: float,
         activation_dropout: float,
+        layer_drop: float,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.depth = layers
+        self.layer_drop = LayerDrop(layer_drop)
+        scales = decoder_scales(layers) if norm == "deep" else UNSCALED
         self.layers = Layers(
             TransformerDecoderLayer(
                 attention=attention(query_dim=hidden_size, memory_dim=memory_dim),
                 self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
                 dim=hidden_size,
-                inner_dim=inner_size,
-                activation=activation,
-                norm=norm,
-                dropout=dropout,
-                activation_dropout=activation_dropout,
+                feed_forward=partial(
+                    feed_forward,
+                    dim=hidden_size,
+                    inner_dim=inner_size,
+                    activation=activation,
+                    dropout=activation_dropout,
+                ),
+                residual=partial(
+                    Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
+                ),
             )
-            for _ in range(layers)
+            for _ in range(distinct_layers or layers)
         )
+        for layer in self.layers:
+            shrink(layer.value_weights(), scales.beta)
         self.context_dim = self.layers[-1].attention.context_dim
-        self.final_norm = LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+        self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
@@ -106,15 +125,16 @@ class TransformerDecoder(Decoder):
 
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
-        """The heads must divide the width."""
-        return heads_problem("decoder.heads", arguments["heads"], "decoder.hidden_size", arguments["hidden_size"])
+        """The heads must divide the width, and shared layers are no more than all."""
+        heads = heads_problem("decoder.heads", arguments["heads"], "decoder.hidden_size", arguments["hidden_size"])
+        return heads or distinct_problem("decoder", arguments["distinct_layers"], arguments["layers"])
 
     def start(self, memory: Memory) -> TransformerState:
         """Empty caches; each layer's attention prepares the memory."""
         sentences = len(memory.states)
         return TransformerState(
-            tuple(layer.self_attention.empty_cache(sentences) for layer in self.layers),
-            tuple(layer.attention.start(memory) for layer in self.layers),
+            tuple(layer.self_attention.empty_cache(sentences) for layer in self._in_order()),
+            tuple(in_cycle([layer.attention.start(memory) for layer in self.layers], self.depth)),
             Ancestry.empty(sentences, memory.states.device),
         )
 
@@ -125,8 +145,9 @@ class TransformerDecoder(Decoder):
         inputs = states = self.embedding(target_in)
         scope = self.layers[0].self_attention.whole(target_in != PAD, self.embedding.position, causal=True)
         attended = []
-        for number, (layer, memory) in enumerate(zip(self.layers, state.attention, strict=True)):
-            states, answer = layer(states, scope, memory, weights.of(number, len(self.layers)))
+        for number, (layer, memory) in enumerate(zip(self._in_order(), state.attention, strict=True)):
+            after, answer = layer(states, scope, memory, weights.of(number, self.depth))
+            states = self.layer_drop(states, after)
             attended.append(answer)
         return Decoded(self.final_norm(states), inputs, tuple(attended))
 
@@ -139,14 +160,19 @@ class TransformerDecoder(Decoder):
         ancestry = state.ancestry.extend()
         scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
         caches, memories, attended = [], [], []
-        for number, (layer, cache, memory) in enumerate(zip(self.layers, state.caches, state.attention, strict=True)):
-            need_weights = weights.of(number, len(self.layers))
+        for number, layer in enumerate(self._in_order()):
+            cache, memory = state.caches[number], state.attention[number]
+            need_weights = weights.of(number, self.depth)
             states, cache, answer, memory = layer.step(states, cache, scope, memory, need_weights)
             caches.append(cache)
             memories.append(memory)
             attended.append(answer)
         state = TransformerState(tuple(caches), tuple(memories), ancestry)
         return Decoded(self.final_norm(states), inputs, tuple(attended)), state
+
+    def _in_order(self) -> list["TransformerDecoderLayer"]:
+        """The layers as they run."""
+        return in_cycle(list(self.layers), self.depth)
 
 
 class TransformerDecoderLayer(nn.Module):
@@ -158,21 +184,24 @@ class TransformerDecoderLayer(nn.Module):
         attention: Attention,
         self_attention: SelfAttention,
         dim: int,
-        inner_dim: int,
-        activation: Activation,
-        norm: NormPlace,
-        dropout: float,
-        activation_dropout: float,
+        feed_forward: Callable[[], FeedForward],
+        residual: Callable[[], Residual],
     ) -> None:
         super().__init__()
         self.self_attention = self_attention
         self.attention = attention
         # A context of another width (of an attention without an output map) is projected to the layer's.
         self.adapt = nn.Identity() if attention.context_dim == dim else nn.Linear(attention.context_dim, dim)
-        self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
-        self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
-        self.attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
-        self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.feed_forward = feed_forward()
+        self.self_attention_residual = residual()
+        self.attention_residual = residual()
+        self.feed_forward_residual = residual()
+
+    def value_weights(self) -> list[Tensor]:
+        """The matrices that the values of the three blocks pass."""
+        adapting = [self.adapt.weight] if isinstance(self.adapt, nn.Linear) else []
+        blocks = (self.self_attention, self.attention, self.feed_forward)
+        return [*(weight for block in blocks for weight in block.value_weights()), *adapting]
 
     def forward(
         self, states: Float[Tensor, "B T D"], scope: Scope, memory: AttentionState, need_weights: bool

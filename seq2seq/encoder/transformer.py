@@ -1,18 +1,22 @@
 """Transformer encoder: Vaswani et al. (2017), arXiv:1706.03762, section 3.1."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.encoder.base import Encoder
+from seq2seq.feed_forward.base import Activation, FeedForward
+from seq2seq.layer_norm.base import LayerNormalization
+from seq2seq.layers.deep_norm import UNSCALED, encoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
-from seq2seq.layers.feed_forward import Activation, FeedForward
+from seq2seq.layers.layer_drop import LayerDrop
 from seq2seq.layers.modules import Layers
-from seq2seq.layers.norm import LayerNorm
 from seq2seq.layers.residual import NormPlace, Residual
 from seq2seq.layers.scaled_dot import heads_problem
+from seq2seq.layers.shared_layers import distinct_problem, in_cycle
 from seq2seq.self_attention.base import Scope, SelfAttention
 from seq2seq.types import Memory
 
@@ -20,11 +24,13 @@ from seq2seq.types import Memory
 class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
-    `self_attention` makes one per layer; `embedding.position` may affect it. `norm: pre` ends with another
-    normalisation; `norm: post` is the paper's. The summary is the mean state.
+    `self_attention` and `feed_forward` make one per layer, `layer_norm` the normalisations; `embedding.position` may
+    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's; `norm: deep` depends on
+    `decoder_layers`, the depth of a Transformer decoder (None: it is recurrent). `layers` layers run, with
+    `distinct_layers` sets of weights (None: each has its own). The summary is the mean state.
     """
 
-    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention"}
+    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm", "decoder_layers"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -32,8 +38,12 @@ class TransformerEncoder(Encoder):
         *,
         embedding: InputEmbedding,
         self_attention: Callable[..., SelfAttention],
+        feed_forward: Callable[..., FeedForward],
+        layer_norm: Callable[..., LayerNormalization],
+        decoder_layers: int | None,
         hidden_size: int,
         layers: int,
+        distinct_layers: int | None,
         heads: int,
         inner_size: int,
         activation: Activation,
@@ -41,22 +51,32 @@ class TransformerEncoder(Encoder):
         dropout: float,
         attention_dropout: float,
         activation_dropout: float,
+        layer_drop: float,
     ) -> None:
         super().__init__()
         self.embedding = embedding
+        self.depth = layers
+        self.layer_drop = LayerDrop(layer_drop)
+        scales = encoder_scales(layers, decoder_layers) if norm == "deep" else UNSCALED
         self.layers = Layers(
             TransformerEncoderLayer(
                 self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
-                dim=hidden_size,
-                inner_dim=inner_size,
-                activation=activation,
-                norm=norm,
-                dropout=dropout,
-                activation_dropout=activation_dropout,
+                feed_forward=partial(
+                    feed_forward,
+                    dim=hidden_size,
+                    inner_dim=inner_size,
+                    activation=activation,
+                    dropout=activation_dropout,
+                ),
+                residual=partial(
+                    Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
+                ),
             )
-            for _ in range(layers)
+            for _ in range(distinct_layers or layers)
         )
-        self.final_norm = LayerNorm(hidden_size) if norm == "pre" else nn.Identity()
+        for layer in self.layers:
+            shrink(layer.value_weights(), scales.beta)
+        self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:
@@ -70,15 +90,16 @@ class TransformerEncoder(Encoder):
 
     @classmethod
     def problem(cls, **arguments: Any) -> str | None:
-        """The heads must divide the width."""
-        return heads_problem("encoder.heads", arguments["heads"], "encoder.hidden_size", arguments["hidden_size"])
+        """The heads must divide the width, and shared layers are no more than all."""
+        heads = heads_problem("encoder.heads", arguments["heads"], "encoder.hidden_size", arguments["hidden_size"])
+        return heads or distinct_problem("encoder", arguments["distinct_layers"], arguments["layers"])
 
     def forward(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Read the source, layer by layer."""
         states = self.embedding(source)
         scope = self.layers[0].self_attention.whole(mask, self.embedding.position, causal=False)
-        for layer in self.layers:
-            states = layer(states, scope)
+        for layer in in_cycle(list(self.layers), self.depth):
+            states = self.layer_drop(states, layer(states, scope))
         states = self.final_norm(states)
         real = mask.unsqueeze(-1).to(states.dtype)
         return Memory(states, mask, source, (states * real).sum(1) / real.sum(1))
@@ -91,18 +112,18 @@ class TransformerEncoderLayer(nn.Module):
         self,
         *,
         self_attention: SelfAttention,
-        dim: int,
-        inner_dim: int,
-        activation: Activation,
-        norm: NormPlace,
-        dropout: float,
-        activation_dropout: float,
+        feed_forward: Callable[[], FeedForward],
+        residual: Callable[[], Residual],
     ) -> None:
         super().__init__()
         self.self_attention = self_attention
-        self.feed_forward = FeedForward(dim=dim, inner_dim=inner_dim, activation=activation, dropout=activation_dropout)
-        self.self_attention_residual = Residual(dim=dim, norm=norm, dropout=dropout)
-        self.feed_forward_residual = Residual(dim=dim, norm=norm, dropout=dropout)
+        self.feed_forward = feed_forward()
+        self.self_attention_residual = residual()
+        self.feed_forward_residual = residual()
+
+    def value_weights(self) -> list[Tensor]:
+        """The matrices that the values of both blocks pass."""
+        return [*self.self_attention.value_weights(), *self.feed_forward.value_weights()]
 
     def forward(self, states: Float[Tensor, "B S D"], scope: Scope) -> Float[Tensor, "B S D"]:
         """Both blocks."""

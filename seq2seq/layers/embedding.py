@@ -53,6 +53,7 @@ class InputEmbedding(nn.Module):
         return self._embed(tokens, torch.tensor([position], device=tokens.device))
 
     def _embed(self, tokens: Int[Tensor, "B T"], positions: Int[Tensor, " P"]) -> Float[Tensor, "B T D"]:
+        position = None if self.position is None else self.position.embed(positions, tokens)  # no token dropped yet
         if self.training and self.word_dropout:
             dropped = (torch.rand(tokens.shape, device=tokens.device) < self.word_dropout) & (tokens > EOS)
             tokens = tokens.masked_fill(dropped, UNK)
@@ -60,6 +61,6 @@ class InputEmbedding(nn.Module):
         if self.training:  # a table that is tied to the output layer learns a row for padding
             states = states.masked_fill((tokens == PAD).unsqueeze(-1), 0)
         states = self.adapt(states)
-        if self.position is not None:
-            states = states + self.position.embed(positions).to(states.dtype)
+        if position is not None:
+            states = states + position.to(states.dtype)
         return self.dropout(states)

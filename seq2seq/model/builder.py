@@ -1,5 +1,6 @@
 """Wire the parts of a configuration into a model: the builder passes the widths, YAML holds no arithmetic."""
 
+from functools import partial
 from typing import Any, Literal
 
 from torch import nn
@@ -9,6 +10,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 from seq2seq.layers.embedding import InputEmbedding, embedding_table
 from seq2seq.model.model import Model
+from seq2seq.tokenizer.sentencepiece import symbol_ids
 from seq2seq.types import Part
 
 
@@ -20,19 +22,24 @@ def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int
     def attention(**widths: int) -> Attention:
         return _build("attention", settings.attention, **widths, normalizer=settings.normalizer)
 
+    blocks = {
+        group: partial(_build, group, getattr(settings, group))
+        for group in ("self_attention", "feed_forward", "layer_norm")
+    }
     encoder = _build(
         "encoder",
         settings.encoder,
         embedding=_input_embedding(settings, settings.encoder, source_table),
-        self_attention=settings.self_attention,
+        decoder_layers=None if _target(settings.decoder).recurrent else settings.decoder.arguments.get("layers"),
+        **blocks,
     )
     decoder = _build(
         "decoder",
         settings.decoder,
         embedding=_input_embedding(settings, settings.decoder, target_table),
-        self_attention=settings.self_attention,
         attention=attention,
         memory_dim=memory_dim,
+        **blocks,
     )
     generator = _build(
         "generator",
@@ -73,19 +80,26 @@ def _input_embedding(settings: TrainSettings, part: Part, table: nn.Embedding) -
     sqrt(E) and add positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
     recurrent = _target(part).recurrent
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
-    positioned = settings.position.arguments.get("recurrent") or not recurrent
+    supplied = position_arguments(settings, part)
     return InputEmbedding(
         table=table,
         width=width,
         scale=1.0 if recurrent else settings.embedding.size**0.5,
         dropout=settings.embedding.dropout,
         word_dropout=settings.embedding.word_dropout,
-        position=_build("position", settings.position, **position_widths(settings, part)) if positioned else None,
+        position=_build("position", settings.position, **supplied) if has_position(settings, part) else None,
     )
 
 
-def position_widths(settings: TrainSettings, part: Part) -> dict[str, int]:
-    """The arguments of a position in this encoder or decoder: the width of its inputs and its self-attention's heads, 1
-    if it has none."""
+def has_position(settings: TrainSettings, part: Part) -> bool:
+    """Whether this encoder or decoder uses the position encoding."""
+    return not _target(part).recurrent or bool(settings.position.arguments.get("recurrent"))
+
+
+def position_arguments(settings: TrainSettings, part: Part) -> dict[str, Any]:
+    """What the builder supplies to a position in this encoder or decoder: the width of its inputs, its self-attention's
+    heads (1 if it has none), and the source's pieces that are never split."""
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
-    return {"dim": width, "heads": 1 if _target(part).recurrent else part.arguments["heads"]}
+    heads = 1 if _target(part).recurrent else part.arguments["heads"]
+    symbols = symbol_ids(settings.tokenizer.arguments.get("symbols", ())) if part is settings.encoder else None
+    return {"dim": width, "heads": heads, "symbols": symbols}

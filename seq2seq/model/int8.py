@@ -7,8 +7,8 @@ from torch import nn
 
 from seq2seq.attention.multihead import MultiHeadAttention
 from seq2seq.errors import ConfigError
+from seq2seq.feed_forward.base import FeedForward
 from seq2seq.generator.softmax import SoftmaxGenerator
-from seq2seq.layers.feed_forward import FeedForward
 from seq2seq.model.model import Model
 from seq2seq.self_attention.full import FullSelfAttention
 

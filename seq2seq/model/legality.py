@@ -3,7 +3,7 @@
 from typing import Any
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.model.builder import position_widths
+from seq2seq.model.builder import has_position, position_arguments
 from seq2seq.types import Capability, Part
 
 NEEDING_WEIGHTS = {
@@ -63,8 +63,9 @@ def _width_problems(settings: TrainSettings) -> list[str]:
         if not _target(part).recurrent:
             heads = part.arguments["heads"]
             found.append(_target(settings.self_attention).problem(heads=heads, **settings.self_attention.arguments))
-            widths = position_widths(settings, part)
-            found.append(_target(settings.position).problem(**widths, **settings.position.arguments))
+        if has_position(settings, part):
+            supplied = position_arguments(settings, part)
+            found.append(_target(settings.position).problem(**supplied, **settings.position.arguments))
     return [line for line in dict.fromkeys(found) if line]
 
 

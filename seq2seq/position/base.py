@@ -14,7 +14,8 @@ class Position(nn.Module, Component):
     self-attention (`rotate`), its scores (`bias`). A kind overrides one of them; the others add nothing.
 
     `dim` is the width of the inputs, `heads` are those of the self-attention that reads them (1 if there is none): a
-    head is dim / heads wide. Positions are counted from 0.
+    head is dim / heads wide. Positions are counted from 0. A kind that reads tokens adds `symbols` to `wired`: by text
+    the ids of the pieces that are never split, in the source; None in a decoder, which sees one token at a time.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"dim", "heads"})
@@ -29,8 +30,9 @@ class Position(nn.Module, Component):
         """Why these widths and arguments cannot work together, or None."""
         return None
 
-    def embed(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "#P #D"]:
-        """Vectors to add to the token embeddings."""
+    def embed(self, positions: Int[Tensor, " P"], tokens: Int[Tensor, "B T"]) -> Float[Tensor, "*#B #P #D"]:
+        """Vectors to add to the token embeddings: those of whole rows (P = T), or of K = T hypotheses at one position
+        (P = 1)."""
         return torch.zeros(1, 1, device=positions.device)
 
     def rotate(self, states: Float[Tensor, "B H T d"], positions: Int[Tensor, " T"]) -> Float[Tensor, "B H T d"]:

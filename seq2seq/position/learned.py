@@ -18,6 +18,6 @@ class LearnedPosition(Position):
         self.table = nn.Embedding(max_length, dim)
         nn.init.normal_(self.table.weight, std=0.02)
 
-    def embed(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "P D"]:
+    def embed(self, positions: Int[Tensor, " P"], tokens: Int[Tensor, "B T"]) -> Float[Tensor, "P D"]:
         """The vectors of these positions."""
         return self.table(positions.clamp(max=self.table.num_embeddings - 1))

@@ -23,7 +23,11 @@ class SinusoidalPosition(Position):
         exponents = torch.arange(0, dim, 2, dtype=torch.float64) / dim
         self.register_buffer("frequencies", torch.exp(-math.log(10_000.0) * exponents), persistent=False)
 
-    def embed(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "P D"]:
+    def embed(self, positions: Int[Tensor, " P"], tokens: Int[Tensor, "B T"]) -> Float[Tensor, "P D"]:
         """Sine and cosine of each position at each frequency."""
+        return self.waves(positions)
+
+    def waves(self, positions: Int[Tensor, " P"]) -> Float[Tensor, "P D"]:
+        """Sine and cosine of each number at each frequency."""
         angles = positions.unsqueeze(1).to(self.frequencies.dtype) * self.frequencies
         return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, : self.dim]

@@ -77,6 +77,10 @@ class SelfAttention(nn.Module, Component, ABC):
         """How many steps back a step attends, in addition to itself; None: all."""
         return None
 
+    def value_weights(self) -> list[Tensor]:
+        """The matrices of values and of the output, which `norm: deep` makes smaller at the start."""
+        return []
+
     @abstractmethod
     def whole(self, real: Bool[Tensor, "B T"], position: Position | None, *, causal: bool) -> Scope:
         """The scope of whole sequences: tokens attend to `real` ones; if `causal`, only to themselves and earlier

@@ -82,6 +82,10 @@ class FullSelfAttention(SelfAttention):
         """Of the one product: queries, keys, values."""
         return {"maps.weight": self.widths}
 
+    def value_weights(self) -> list[Tensor]:
+        """The last rows of the one product, and the output's."""
+        return [self.maps.weight[-self.widths[-1] :], self.output_map.weight]
+
     @classmethod
     def problem(cls, *, heads: int, **arguments: Any) -> str | None:
         """The groups must divide the heads."""

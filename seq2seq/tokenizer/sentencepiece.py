@@ -143,7 +143,7 @@ class SentencePiece(Component):
             byte_fallback=self.byte_fallback,
             normalization_rule_name=self.normalization,
             remove_extra_whitespaces=self.normalization != "identity",
-            user_defined_symbols=["\n", *self.symbols],
+            user_defined_symbols=list(symbol_ids(self.symbols)),
             pad_id=PAD,
             unk_id=UNK,
             bos_id=BOS,
@@ -161,6 +161,12 @@ class SentencePiece(Component):
                 picked = np.linspace(0, len(lines) - 1, self.training_lines).astype(int).tolist()
             for index in picked:
                 yield from _cut(lines[index].translate(NOT_TRAINED_ON))
+
+
+def symbol_ids(symbols: Sequence[str]) -> dict[str, int]:
+    """The ids of the pieces that are never split, in every vocabulary trained with these `symbols`: the line break is
+    the first after the reserved pieces, and SentencePiece keeps their order."""
+    return {symbol: index for index, symbol in enumerate(["\n", *symbols], start=len(RESERVED))}
 
 
 def sampler_of(model_type: str, vocabulary: Vocabulary, strength: float) -> Sampler:

@@ -21,9 +21,24 @@ from seq2seq.model.model import Model
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.parameter_names import choose
 
-PARTS = ("position", "normalizer", "attention", "self_attention", "encoder", "pooling", "decoder", "generator")
+PARTS = (
+    "position",
+    "normalizer",
+    "attention",
+    "self_attention",
+    "feed_forward",
+    "layer_norm",
+    "encoder",
+    "pooling",
+    "decoder",
+    "generator",
+)
 SHAPING = ("tie", "embedding.size", *PARTS)
-OF_TRAINING = ("dropout", ".sampling")  # keys that end so change neither a model's shape nor a tokenizer's pieces
+OF_TRAINING = (
+    "dropout",
+    ".layer_drop",
+    ".sampling",
+)  # keys that end so change neither a model's shape nor a tokenizer's pieces
 
 log = logging.getLogger(__name__)
 

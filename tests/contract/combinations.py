@@ -33,7 +33,9 @@ SMALL: dict[str, Any] = {
     "size": 3,
     "recurrent": True,
 }
-MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention")
+BLOCKS = ("feed_forward", "layer_norm")  # of a Transformer's layers
+MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention", *BLOCKS)
+LAYERS: list[dict[str, Any]] = [{"norm": "deep"}, {"distinct_layers": 1}, {"layer_drop": 0.1}]  # of a Transformer
 RECURRENT = [
     {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
 ]
@@ -71,7 +73,8 @@ def choice(group: str, name: str) -> Part:
 
 @dataclass(frozen=True)
 class Triple:
-    """An encoder, an attention and a decoder with its options; `others` are choices of other groups."""
+    """An encoder, an attention and a decoder with its options, which the encoder shares if it has arguments of that
+    name; `others` are choices of other groups."""
 
     encoder: str
     attention: str
@@ -86,10 +89,11 @@ class Triple:
 
     def settings(self, **changes: Any) -> TrainSettings:
         """Small settings of this triple; `changes` replace some."""
-        decoder = choice("decoder", self.decoder)
+        encoder, decoder = choice("encoder", self.encoder), choice("decoder", self.decoder)
+        shared = {key: value for key, value in self.options if key in encoder.arguments}
         decoder = Part(decoder.name, decoder.target, {**decoder.arguments, **dict(self.options)})
         small = {
-            "encoder": choice("encoder", self.encoder),
+            "encoder": Part(encoder.name, encoder.target, {**encoder.arguments, **shared}),
             "attention": choice("attention", self.attention),
             "decoder": decoder,
             "embedding": EmbeddingSettings(size=8, dropout=0.0, word_dropout=0.0),
@@ -132,7 +136,7 @@ def legal_triples() -> tuple[Triple, ...]:
 @cache
 def legal_variations() -> tuple[Triple, ...]:
     """Each choice of the other groups, where it has an effect: each normalizer, pooling and generator with every
-    attention, each position with every self-attention."""
+    attention, each position with every self-attention, each kind of block in a Transformer."""
     recurrent = tuple(RECURRENT[0].items())
     found = []
     for attention in choices("attention"):
@@ -148,7 +152,10 @@ def legal_variations() -> tuple[Triple, ...]:
         for self_attention in choices("self_attention"):
             parts = (("position", position), ("self_attention", self_attention))
             found.append(Triple(encoder, "multihead", "transformer", (), parts))
-    for position in ("learned", "sinusoidal"):
+    found += [Triple("transformer", "multihead", "transformer", tuple(options.items())) for options in LAYERS]
+    for group in BLOCKS:
+        found += [Triple("transformer", "multihead", "transformer", (), ((group, name),)) for name in others(group)]
+    for position in ("learned", "sinusoidal", "sinusoidal_2d"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
     return tuple(legal(found))
 

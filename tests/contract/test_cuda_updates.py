@@ -36,6 +36,7 @@ SHAPES = [Shape(3, 8, 7), Shape(5, 9, 8)]
 FEEDING = (("attend", "before"), ("input_feeding", True))
 TRIPLES = [
     Triple("transformer", "multihead", "transformer"),
+    Triple("transformer", "multihead", "transformer", (("layer_drop", 0.3),), (("position", "sinusoidal_2d"),)),
     Triple("lstm", "bahdanau", "lstm", FEEDING),
     Triple("gru", "luong_general", "gru", (("attend", "after"), ("input_feeding", False))),
     Triple("lstm", "coverage", "lstm", FEEDING, (("generator", "pointer"),)),

@@ -86,6 +86,21 @@ def with_argument(group: str, name: str, **arguments: object) -> Part:
             {"decoder": with_argument("decoder", "transformer", heads=5)},
             "decoder.heads=5 does not divide decoder.hidden_size=16",
         ),
+        (
+            Triple("transformer", "bahdanau", "transformer"),
+            {"decoder": with_argument("decoder", "transformer", distinct_layers=3)},
+            "decoder.distinct_layers=3 is more than decoder.layers=2; null: all are distinct",
+        ),
+        (
+            Triple("transformer", "bahdanau", "transformer"),
+            {"position": with_argument("position", "sinusoidal_2d", separator="|")},
+            "position.separator='|' must be a piece that is never split",
+        ),
+        (
+            Triple("lstm", "bahdanau", "lstm"),
+            {"position": with_argument("position", "sinusoidal_2d", separator="|", recurrent=True)},
+            "position.separator='|' must be a piece that is never split",
+        ),
     ],
     ids=str,
 )

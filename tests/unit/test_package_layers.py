@@ -14,7 +14,7 @@ LAYERS = [
     ["runtime", "streams", "interrupts"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics", "logger"],
     ["data", "layers"],
-    ["attention", "self_attention", "pooling"],
+    ["attention", "self_attention", "feed_forward", "layer_norm", "pooling"],
     ["encoder", "decoder", "generator"],
     ["model"],
     ["search", "checkpoint", "reporting"],

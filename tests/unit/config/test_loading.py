@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from sample_parts import Beam, Greedy, Recurrent
 
-from seq2seq.config import read_config, write_config
+from seq2seq.config import CONFIGS, read_config, write_config
 from seq2seq.config.command_line.check import check
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import compose
@@ -74,6 +74,19 @@ def test_values_of_the_right_type_may_still_be_wrong(
     settings: Callable[..., TrainSettings], override: str, line: str
 ) -> None:
     assert mistakes(lambda: settings(override)) == (line,)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("encoder.layer_drop=1", "a share from 0 to below 1, got 1.0"),
+        ("encoder.distinct_layers=0", "1 or more, got 0"),
+        ("encoder.norm=dep", "one of pre, post, deep"),
+    ],
+)
+def test_limits_of_a_transformers_layers(override: str, expected: str) -> None:
+    (line,) = mistakes(lambda: load_train(compose(CONFIGS, "train", ["encoder=transformer", override])))
+    assert line.startswith(f"{override}: expected {expected}")
 
 
 def test_only_classes_of_parts_are_allowed(settings: Callable[..., TrainSettings]) -> None:

@@ -87,6 +87,7 @@ def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     new = load_train(compose(CONFIGS, "train", ["data=cldr", "trainer.validate_pairs=null", "trainer.count=target"]))
     old = copy.deepcopy(new.plain)
     del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"], old["tokenizer"]["symbols"]
+    del old["feed_forward"], old["layer_norm"]
     assert run_name(old, new.choices) == run_name(new.plain, new.choices)
     old["tokenizer"]["symbols"] = ["<2de>"]
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)
@@ -167,12 +168,23 @@ def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_p
     stored = {key: value for key, value in stored.items() if key != "freeze"} | {"choices": {}}
     stored["search"] = {"_target_": "seq2seq.search.minimum_risk.MinimumRiskSearch", "unit": "words"}
     stored["encoder"] = {"_target_": "seq2seq.encoder.rnn.RnnEncoder", "cell": "gru"}
+    stored["decoder"] = {"_target_": "seq2seq.decoder.transformer.TransformerDecoder", "layers": 2}
     write_yaml(stored, tmp_path / "config.yaml")
     read = read_config(tmp_path / "config.yaml")
     assert (read["freeze"], read["command"]) == ([], [])
     assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
     assert read["encoder"] == {**stored["encoder"], "mask_end": False}
-    assert read["decoder"] == stored["decoder"]
+    assert read["decoder"] == {**stored["decoder"], "distinct_layers": None, "layer_drop": 0.0}
+    assert read["pooling"] == stored["pooling"]
+
+
+def test_older_run_has_the_blocks_of_its_time(tmp_path: Path) -> None:
+    new = effective_settings(load_train(compose(CONFIGS, "train", ["run=x"])), None)
+    older = {key: value for key, value in new.plain.items() if key not in ("feed_forward", "layer_norm")}
+    write_yaml(older | {"choices": {"encoder": "lstm", "layer_norm": "mine"}}, tmp_path / "config.yaml")
+    stored = read_config(tmp_path / "config.yaml")
+    assert stored["choices"] == {"encoder": "lstm", "feed_forward": "plain", "layer_norm": "mine"}
+    assert diff(stored, new.plain) == []
 
 
 def test_older_run_without_a_choice_of_loggers_has_both(settings: Make, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from torch import nn
 
 from seq2seq.encoder.rnn import RnnEncoder
 from seq2seq.encoder.transformer import TransformerEncoder
+from seq2seq.feed_forward.plain import PlainFeedForward
+from seq2seq.layer_norm.layer import LayerNorm
 from seq2seq.layers.embedding import InputEmbedding, embedding_table
 from seq2seq.position.alibi import AlibiPosition
 from seq2seq.position.base import Position
@@ -100,8 +102,12 @@ def transformer(norm: str, position: Position | None = None) -> TransformerEncod
     return TransformerEncoder(
         embedding=embedding(8, position),
         self_attention=partial(FullSelfAttention, kv_heads=None),
+        feed_forward=PlainFeedForward,
+        layer_norm=LayerNorm,
+        decoder_layers=None,
         hidden_size=8,
         layers=2,
+        distinct_layers=None,
         heads=2,
         inner_size=12,
         activation="relu",
@@ -109,6 +115,7 @@ def transformer(norm: str, position: Position | None = None) -> TransformerEncod
         dropout=0.0,
         attention_dropout=0.0,
         activation_dropout=0.0,
+        layer_drop=0.0,
     ).double()
 
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from seq2seq.layer_norm.layer import LayerNorm
 from seq2seq.layers.dropout import dropout
 from seq2seq.layers.embedding import InputEmbedding, embedding_table
-from seq2seq.layers.feed_forward import ACTIVATIONS, FeedForward
 from seq2seq.layers.residual import Residual
 from seq2seq.layers.rnn import RecurrentLayer, RecurrentStack, reorder, reversal
 from seq2seq.position.none import NoPosition
 from seq2seq.position.sinusoidal import SinusoidalPosition
+from seq2seq.position.sinusoidal_2d import Sinusoidal2dPosition
 from seq2seq.types import EOS, UNK
 
 BOTH = pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -115,20 +116,15 @@ def test_reversal_leaves_padding_in_place(lengths: list[int], expected: list[lis
     assert torch.equal(reorder(reorder(states, index), index), states)
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("norm", ["pre", "post", "deep"])
 def test_residual_connections(norm: str) -> None:
-    residual, states = Residual(dim=4, norm=norm, dropout=0.0), torch.randn(1, 2, 4)
+    alpha = 3.0 if norm == "deep" else 1.0
+    residual = Residual(dim=4, norm=norm, alpha=alpha, dropout=0.0, layer_norm=LayerNorm)
+    states = torch.randn(1, 2, 4)
     block = torch.nn.Linear(4, 4)
     normalised = F.layer_norm(states, (4,)) if norm == "pre" else states
-    expected = states + block(normalised)
+    expected = alpha * states + block(normalised)
     assert torch.allclose(residual(states, block), expected if norm == "pre" else F.layer_norm(expected, (4,)))
-
-
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_feed_forward_is_two_linear_layers_around_an_activation(activation: str) -> None:
-    network, states = FeedForward(dim=3, inner_dim=5, activation=activation, dropout=0.0), torch.randn(1, 2, 3)
-    function = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}[activation]
-    assert torch.allclose(network(states), network.narrow(function(network.widen(states))))
 
 
 def embedding(**changes: object) -> InputEmbedding:
@@ -140,11 +136,20 @@ def embedding(**changes: object) -> InputEmbedding:
 def test_embeddings_are_scaled_before_positions_are_added() -> None:
     position = SinusoidalPosition(dim=6, heads=1, recurrent=False)
     layer, tokens = embedding(position=position), torch.tensor([[5, 4]])
-    expected = 2 * layer.table(tokens) + position.embed(torch.tensor([0, 1])).float()
+    expected = 2 * layer.table(tokens) + position.embed(torch.tensor([0, 1]), tokens).float()
     assert torch.allclose(layer(tokens), expected)
     stepped = torch.cat([layer.step(tokens[:, t : t + 1], t) for t in range(2)], 1)
     assert torch.allclose(stepped, expected)
     assert torch.equal(embedding(position=NoPosition(dim=6, heads=1, recurrent=False))(tokens), embedding()(tokens))
+
+
+def test_positions_are_those_of_the_tokens_before_word_dropout() -> None:
+    position = Sinusoidal2dPosition(dim=6, heads=1, symbols={"\n": 4}, separator="\n", recurrent=False)
+    layer, tokens = embedding(position=position, word_dropout=0.9), torch.tensor([[5, 4, 6] * 20])
+    expected = position.embed(torch.arange(60), tokens).float()
+    added = layer(tokens) - 2 * layer.table(torch.tensor(UNK))
+    near = (added - expected).abs().amax(-1) < 1e-6
+    assert 0.7 < near.double().mean() < 1
 
 
 def test_word_dropout_skips_eos_and_evaluation() -> None:

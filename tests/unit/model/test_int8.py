@@ -16,6 +16,7 @@ from seq2seq.training.preflight import check
 
 TRIPLES = [
     Triple("transformer", "multihead", "transformer"),
+    Triple("transformer", "multihead", "transformer", (("distinct_layers", 1),), (("feed_forward", "swiglu"),)),
     Triple("transformer", "grouped_query", "transformer", (), (("self_attention", "windowed"),)),
     Triple("lstm", "bahdanau", "lstm", (("attend", "before"), ("input_feeding", True))),
     Triple("gru", "luong_concat", "gru", (("attend", "after"), ("input_feeding", False)), (("generator", "pointer"),)),

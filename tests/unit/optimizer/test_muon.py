@@ -101,6 +101,10 @@ def orthogonal(changes: Tensor, lr: float = 0.01) -> bool:
 
 STACKS = {
     "attention": ("encoder.layers.0.self_attention.maps.weight", Triple("transformer", "multihead", "transformer")),
+    "gated": (
+        "encoder.layers.0.feed_forward.widen.weight",
+        Triple("transformer", "multihead", "transformer", (), (("feed_forward", "swiglu"),)),
+    ),
     "lstm": ("encoder.forwards.0.kernel.weight_hh_l0", Triple("lstm", "luong_general", "lstm")),
     "lstm, inputs": ("decoder.stack.layers.0.kernel.weight_ih_l0", Triple("lstm", "luong_general", "lstm")),
     "gru": ("decoder.stack.layers.0.kernel.weight_hh_l0", Triple("gru", "luong_general", "gru")),

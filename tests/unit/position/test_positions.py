@@ -1,6 +1,7 @@
 """Each kind of position compared with its paper's equations in plain loops, in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -12,30 +13,51 @@ from seq2seq.position.none import NoPosition
 from seq2seq.position.relative import RelativePosition
 from seq2seq.position.rotary import RotaryPosition
 from seq2seq.position.sinusoidal import SinusoidalPosition
+from seq2seq.position.sinusoidal_2d import Sinusoidal2dPosition
 
+TOKENS = torch.tensor([[7, 5]])
 QUERIES, KEYS = torch.tensor([0, 3, 140]), torch.tensor([2, 3, 0, 9, 500])
 
 
 def test_no_position_changes_nothing() -> None:
     states = torch.randn(2, 3, 4, 6)
     for position in (Position(dim=18, heads=3), NoPosition(dim=18, heads=3, recurrent=False)):
-        assert not position.embed(torch.arange(4)).any()
+        assert not position.embed(torch.arange(2), TOKENS).any()
         assert position.rotate(states, torch.arange(4)) is states
         assert position.bias(QUERIES, KEYS) is None
         assert position.problem(dim=18, heads=3) is None
 
 
 def test_sinusoidal_positions_equal_the_papers() -> None:
-    vectors = SinusoidalPosition(dim=5, heads=1, recurrent=False).embed(torch.tensor([0, 7]))
+    vectors = SinusoidalPosition(dim=5, heads=1, recurrent=False).embed(torch.tensor([0, 7]), TOKENS)
     for row, t in enumerate((0, 7)):
         for i in range(5):
             angle = t / 10_000 ** (2 * (i // 2) / 5)
             assert float(vectors[row, i]) == pytest.approx(math.cos(angle) if i % 2 else math.sin(angle), abs=1e-12)
 
 
+def test_two_dimensions_are_the_line_and_the_place_in_it() -> None:
+    """Against a loop over tokens: rows with no line end, one at either end, empty lines, and all of them ends."""
+    separator, dim = 6, 8
+    rows = [[7, 8, 9, 7, 8, 9], [6, 7, 8, 6, 7, 8], [7, 6, 6, 6, 9, 6], [6] * 6, [7, 8, 6, 9, 0, 0]]
+    given = {"dim": dim, "heads": 2, "separator": "<row>", "recurrent": False}
+    position = Sinusoidal2dPosition(symbols={"\n": 4, "<row>": separator}, **given)
+    half = SinusoidalPosition(dim=dim // 2, heads=1, recurrent=False)
+    found = position.embed(torch.arange(6), torch.tensor(rows))
+    for row, tokens in enumerate(rows):
+        line = place = 0
+        for t, token in enumerate(tokens):
+            expected = torch.cat([half.waves(torch.tensor([number])) for number in (line, place)], -1)
+            assert torch.equal(found[row, t], expected[0]), (row, t)
+            line, place = (line + 1, 0) if token == separator else (line, place + 1)
+    decoder = Sinusoidal2dPosition(symbols=None, **given)
+    plain = SinusoidalPosition(dim=dim, heads=2, recurrent=False)
+    assert torch.equal(decoder.embed(QUERIES, torch.tensor(rows)), plain.embed(QUERIES, torch.tensor(rows)))
+
+
 def test_learned_positions_beyond_the_last_share_its_vector() -> None:
     position = LearnedPosition(dim=3, heads=1, max_length=4, recurrent=False)
-    vectors = position.embed(torch.tensor([2, 3, 9]))
+    vectors = position.embed(torch.tensor([2, 3, 9]), TOKENS)
     assert torch.equal(vectors[1], vectors[2])
     assert not torch.equal(vectors[0], vectors[1])
 
@@ -126,8 +148,17 @@ def test_biases_depend_on_the_distance_only(kind: type[Position]) -> None:
         (RelativePosition, {"dim": 4, "heads": 1, "buckets": 7, "max_distance": 9}, "even and at least 4, not 7"),
         (RelativePosition, {"dim": 4, "heads": 1, "buckets": 2, "max_distance": 9}, "even and at least 4, not 2"),
         (RelativePosition, {"dim": 4, "heads": 1, "buckets": 8, "max_distance": 2}, "buckets / 4 = 2, not 2"),
+        (Sinusoidal2dPosition, {"dim": 4, "heads": 1, "symbols": {"\n": 4}, "separator": "\n"}, None),
+        (Sinusoidal2dPosition, {"dim": 5, "heads": 1, "symbols": {"\n": 4}, "separator": "\n"}, "even, not 5"),
+        (Sinusoidal2dPosition, {"dim": 5, "heads": 1, "symbols": None, "separator": "|"}, None),  # a decoder's
+        (
+            Sinusoidal2dPosition,
+            {"dim": 4, "heads": 1, "symbols": {"\n": 4}, "separator": "<rwo>"},
+            "position.separator='<rwo>' must be a piece that is never split: the line break, written \"\\n\", or one "
+            "of tokenizer.symbols",
+        ),
     ],
 )
-def test_problems(kind: type[Position], arguments: dict[str, int], expected: str | None) -> None:
+def test_problems(kind: type[Position], arguments: dict[str, Any], expected: str | None) -> None:
     found = kind.problem(**arguments)
     assert found is None if expected is None else expected in str(found)

@@ -7,6 +7,7 @@ from sample_text import sentences, settings
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.tokenizer.draws import keys_of
 from seq2seq.tokenizer.runs import RunSplitter
+from seq2seq.tokenizer.sentencepiece import symbol_ids
 from seq2seq.types import BOS, EOS, PAD, UNK
 
 TEXT = sentences(400)
@@ -33,6 +34,14 @@ def test_a_joint_vocabulary_has_both_sides_and_separate_ones_their_own():
     assert joint.source.decode(joint.source.encode(["abcd"])) == ["abcd"]
     assert UNK in separate.source.encode(["c"])[0] and UNK not in separate.source.encode(["a"])[0]
     assert UNK in separate.target.encode(["a"])[0] and UNK not in separate.target.encode(["c"])[0]
+
+
+@pytest.mark.parametrize(("model_type", "size"), TYPES)
+def test_pieces_that_are_never_split_have_the_first_ids(model_type: str, size: int):
+    symbols = ["<row>", "|"]
+    vocabulary = settings(model_type=model_type, vocab_size=size, symbols=symbols).train(TEXT, OTHER).source
+    assert vocabulary.symbols == symbol_ids(symbols) == {"\n": 4, "<row>": 5, "|": 6}
+    assert [i for i in vocabulary.encode(["a:\nb|<row>\n"])[0] if i < 7] == [4, 6, 5, 4]
 
 
 @pytest.mark.parametrize(("model_type", "size"), TYPES)

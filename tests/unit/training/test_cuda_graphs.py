@@ -90,7 +90,9 @@ def updates(
     return results, [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
 
 
-@pytest.mark.parametrize("triple", [COVERAGE, Triple("transformer", "multihead", "transformer")], ids=str)
+@pytest.mark.parametrize(
+    "triple", [COVERAGE, Triple("transformer", "multihead", "transformer", (("layer_drop", 0.3),))], ids=str
+)
 def test_replayed_updates_equal_plain_ones(triple: Triple, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unpad, "selects", lambda mask: False)  # as on a GPU
     recorder = FakeRecorder()

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from unit.runtime.kernels.checks import ATTENTION, CASES, INTERPRETED, Case, differences, tolerance
 from unit.runtime.kernels.programs import needs_triton, printed
 
-from seq2seq.layers.norm import LayerNorm
+from seq2seq.layer_norm.layer import LayerNorm
 from seq2seq.layers.scaled_dot import scaled_dot_product
 from seq2seq.loss.cross_entropy import cross_entropy
 from seq2seq.runtime.triton import kernels
@@ -77,7 +77,7 @@ def test_long_texts_use_torchs_attention() -> None:
 @pytest.mark.gpu
 @needs_triton
 def test_layer_norm_uses_its_kernels_only_under_autocast() -> None:
-    layer, states = LayerNorm(96).cuda(), torch.randn(7, 96, device="cuda")
+    layer, states = LayerNorm(dim=96, for_products=True).cuda(), torch.randn(7, 96, device="cuda")
     plain = layer(states)
     assert plain.dtype is torch.float32
     with torch.autocast("cuda", torch.bfloat16):

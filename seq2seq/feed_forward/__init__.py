@@ -1,0 +1,1 @@
+"""Feed-forward networks: the part of a Transformer's layer that reads each position by itself."""

@@ -1,0 +1,1 @@
+"""Layer normalisations: the scale of a Transformer's states, at each position."""
