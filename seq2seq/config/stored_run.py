@@ -31,7 +31,7 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.attention.luong_general.LuongGeneralAttention": {"scaled": False},
     "seq2seq.encoder.rnn.RnnEncoder": {"mask_end": False},
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
-    "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
+    "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": [], "auto_size": None},
     "seq2seq.data.table.Table": {"delimiter": None},
     "seq2seq.data.files.ParallelFiles": {
         **{split: {"references": []} for split in ("train", "valid", "test")},
