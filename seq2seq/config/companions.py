@@ -1,14 +1,17 @@
-"""Settings that a choice implies unless they are typed: summaries need other parts than translations."""
+"""Settings that a choice implies unless they are typed: summaries need other parts than translations, and text of the
+user's own has a preset."""
 
 from collections.abc import Mapping, Sequence
 
 COMPANIONS: Mapping[str, Sequence[str]] = {
     "metrics=summarization": ("generator=pointer", "length.overlong=truncate"),
+    **dict.fromkeys(("data=files", "data=table", "data=hub"), ("preset=auto",)),
 }
 # Once one of these keys or words is typed, it decides on a companion: its own key, and what it cannot go with.
 GIVES_WAY_TO: Mapping[str, Sequence[str]] = {
     "generator=pointer": ("generator", "pooling", "attention=none", "tokenizer.joint=false"),
     "length.overlong=truncate": ("length.overlong",),
+    "preset=auto": ("preset",),
 }
 
 

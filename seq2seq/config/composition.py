@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Composition:
     job_suffix: str = ""  # what a multirun's job appends to its run's name
     typed: tuple[str, ...] | None = None  # all words of the command line; None: there is none
     refused: frozenset[str] = frozenset()  # groups whose typed choice does not exist: another one replaces it
+    preset: Mapping[str, Any] = field(default_factory=dict)  # by dotted key, the values that a preset has set
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -96,7 +97,8 @@ def composition(config: DictConfig, name: str, hydra_config: Any) -> Composition
     """What Hydra composed from `<name>.yaml`, `hydra_config` being its own section."""
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)  # as typed
     chosen = _chosen(config, hydra_config.runtime)
-    content = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    # A preset's headings are no settings: seq2seq.config.command_line.preset reads them from its file.
+    content = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "preset")])
     expand_paths(content)
     return Composition(
         config=content,

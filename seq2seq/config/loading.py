@@ -35,7 +35,7 @@ def load_train(composed: Composition, *, checks: Sequence[Check] = (), targets: 
         plain["extensions"] = allow(plain["extensions"])
     settings, found = read_settings(plain, composed.choices, targets or Targets(), composed.job_suffix)
     finished = _finished(settings, composed, [*problems, *found], checks)
-    return dataclasses.replace(finished, command=composed.command)
+    return dataclasses.replace(finished, command=composed.command, preset=composed.preset)
 
 
 def _finished(

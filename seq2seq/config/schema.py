@@ -1,6 +1,7 @@
 """The fixed sections of a configuration; the rest are pluggable parts, checked against their own signatures."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -121,7 +122,8 @@ class TrainerSettings:
 @dataclass(frozen=True)
 class TrainSettings:
     """Everything scripts/train.py needs. `choices` maps a group to the file chosen, `plain` is the resolved config,
-    `command` the words of the command line, none where another program made these settings."""
+    `command` the words of the command line, none where another program made these settings, `preset` the values that a
+    preset has set, by dotted key."""
 
     run: Annotated[str, NEW_RUN, MAY_CHANGE]
     seed: Annotated[int, ZERO_OR_MORE]
@@ -160,6 +162,7 @@ class TrainSettings:
     choices: Annotated[dict[str, str], NO_KEY]
     plain: Annotated[dict[str, Any], NO_KEY]
     command: Annotated[tuple[str, ...], NO_KEY] = field(default=(), compare=False)
+    preset: Annotated[Mapping[str, Any], NO_KEY] = field(default_factory=dict, compare=False)
 
 
 # The sections that hold several parts, each under a name of its own.

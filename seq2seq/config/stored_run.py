@@ -33,7 +33,7 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.encoder.transformer.TransformerEncoder": {"distinct_layers": None, "layer_drop": 0.0},
     "seq2seq.decoder.transformer.TransformerDecoder": {"distinct_layers": None, "layer_drop": 0.0},
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
-    "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
+    "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": [], "auto_size": None},
     "seq2seq.data.table.Table": {"delimiter": None},
     "seq2seq.data.files.ParallelFiles": {
         **{split: {"references": []} for split in ("train", "valid", "test")},
@@ -172,15 +172,18 @@ def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings
 
 
 def write_config(settings: TrainSettings, path: Path) -> None:
-    """Write a run's config.yaml: the resolved settings, the choices and the command line."""
+    """Write a run's config.yaml: the resolved settings, the choices, the preset's values and the command
+    line."""
     plain = {key: value for key, value in settings.plain.items() if key not in UNSTORED}
-    origin = {"choices": settings.choices, "command": list(settings.command)}
+    origin = {"choices": settings.choices, "preset": dict(settings.preset), "command": list(settings.command)}
     write_yaml({**plain, "run": settings.run, **origin}, path)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """A run's config.yaml as plain lists and dicts; raises CheckpointError naming the file if it is broken."""
     stored = read_yaml(path)
+    if not isinstance(stored.setdefault("preset", {}), dict):
+        raise CheckpointError(f"{path}: preset: expected keys with their values, got {show(stored['preset'])}")
     words = stored.setdefault("command", [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise CheckpointError(f"{path}: command: expected a list of words, got {show(words)}")

@@ -34,7 +34,8 @@ class SentencePiece(Component):
     `vocab_size` counts every piece: the 4 reserved ones, the line break and, with `byte_fallback`, the 256 bytes.
     `sampling` is 0 for one fixed segmentation; in training, BPE then drops merges with that probability (BPE-dropout,
     arXiv:1910.13267) and unigram samples segmentations with that smoothing exponent alpha (arXiv:1804.10959). `symbols`
-    are texts that are always one piece: never split, normalised or sampled.
+    are texts that are always one piece: never split, normalised or sampled. `auto_size` is the number of pieces that
+    `vocab_size="auto"` has, or comes near to where the text does not allow it; None: it follows from the text.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SentencePiece(Component):
         sampling: float,
         training_lines: int,
         symbols: Sequence[str] = (),
+        auto_size: int | None = None,
     ) -> None:
         problems = [*_symbol_problems(symbols)]
         if not 0 < character_coverage <= 1:
@@ -61,6 +63,8 @@ class SentencePiece(Component):
             problems.append(f"tokenizer.training_lines must be at least 1, not {training_lines}")
         if vocab_size != "auto" and vocab_size < 5:
             problems.append(f"tokenizer.vocab_size must be at least 5, not {vocab_size}")
+        if auto_size is not None and auto_size < 5:
+            problems.append(f"tokenizer.auto_size must be at least 5, not {auto_size}")
         if problems:
             raise ConfigError("\n".join(problems))
         self.model_type = model_type
@@ -72,12 +76,13 @@ class SentencePiece(Component):
         self.sampling = sampling
         self.training_lines = training_lines
         self.symbols = list(symbols)
+        self.auto_size = auto_size
 
     def identity(self) -> dict[str, object]:
-        """What a trained tokenizer depends on, apart from the text; without `sampling` and without empty `symbols`."""
-        settings = {name: value for name, value in vars(self).items() if name != "sampling"}
-        if not self.symbols:
-            del settings["symbols"]
+        """What a trained tokenizer depends on, apart from the text; without `sampling` and what was added later and is
+        not used."""
+        unused = {"sampling", *(name for name in ("symbols", "auto_size") if not getattr(self, name))}
+        settings = {name: value for name, value in vars(self).items() if name not in unused}
         return {**settings, "sentencepiece": sentencepiece.__version__}
 
     def train(self, source_lines: Sequence[str], target_lines: Sequence[str]) -> Tokenizer:
@@ -115,10 +120,12 @@ class SentencePiece(Component):
                     raise
                 raise DataError(_explain(str(error), name, self.vocab_size)) from error
         characters = sum(len(line) for lines in columns for line in lines)
-        size, why = suitable_size(characters), f"{characters:,} characters of text"
+        size, why = self.auto_size or suitable_size(characters), f"{characters:,} characters of text"
         for tries_left in (2, 1, 0):
             try:
-                return self._trained(columns, size), f", which suits {why} (tokenizer.vocab_size=N: another size)"
+                vocabulary = self._trained(columns, size)
+                suits = "" if size == self.auto_size else f", which suits {why} (tokenizer.vocab_size=N: another size)"
+                return vocabulary, suits
             except RuntimeError as error:
                 if is_out_of_memory(error):
                     raise

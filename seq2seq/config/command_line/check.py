@@ -22,6 +22,7 @@ from seq2seq.config.command_line.overrides import (
     take_apart,
     wants_text,
 )
+from seq2seq.config.command_line.preset import preset_problems
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.companions import companions
 from seq2seq.config.composition import Composition, Layer, compose
@@ -44,7 +45,8 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
     """
     library = script.library
     if script.name == "train" and (more := companions(typed)):
-        logger.info("metrics=summarization also sets %s (type other values to change them)", " ".join(more))
+        if told := " ".join(word for word in more if not word.startswith("preset=")):
+            logger.info("metrics=summarization also sets %s (type other values to change them)", told)
         typed = [*typed, *more]
     words = [take_apart(word) for word in typed]
     lines = check_words(library, words)
@@ -63,6 +65,7 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
     chosen = [word.typed for word in groups.values() if word.value != "null"]
     composed = _compose(library, chosen, lines)
     groups_only = len(chosen)
+    lines += preset_problems(composed)
     known = _known_keys(script, composed, words, lines)
     for word in words:
         if _form_problem(library, word) or word.key in (*library.groups, *library.all_groups):

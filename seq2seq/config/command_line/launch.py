@@ -21,6 +21,7 @@ from seq2seq.config.command_line.help import help_text
 from seq2seq.config.command_line.multirun import Job, split_jobs
 from seq2seq.config.command_line.overrides import take_apart
 from seq2seq.config.command_line.own_folder import own_folder
+from seq2seq.config.command_line.preset import preset_words
 from seq2seq.config.command_line.program import program, under_torchrun
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import Composition, composition
@@ -142,7 +143,9 @@ def _start(
     """
     for_hydra, composed = ready
     if flags or any(is_for_hydra(word) or "${hydra:" in word for word in words):
-        return _call(script, [*flags, *for_hydra], typed, suffix)
+        printed = any(flag.startswith(("--cfg", "--info")) for flag in flags)
+        more = preset_words(composed, script.library) if printed else []
+        return _call(script, [*flags, *for_hydra, *more], typed, suffix)
     script.start(replace(composed, job_suffix=suffix, typed=tuple(typed)))
     return 0
 

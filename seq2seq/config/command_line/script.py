@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.config.command_line.choice_files import Library
+from seq2seq.config.command_line.preset import with_preset
 from seq2seq.config.composition import Composition
 from seq2seq.config.loading import Check, load_own, load_run, load_train
 from seq2seq.config.paths import CONFIGS
+from seq2seq.config.presets import TextSize
 from seq2seq.config.schema import OfRun, TrainSettings, plain_keys
 from seq2seq.config.targets import Targets
 
@@ -21,7 +23,8 @@ class Script:
 
     `run` gets the settings, and where the command works on an existing run (`OfRun`) also those of the run, changed by
     what was typed. `checks` say what cannot work. Both are functions or their names, `module:function`, imported when
-    they are called, so that a mistyped key is reported at once. `own` is a folder of choices that the user adds.
+    they are called, so that a mistyped key is reported at once. `own` is a folder of choices that the user adds,
+    `size_of` measures the training text for preset=auto; without it there are no presets.
     """
 
     name: str
@@ -30,6 +33,7 @@ class Script:
     checks: tuple[Check | str, ...] = ()
     folder: Path = CONFIGS
     own: Path | None = None
+    size_of: Callable[[TrainSettings], TextSize] | str | None = None
     targets: Targets = field(default_factory=Targets)
 
     @property
@@ -59,7 +63,9 @@ class Script:
         return load_own(composed, self.settings)
 
     def start(self, composed: Composition) -> None:
-        """Read the settings, then do the work."""
+        """Read the settings, with the values of a preset, then do the work."""
+        if self.size_of is not None:
+            composed = with_preset(composed, self.library, self.load, _function(self.size_of))
         settings = self.load(composed)
         _function(self.run)(*settings if self.of_run else (settings,))
 

@@ -53,7 +53,7 @@ def folder(tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEQ2SEQ_DATA", raising=False)
     configs = tmp_path / "configs"
-    for name in ("train.yaml", "evaluate.yaml", "translate.yaml", "trainer/default.yaml"):
+    for name in ("train.yaml", "evaluate.yaml", "translate.yaml", "trainer/default.yaml", "preset/none.yaml"):
         write(configs / name, adapted((repository / "configs" / name).read_text()))
     for name, text in CHOICES.items():
         write(configs / f"{name}.yaml", f"_target_: sample_parts.{text}\n_partial_: true\n")

@@ -27,6 +27,13 @@ SUMMARIES = "metrics=summarization"
         ([SUMMARIES, "pooling=strided"], ["length.overlong=truncate"]),
         ([SUMMARIES, "experiment=dialogsum/lstm_pointer"], []),
         ([SUMMARIES, "init_from=first"], []),
+        (["data=files"], ["preset=auto"]),
+        (["data=table", SUMMARIES], ["generator=pointer", "length.overlong=truncate", "preset=auto"]),
+        (["data=hub", "preset=none"], []),
+        (["data=files", "preset=large"], []),
+        (["data=files", "experiment=multi30k/attention"], []),
+        (["data=files", "init_from=first"], []),
+        (["data=cldr"], []),
     ],
 )
 def test_companions(typed: list[str], added: list[str]) -> None:

@@ -302,6 +302,7 @@ def test_translate_takes_files_and_searches(translate: Script, run: TrainSetting
 def test_stored_configuration_is_read_back_unchanged(run: TrainSettings) -> None:
     stored = read_config(Path("runs/one/config.yaml"))
     assert (stored.pop("choices"), tuple(stored.pop("command"))) == (run.choices, run.command)
+    assert stored.pop("preset") == run.preset
     assert stored == run.plain
 
 

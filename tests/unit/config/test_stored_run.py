@@ -86,8 +86,8 @@ def test_all_other_settings_change_the_name(settings: Make) -> None:
 def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     new = load_train(compose(CONFIGS, "train", ["data=cldr", "trainer.validate_pairs=null", "trainer.count=target"]))
     old = copy.deepcopy(new.plain)
-    del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"], old["tokenizer"]["symbols"]
-    del old["feed_forward"], old["layer_norm"]
+    del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"]
+    del old["tokenizer"]["symbols"], old["tokenizer"]["auto_size"], old["feed_forward"], old["layer_norm"]
     assert run_name(old, new.choices) == run_name(new.plain, new.choices)
     old["tokenizer"]["symbols"] = ["<2de>"]
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)

@@ -114,6 +114,25 @@ def test_sampling_does_not_change_the_identity():
     assert settings(sampling=0.1).identity() == settings().identity() != settings(vocab_size=321).identity()
 
 
+def test_auto_size_is_the_size_where_the_text_allows_it():
+    assert settings(vocab_size="auto", auto_size=350).train(TEXT, OTHER).source.size == 350
+    assert settings(vocab_size=330, auto_size=350).train(TEXT, OTHER).source.size == 330
+    most = settings(vocab_size="auto", auto_size=50_000).train(TEXT, OTHER).source.size
+    with pytest.raises(DataError, match=f"allows at most {most} pieces"):
+        settings(vocab_size=most + 1).train(TEXT, OTHER)
+    assert (
+        settings(vocab_size="auto", auto_size=270).train(["a b"], [chr(0x4E00 + i) for i in range(99)]).source.size
+        > 350
+    )
+    with pytest.raises(ConfigError, match="auto_size must be at least 5, not 4"):
+        settings(auto_size=4)
+
+
+def test_auto_size_changes_the_identity_if_it_is_given():
+    assert "auto_size" not in settings().identity()
+    assert settings(auto_size=350).identity() != settings(auto_size=351).identity()
+
+
 SYMBOLS = ["<2de>", "{{name}}", "ka", "kalo", "ÄBC", "日"]
 
 

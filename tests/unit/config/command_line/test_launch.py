@@ -15,6 +15,7 @@ import pytest
 from seq2seq.config.command_line import launch as entry
 from seq2seq.config.command_line.launch import launch
 from seq2seq.config.command_line.script import Script
+from seq2seq.config.presets import TextSize
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.cache import cached
 from seq2seq.errors import (
@@ -241,6 +242,30 @@ def test_help_lists_parts_keys_and_examples(start: Start, capfd: pytest.CaptureF
         "max_updates: 3000",
     ):
         assert text in out
+
+
+def test_presets_of_jobs_and_of_hydras_own_words(
+    train: Script, task: Task, monkeypatch: pytest.MonkeyPatch, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "preset/tiny.yaml").write_text("encoder=lstm:\n  encoder.layers: 2\n  encoder.hidden_size: 64\n")
+
+    def start(*words: str) -> list[tuple[int, str]]:
+        monkeypatch.setattr(sys, "argv", ["train.py", "run=a", "encoder.hidden_size=32", *words])
+        task.seen.clear()
+        with pytest.raises(SystemExit) as ended:
+            launch(replace(train, run=task, size_of=lambda _: TextSize(5, 5)))
+        assert ended.value.code == 0
+        return [(found.encoder.arguments["layers"], found.choices["preset"]) for found in task.seen]
+
+    assert start("-m", "preset=none,tiny") == [(1, "none"), (2, "tiny")]
+    assert start("preset=tiny", "hydra.verbose=false") == [(2, "tiny")]
+    assert task.seen[0].preset == {"encoder.layers": 2}
+    capfd.readouterr()
+    assert start("preset=tiny", "--cfg", "job", "-p", "encoder") == []
+    printed = capfd.readouterr().out
+    assert "layers: 2\n" in printed
+    assert "hidden_size: 32\n" in printed
+    gc.unfreeze()
 
 
 @pytest.mark.usefixtures("own")
