@@ -264,6 +264,7 @@ class AlignmentSettings:
     layer: int | None
     head: int | None
     shift: bool  # weights of the step that reads a target piece, not of the one that writes it
+    symmetrization: Literal["grow_diag_final_and", "intersection", "union"] = "grow_diag_final_and"  # with `reverse`
 
 
 @dataclass(frozen=True)
@@ -275,6 +276,7 @@ class AttentionMapSettings(OfRun):
     sentences: int  # the first ones of the split
     target: str | None  # None: what search finds
     gold: str | None
+    reverse: str | None  # a file of links by a run of the other direction
     output: str | None
     pictures: int  # sentences drawn as PNG
     page: int  # sentences on the page

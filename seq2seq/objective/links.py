@@ -1,6 +1,5 @@
 """Word alignments of the training pairs, as distributions over source pieces: Chen et al. (2016), arXiv:1607.01628."""
 
-import re
 from pathlib import Path
 
 import torch
@@ -8,12 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seq2seq.data.encoded import EncodedCorpus
-from seq2seq.data.text import read_lines
-from seq2seq.errors import DataError
+from seq2seq.data.links import read_links
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 from seq2seq.types import BOS, EOS, PAD, Batch
 
-LINE = re.compile(r"\s*(\d+-\d+(\s+\d+-\d+)*)?\s*", flags=re.ASCII)
 SPACE = "\u2581"  # as pieces show it
 
 
@@ -25,13 +22,8 @@ class Links:
     """
 
     def __init__(self, path: Path, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
-        found = [_links(line, f"{path}, line {number}") for number, line in enumerate(read_lines(path), start=1)]
         texts = train.pairs.texts
-        if len(found) != len(texts):
-            raise DataError(
-                f"objective.links={path} has {len(found):,} lines but there are {len(texts):,} training pairs; each "
-                "pair needs a line, which may be empty"
-            )
+        found = read_links(path, len(texts), key="objective.links")
         prefix = len(texts.prefix.split())  # words of data.source_prefix
         self.links = [torch.tensor(found[row], dtype=torch.long).reshape(-1, 2) for row in train.pairs.rows.tolist()]
         for each in self.links:
@@ -80,9 +72,3 @@ class Words:
         inside = text | space
         after_other = ~torch.cat((edge, inside[:, :-1]), 1)
         return (inside & (begins | after_other)).cumsum(1).sub(1).masked_fill(~inside, -1)
-
-
-def _links(line: str, place: str) -> list[tuple[int, int]]:
-    if not LINE.fullmatch(line):
-        raise DataError(f"{place}: expected links of words counted from 0, as in 0-0 2-1, found {line.strip()[:40]!r}")
-    return [(int(source), int(target)) for source, target in (link.split("-") for link in line.split())]

@@ -53,12 +53,14 @@ def pharaoh(links: Sequence[Link]) -> str:
     return " ".join(f"{source}-{target}" for source, target in sorted(links))
 
 
-def described(settings: AlignmentSettings, heads: int) -> str:
-    """The method in words."""
+def described(settings: AlignmentSettings, heads: Sequence[int], reverse: str | None = None) -> str:
+    """The method in words, for layers with these heads; `reverse` is the file of the other direction's links, if both
+    are combined."""
     layer = "the last layer" if settings.layer is None else f"layer {settings.layer}"
     if settings.head is None:
-        layer += f", mean of {heads} heads" if heads > 1 else ""
+        layer += f", mean of {heads[-1]} heads" if heads and heads[-1] > 1 else ""
     else:
         layer += f", head {settings.head}"
     step = "when each target piece is read (shift)" if settings.shift else "when each target piece is written"
-    return f"{settings.method} over words, from the weights of {layer}, {step}"
+    other = "" if reverse is None else f"; {settings.symmetrization} with {reverse}"
+    return f"{settings.method} over words, from the weights of {layer}, {step}{other}"

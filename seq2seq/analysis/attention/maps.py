@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seq2seq.analysis.attention.alignment import described
+from seq2seq.analysis.attention.alignment import Link, described
 from seq2seq.analysis.attention.alignment_error import AlignmentError, Gold, alignment_error, read_gold
 from seq2seq.analysis.attention.alignment_words import Segmented, segment, segment_written
 from seq2seq.analysis.attention.files import PAGE, Origin, clear, draw, table, write_numbers, write_texts
@@ -16,6 +16,7 @@ from seq2seq.analysis.evaluation.result_names import file_name
 from seq2seq.checkpoint.read import label
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
+from seq2seq.data.links import read_links
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.inference.forced_attention import force
@@ -31,11 +32,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Given:
-    """The texts given as files: None if they come from the run's data, or from its search."""
+    """What was given as files: None for texts that come from the run's data, or from its search."""
 
-    sources: list[str] | None
-    targets: list[str] | None
-    gold: list[Gold] | None
+    sources: list[str] | None = None
+    targets: list[str] | None = None
+    gold: list[Gold] | None = None
+    reverse: list[list[Link]] | None = None
 
 
 def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> None:
@@ -47,6 +49,8 @@ def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> Non
     sources = _sources(script, settings, trained, given)
     targets = _targets(settings, trained, given, sources)
     seen = _look(script, settings, trained, sources, targets)
+    if given.reverse is not None:
+        seen = seen.with_reverse(given.reverse, script.alignment.symmetrization)
     error = None if given.gold is None else alignment_error([view.links for view in seen.views], given.gold)
     _write(script, settings, trained, seen, given.gold, error)
 
@@ -61,13 +65,15 @@ def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
         raise ConfigError(f"run {script.run} has attention={settings.attention.name}: it has no weights to show")
     if script.target is not None and script.input is None:
         raise ConfigError(f"target={script.target}: give the sources it belongs to, line for line, with input=FILE")
-    if script.gold is not None and script.target is None:
-        raise ConfigError(f"gold={script.gold}: gold links belong to given targets; give them with target=FILE")
+    for key, path in (("gold", script.gold), ("reverse", script.reverse)):
+        if path is not None and script.target is None:
+            raise ConfigError(f"{key}={path}: its links belong to given targets; give them with target=FILE")
     if script.gold is not None and settings.data.arguments.get("source_prefix"):
         raise ConfigError(
             f"gold={script.gold}: gold links do not count the words of data.source_prefix, which the run adds"
         )
-    given = [Path(path).resolve().parent for path in (script.input, script.target, script.gold) if path is not None]
+    files = (script.input, script.target, script.gold, script.reverse)
+    given = [Path(path).resolve().parent for path in files if path is not None]
     if script.output is not None and Path(script.output).resolve() in given:
         raise ConfigError(
             f"output={script.output} contains the input texts, which might be overwritten: choose another folder"
@@ -77,19 +83,19 @@ def _check(script: AttentionMapSettings, settings: TrainSettings) -> None:
 def _read(script: AttentionMapSettings, settings: TrainSettings) -> Given:
     """The files, line for line; of tables the run's columns. Raises DataError."""
     if script.input is None:
-        return Given(None, None, None)
+        return Given()
     sources = read_texts(script.input, settings, "source")
     if not sources:
         raise DataError(f"{script.input} is empty; give a file with one sentence per line")
     if script.target is None:
-        return Given(sources, None, None)
+        return Given(sources)
     targets = read_texts(script.target, settings, "target")
     if len(targets) != len(sources):
         raise DataError(f"{script.input} has {len(sources):,} lines but {script.target} has {len(targets):,}")
-    if script.gold is None:
-        return Given(sources, targets, None)
     lengths = [(len(source.split()), len(target.split())) for source, target in zip(sources, targets, strict=True)]
-    return Given(sources, targets, read_gold(Path(script.gold), lengths))
+    gold = None if script.gold is None else read_gold(Path(script.gold), lengths)
+    reverse = None if script.reverse is None else read_links(Path(script.reverse), len(sources), key="reverse")
+    return Given(sources, targets, gold, reverse)
 
 
 def _sources(
@@ -175,7 +181,7 @@ def _write(
         source=script.input or script.split,
         target=script.target or f"search={settings.search.name}",
         search=None if script.target else settings.plain["search"],
-        alignment=None if seen.pooled else described(script.alignment, seen.heads[-1] if seen.heads else 1),
+        alignment=None if seen.pooled else described(script.alignment, seen.heads, script.reverse),
     )
     clear(folder)
     with counting("drawing", min(script.pictures, len(seen.views)), "sentences") as count:

@@ -1,13 +1,14 @@
 """The attention weights of each sentence pair, with its target teacher-forced."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from seq2seq.analysis.attention.alignment import Link, align, chosen_map, word_weights
 from seq2seq.analysis.attention.alignment_words import Segmented
 from seq2seq.analysis.attention.entropy import MeanEntropy
+from seq2seq.analysis.attention.symmetrization import Symmetrization, symmetrize
 from seq2seq.config.schema import AlignmentSettings
 from seq2seq.errors import ConfigError
 from seq2seq.inference.forced_attention import END, Forced
@@ -46,6 +47,14 @@ class Seen:
     entropy: list[list[float]]
     tokens: int
     pooled: bool
+
+    def with_reverse(self, reverse: Sequence[list[Link]], how: Symmetrization) -> "Seen":
+        """The links combined with those of a run of the other direction, whose source is our target."""
+        views = []
+        for view, other in zip(self.views, reverse, strict=True):
+            turned = [(right, left) for left, right in other]
+            views.append(replace(view, links=symmetrize(view.links, turned, how)))
+        return replace(self, views=views)
 
 
 def look(

@@ -86,7 +86,7 @@ def test_runs_older_than_the_key_have_no_prefix(run: tuple[TrainedModel, TrainSe
 
 def test_gold_alignments_with_a_prefix_are_refused(run: tuple[TrainedModel, TrainSettings]) -> None:
     given = {"run": "one", "checkpoint": "last", "split": "test", "sentences": 1, "pictures": 0, "page": 0}
-    files = {"input": "a.en", "target": "a.de", "gold": "a.wa", "output": None}
+    files = {"input": "a.en", "target": "a.de", "gold": "a.wa", "reverse": None, "output": None}
     script = AttentionMapSettings(
         **given, **files, alignment=AlignmentSettings("argmax", layer=None, head=None, shift=False), changed={}
     )

@@ -77,4 +77,4 @@ def test_map_is_the_mean_of_the_last_layer_or_the_chosen_one() -> None:
     ],
 )
 def test_description_names_the_method(given: dict, heads: int, expected: str) -> None:
-    assert expected in described(settings(**given), heads)
+    assert expected in described(settings(**given), [heads])

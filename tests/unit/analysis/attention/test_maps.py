@@ -14,7 +14,7 @@ ALIGNMENT = AlignmentSettings("argmax", layer=None, head=None, shift=False)
 
 
 def script(**given: Any) -> AttentionMapSettings:
-    defaults: dict[str, Any] = dict.fromkeys(("input", "target", "gold", "output"))
+    defaults: dict[str, Any] = dict.fromkeys(("input", "target", "gold", "reverse", "output"))
     defaults |= {"run": "mine", "checkpoint": "best", "split": "test", "sentences": 20, "pictures": 1, "page": 1}
     return AttentionMapSettings(**{**defaults, "alignment": ALIGNMENT, "changed": {}, **given})
 
@@ -45,7 +45,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"pictures": -1}, "pictures=-1: expected 0 or more"),
         ({"page": -1}, "page=-1: expected 0 or more"),
         ({"target": "two.en"}, "target=two.en: give the sources it belongs to, line for line, with input=FILE"),
-        ({"input": "two.de", "gold": "two.wa"}, "gold=two.wa: gold links belong to given targets; give them with"),
+        ({"input": "two.de", "gold": "two.wa"}, "gold=two.wa: its links belong to given targets; give them with"),
+        ({"input": "two.de", "reverse": "two.wa"}, "reverse=two.wa: its links belong to given targets; give them with"),
+        ({"input": "two.de", "target": "two.en", "reverse": "one.en"}, "reverse=one.en has 1 lines but there are 2"),
+        ({"input": "two.de", "target": "two.en", "reverse": "two.en"}, "two.en, line 1: expected links of words"),
         ({"input": "two.de", "output": "."}, "output=. contains the input texts, which might be overwritten: choose"),
         ({"input": "tow.de"}, "tow.de does not exist: did you mean 'two.de'?"),
         ({"input": "none"}, "none is empty; give a file with one sentence per line"),
