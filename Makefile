@@ -24,7 +24,7 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-summarization test test-fast test-benchmarks test-all capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-peers lint types tensorboard clean
+.PHONY: help demo demo-summarization test test-fast test-benchmarks test-all capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-recipes benchmark-peers lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ benchmark-startup: $(READY) ## measure the time from the command to the first up
 
 benchmark-gpu: $(READY) ## measure training and decoding on one GPU, in nine minutes
 	$(BIN)/python benchmarks/gpu.py --json $(FIGURES)/gpu.json $(ARGS)
+
+benchmark-recipes: $(READY) ## train a recipe and each addition to it with the same budget, and compare them
+	$(BIN)/python benchmarks/recipes.py $(ARGS)
 
 benchmark-peers: $(PEERS_READY) ## install the programs to compare with, in their own environment (.venv-peers)
 
