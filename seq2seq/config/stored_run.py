@@ -30,7 +30,7 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.attention.luong_dot.LuongDotAttention": {"scaled": False},
     "seq2seq.attention.luong_general.LuongGeneralAttention": {"scaled": False},
     "seq2seq.encoder.rnn.RnnEncoder": {"mask_end": False},
-    "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
+    "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens", "tokenize": "13a"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": []},
     "seq2seq.data.table.Table": {"delimiter": None},
     "seq2seq.data.files.ParallelFiles": {

@@ -170,7 +170,7 @@ def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_p
     write_yaml(stored, tmp_path / "config.yaml")
     read = read_config(tmp_path / "config.yaml")
     assert (read["freeze"], read["command"]) == ([], [])
-    assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
+    assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words", "tokenize": "13a"}
     assert read["encoder"] == {**stored["encoder"], "mask_end": False}
     assert read["decoder"] == stored["decoder"]
 
