@@ -38,13 +38,9 @@ class Utilities:
         given = f"search.types=[{','.join(types)}]"
         self.rouge = [one for one in types if one in ROUGE]
         if unit != "tokens" and not self.rouge:
-            raise ValueError(
-                f"search.unit: expected tokens, as only rouge1 and rougeL have units, and {given} has neither"
-            )
+            raise ValueError(f"search.unit: expected tokens, as only rouge1 and rougeL have units, not {given}")
         if tokenize != STANDARD and "bleu" not in types:
-            raise ValueError(
-                f"search.tokenize: expected {STANDARD}, as only bleu has a tokenizer, and {given} does not have it"
-            )
+            raise ValueError(f"search.tokenize: expected {STANDARD}, as only bleu has a tokenizer, not {given}")
         self.types = types
         self.unit = unit
         self.bleu_words = _bleu_words(tokenize) if "bleu" in types else None

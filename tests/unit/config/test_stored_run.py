@@ -37,7 +37,10 @@ def test_an_experiment_names_its_run(settings: Make, experiment: Callable[[str],
 
 SAME = [
     *(f"trainer.{limit}=9" for limit in ("max_updates", "max_epochs", "max_minutes")),
-    *(f"trainer.{key}=9" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")),
+    *(
+        f"trainer.{key}=9"
+        for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "keep_best", "average")
+    ),
     "trainer.probes=9",
     "trainer.patience=8",
     "trainer.deterministic=true",
