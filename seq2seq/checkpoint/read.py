@@ -188,7 +188,8 @@ def _saved_groups(path: Path) -> list[str]:
 
 
 def _not_only_best(folder: RunFolder, steps: Sequence[int]) -> Sequence[int]:
-    """Without the checkpoints that the run keeps only for average-best: they may be much older than the others."""
+    """Without the checkpoints that the run keeps only for average-best: they may be much older than the others. The
+    best one stays, as in runs that keep no others."""
     trainer = read_yaml(folder.config_file).get("trainer") if folder.exists() else None
     match trainer:
         case {"keep_best": int(keep_best), "keep_last": int(keep_last), "save_every": every} if keep_best > 1:

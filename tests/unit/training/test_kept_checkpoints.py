@@ -1,17 +1,19 @@
 """Which checkpoints a run keeps, and the means of the newest and of the best; a run in parts has the same."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 from small_runs import evaluate_settings, same, settings
 
 from seq2seq.analysis.evaluation.evaluation import evaluate
 from seq2seq.checkpoint.folder import RunFolder
-from seq2seq.checkpoint.read import best_step, load
+from seq2seq.checkpoint.read import Checkpoint, best_step, load
 from seq2seq.checkpoint.selection import best_validated
 from seq2seq.config.schema import TrainSettings
 from seq2seq.logger.jsonl import read_metrics
 from seq2seq.training.run import train
+from seq2seq.training.state import TrainState, ranked, saved_state
 
 pytestmark = pytest.mark.usefixtures("in_its_own_folder", "without_shape_checks")
 
@@ -53,3 +55,8 @@ def test_results_name_the_mean() -> None:
     found = {name: json.loads((folder / f"test-{name}.json").read_text()) for name in ("average", "average-best")}
     assert {name: result["checkpoint"] for name, result in found.items()} == {name: name for name in found}
     assert found["average"]["outputs"] != found["average-best"]["outputs"]
+
+
+def test_the_ranking_of_a_score_that_is_no_number_is_read_back() -> None:
+    state = TrainState(best_nll=1.0, ranking=list(ranked(float("nan"), True, float("nan"))))
+    assert saved_state(Checkpoint(step=1, groups={}, state=json.loads(json.dumps(asdict(state))))) == state
