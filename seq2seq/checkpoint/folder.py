@@ -20,6 +20,7 @@ MANIFEST = "manifest.json"
 LOCK = ".lock"
 MODEL, OPTIMIZER = "model", "optimizer"  # the groups of tensors that every checkpoint has
 AVERAGED = "ema"  # the group of a moving average of the model's tensors
+AVERAGE, AVERAGE_BEST = "average", "average-best"  # means of several checkpoints, by name
 TENSORS = ".safetensors"  # how the file of a group ends
 LONGEST_NAME = 100  # bytes of a file that names a checkpoint
 STATE, VALIDATED = "state.json", "validated.json"  # the second: the state after the checkpoint's validation

@@ -7,20 +7,32 @@ import os
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from seq2seq.checkpoint.folder import AVERAGED, MANIFEST, MODEL, OPTIMIZER, STATE, TENSORS, VALIDATED, RunFolder
+from seq2seq.checkpoint.folder import (
+    AVERAGE,
+    AVERAGE_BEST,
+    AVERAGED,
+    MANIFEST,
+    MODEL,
+    OPTIMIZER,
+    STATE,
+    TENSORS,
+    VALIDATED,
+    RunFolder,
+)
+from seq2seq.checkpoint.selection import best_validated, evenly_spaced, newest
 from seq2seq.checkpoint.storage import sha256
+from seq2seq.checkpoint.weights import mean_of_files
 from seq2seq.checkpoint.write import FORMAT, recover
+from seq2seq.config.yaml_files import read_yaml
 from seq2seq.errors import CheckpointError
 
 TRIES, PAUSE = 40, 0.05  # attempts to read checkpoints while another process changes them; seconds between attempts
@@ -50,11 +62,12 @@ class Checkpoint:
 
 
 def load(folder: RunFolder, which: str, groups: Collection[str] | None = None, *, average: int = 5) -> Checkpoint:
-    """The checkpoint `which`: best, last, average, ema or step-N.
+    """The checkpoint `which`: best, last, average, average-best, ema or step-N.
 
     `best` has the weights that were validated: those of the moving average, where the run keeps one (trainer.ema).
     `ema` is the moving average in the newest checkpoint. `average` is the mean of the models of the newest `average`
-    checkpoints that are `evenly_spaced`, with the step and state of the newest of these.
+    checkpoints that are `evenly_spaced`; `average-best` is that of the `average` best validated ones, of the weights
+    that were validated. Both have the step and state of the newest of these.
 
     Only the named `groups` are verified and read (the model is enough to translate); None: all that were saved. If a
     training saves or prunes at the same time, so that files vanish, reading is repeated. Raises CheckpointError if
@@ -77,8 +90,8 @@ def load(folder: RunFolder, which: str, groups: Collection[str] | None = None, *
 
 
 def label(which: str, step: int) -> str:
-    """What reports call the checkpoint that was loaded as `which`: average, ema or step-N."""
-    return which if which in ("average", AVERAGED) else f"step-{step}"
+    """What reports call the checkpoint that was loaded as `which`: average, average-best, ema or step-N."""
+    return which if which in (AVERAGE, AVERAGE_BEST, AVERAGED) else f"step-{step}"
 
 
 def _entries(folder: RunFolder) -> dict[str, int]:
@@ -92,8 +105,10 @@ def _entries(folder: RunFolder) -> dict[str, int]:
 
 def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[str] | None) -> Checkpoint:
     steps = folder.steps()
-    if which == "average" and steps:
-        return _load_average(folder, evenly_spaced(steps, average), average)
+    if which == AVERAGE and steps:
+        return _load_mean(folder, evenly_spaced(_not_only_best(folder, steps), average), average, which)
+    if which == AVERAGE_BEST and (chosen := best_validated(folder, average)):
+        return _load_mean(folder, sorted(chosen), average, which)
     if which == "last" and steps:
         return _load_path(folder.checkpoint(steps[-1]), groups)
     if which == "best" and (best := folder.best_checkpoint()):
@@ -109,10 +124,13 @@ def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[
 def _not_found(folder: RunFolder, which: str, steps: Sequence[int]) -> str:
     if not steps:
         return f"run {folder.name} has no checkpoint yet: nothing is in {folder.checkpoints}"
-    names = ["best"] * (folder.best_checkpoint() is not None) + ["last", "average"]
+    names = ["best"] * (folder.best_checkpoint() is not None) + ["last", AVERAGE]
+    names += [AVERAGE_BEST] * bool(best_validated(folder, 1))
     names += [AVERAGED] * _has_average(folder.checkpoint(steps[-1])) + [f"step-{step}" for step in steps]
     close = difflib.get_close_matches(which, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
+    if which == AVERAGE_BEST:
+        hint = "none was validated, or only by an older version, which did not store the scores; "
     return f"run {folder.name} has no checkpoint={which}: {hint}there are: {', '.join(names)}"
 
 
@@ -169,59 +187,29 @@ def _saved_groups(path: Path) -> list[str]:
     return [MODEL, OPTIMIZER, *(name for name in listed if name.isidentifier() and name not in (MODEL, OPTIMIZER))]
 
 
-def evenly_spaced(steps: Sequence[int], wanted: int) -> list[int]:
-    """The longest arithmetic sequence in the ascending `steps`, of at most `wanted` steps. Of several as long, the one
-    that ends last; of these, the one with the smallest difference.
-
-    Checkpoints are also saved at irregular steps: before a validation, at a signal and at the end. In a mean, these
-    would give their part of the training more weight than the others.
-    """
-    if wanted < 1:
-        raise ValueError(f"average is {wanted}: expected a number of checkpoints, at least 1")
-    existing, sequences = set(steps), [[steps[-1]]]
-    for end in range(len(steps) - 1, 0, -1) if wanted > 1 else ():
-        for before in range(end - 1, -1, -1):
-            last, difference = steps[end], steps[end] - steps[before]
-            length = next(n for n in count(2) if n == wanted or last - n * difference not in existing)
-            sequences.append([last - n * difference for n in range(length - 1, -1, -1)])
-    return max(sequences, key=len)  # the first of the longest ones
+def _not_only_best(folder: RunFolder, steps: Sequence[int]) -> Sequence[int]:
+    """Without the checkpoints that the run keeps only for average-best: they may be much older than the others. The
+    best one stays, as in runs that keep no others."""
+    trainer = read_yaml(folder.config_file).get("trainer") if folder.exists() else None
+    match trainer:
+        case {"keep_best": int(keep_best), "keep_last": int(keep_last), "save_every": every} if keep_best > 1:
+            best = (folder.best_checkpoint() or folder.best).resolve()
+            new = newest(steps, keep_last, every if isinstance(every, int) else 1)
+            return [step for step in steps if step in new or folder.checkpoint(step).resolve() == best]
+    return steps
 
 
-def _load_average(folder: RunFolder, steps: Sequence[int], wanted: int) -> Checkpoint:
-    """The mean of the models of `steps`, with the newest one's step and state."""
+def _load_mean(folder: RunFolder, steps: Sequence[int], wanted: int, which: str) -> Checkpoint:
+    """The mean of the models of the rising `steps`, with the newest one's step and state."""
+    kind = "validated checkpoints" if which == AVERAGE_BEST else "checkpoints"
     if len(steps) < wanted:
-        log.warning("run %s has only %d checkpoints to average, not %d", folder.name, len(steps), wanted)
+        log.warning("run %s has only %d %s to average, not %d", folder.name, len(steps), kind, wanted)
     log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
     paths = [folder.checkpoint(step) for step in steps]
-    states = [_verify(path, [MODEL])[1] for path in paths]
-    state = _read_json(states[-1])
-    mean = _mean([path / f"{MODEL}{TENSORS}" for path in paths])
-    return Checkpoint(step=steps[-1], groups={MODEL: mean}, state=state)
-
-
-def _mean(files: Sequence[Path]) -> dict[str, Tensor]:
-    """The mean over the files of each floating-point tensor, summed in float64; of other tensors, the last file's.
-
-    Tensors are read one at a time, to save memory.
-    """
-    with ExitStack() as stack:
-        opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
-        for file, other in zip(files, opened, strict=True):
-            if set(other.keys()) != set(opened[-1].keys()):
-                raise CheckpointError(f"{file} does not have the tensors of {files[-1]}: they cannot be averaged")
-        mean = {}
-        for name in sorted(opened[-1].keys()):
-            last = opened[-1].get_tensor(name)
-            if last.is_floating_point():
-                total = torch.zeros(last.shape, dtype=torch.float64)
-                for file, other in zip(files, opened, strict=True):
-                    tensor = other.get_tensor(name)
-                    if tensor.shape != last.shape:
-                        raise CheckpointError(f"{file}: {name} has another shape than in {files[-1]}")
-                    total += tensor
-                last = (total / len(files)).to(last.dtype)
-            mean[name] = last
-        return mean
+    groups = [AVERAGED if which == AVERAGE_BEST and _has_average(path) else MODEL for path in paths]
+    states = [_verify(path, [group])[1] for path, group in zip(paths, groups, strict=True)]
+    mean = mean_of_files([path / f"{group}{TENSORS}" for path, group in zip(paths, groups, strict=True)])
+    return Checkpoint(step=steps[-1], groups={MODEL: mean}, state=_read_json(states[-1]))
 
 
 def _verify(path: Path, groups: Collection[str]) -> tuple[int, Path]:

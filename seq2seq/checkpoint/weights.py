@@ -1,8 +1,12 @@
-"""A model's tensors by name, and back: tied tensors are stored once, what can be recomputed is left out."""
+"""A model's tensors by name, and back: tied tensors are stored once, what can be recomputed is left out. And the mean
+of several models' tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from seq2seq.errors import CheckpointError
@@ -43,6 +47,31 @@ def load_into(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
+
+
+def mean_of_files(files: Sequence[Path]) -> dict[str, Tensor]:
+    """The mean over the files of each floating-point tensor, summed in float64; of other tensors, the last file's.
+
+    Tensors are read one at a time, to save memory. Raises CheckpointError where the files differ in names or shapes.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
+        for file, other in zip(files, opened, strict=True):
+            if set(other.keys()) != set(opened[-1].keys()):
+                raise CheckpointError(f"{file} does not have the tensors of {files[-1]}: they cannot be averaged")
+        mean = {}
+        for name in sorted(opened[-1].keys()):
+            last = opened[-1].get_tensor(name)
+            if last.is_floating_point():
+                total = torch.zeros(last.shape, dtype=torch.float64)
+                for file, other in zip(files, opened, strict=True):
+                    tensor = other.get_tensor(name)
+                    if tensor.shape != last.shape:
+                        raise CheckpointError(f"{file}: {name} has another shape than in {files[-1]}")
+                    total += tensor
+                last = (total / len(files)).to(last.dtype)
+            mean[name] = last
+        return mean
 
 
 def _kind(tensor: Tensor) -> str:

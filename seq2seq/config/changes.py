@@ -39,7 +39,7 @@ def over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Co
 
 def _marking(plain: dict[str, Any]) -> dict[str, Any]:
     """The settings that distinguish results: search, metrics, the data, wherever it is, the precision, and how many
-    checkpoints checkpoint=average takes."""
+    checkpoints checkpoint=average and average-best take."""
     data = move_root(plain["data"], plain["data_root"], "")
     sections = {"search": plain["search"], "metrics": plain["metrics"], "data": data, "precision": plain["precision"]}
     return sections | {"trainer": {"average": plain["trainer"]["average"]}}

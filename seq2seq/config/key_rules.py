@@ -61,8 +61,8 @@ def is_run_name(run: str) -> bool:
 NEW_RUN = Limit("a name (runs/NAME) or a path with a slash", is_run_name, str)
 OTHER_RUN = Limit("a run's name or a path with a slash", is_run_name, str)
 CHECKPOINT = Limit(
-    "best, last, average, ema or step-N",
-    lambda name: re.fullmatch(r"best|last|average|ema|step-\d+", name) is not None,
+    "best, last, average, average-best, ema or step-N",
+    lambda name: re.fullmatch(r"best|last|average|average-best|ema|step-\d+", name) is not None,
     str,
 )
 FOLDER = Limit("a folder (SEQ2SEQ_CACHE or the given value is empty)", bool, str)

@@ -88,7 +88,7 @@ def load_run(
         settings, merged, [*reader.problems, *check_script(script, reader.problems), *wrong, *problems, *found], checks
     )
     changed = changes(stored, finished, merged)
-    if script.checkpoint != "average":
+    if script.checkpoint not in ("average", "average-best"):
         changed.pop("trainer.average", None)
     return dataclasses.replace(script, changed=changed), finished
 

@@ -111,6 +111,7 @@ class TrainerSettings:
     best_metric: str
     clip_norm: Annotated[float | None, ABOVE_ZERO]
     keep_last: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    keep_best: Annotated[int, ABOVE_ZERO, MAY_CHANGE, Older(1)]
     average: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
     ema: Annotated[float | None, SHARE, Older(None)]
     probes: Annotated[int, ZERO_OR_MORE, MAY_CHANGE]

@@ -21,6 +21,11 @@ FREE = keys_with(MAY_CHANGE, TrainSettings)
 UNSTORED = keys_with(NOT_STORED, TrainSettings)
 NAMING = ("data", "encoder", "attention", "decoder")  # groups whose choices name a run
 RECORDED = keys_with(NO_KEY, TrainSettings)  # keys of a config.yaml that are not settings
+TERMS = {  # of every objective
+    **dict.fromkeys(("attention_entropy", "attention_coverage", "alignment", "scheduled_sampling"), 0.0),
+    **{"links": None, "consistency": "none", "consistency_weight": 1.0, "cut_share": 0.05},
+    "scheduled_sampling_updates": 2000,
+}
 # Arguments that were added to a class later. A run whose config.yaml lacks one behaved as with this value.
 ADDED_LATER: dict[str, dict[str, Any]] = {
     **{
@@ -32,7 +37,9 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.encoder.rnn.RnnEncoder": {"mask_end": False},
     "seq2seq.encoder.transformer.TransformerEncoder": {"distinct_layers": None, "layer_drop": 0.0},
     "seq2seq.decoder.transformer.TransformerDecoder": {"distinct_layers": None, "layer_drop": 0.0},
-    "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens"},
+    "seq2seq.objective.cross_entropy.CrossEntropy": TERMS,
+    "seq2seq.objective.minimum_risk.MinimumRisk": TERMS,
+    "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens", "tokenize": "13a"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": [], "auto_size": None},
     "seq2seq.data.table.Table": {"delimiter": None},
     "seq2seq.data.files.ParallelFiles": {

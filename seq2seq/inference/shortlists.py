@@ -21,8 +21,11 @@ log = logging.getLogger(__name__)
 def check_shortlist(settings: TrainSettings, count: int | None) -> None:
     """Raises ConfigError for a search that compares texts: with a shortlist it has columns instead of tokens."""
     if count is not None and settings.search().compares_texts:
-        both = f"search.unit={settings.search.arguments['unit']} and shortlist={count} cannot be combined"
-        raise ConfigError(f"{both}: leave shortlist out, or give search.unit=tokens")
+        given = settings.search.arguments
+        words = given["unit"] != "tokens"
+        key = f"search.unit={given['unit']}" if words else f"search.types=[{','.join(given['types'])}]"
+        instead = "search.unit=tokens" if words else "search.types=[rougeL]"
+        raise ConfigError(f"{key} and shortlist={count} cannot be combined: leave shortlist out, or give {instead}")
 
 
 def open_shortlists(trained: TrainedModel, settings: TrainSettings, count: int | None) -> Shortlists | None:

@@ -1,6 +1,6 @@
 """Minimum Bayes risk decoding: Kumar and Byrne (2004), NAACL; by samples: Eikema and Aziz (2020), arXiv:2005.10283."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from typing import Literal, Self, Unpack
 
@@ -8,17 +8,12 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from seq2seq.metrics.words import Remembered, UnicodeWords
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, SearchLimits
 from seq2seq.search.beam import BeamSearch
-from seq2seq.search.pairwise_rouge import Rows, pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
+from seq2seq.search.utilities import STANDARD, Type, Unit, Utilities
 from seq2seq.tokenizer import Vocabulary
-from seq2seq.types import PAD
-
-Unit = Literal["tokens", "words", "stems"]
-Type = Literal["rouge1", "rougeL"]
 
 
 class MinimumRiskSearch(SamplingSearch):
@@ -26,8 +21,8 @@ class MinimumRiskSearch(SamplingSearch):
 
     `samples` targets are sampled as by SamplingSearch. The candidates are the results of a beam search, if `beam_size`
     > 0, and, unless `candidates` is "beam", the samples. A candidate's score is the mean over the samples, without one
-    copy of itself, of the F1 of `types` (or their mean), over tokens, or over the `words` or word `stems` of the texts;
-    log_prob is the model's own. For texts it needs the vocabulary (`reading`).
+    copy of itself, of `types` (or their mean), which Utilities computes with `unit` and `tokenize`; log_prob is the
+    model's own. To compare texts it needs the vocabulary (`reading`).
     """
 
     def __init__(
@@ -43,6 +38,7 @@ class MinimumRiskSearch(SamplingSearch):
         candidates: Literal["all", "beam"],
         unit: Unit = "tokens",
         types: Sequence[Type] = ("rougeL",),
+        tokenize: str = STANDARD,
         **limits: Unpack[SearchLimits],
     ) -> None:
         super().__init__(
@@ -57,13 +53,9 @@ class MinimumRiskSearch(SamplingSearch):
             raise ValueError(f"search.beam_size: expected 0 (no beam search) or more, got {beam_size}")
         if candidates == "beam" and not beam_size:
             raise ValueError("search.candidates=beam: there is no beam with search.beam_size=0")
-        if not types or len(set(types)) < len(types):
-            raise ValueError("search.types: expected rouge1, rougeL or both, each once")
         self.samples_compete = candidates == "all"
-        self.unit = unit
-        self.compares_texts = unit != "tokens"
-        self.types = types
-        self.words: Callable[[Sequence[int]], list[str]] | None = None
+        self.utilities = Utilities(types, unit, tokenize)
+        self.compares_texts = self.utilities.compares_texts
         self.beam = None
         if beam_size:
             self.beam = BeamSearch(beam_size=beam_size, length_penalty=length_penalty, **limits)
@@ -74,12 +66,11 @@ class MinimumRiskSearch(SamplingSearch):
         return self.samples * self.samples_compete + (self.beam.most if self.beam else 0)
 
     def reading(self, vocabulary: Vocabulary) -> Self:
-        """The same search with this vocabulary, to split texts into words."""
+        """The same search with this vocabulary, to compare texts."""
         if not self.compares_texts:
             return self
         reading = copy(self)
-        split = _splitting(self.unit)
-        reading.words = lambda tokens: split(vocabulary.decode([tokens])[0])
+        reading.utilities = self.utilities.reading(vocabulary)
         return reading
 
     def __call__(
@@ -102,28 +93,11 @@ class MinimumRiskSearch(SamplingSearch):
         """The candidates without duplicates, by their mean similarity to the samples; ties keep their order. A
         candidate that is a sample is not compared with itself."""
         once = list({tuple(one.tokens): one for one in reversed(candidates)}.values())[::-1]
-        rows = self._compared([one.tokens for one in (*once, *samples)])
-        drawn = {tuple(one.tokens) for one in samples}
-        own = torch.tensor([tuple(one.tokens) in drawn for one in once])
-        totals = pairwise_rouge(rows[: len(once)], rows[len(once) :], self.types).sum(1) - own.float()
-        scores = (totals / (len(samples) - own.long()).clamp(min=1)).tolist()
+        values = self.utilities([one.tokens for one in once], [one.tokens for one in samples])
+        place = {tuple(one.tokens): i for i, one in enumerate(samples)}
+        columns = torch.tensor([place.get(tuple(one.tokens), -1) for one in once])
+        own = columns >= 0
+        with_itself = values.gather(1, columns.clamp(min=0).unsqueeze(1)).squeeze(1) * own
+        scores = ((values.sum(1) - with_itself) / (len(samples) - own.long()).clamp(min=1)).tolist()
         scored = [Hypothesis(one.tokens, one.log_prob, score) for one, score in zip(once, scores, strict=True)]
         return sorted(scored, key=lambda one: -one.score)
-
-    def _compared(self, rows: Rows) -> Rows:
-        """Tokens, or a number for each distinct word."""
-        if not self.compares_texts:
-            return rows
-        if self.words is None:
-            raise RuntimeError(f"search.unit={self.unit}: the search was given no vocabulary")
-        numbers: dict[str, int] = {}
-        return [[numbers.setdefault(word, PAD + 1 + len(numbers)) for word in self.words(row)] for row in rows]
-
-
-def _splitting(unit: Unit) -> Callable[[str], list[str]]:
-    """The function that splits a text into the units compared."""
-    if unit == "words":
-        return UnicodeWords().tokenize
-    from rouge_score.tokenizers import DefaultTokenizer
-
-    return Remembered(DefaultTokenizer(use_stemmer=True).tokenize).tokenize

@@ -28,6 +28,7 @@ class TrainState:
     best_score: float | None = None
     best_nll: float = math.nan  # of the best validation; it decides between equal scores
     best_update: int | None = None
+    ranking: list[float] = field(default_factory=list)  # of the last validation, as `ranked`; older: not stored
     worse: int = 0  # validations since the best one
     due: int | None = None  # the last update after which a validation is due
     validated: int | None = None  # the last update that was validated
@@ -70,6 +71,8 @@ def _finite(value: Any) -> Any:
     """The same value with 0 for NaN and infinity, which scores may be and the reader refuses."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
     return 0.0 if isinstance(value, float) and not math.isfinite(value) else value
 
 

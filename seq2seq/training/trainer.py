@@ -213,9 +213,10 @@ class Trainer:
             values["valid/nll"],
         )
         best = None if state.best_score is None else ranked(state.best_score, higher, state.best_nll)
-        better = best is None or ranked(score, higher, nll) > best
+        ranking = ranked(score, higher, nll)
+        better = best is None or ranking > best
         self.schedule.observe(score, higher, nll)
-        state.validated = state.update
+        state.validated, state.ranking = state.update, list(ranking)
         state.worse = 0 if better else state.worse + 1
         if better:
             state.best_score, state.best_nll, state.best_update = score, nll, state.update
@@ -230,7 +231,7 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint, unless this update has one. All processes call this; the main one writes."""
-        update, every = self.state.update, self.settings.save_every
+        update, settings = self.state.update, self.settings
         self._check_finite(self.reporter.window)
         self.planner.saved()
         if self._saved == update:
@@ -238,7 +239,8 @@ class Trainer:
         groups = self.groups.gather()
         if self.world.is_main:
             save(self.folder, update, groups, self._state_dict())
-            prune(self.folder, self.settings.keep_last, every=every if isinstance(every, int) else 1)
+            every = settings.save_every if isinstance(settings.save_every, int) else 1
+            prune(self.folder, settings.keep_last, keep_best=settings.keep_best, every=every)
         self._saved = update
 
     def _state_dict(self) -> dict[str, Any]:

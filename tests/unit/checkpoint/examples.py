@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from seq2seq.checkpoint import Checkpoint, RunFolder, save
+from seq2seq.checkpoint import Checkpoint, RunFolder, save, save_validated
 
 
 def tensors(step: int) -> dict[str, Tensor]:
@@ -15,6 +15,10 @@ def tensors(step: int) -> dict[str, Tensor]:
 def put(run: RunFolder, *steps: int) -> None:
     for step in steps:
         save(run, step, {"model": tensors(step), "optimizer": {"exp_avg/w": tensors(-step)["w"]}}, {"step": step})
+
+
+def validate(run: RunFolder, step: int, score: float) -> None:
+    save_validated(run, step, {"step": step, "ranking": [float(score), -1.0]})
 
 
 def names(run: RunFolder) -> list[str]:

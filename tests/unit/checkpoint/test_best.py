@@ -1,17 +1,15 @@
-"""The best checkpoint, the ones that are kept, and their average."""
+"""The best checkpoint, and the ones that are kept."""
 
 import errno
-import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from unit.checkpoint.examples import flip, holds, names, put, tensors
+from unit.checkpoint.examples import holds, names, put, validate
 
-from seq2seq.checkpoint import RunFolder, load, mark_best, prune, save
-from seq2seq.checkpoint.read import best_step, evenly_spaced
+from seq2seq.checkpoint import RunFolder, load, mark_best, prune
+from seq2seq.checkpoint.read import best_step
 from seq2seq.checkpoint.write import recover
 from seq2seq.errors import CheckpointError, StorageError
 
@@ -64,76 +62,26 @@ def test_prune_counts_only_evenly_spaced_checkpoints(run: RunFolder, every: int,
 
 
 @pytest.mark.parametrize(
-    ("steps", "wanted", "averaged"),
+    ("scores", "keep_best", "every", "left"),
     [
-        ([500, 1000, 1500, 2000, 2500], 5, [500, 1000, 1500, 2000, 2500]),
-        ([500, 1000, 1500, 2000, 2500], 3, [1500, 2000, 2500]),
-        ([1300, 2000, 2500, 3000, 3500, 4000], 5, [2000, 2500, 3000, 3500, 4000]),  # 1300 is the best
-        ([500, 1000, 1200, 1500, 1550, 2000, 2100], 5, [500, 1000, 1500, 2000]),  # 2100 is the last
-        ([1000, 1300, 2000, 2300, 3000, 3300], 3, [1300, 2300, 3300]),
-        ([100, 200, 350], 5, [200, 350]),
-        ([70], 5, [70]),
-        ([70, 80, 90], 1, [90]),
+        ({1: 3, 2: 5, 3: 4, 4: 1, 5: 2}, 3, 1, [1, 2, 3, 6, 7]),
+        ({1: 3, 2: 5, 3: 4, 4: 1, 5: 2}, 9, 1, [1, 2, 3, 4, 5, 6, 7]),
+        ({1: 3, 2: 5, 3: 4, 4: 1, 5: 2}, 1, 1, [2, 6, 7]),
+        ({1: 3, 2: 5, 6: 4}, 2, 1, [2, 6, 7]),  # 6 is one of the newest, too
+        ({1: 3, 2: 3, 3: 3, 4: 3}, 2, 1, [1, 2, 6, 7]),  # of equal ones the earlier
+        ({2: 5, 5: 4}, 2, 3, [2, 3, 5, 6, 7]),
+        ({2: 5}, 4, 1, [2, 6, 7]),
     ],
 )
-def test_averaged_checkpoints_are_evenly_spaced(steps: list[int], wanted: int, averaged: list[int]) -> None:
-    assert evenly_spaced(steps, wanted) == averaged
-
-
-def test_average_leaves_out_best_and_last_between_the_even_steps(
-    run: RunFolder, caplog: pytest.LogCaptureFixture
+def test_prune_keeps_the_best_validated(
+    run: RunFolder, scores: dict[int, int], keep_best: int, every: int, left: list[int]
 ) -> None:
-    for step in (3, 10, 20, 30, 31):
-        save(run, step, {"model": {"w": torch.tensor(float(step))}, "optimizer": {}}, {"step": step})
-    found = load(run, "average", average=5)
-    assert (found.step, found.state, found.model["w"].item()) == (30, {"step": 30}, 20.0)
-    assert "only 3 checkpoints to average, not 5" in caplog.text
-
-
-def test_average_is_the_mean_of_the_newest_in_float64(run: RunFolder) -> None:
-    values = [1e8, 1.0, 1.0, -1e8, 5.0]  # in float32 the ones would be lost
-    for step, value in enumerate(values, start=1):
-        model = {
-            "w": torch.tensor([value, step]),
-            "half": torch.tensor([value], dtype=torch.bfloat16),
-            "n": torch.tensor(step),
-        }
-        save(run, step, {"model": model, "optimizer": {"exp_avg/w": torch.ones(2)}}, {"step": step})
-    found = load(run, "average", average=4)
-    assert (found.step, found.state, [*found.groups]) == (5, {"step": 5}, ["model"])
-    assert found.model["n"] == 5
-    assert found.model["w"].tolist() == pytest.approx([sum(values[1:]) / 4, 3.5], rel=1e-7)
-    found = load(run, "average", average=5)
-    assert found.model["w"].tolist() == pytest.approx([7 / 5, 3.0], rel=1e-7)
-    assert {name: tensor.dtype for name, tensor in found.model.items()} == {
-        "w": torch.float32,
-        "half": torch.bfloat16,
-        "n": torch.int64,
-    }
-    with pytest.raises(ValueError, match="average is 0"):
-        load(run, "average", average=0)
-
-
-def test_average_of_one_is_that_one_and_too_few_are_a_warning(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, "seq2seq")
-    put(run, 1, 3)
-    assert holds(load(run, "average", average=1), 3)
-    assert not caplog.messages
-    assert torch.equal(load(run, "average", average=5).model["w"], tensors(2)["w"])
-    assert caplog.messages == ["run demo has only 2 checkpoints to average, not 5"]
-
-
-def test_checkpoints_that_cannot_be_averaged_are_reported(run: RunFolder) -> None:
-    put(run, 1, 2)
-    save(run, 3, {"model": {"w": torch.ones(2), "n": torch.tensor(1)}, "optimizer": {}}, {})
-    with pytest.raises(CheckpointError, match=r"step-2/model.safetensors: w has another shape than in .*step-3"):
-        load(run, "average", average=2)
-    save(run, 4, {"model": {"w": torch.ones(2)}, "optimizer": {}}, {})
-    with pytest.raises(CheckpointError, match=r"step-3/model.safetensors does not have the tensors of .*step-4"):
-        load(run, "average", average=2)
-    flip(run.checkpoint(4) / "model.safetensors", 600)
-    with pytest.raises(CheckpointError, match=r"step-4/model.safetensors is broken"):
-        load(run, "average", average=1)
+    put(run, *range(1, 8))
+    for step, score in scores.items():
+        validate(run, step, score)
+    mark_best(run, max(scores, key=scores.__getitem__))
+    prune(run, 2, keep_best=keep_best, every=every)
+    assert names(run) == [f"step-{step}" for step in left]
 
 
 def no_links(self: Path, target: Path) -> None:

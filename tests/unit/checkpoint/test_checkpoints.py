@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from unit.checkpoint.examples import holds, names, put, tensors
+from unit.checkpoint.examples import holds, names, put, tensors, validate
 
-from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune, read, save
+from seq2seq.checkpoint import RunFolder, latest_intact, load, mark_best, prune, read, save, weights
 from seq2seq.errors import CheckpointError
 
 
@@ -79,7 +79,7 @@ def test_a_step_saved_again_is_replaced(run: RunFolder) -> None:
 
 
 # How many files are hashed or opened: two groups and a state, or the models and the states of two checkpoints.
-READS = {"last": 5, "average": 6, "best": 5, "step-2": 5}
+READS = {"last": 5, "average": 6, "average-best": 6, "best": 5, "step-2": 5}
 
 
 def before_each_read(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], None]) -> None:
@@ -93,14 +93,21 @@ def before_each_read(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], None
 
         return called
 
-    for name in ("sha256", "load_file", "safe_open"):
-        monkeypatch.setattr(read, name, after_call(getattr(read, name)))
+    for module, name in ((read, "sha256"), (read, "load_file"), (weights, "safe_open")):
+        monkeypatch.setattr(module, name, after_call(getattr(module, name)))
+
+
+def put_validated(run: RunFolder, *steps: int) -> None:
+    """The last one is the best."""
+    put(run, *steps)
+    for step in steps:
+        validate(run, step, step)
+    mark_best(run, steps[-1])
 
 
 @pytest.mark.parametrize("which", READS)
 def test_the_number_of_reads_of_a_load(run: RunFolder, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
-    put(run, 1, 2)
-    mark_best(run, 2)
+    put_validated(run, 1, 2)
     numbers: list[int] = []
     before_each_read(monkeypatch, numbers.append)
     load(run, which, average=2)
@@ -112,13 +119,11 @@ def test_training_may_save_and_prune_during_a_load(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch, which: str, moment: int
 ) -> None:
     """Before one of the reads (a hash, a tensor file) the old checkpoints are deleted and two others are saved."""
-    put(run, 1, 2)
-    mark_best(run, 2)
+    put_validated(run, 1, 2)
 
     def train(number: int) -> None:
         if number == moment:
-            put(run, 3, 4)
-            mark_best(run, 4)
+            put_validated(run, 3, 4)
             prune(run, 2)
 
     before_each_read(monkeypatch, train)
@@ -128,7 +133,7 @@ def test_training_may_save_and_prune_during_a_load(
     else:
         found = load(run, which, average=2)
         assert found.step == 4
-        assert (found.model["w"] == (3.5 if which == "average" else 4)).all()
+        assert (found.model["w"] == (3.5 if which in ("average", "average-best") else 4)).all()
     assert names(run) == ["step-3", "step-4"], "the moment came"
 
 

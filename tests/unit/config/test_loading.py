@@ -192,7 +192,9 @@ def test_only_given_keys_change_the_settings(evaluate: Script, run: TrainSetting
     assert replace(found, search=run.search, device="cpu", trainer=run.trainer, plain=run.plain) == run
 
 
-@pytest.mark.parametrize(("checkpoint", "changed"), [("best", {}), ("average", {"trainer.average": 2})])
+@pytest.mark.parametrize(
+    ("checkpoint", "changed"), [("best", {}), *((mean, {"trainer.average": 2}) for mean in ("average", "average-best"))]
+)
 def test_the_number_of_averaged_checkpoints_matters_to_their_mean(
     evaluate: Script, run: TrainSettings, checkpoint: str, changed: dict[str, int]
 ) -> None:
@@ -251,8 +253,8 @@ def test_run_may_be_in_any_folder(evaluate: Script, run: TrainSettings) -> None:
             "bootstrap=-1: expected 0 or more, got -1",
             "device=gpu: expected auto, cpu, cuda or one of several (cuda:1), got 'gpu'; did you mean cuda?",
         ]),
-        (["run=one", "checkpoint=step5"], ["checkpoint=step5: expected best, last, average, ema or step-N, "
-                                           "got 'step5'"]),
+        (["run=one", "checkpoint=step5"], ["checkpoint=step5: expected best, last, average, average-best, ema "
+                                           "or step-N, got 'step5'"]),
         (["run=one", "baselines=lead3"], ["baselines=lead3: expected auto, none, or names such as lead-3 and "
                                           "random-3, got 'lead3'"]),
         (["run=one", "baselines=[lead-1,auto]"], ["baselines=[lead-1,auto]: expected auto, none, or names such as "

@@ -37,7 +37,10 @@ def test_an_experiment_names_its_run(settings: Make, experiment: Callable[[str],
 
 SAME = [
     *(f"trainer.{limit}=9" for limit in ("max_updates", "max_epochs", "max_minutes")),
-    *(f"trainer.{key}=9" for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "average")),
+    *(
+        f"trainer.{key}=9"
+        for key in ("tokens_per_batch", "log_every", "save_every", "keep_last", "keep_best", "average")
+    ),
     "trainer.probes=9",
     "trainer.patience=8",
     "trainer.deterministic=true",
@@ -172,7 +175,7 @@ def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_p
     write_yaml(stored, tmp_path / "config.yaml")
     read = read_config(tmp_path / "config.yaml")
     assert (read["freeze"], read["command"]) == ([], [])
-    assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words"}
+    assert read["search"] == {**stored["search"], "types": ["rougeL"], "unit": "words", "tokenize": "13a"}
     assert read["encoder"] == {**stored["encoder"], "mask_end": False}
     assert read["decoder"] == {**stored["decoder"], "distinct_layers": None, "layer_drop": 0.0}
     assert read["pooling"] == stored["pooling"]

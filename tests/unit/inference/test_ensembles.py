@@ -55,6 +55,22 @@ def test_the_order_of_an_ensembles_runs_does_not_matter(settings: TrainSettings)
     assert [one[0].log_prob for one in alone] != pytest.approx([one[0].log_prob for one in together], abs=1e-4)
 
 
+@pytest.mark.usefixtures("settings")
+def test_minimum_risk_search_ranks_the_samples_of_the_ensemble() -> None:
+    words = ["search=minimum_risk", "search.samples=4", "search.beam_size=2", "search.max_length=12"]
+    words += ["search.types=[chrf,bleu]", "checkpoint=last"]
+    found = []
+    for run, other in (("one", ["two"]), ("two", ["one"]), ("one", [])):
+        _, own = load_run(compose(CONFIGS, "translate", [f"run={run}", *words]), TranslateSettings)
+        trained = load_trained(run, own, "last", other)
+        search = own.search().reading(trained.tokenizer.target)
+        (ranked,) = answer(trained, own, search, ["the day after tomorrow"], n_best=6)
+        found.append([(one.text, round(one.score, 6)) for one in ranked])
+        assert len(ranked) > 2
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
 def test_every_run_of_an_ensemble_is_averaged_over_the_same_number_of_checkpoints(settings: TrainSettings) -> None:
     given = replace(settings, trainer=replace(settings.trainer, average=2))
     together = load_trained("one", given, "average", ["two"]).search_model

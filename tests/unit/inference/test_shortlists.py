@@ -1,6 +1,7 @@
 """The key `shortlist`: its lexicon is learned once and kept with the run; results name it."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,9 +94,13 @@ def test_a_damaged_lexicon_is_reported(run: tuple[TrainedModel, TrainSettings]) 
     file.unlink()
 
 
-def test_a_shortlist_with_search_unit_words_is_refused() -> None:
-    settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", "search.unit=words")
-    with pytest.raises(ConfigError, match=r"search\.unit=words and shortlist=3 cannot be combined"):
+@pytest.mark.parametrize(
+    ("word", "instead"), [("unit=words", "unit=tokens"), ("types=[chrf,rougeL]", "types=[rougeL]")]
+)
+def test_a_shortlist_with_a_search_that_compares_texts_is_refused(word: str, instead: str) -> None:
+    settings = small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk", f"search.{word}")
+    line = f"search.{word} and shortlist=3 cannot be combined: leave shortlist out, or give search.{instead}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(line)}$"):
         check_shortlist(settings, 3)
     check_shortlist(settings, None)
     check_shortlist(small_runs.settings("one", "trainer.max_updates=4", "search=minimum_risk"), 3)

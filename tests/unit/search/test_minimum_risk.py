@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -11,15 +12,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics import BLEU, CHRF
 from sentencepiece import SentencePieceTrainer
 from unit.search.markov import found, log_prob, random_chain
 
 from seq2seq.metrics.words import UnicodeWords
 from seq2seq.search.base import Hypothesis
 from seq2seq.search.beam import BeamSearch
-from seq2seq.search.minimum_risk import MinimumRiskSearch, Type, Unit
+from seq2seq.search.minimum_risk import MinimumRiskSearch
 from seq2seq.search.pairwise_rouge import pairwise_rouge
 from seq2seq.search.sampling import SamplingSearch
+from seq2seq.search.utilities import Type, Unit
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.types import BOS, EOS, PAD, UNK
 
@@ -96,9 +99,35 @@ def test_candidates_are_ranked_by_the_rouge_of_their_texts(
     assert [one.score for one in tokens] != pytest.approx([one.score for one in ranked], abs=1e-3)
 
 
-def test_comparing_words_needs_a_vocabulary() -> None:
-    with pytest.raises(RuntimeError, match="was given no vocabulary"):
-        found(MinimumRiskSearch(**DRAWING, **BEAM, unit="words"), random_chain(0, VOCAB))
+@pytest.mark.parametrize("types", [["chrf"], ["chrf++"], ["bleu"], ["bleu", "rougeL", "chrf"]])
+def test_candidates_are_ranked_by_the_sentence_scores_of_their_texts(types: list[Type], letters: Vocabulary) -> None:
+    chain = random_chain(1, letters.size)
+    drawing = {**DRAWING, "max_length": 24, "max_length_ratio": 20.0}
+    ranked = found(MinimumRiskSearch(**drawing, **BEAM, types=types).reading(letters), chain)
+    drawn = [one.tokens for one in found(SamplingSearch(**drawing), chain)]
+    metrics = {"chrf": CHRF(), "chrf++": CHRF(word_order=2), "bleu": BLEU(effective_order=True)}
+
+    def score(name: Type, one: list[int], other: list[int]) -> float:
+        if name == "rougeL":
+            return float(pairwise_rouge([one], [other]))  # tested above; f1 is slow for long texts
+        text, reference = letters.decode([one, other])
+        return float(metrics[name].sentence_score(text, [reference]).score) / 100
+
+    assert len(ranked) > 12
+    assert [one.score for one in ranked] == sorted((one.score for one in ranked), reverse=True)
+    for one in ranked:
+        others = drawn.copy()
+        if one.tokens in others:
+            others.remove(one.tokens)
+        each = [score(name, one.tokens, other) for other in others for name in types]
+        assert one.score == pytest.approx(sum(each) / len(each), abs=1e-6 if "rougeL" in types else 1e-9)
+
+
+@pytest.mark.parametrize("given", [{"unit": "words"}, {"types": ["chrf"]}, {"types": ["rouge1", "bleu"]}])
+def test_comparing_texts_needs_a_vocabulary(given: dict[str, Any]) -> None:
+    key = r"unit=words" if "unit" in given else rf"types=\[{','.join(given['types'])}\]"
+    with pytest.raises(RuntimeError, match=rf"search\.{key}: the search was given no vocabulary"):
+        found(MinimumRiskSearch(**DRAWING, **BEAM, **given), random_chain(0, VOCAB))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -167,3 +196,25 @@ def test_impossible_beams_are_refused() -> None:
         MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": -1})
     with pytest.raises(ValueError, match=r"search\.candidates=beam: there is no beam with search\.beam_size=0"):
         MinimumRiskSearch(**DRAWING, **BEAM | {"beam_size": 0, "candidates": "beam"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"types": []}, "search.types: expected one or more of rouge1, rougeL, chrf, chrf++ and bleu, each once"),
+        ({"types": ["chrf", "chrf"]}, "search.types: expected one or more of rouge1, rougeL, chrf, chrf++ and bleu, "),
+        (
+            {"types": ["chrf", "bleu"], "unit": "stems"},
+            "search.unit: expected tokens, as only rouge1 and rougeL have units, not search.types=[chrf,bleu]",
+        ),
+        (
+            {"types": ["chrf"], "tokenize": "zh"},
+            "search.tokenize: expected 13a, as only bleu has a tokenizer, not search.types=[chrf]",
+        ),
+        ({"types": ["bleu"], "tokenize": "13b"}, "search.tokenize: expected 13a, intl, char, zh, .*, got 13b"),
+    ],
+)
+def test_wrong_utilities_are_refused_in_one_line(given: dict[str, Any], message: str) -> None:
+    pattern = message if ".*" in message else re.escape(message)
+    with pytest.raises(ValueError, match=rf"^{pattern}.*$"):
+        MinimumRiskSearch(**DRAWING, **BEAM, **given)

@@ -53,7 +53,7 @@ def started(given: TrainSettings) -> dict[str, torch.Tensor]:
 
 
 def test_a_run_starts_from_the_given_checkpoint(base: Path) -> None:
-    for checkpoint in ("best", "last", "step-4", "average"):
+    for checkpoint in ("best", "last", "step-4", "average", "average-best"):
         given = load(RunFolder(base), checkpoint, ["model"]).model
         assert same(started(replace(tuned(base), init_checkpoint=checkpoint)), given), checkpoint
 
@@ -163,7 +163,10 @@ def test_keys_that_do_not_fit_together_are_reported(words: list[str], lines: lis
 @pytest.mark.parametrize(
     ("word", "line"),
     [
-        ("init_checkpoint=step5", "init_checkpoint=step5: expected best, last, average, ema or step-N, got 'step5'"),
+        (
+            "init_checkpoint=step5",
+            "init_checkpoint=step5: expected best, last, average, average-best, ema or step-N, got 'step5'",
+        ),
         ("init_from=.", "init_from=.: expected a run's name or a path with a slash, got '.'"),
         ("freeze=encoder", "freeze=encoder: expected a list, each item text, got 'encoder'"),
     ],

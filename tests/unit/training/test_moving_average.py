@@ -85,6 +85,6 @@ def test_best_is_the_average_that_was_validated() -> None:
 def test_a_run_without_an_average_names_the_checkpoints_it_has() -> None:
     train(settings("none", "trainer.max_updates=1"))
     with pytest.raises(
-        CheckpointError, match=r"run none has no checkpoint=ema: there are: best, last, average, step-1"
+        CheckpointError, match=r"run none has no checkpoint=ema: there are: best, last, average, average-best, step-1"
     ):
         load(RunFolder.of("none"), "ema")

@@ -234,7 +234,8 @@ def test_checkpoints_that_only_a_validation_needed_are_deleted(monkeypatch: pyte
         return save(folder, step, *what)
 
     monkeypatch.setattr(trainer_module, "save", counted)
-    train(settings("seldom", "optimizer.lr=1e-30", "trainer.validate_every=1", "trainer.max_updates=6"))
+    seldom = ("optimizer.lr=1e-30", "trainer.validate_every=1", "trainer.max_updates=6", "trainer.keep_best=1")
+    train(settings("seldom", *seldom))
     assert saved == [1, 2, 3, 4, 5, 6]
     assert RunFolder(Path("runs/seldom")).steps() == [1, 4, 6]  # the best, that of save_every=4, the newest
 
