@@ -23,7 +23,7 @@ NAMING = ("data", "encoder", "attention", "decoder")  # groups whose choices nam
 RECORDED = keys_with(NO_KEY, TrainSettings)  # keys of a config.yaml that are not settings
 TERMS = {  # of every objective
     **dict.fromkeys(("attention_entropy", "attention_coverage", "alignment", "scheduled_sampling"), 0.0),
-    **{"links": None, "consistency": "none", "consistency_weight": 1.0, "cut_share": 0.05},
+    **{"alignment_shift": False, "links": None, "consistency": "none", "consistency_weight": 1.0, "cut_share": 0.05},
     "scheduled_sampling_updates": 2000,
 }
 # Arguments that were added to a class later. A run whose config.yaml lacks one behaved as with this value.

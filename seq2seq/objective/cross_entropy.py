@@ -6,6 +6,7 @@ from typing import Any, Literal, NotRequired, TypedDict, Unpack
 
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.layers.unpad import real_sum, unpad
@@ -32,6 +33,7 @@ class Terms(TypedDict):
     attention_entropy: NotRequired[float]
     attention_coverage: NotRequired[float]
     alignment: NotRequired[float]
+    alignment_shift: NotRequired[bool]
     links: NotRequired[str | None]
     consistency: NotRequired[Literal["none", "r_drop", "simcut", "cutoff"]]
     consistency_weight: NotRequired[float]
@@ -62,7 +64,7 @@ class CrossEntropy(Objective):
         self.label_smoothing = label_smoothing
         self.attention_penalty = terms["attention_penalty"]
         self.of_weights = {name: float(terms.get(name, 0.0)) for name in OF_WEIGHTS}  # type: ignore[arg-type]
-        self.links_file = terms.get("links")
+        self.links_file, self.shift = terms.get("links"), terms.get("alignment_shift", False)
         self.links: Links | None = None
         kind = terms.get("consistency", "none")
         weight, share = terms.get("consistency_weight", 1.0), terms.get("cut_share", 0.05)
@@ -148,7 +150,10 @@ class CrossEntropy(Objective):
         if self.of_weights["attention_coverage"]:
             found["attention_coverage"] = coverage_loss(decoded.weights, batch.target_mask)
         if self.links is not None:
-            found["alignment"] = alignment_loss(decoded.weights, self.links(batch))
+            wanted = self.links(batch)
+            if self.shift:
+                wanted = F.pad(wanted[:, :-1], (0, 0, 1, 0))
+            found["alignment"] = alignment_loss(decoded.weights, wanted)
         return {name: self.of_weights[name] * value for name, value in found.items()}
 
 

@@ -15,9 +15,12 @@ from seq2seq.data.prepare import Prepared, prepare
 from seq2seq.data.stored import SIDES
 from seq2seq.errors import DataError
 from seq2seq.logger.jsonl import read_metrics
+from seq2seq.model.builder import build_model
 from seq2seq.objective.attention_terms import alignment_loss
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.links import Links
 from seq2seq.training.run import train
+from seq2seq.types import Weights
 
 SOURCES = ["ein  kleines Haus", "zwei\u00a0alte Häuser .", "", "drei Bäume am Ufer des Flusses", "Ω 漢字 x"]
 TARGETS = ["a small house", "two old houses .", "nothing", "three trees on the river bank", "Ω 漢字 y"]
@@ -64,6 +67,27 @@ def test_each_piece_gets_the_pieces_of_the_words_linked_to_its_word(prefix: str)
                 expected[piece, source.pieces[s + len(prefix.split())]] = 1.0
         expected /= expected.sum(-1, keepdim=True).clamp(min=1)
         assert torch.equal(found[row], expected), SOURCES[line]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("shift", [False, True])
+@torch.no_grad()
+def test_the_objective_reads_the_weights_of_the_step_that_predicts_or_reads_a_piece(*, shift: bool) -> None:
+    data = prepared()
+    corpus, vocabularies = data.corpora["train"], (data.tokenizer.source.size, data.tokenizer.target.size)
+    model = build_model(settings("r"), source_vocab=vocabularies[0], target_vocab=vocabularies[1]).eval()
+    objective = CrossEntropy(
+        label_smoothing=0.0, attention_penalty=0.0, alignment=2.0, links="links.txt", alignment_shift=shift
+    )
+    objective.prepare(corpus, data.tokenizer)
+    batch = collate(corpus, np.arange(4))
+    memory = model.encode(batch.source, batch.source_mask)
+    weights = model.decode(batch.target_in, memory, Weights.LAST).weights
+    wanted = Links(Path("links.txt"), corpus, data.tokenizer)(batch)
+    if shift:
+        weights, wanted = weights[:, 1:], wanted[:, :-1]
+    expected = 2 * alignment_loss(weights, wanted).item()
+    assert objective(model, batch).terms["alignment"].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_loss_is_the_cross_entropy_of_linked_pieces() -> None:
