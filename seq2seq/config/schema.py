@@ -136,7 +136,7 @@ class TrainSettings:
     init_from: Annotated[str | None, OTHER_RUN, Older(None)]  # the run whose weights and tokenizer this one starts from
     init_checkpoint: Annotated[str, CHECKPOINT, Older("best")]
     init_fresh: Annotated[list[str], Older([])]  # names of parameters or modules that begin at random all the same
-    teacher: Annotated[list[str], OTHER_RUN, Older([])]  # runs that objective=distillation learns from
+    teacher: Annotated[str | list[str], OTHER_RUN, Older([])]  # runs that objective=distillation learns from
     freeze: Annotated[list[str], Older([])]  # names of parameters or modules that are not trained
     extensions: Annotated[list[str], MAY_CHANGE, Older([])]  # packages of the user's own that parts may come from
     embedding: EmbeddingSettings

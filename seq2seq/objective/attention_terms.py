@@ -1,10 +1,14 @@
-"""Losses of attention weights, for any attention that has them: coverage, entropy, and the distance from links."""
+"""Losses of attention weights, for any attention that has them: coverage, entropy, and the distance from links.
+
+They are computed in fp32 at least, whatever autocast is. A weight of 0, from a sparse normalizer or outside a local
+window, has no gradient.
+"""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-TINY = 1e-9  # weights below it count as this in logarithms: local windows have zeros
+TINY = 1e-9  # smaller weights count as this in logarithms
 
 
 def coverage_loss(weights: Float[Tensor, "B T S"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
@@ -12,13 +16,17 @@ def coverage_loss(weights: Float[Tensor, "B T S"], mask: Bool[Tensor, "B T"]) ->
 
     It penalises attending to the same position again: See et al. (2017), arXiv:1704.04368, equation 12.
     """
-    weights = weights.masked_fill(~mask.unsqueeze(-1), 0)
-    earlier = weights.cumsum(1) - weights
+    weights = _wide(weights).masked_fill(~mask.unsqueeze(-1), 0)
+    steps = weights.shape[1]
+    before = torch.ones(steps, steps, dtype=weights.dtype, device=weights.device).tril(-1)
+    with torch.autocast(weights.device.type, enabled=False):
+        earlier = before @ weights  # a cumulative sum has no deterministic kernel on a GPU
     return torch.minimum(weights, earlier).sum()
 
 
 def entropy(weights: Float[Tensor, "B T S"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
     """The sum over real target positions of the entropy of their weights, in nats."""
+    weights = _wide(weights)
     each = -(weights * weights.clamp(min=TINY).log()).sum(-1)
     return each.masked_fill(~mask, 0).sum()
 
@@ -26,4 +34,8 @@ def entropy(weights: Float[Tensor, "B T S"], mask: Bool[Tensor, "B T"]) -> Float
 def alignment_loss(weights: Float[Tensor, "B T S"], wanted: Float[Tensor, "B T S"]) -> Float[Tensor, ""]:
     """The cross-entropy -sum of wanted log a: Chen et al. (2016), arXiv:1607.01628, equation 6. Rows of `wanted` that
     are zero do not count."""
-    return -(wanted * weights.clamp(min=TINY).log()).sum()
+    return -(wanted * _wide(weights).clamp(min=TINY).log()).sum()
+
+
+def _wide(weights: Float[Tensor, "B T S"]) -> Float[Tensor, "B T S"]:
+    return weights.to(torch.promote_types(weights.dtype, torch.float32))

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,9 +25,22 @@ class Losses:
     nll: Float[Tensor, ""]
     terms: dict[str, Float[Tensor, ""]] = field(default_factory=dict)
 
+    def scaled(self, factor: float, *names: str) -> "Losses":
+        """With the terms of these names, `cross_entropy` among them, multiplied by `factor`."""
+        terms = self.terms or {"cross_entropy": self.total}
+        inside = sum((term for name, term in terms.items() if name in names), torch.zeros_like(self.total))
+        others = sum((term for name, term in terms.items() if name not in names), torch.zeros_like(self.total))
+        weighted = {name: factor * term if name in names else term for name, term in terms.items()}
+        return Losses(factor * inside + others, self.nll, weighted)
+
 
 class Objective(Component, ABC):
-    """Maps (model, batch) to the sums that are minimised. It may call the model more than once."""
+    """Maps (model, batch) to the sums that are minimised. It may call the model more than once.
+
+    `fingerprint` changes with what it learns from beside the pairs; None if there is nothing. `prepare` sets it.
+    """
+
+    fingerprint: str | None = None
 
     @classmethod
     def recordable(cls, **arguments: Any) -> bool:

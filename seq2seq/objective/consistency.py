@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seq2seq.layers.unpad import real_sum
 from seq2seq.loss.divergence import jensen_shannon, kl_divergence
+from seq2seq.tokenizer import Tokenizer
 from seq2seq.types import EOS, PAD, Batch
 
 Kind = Literal["r_drop", "simcut", "cutoff"]
@@ -26,13 +27,14 @@ class Consistency:
 
     `weight` multiplies the divergence. It is R-Drop's alpha (5 for translation in the paper), which is halved like the
     likelihood, here a mean over both passes instead of their sum; or SimCut's alpha (3). `share` of the tokens are cut,
-    never begin and end symbols.
+    never begin and end symbols and what `spare` names.
     """
 
     def __init__(self, *, kind: Kind, weight: float, share: float) -> None:
         self.kind = kind
         self.weight = weight
         self.share = share
+        self.spared = (EOS, EOS)  # the highest ids of source and target pieces that are never cut
         self.averages = kind != "simcut"  # the likelihood is the mean over both passes, not that of the first alone
 
     def double(self, batch: Batch) -> Batch:
@@ -42,13 +44,21 @@ class Consistency:
         if self.kind == "r_drop":
             return both
         first = len(batch.source)
-        return replace(both, source=self._cut(both.source, first), target_in=self._cut(both.target_in, first))
+        source, target = self.spared
+        return replace(
+            both, source=self._cut(both.source, first, source), target_in=self._cut(both.target_in, first, target)
+        )
 
-    def _cut(self, tokens: Int[Tensor, "B T"], first: int) -> Int[Tensor, "B T"]:
-        """The tokens, with a share of those from row `first` on cut."""
+    def spare(self, tokenizer: Tokenizer) -> None:
+        """Never cut line breaks and symbols: positions may depend on them."""
+        source, target = (max(EOS, *side.symbols.values()) for side in (tokenizer.source, tokenizer.target))
+        self.spared = (source, target)
+
+    def _cut(self, tokens: Int[Tensor, "B T"], first: int, spared: int) -> Int[Tensor, "B T"]:
+        """The tokens, with a share of those from row `first` on cut, if their ids are above `spared`."""
         cut = torch.rand(tokens.shape, device=tokens.device) < self.share
         rows = torch.arange(len(tokens), device=tokens.device).unsqueeze(1)
-        return tokens.masked_fill(cut & (tokens > EOS) & (rows >= first), PAD)
+        return tokens.masked_fill(cut & (tokens > spared) & (rows >= first), PAD)
 
     def divergence(self, log_probs: Sequence[Float[Tensor, "N V"]], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
         """The weighted sum over the real tokens, of both passes' log-probabilities; gradients reach both."""

@@ -1,5 +1,6 @@
 """Cross-entropy with label smoothing, Szegedy et al. (2016), arXiv:1512.00567, section 7, and weighted terms."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, Unpack
@@ -20,6 +21,7 @@ from seq2seq.objective.scheduled_sampling import ScheduledSampling
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.types import Attended, Batch, Capability, Decoded, Memory, Weights
 
+CUT, UPDATES = 0.05, 2000  # the defaults of cut_share and scheduled_sampling_updates
 OF_WEIGHTS = ("attention_entropy", "attention_coverage", "alignment")  # terms that read attention weights
 
 
@@ -44,10 +46,9 @@ class Terms(TypedDict):
 
 @dataclass(frozen=True)
 class Passed:
-    """A forward pass over a batch, of which a second pass may be the lower half.
+    """A forward pass over a batch; with a second pass, `memory` and `decoded` have its rows below those of the first.
 
-    `decoded` and `memory` are of the batch itself; `log_probs`, where they were needed, have the rows of
-    `layers.unpad.unpad`, of one pass or of both.
+    `log_probs`, where they were needed, have the rows of `layers.unpad.unpad`, of one pass or of both.
     """
 
     memory: Memory
@@ -67,9 +68,9 @@ class CrossEntropy(Objective):
         self.links_file, self.shift = terms.get("links"), terms.get("alignment_shift", False)
         self.links: Links | None = None
         kind = terms.get("consistency", "none")
-        weight, share = terms.get("consistency_weight", 1.0), terms.get("cut_share", 0.05)
+        weight, share = terms.get("consistency_weight", 1.0), terms.get("cut_share", CUT)
         self.consistency = None if kind == "none" else Consistency(kind=kind, weight=weight, share=share)
-        sampled, updates = terms.get("scheduled_sampling", 0.0), terms.get("scheduled_sampling_updates", 1)
+        sampled, updates = terms.get("scheduled_sampling", 0.0), terms.get("scheduled_sampling_updates", UPDATES)
         self.sampling = ScheduledSampling(share=sampled, updates=updates) if sampled else None
 
     @classmethod
@@ -85,10 +86,13 @@ class CrossEntropy(Objective):
         return frozenset(needed | ({Capability.ALIGNED_MEMORY} if arguments.get("alignment") else set()))
 
     def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
-        """Read the links."""
+        """Read the links, and note which pieces are never cut."""
         if self.of_weights["alignment"]:
             assert self.links_file is not None
             self.links = Links(Path(self.links_file), train, tokenizer)
+            self.fingerprint = self.links.fingerprint
+        if self.consistency:
+            self.consistency.spare(tokenizer)
 
     def begin(self, seed: int, update: int) -> None:
         """Scheduled sampling grows."""
@@ -178,11 +182,25 @@ def _check(label_smoothing: float, terms: Terms) -> None:
     for name in ("cut_share", "scheduled_sampling"):
         if not 0 <= (value := terms.get(name, 0.0)) <= 1:  # type: ignore[operator]
             problems.append(f"objective.{name} must lie in [0, 1], not {value}")
-    if (updates := terms.get("scheduled_sampling_updates", 1)) < 1:
+    if (updates := terms.get("scheduled_sampling_updates", UPDATES)) < 1:
         problems.append(f"objective.scheduled_sampling_updates: expected 1 or more, got {updates}")
     if terms.get("alignment", 0.0) > 0 and terms.get("links") is None:
         problems.append("objective.alignment needs objective.links=FILE, the word alignments of the training pairs")
     if terms.get("links") is not None and not terms.get("alignment", 0.0):
         problems.append("objective.links is for objective.alignment, which is 0; give that a weight, for example 0.05")
+    problems += _unused(terms)
     if problems:
         raise ValueError("; ".join(problems))
+
+
+def _unused(terms: Terms) -> Iterator[str]:
+    """A line for each setting that has no effect without another one."""
+    kind = terms.get("consistency", "none")
+    if kind == "none" and terms.get("consistency_weight", 1.0) != 1.0:
+        yield "objective.consistency_weight is for objective.consistency, which is none: r_drop, simcut or cutoff"
+    if kind not in ("simcut", "cutoff") and terms.get("cut_share", CUT) != CUT:
+        yield f"objective.cut_share is for objective.consistency=simcut or cutoff, not {kind}"
+    if terms.get("alignment_shift") and not terms.get("alignment"):
+        yield "objective.alignment_shift is for objective.alignment, which is 0; give that a weight, for example 0.05"
+    if terms.get("scheduled_sampling_updates", UPDATES) != UPDATES and not terms.get("scheduled_sampling"):
+        yield "objective.scheduled_sampling_updates is for objective.scheduled_sampling, which is 0"

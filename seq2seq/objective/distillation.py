@@ -1,6 +1,7 @@
 """Word-level knowledge distillation: Hinton et al. (2015), arXiv:1503.02531; for sequences Kim and Rush (2016),
 arXiv:1606.07947, section 3.1."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Unpack
@@ -19,7 +20,8 @@ from seq2seq.types import Batch, Capability
 
 
 class Distillation(Objective):
-    """(1 - w) likelihood + w -(sum over v of q(v) log p(v)) at each target position, w being `weight`.
+    """(1 - w) -log p(target) + w -(sum over v of q(v) log p(v)) at each target position, w being `weight`; the other
+    terms are added whole.
 
     q is the mean of the teachers' distributions. At a `temperature` above 1 both p and q are flattened, to p^(1/T), and
     the term is multiplied by T^2, so that its gradients keep their size (Hinton et al., section 2). Teachers read the
@@ -54,6 +56,8 @@ class Distillation(Objective):
     def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
         """Prepare the likelihood's terms."""
         self.likelihood.prepare(train, tokenizer)
+        sums = [_fingerprint(teacher) for teacher in self.teachers]
+        self.fingerprint = hashlib.sha256(" ".join([self.likelihood.fingerprint or "", *sums]).encode()).hexdigest()
 
     def begin(self, seed: int, update: int) -> None:
         """Begin an update of the likelihood's terms."""
@@ -66,10 +70,9 @@ class Distillation(Objective):
         flat = self._flattened(passed.log_probs[0])
         rows = -(self._taught(batch).exp() * flat).sum(-1)
         distillation = self.weight * self.temperature**2 * real_sum(rows, batch.target_mask)
-        terms = likelihood.terms or {"cross_entropy": likelihood.total}
-        weighted = {name: (1 - self.weight) * term for name, term in terms.items()}
-        total = (1 - self.weight) * likelihood.total + distillation
-        return Losses(total, likelihood.nll, weighted | {"distillation": distillation})
+        likelihood = likelihood.scaled(1 - self.weight, "cross_entropy")
+        total = likelihood.total + distillation
+        return Losses(total, likelihood.nll, likelihood.terms | {"distillation": distillation})
 
     @torch.no_grad()
     def _taught(self, batch: Batch) -> Float[Tensor, "N V"]:
@@ -87,3 +90,11 @@ class Distillation(Objective):
 
     def _flattened(self, log_probs: Float[Tensor, "N V"]) -> Float[Tensor, "N V"]:
         return log_probs if self.temperature == 1 else (log_probs / self.temperature).log_softmax(-1)
+
+
+def _fingerprint(model: Model) -> str:
+    """A hash of the weights."""
+    found = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        found.update(name.encode() + parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -1,13 +1,17 @@
 """Word alignments of the training pairs, as distributions over source pieces: Chen et al. (2016), arXiv:1607.01628."""
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.links import read_links
+from seq2seq.data.stored import CHUNK, StoredTexts
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 from seq2seq.types import BOS, EOS, PAD, Batch
 
@@ -23,31 +27,36 @@ class Links:
 
     def __init__(self, path: Path, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
         texts = train.pairs.texts
-        found = read_links(path, len(texts), key="objective.links")
-        prefix = len(texts.prefix.split())  # words of data.source_prefix
-        self.links = [torch.tensor(found[row], dtype=torch.long).reshape(-1, 2) for row in train.pairs.rows.tolist()]
-        for each in self.links:
-            each[:, 0] += prefix
+        self.links = read_links(path, len(texts), key="objective.links")
+        self.links.check(_lengths(texts), f"objective.links={path}")
+        self.rows = train.pairs.rows
+        self.prefix = len(f"{texts.prefix}x".split()) - 1  # words of data.source_prefix
         self.source, self.target = (Words(side) for side in (tokenizer.source, tokenizer.target))
+        self.fingerprint = hashlib.sha256(self.links.words.tobytes() + self.links.offsets.tobytes()).hexdigest()
 
     def __call__(self, batch: Batch) -> Float[Tensor, "B T S"]:
         """For each target piece of a linked word the pieces of the source words linked to it, equally likely; zeros for
         other target pieces."""
         source, target = self.source(batch.source), self.target(batch.target_out)
-        each = [self.links[pair] for pair in batch.pair_ids.tolist()]
-        rows = torch.arange(len(each)).repeat_interleave(torch.tensor([len(links) for links in each]))
-        sources, targets = torch.cat(each).to(source.device).unbind(1)
+        each = [self.links.of(row) for row in self.rows[batch.pair_ids.cpu().numpy()].tolist()]
+        pairs = np.repeat(np.arange(len(each)), [len(links) for links in each])
+        links = np.concatenate(each) + np.array([self.prefix, 0])
         # Word -1, the last row and column, is linked to none.
-        shape = (len(each), 2 + _largest(target, targets), 2 + _largest(source, sources))
-        linked = torch.zeros(shape, device=source.device)
-        linked[rows.to(source.device), targets, sources] = 1
+        shape = (len(each), 2 + int(target.max()), 2 + int(source.max()))
+        there = (links[:, 1] < shape[1] - 1) & (links[:, 0] < shape[2] - 1)
+        linked = torch.zeros(shape)
+        linked[pairs[there], links[there, 1], links[there, 0]] = 1
+        linked = linked.to(source.device)
         by_target = linked.gather(1, (target % shape[1]).unsqueeze(-1).expand(-1, -1, shape[2]))
         wanted = by_target.gather(2, (source % shape[2]).unsqueeze(1).expand(-1, target.shape[1], -1))
         return wanted / wanted.sum(-1, keepdim=True).clamp(min=1)
 
 
-def _largest(*words: Int[Tensor, "..."]) -> int:
-    return max(int(each.max()) for each in words if each.numel())
+def _lengths(texts: StoredTexts) -> Iterator[tuple[int, int]]:
+    """Source and target words of each pair."""
+    for start in range(0, len(texts), CHUNK):
+        sides = (side[start : start + CHUNK] for side in (texts.source, texts.target))
+        yield from ((len(source.split()), len(target.split())) for source, target in zip(*sides, strict=True))
 
 
 class Words:

@@ -78,6 +78,7 @@ class MinimumRisk(Objective):
     def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
         """Prepare the likelihood's terms."""
         self.likelihood.prepare(train, tokenizer)
+        self.fingerprint = self.likelihood.fingerprint
 
     def begin(self, seed: int, update: int) -> None:
         """The update's samples are a function of `seed` and the pair, independent of its micro-batches."""
@@ -92,10 +93,9 @@ class MinimumRisk(Objective):
         passed = self.likelihood.read(model, batch)
         likelihood, risk = self.likelihood.losses(model, passed, batch), costs.mean(1).sum()
         weighted_nll = _weighted_nll(model, _candidates(drawn, limits, costs), passed.memory)
-        total = self.cross_entropy * likelihood.total + (weighted_nll - weighted_nll.detach() + risk)
-        terms = likelihood.terms or {"cross_entropy": likelihood.total}
-        weighted = {name: self.cross_entropy * term for name, term in terms.items()}
-        return Losses(total, likelihood.nll, weighted | {"risk": risk})
+        likelihood = likelihood.scaled(self.cross_entropy, "cross_entropy", "attention_penalty")
+        total = likelihood.total + (weighted_nll - weighted_nll.detach() + risk)
+        return Losses(total, likelihood.nll, likelihood.terms | {"risk": risk})
 
     def _draw(self, model: Model, batch: Batch) -> tuple[list[list[Hypothesis]], Int[Tensor, " B"]]:
         """The samples of each source, and their limits with the end symbol counted."""

@@ -32,6 +32,8 @@ def _trainer_problems(settings: TrainSettings) -> list[str]:
         advice = "".join(f". metrics={choice} has it" for choice in choices[:1])
         listed = ", ".join(measured)
         lines.append(f"trainer.best_metric={trainer.best_metric} is not measured; there are {listed}{advice}")
+    if settings.objective.arguments.get("links") and settings.data.arguments.get("both_directions"):
+        lines.append("objective.links has links of one direction: it cannot be combined with data.both_directions")
     if trainer.average > trainer.keep_last:
         lines.append(f"trainer.average={trainer.average} is more than trainer.keep_last={trainer.keep_last}")
     return lines

@@ -18,7 +18,7 @@ from seq2seq.logger.jsonl import JsonLines
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
-from seq2seq.training.setup import build_trainer, data_and_model
+from seq2seq.training.setup import build_trainer, data_model_and_objective
 from seq2seq.training.state import (
     TrainState,
     how_to_continue,
@@ -62,11 +62,14 @@ def train(
         if settings.trainer.deterministic:
             be_deterministic()
         with world.main_first():
-            data, model = data_and_model(settings, folder, world, fresh=checkpoint is None)
+            fresh = checkpoint is None
+            data, model, objective = data_model_and_objective(settings, folder, runtime, world, fresh=fresh)
         session = Session(folder.path, state.update, state.to_validate)
         makers = [*_loggers(settings), *recorders] if world.is_main else []
         with closing(data), closing(Recorders(session=session, makers=makers)) as recorder:
-            trainer = build_trainer(settings, folder, data, model, step_hooks, runtime, recorder, world, started)
+            trainer = build_trainer(
+                settings, folder, data, model, objective, step_hooks, runtime, recorder, world, started
+            )
             if checkpoint is None:
                 recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
             else:

@@ -40,9 +40,11 @@ log = logging.getLogger(__name__)
 
 
 @memory_errors("building the model")
-def data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *, fresh: bool) -> tuple[Prepared, Model]:
-    """The data and the model, with its initial or pretrained weights if the run is `fresh`. Also writes to the folder
-    what is needed to continue the run."""
+def data_model_and_objective(
+    settings: TrainSettings, folder: RunFolder, runtime: Runtime, world: World, *, fresh: bool
+) -> tuple[Prepared, Model, Objective]:
+    """The data, the model, with its initial or pretrained weights if the run is `fresh`, and the objective. Also writes
+    to the folder what is needed to continue the run."""
     init_from = read_init_from(settings) if fresh else None
     if fresh:
         check_vectors(settings)
@@ -56,9 +58,10 @@ def data_and_model(settings: TrainSettings, folder: RunFolder, world: World, *, 
         init_from.start(model)
     if fresh:
         fill_embeddings(settings, model, tokenizer)
+    objective = _objective(settings, data, runtime)
     if world.is_main:
         write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
-    return data, model
+    return data, model, objective
 
 
 def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: Tokenizer | None) -> Prepared:
@@ -86,6 +89,14 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
     return data
 
 
+def _objective(settings: TrainSettings, data: Prepared, runtime: Runtime) -> Objective:
+    """The objective, with its teachers if it has any, prepared for the training corpus."""
+    teachers = {"teachers": load_teachers(settings, data.tokenizer, runtime)} if takes_teachers(settings) else {}
+    objective: Objective = settings.objective(**teachers)
+    objective.prepare(data.corpora["train"], data.tokenizer)
+    return objective
+
+
 def _for_summaries(settings: TrainSettings) -> list[str]:
     """The options for summarization that these settings do not use."""
     names = [name for part in settings.metrics.values() for name in part().names]
@@ -104,6 +115,7 @@ def build_trainer(
     folder: RunFolder,
     data: Prepared,
     model: Model,
+    objective: Objective,
     step_hooks: Sequence[Callable[[nn.Module], StepHook]],
     runtime: Runtime,
     recorder: Recorder,
@@ -118,7 +130,7 @@ def build_trainer(
         settings=settings.trainer,
         seed=settings.seed,
         strategy=strategy,
-        objective=_objective(settings, data, runtime),
+        objective=objective,
         optimizer=optimizer,
         hooks=hooks,
         runtime=runtime,
@@ -138,14 +150,6 @@ def build_trainer(
         world=world,
         started=started,
     )
-
-
-def _objective(settings: TrainSettings, data: Prepared, runtime: Runtime) -> Objective:
-    """The objective, with its teachers if it has any, prepared for the training corpus."""
-    teachers = {"teachers": load_teachers(settings, data.tokenizer, runtime)} if takes_teachers(settings) else {}
-    objective: Objective = settings.objective(**teachers)
-    objective.prepare(data.corpora["train"], data.tokenizer)
-    return objective
 
 
 def _validator(

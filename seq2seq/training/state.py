@@ -37,6 +37,7 @@ class TrainState:
     device: str | None = None  # cpu or cuda: what device=auto means in this run
     precision: str | None = None  # fp32 or bf16: what precision=auto means in this run
     valid: str | None = None  # fingerprint of the validation pairs; older versions did not store it
+    objective: str | None = None  # fingerprint of what the objective learns from beside the pairs: teachers, links
     planned: int | None = None  # the run's number of updates; None: not known yet
     validate_every: int | None = None  # updates, where the settings leave it to the plan
     validating: float = 0.0  # minutes that the last validation took

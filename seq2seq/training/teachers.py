@@ -21,6 +21,11 @@ def teacher_problems(settings: TrainSettings) -> list[str]:
     return [] if settings.teacher else [f"objective={settings.objective.name} needs teacher=RUN or teacher=[RUN,...]"]
 
 
+def teachers_of(settings: TrainSettings) -> list[str]:
+    """The names of the teachers."""
+    return [settings.teacher] if isinstance(settings.teacher, str) else settings.teacher
+
+
 def takes_teachers(settings: TrainSettings) -> bool:
     """Whether the objective has teachers."""
     return "teachers" in getattr(settings.objective.target, "wired", ())
@@ -33,8 +38,9 @@ def teachers_tokenizer(settings: TrainSettings) -> Tokenizer | None:
     """
     if not settings.teacher:
         return None
-    check_tokenizer(settings, settings.teacher[0], key="teacher")
-    return Tokenizer.load(RunFolder.of(settings.teacher[0]).tokenizer_folder)
+    first = teachers_of(settings)[0]
+    check_tokenizer(settings, first, key="teacher")
+    return Tokenizer.load(RunFolder.of(first).tokenizer_folder)
 
 
 def load_teachers(settings: TrainSettings, tokenizer: Tokenizer, runtime: Runtime) -> list[Model]:
@@ -42,4 +48,4 @@ def load_teachers(settings: TrainSettings, tokenizer: Tokenizer, runtime: Runtim
 
     Raises CheckpointError, also if a teacher has another vocabulary or another source prefix.
     """
-    return [load_other(name, settings, "best", tokenizer, runtime, key="teacher")[0] for name in settings.teacher]
+    return [load_other(name, settings, "best", tokenizer, runtime, key="teacher")[0] for name in teachers_of(settings)]

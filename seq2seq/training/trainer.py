@@ -55,6 +55,7 @@ class Trainer:
         corpora = self.updates.data.corpora
         self._train_fingerprint, self._valid_fingerprint = corpora["train"].fingerprint, corpora["valid"].fingerprint
         self.state.data, self.state.valid = self._train_fingerprint, self._valid_fingerprint
+        self.state.objective = self.updater.objective.fingerprint
         self._store_runtime()
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -76,6 +77,12 @@ class Trainer:
             raise DataError(
                 f"run {self.folder.name}: the validation text has changed since step {checkpoint.step} was saved, and "
                 "its scores could not be compared; give it back as it was, or start another run from this one: "
+                f"init_from={self.folder.path} run=NAME"
+            )
+        if self.state.objective != self.updater.objective.fingerprint:
+            raise DataError(
+                f"run {self.folder.name}: objective.links or the checkpoint of a teacher has changed since step "
+                f"{checkpoint.step} was saved; give it back as it was, or start another run from this one: "
                 f"init_from={self.folder.path} run=NAME"
             )
         self.state.valid = self._valid_fingerprint

@@ -43,6 +43,7 @@ class Updater:
         self.world = world
         self.peak_lr = float(optimizer.param_groups[0]["lr"])
         self.micro_batches = MicroBatches(runtime.device, settings.tokens_per_batch)
+        self.objective = objective
         self.forward_backward = ForwardBackward(strategy, objective, runtime)
         defers = runtime.device.type == "cuda" and reads_found_inf(optimizer)
         self.step = OptimizerStep(strategy, optimizer, settings.clip_norm, defers=defers, hooks=hooks)

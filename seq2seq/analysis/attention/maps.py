@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seq2seq.analysis.attention.alignment import Link, described
+from seq2seq.analysis.attention.alignment import described
 from seq2seq.analysis.attention.alignment_error import AlignmentError, Gold, alignment_error, read_gold
 from seq2seq.analysis.attention.alignment_words import Segmented, segment, segment_written
 from seq2seq.analysis.attention.files import PAGE, Origin, clear, draw, table, write_numbers, write_texts
@@ -16,7 +16,7 @@ from seq2seq.analysis.evaluation.result_names import file_name
 from seq2seq.checkpoint.read import label
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import AttentionMapSettings, TrainSettings
-from seq2seq.data.links import read_links
+from seq2seq.data.links import WordLinks, read_links
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, DataError, memory_errors
 from seq2seq.inference.forced_attention import force
@@ -37,7 +37,7 @@ class Given:
     sources: list[str] | None = None
     targets: list[str] | None = None
     gold: list[Gold] | None = None
-    reverse: list[list[Link]] | None = None
+    reverse: WordLinks | None = None
 
 
 def show_attention(script: AttentionMapSettings, settings: TrainSettings) -> None:
@@ -94,7 +94,10 @@ def _read(script: AttentionMapSettings, settings: TrainSettings) -> Given:
         raise DataError(f"{script.input} has {len(sources):,} lines but {script.target} has {len(targets):,}")
     lengths = [(len(source.split()), len(target.split())) for source, target in zip(sources, targets, strict=True)]
     gold = None if script.gold is None else read_gold(Path(script.gold), lengths)
-    reverse = None if script.reverse is None else read_links(Path(script.reverse), len(sources), key="reverse")
+    if script.reverse is None:
+        return Given(sources, targets, gold)
+    reverse = read_links(Path(script.reverse), len(sources), key="reverse")
+    reverse.check(((right, left) for left, right in lengths), f"reverse={script.reverse}")
     return Given(sources, targets, gold, reverse)
 
 

@@ -10,6 +10,7 @@ from seq2seq.analysis.attention.alignment_words import Segmented
 from seq2seq.analysis.attention.entropy import MeanEntropy
 from seq2seq.analysis.attention.symmetrization import Symmetrization, symmetrize
 from seq2seq.config.schema import AlignmentSettings
+from seq2seq.data.links import WordLinks
 from seq2seq.errors import ConfigError
 from seq2seq.inference.forced_attention import END, Forced
 from seq2seq.tokenizer import Vocabulary
@@ -48,13 +49,10 @@ class Seen:
     tokens: int
     pooled: bool
 
-    def with_reverse(self, reverse: Sequence[list[Link]], how: Symmetrization) -> "Seen":
+    def with_reverse(self, reverse: WordLinks, how: Symmetrization) -> "Seen":
         """The links combined with those of a run of the other direction, whose source is our target."""
-        views = []
-        for view, other in zip(self.views, reverse, strict=True):
-            turned = [(right, left) for left, right in other]
-            views.append(replace(view, links=symmetrize(view.links, turned, how)))
-        return replace(self, views=views)
+        pairs = zip(self.views, reverse.turned(), strict=True)
+        return replace(self, views=[replace(view, links=symmetrize(view.links, other, how)) for view, other in pairs])
 
 
 def look(

@@ -9,7 +9,7 @@ from contract.combinations import Triple, some_batch
 from small_runs import same, settings, weights
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.errors import CheckpointError, ConfigError, DataError
 from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.distillation import Distillation
@@ -40,8 +40,18 @@ def test_it_is_the_cross_entropy_with_the_teachers_mean(temperature: float, coun
     assert all(each.grad is None for teacher in teachers for each in teacher.parameters())
 
 
+def test_other_terms_are_added_whole() -> None:
+    student, terms = STUDENT.model(), {"attention_entropy": 0.5, "attention_coverage": 2.0}
+    plain = CrossEntropy(**GIVEN, **terms)(student, BATCH)
+    losses = Distillation(teachers=[TEACHERS[0].model()], weight=0.9, temperature=1.0, **GIVEN, **terms)(student, BATCH)
+    for name in terms:
+        assert losses.terms[name].item() == pytest.approx(plain.terms[name].item(), abs=1e-9)
+    assert losses.terms["cross_entropy"].item() == pytest.approx(0.1 * plain.terms["cross_entropy"].item(), abs=1e-9)
+    assert losses.total.item() == pytest.approx(sum(term.item() for term in losses.terms.values()), abs=1e-9)
+
+
 def student(run: str, *words: str) -> TrainSettings:
-    return settings(run, "objective=distillation", "objective.weight=1.0", "teacher=[taught]", *words)
+    return settings(run, "objective=distillation", "objective.weight=1.0", "teacher=taught", *words)
 
 
 @pytest.mark.slow
@@ -62,6 +72,10 @@ def test_a_student_learns_from_a_run_and_continues_bitwise(tmp_path: Path, monke
         train(student("third", "teacher=[taught,another]"))
     with pytest.raises(CheckpointError, match="teacher"):
         train(student("fourth", "teacher=[missing]"))
+    assert not Path("runs/third/config.yaml").exists()  # so the corrected command begins it
+    train(settings("taught", "trainer.max_updates=16"))
+    with pytest.raises(DataError, match=r"objective\.links or the checkpoint of a teacher has changed since step 12"):
+        train(student("whole", "decoder.hidden_size=8", "trainer.max_updates=20"))
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def prepared(*words: str) -> Prepared:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("prefix", ["", "to English: "])
+@pytest.mark.parametrize("prefix", ["", "to English: ", "de:"])
 def test_each_piece_gets_the_pieces_of_the_words_linked_to_its_word(prefix: str) -> None:
     data = prepared(f"data.source_prefix='{prefix}'")
     corpus, tokenizer = data.corpora["train"], data.tokenizer
@@ -64,7 +64,7 @@ def test_each_piece_gets_the_pieces_of_the_words_linked_to_its_word(prefix: str)
         for link in LINKS[line].split():
             s, t = map(int, link.split("-"))
             for piece in target.pieces[t]:
-                expected[piece, source.pieces[s + len(prefix.split())]] = 1.0
+                expected[piece, source.pieces[s + prefix.count(" ")]] = 1.0
         expected /= expected.sum(-1, keepdim=True).clamp(min=1)
         assert torch.equal(found[row], expected), SOURCES[line]
 
@@ -105,6 +105,8 @@ def test_the_loss_is_the_cross_entropy_of_linked_pieces() -> None:
         ("0-0\n1:1\n", r"links.txt, line 2: expected links of words counted from 0, as in 0-0 2-1, found '1:1'"),
         ("0-0\n1-1 2\n", r"line 2: expected links"),
         ("-1-0\n", r"line 1: expected links"),
+        ("9999999-0\n", r"line 1: expected links"),
+        ("0-0\n1-5 0-0\n" * 3, r"links.txt, line 2: link 1-5 is outside of 4 source and 4 target words \(10 of"),
     ],
 )
 def test_a_wrong_file_is_reported_with_its_line(text: str, message: str) -> None:
@@ -113,6 +115,18 @@ def test_a_wrong_file_is_reported_with_its_line(text: str, message: str) -> None
     Path("links.txt").write_text(text + rest, encoding="utf-8")
     with pytest.raises(DataError, match=message):
         Links(Path("links.txt"), data.corpora["train"], data.tokenizer)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_few_links_outside_their_sentences_are_not_used(caplog: pytest.LogCaptureFixture) -> None:
+    data = prepared()
+    batch = collate(data.corpora["train"], np.arange(4))
+    before = Links(Path("links.txt"), data.corpora["train"], data.tokenizer)(batch)
+    lines = Path("links.txt").read_text(encoding="utf-8").splitlines()
+    Path("links.txt").write_text("\n".join([f"{lines[0]} 30000-2", *lines[1:]]) + "\n", encoding="utf-8")
+    after = Links(Path("links.txt"), data.corpora["train"], data.tokenizer)(batch)
+    assert torch.equal(before, after)
+    assert "line 1: link 30000-2 is outside of 3 source and 3 target words (1 of 129 links" in caplog.text
 
 
 @pytest.mark.slow

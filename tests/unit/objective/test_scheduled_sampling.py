@@ -3,6 +3,7 @@
 import torch
 from contract.combinations import VOCAB, Triple, some_batch
 
+from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.objective.scheduled_sampling import ScheduledSampling
 from seq2seq.types import EOS
 
@@ -39,3 +40,14 @@ def test_inputs_are_samples_from_the_model_after_the_true_tokens() -> None:
     probs[: EOS + 1] = 0
     counted = found.bincount(minlength=VOCAB) / len(found)
     assert (counted - probs).abs().max() < 0.04
+
+
+def test_bf16_weights_get_gradients_after_sampling() -> None:
+    """Autocast caches cast weights; what it caches in the first pass has no gradient."""
+    model = MODEL.model().float().train()
+    objective = CrossEntropy(label_smoothing=0.1, attention_penalty=0.0, scheduled_sampling=0.5)
+    objective.begin(1, 2000)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = objective(model, some_batch([6, 1, 4], [3, 5, 1]))
+    losses.total.backward()
+    assert [name for name, each in model.named_parameters() if each.grad is None or not each.grad.any()] == []

@@ -47,8 +47,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"target": "two.en"}, "target=two.en: give the sources it belongs to, line for line, with input=FILE"),
         ({"input": "two.de", "gold": "two.wa"}, "gold=two.wa: its links belong to given targets; give them with"),
         ({"input": "two.de", "reverse": "two.wa"}, "reverse=two.wa: its links belong to given targets; give them with"),
-        ({"input": "two.de", "target": "two.en", "reverse": "one.en"}, "reverse=one.en has 1 lines but there are 2"),
+        ({"input": "two.de", "target": "two.en", "reverse": "none"}, "reverse=none has 0 lines but there are 2"),
         ({"input": "two.de", "target": "two.en", "reverse": "two.en"}, "two.en, line 1: expected links of words"),
+        (
+            {"input": "two.de", "target": "two.en", "reverse": "far.wa"},
+            "reverse=far.wa, line 2: link 0-1 is outside of 1",
+        ),
         ({"input": "two.de", "output": "."}, "output=. contains the input texts, which might be overwritten: choose"),
         ({"input": "tow.de"}, "tow.de does not exist: did you mean 'two.de'?"),
         ({"input": "none"}, "none is empty; give a file with one sentence per line"),
