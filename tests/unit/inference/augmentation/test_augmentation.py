@@ -245,6 +245,39 @@ def test_the_diff_names_the_key() -> None:
 
 
 @pytest.mark.parametrize(
+    ("made", "word", "line"),
+    [
+        ([], "data.source_prefix='<2en> '", "data.source_prefix: '' -> '<2en> '"),
+        (["checkpoint=average", "trainer.average=1"], "trainer.average=2", "trainer.average: 1 -> 2"),
+        (["checkpoint=average-best", "trainer.average=1"], "trainer.average=2", "trainer.average: 1 -> 2"),
+    ],
+)
+def test_a_folder_of_another_prefix_or_mean_is_not_continued(made: list[str], word: str, line: str) -> None:
+    output = f"output=of_{word.partition('=')[0]}_{len(made) and made[0].partition('=')[2]}"
+    written(output, *made)
+    kept = [one for one in made if one.partition("=")[0] != word.partition("=")[0]]
+    with pytest.raises(ConfigError) as error:
+        written(output, *kept, word)
+    assert f"  {line}" in str(error.value).split("\n")
+    written(output, *made)
+
+
+def test_a_mean_is_known_by_each_of_its_checkpoints() -> None:
+    written("output=mean", "checkpoint=average", "trainer.average=2")
+    settings = json.loads(Path("mean/outputs.json").read_text())
+    assert list(settings["weights"]) == ["step-4", "step-8"]
+
+
+def test_a_folder_of_a_version_that_stored_no_prefix_is_continued() -> None:
+    written("output=older")
+    path = Path("older/outputs.json")
+    settings = json.loads(path.read_text())
+    del settings["data"]
+    path.write_text(json.dumps(settings))
+    written("output=older", "min_score=-9")
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["n_best=5"], "n_best=5: search=greedy finds at most 1 per line; take search=beam"),
