@@ -103,12 +103,18 @@ def _entries(folder: RunFolder) -> dict[str, int]:
     return found
 
 
-def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[str] | None) -> Checkpoint:
+def averaged_steps(folder: RunFolder, which: str, average: int) -> list[int]:
+    """The rising steps of the checkpoints whose mean is `which`, average or average-best; none for other names."""
     steps = folder.steps()
     if which == AVERAGE and steps:
-        return _load_mean(folder, evenly_spaced(_not_only_best(folder, steps), average), average, which)
-    if which == AVERAGE_BEST and (chosen := best_validated(folder, average)):
-        return _load_mean(folder, sorted(chosen), average, which)
+        return evenly_spaced(_not_only_best(folder, steps), average)
+    return sorted(best_validated(folder, average)) if which == AVERAGE_BEST else []
+
+
+def _load_named(folder: RunFolder, which: str, average: int, groups: Collection[str] | None) -> Checkpoint:
+    steps = folder.steps()
+    if averaged := averaged_steps(folder, which, average):
+        return _load_mean(folder, averaged, average, which)
     if which == "last" and steps:
         return _load_path(folder.checkpoint(steps[-1]), groups)
     if which == "best" and (best := folder.best_checkpoint()):

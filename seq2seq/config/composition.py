@@ -73,7 +73,10 @@ class Composition:
         return str(shorten(self.layers[0].path)) if self.layers else "configuration"
 
     def line(self, problem: Problem) -> str:
-        """A problem as one line of a message: the place, the key unless the place says it, the text."""
+        """A problem as one line of a message: the place, the key unless the place says it, the text. A text that begins
+        with what to type needs no place."""
+        if problem.key and problem.text.startswith(f"{problem.key}="):
+            return problem.text
         place = self.place(problem.key)
         named = place.startswith(f"{problem.key}=")
         return f"{place}: {problem.text}" if named or not problem.key else f"{place}: {problem.key}: {problem.text}"

@@ -45,6 +45,13 @@ class Older:
     value: Any
 
 
+@dataclasses.dataclass(frozen=True)
+class Typed:
+    """The key has no value before it is typed, as in `example`."""
+
+    example: str
+
+
 MAY_CHANGE, NOT_STORED, NO_KEY = Rule.MAY_CHANGE, Rule.NOT_STORED, Rule.NO_KEY
 ABOVE_ZERO = Limit("more than 0", lambda value: value > 0)
 ONE_OR_MORE = Limit("1 or more", lambda value: value >= 1)
@@ -85,6 +92,17 @@ def keys_with(rule: Rule, kind: Any) -> frozenset[str]:
 def older_values(kind: Any) -> dict[str, Any]:
     """By dotted key, the value of runs that are older than the key."""
     return {key: rule.value for key, marks in rules(kind) for rule in marks if isinstance(rule, Older)}
+
+
+def with_examples(problems: Sequence[Problem], kind: Any) -> list[Problem]:
+    """The problems; that of a key which was not typed says how to type it, if its field does."""
+    examples = {key: rule.example for key, marks in rules(kind) for rule in marks if isinstance(rule, Typed)}
+    return [
+        Problem(each.key, f"{examples[each.key]}: must be given")
+        if each.key in examples and each.text.startswith("must be given")
+        else each
+        for each in problems
+    ]
 
 
 def beyond_limits(settings: Any, known: Sequence[Problem] = ()) -> list[Problem]:

@@ -10,7 +10,7 @@ from seq2seq.config.changes import apart, changes, over
 from seq2seq.config.command_line.overrides import literal
 from seq2seq.config.composition import Composition, Layer
 from seq2seq.config.extensions import allow, extension_problems, others_line
-from seq2seq.config.key_rules import NO_KEY, keys_with
+from seq2seq.config.key_rules import NO_KEY, keys_with, with_examples
 from seq2seq.config.limits import check_script
 from seq2seq.config.problems import Mistakes, Problem
 from seq2seq.config.reading import Reader
@@ -73,6 +73,7 @@ def load_run(
     own, typed = apart(composed, kind)
     reader = Reader(targets or Targets())
     script = reader.section("", kind, {**own, "changed": {}})
+    reader.problems = with_examples(reader.problems, kind)
     if not isinstance(own.get("run"), str) or script is None:
         raise Mistakes([composed.line(problem) for problem in reader.problems])
     stored = stored_config(own["run"])

@@ -20,6 +20,7 @@ from seq2seq.config.key_rules import (
     ZERO_OR_MORE,
     Limit,
     Older,
+    Typed,
     keys_with,
 )
 from seq2seq.config.problems import did_you_mean
@@ -215,7 +216,7 @@ class TranslateSettings(Decoding):
 class AugmentSettings(Decoding):
     """What scripts/augment.py adds to a run's own settings: the texts to translate, and which pairs it writes."""
 
-    output: str  # a folder
+    output: Annotated[str, Typed("output=FOLDER")]
     input: str | None  # a file of texts; None: the sources of a split
     split: str
     direction: Literal["forward", "backward"]

@@ -68,7 +68,7 @@ class ParallelFiles(TextData):
         self.tags = both_directions
         self.files: dict[str, tuple[Path, ...]] = {}
         problems = [f"data.extra.{name}: data.{name} names that split; choose another" for name in GIVEN & extra.keys()]
-        problems += _tag_problems(both_directions)
+        problems += _tag_problems(both_directions, source_prefix)
         given: dict[str, FilePair | OptionalFilePair] = {"train": train, "valid": valid, "test": test, **extra}
         for key, files in given.items():
             target = files.target or (files.references[0] if files.references else None)
@@ -122,11 +122,13 @@ class ParallelFiles(TextData):
         yield Pair(with_prefix(back, pair.target), pair.source)
 
 
-def _tag_problems(tags: Sequence[str] | None) -> Iterator[str]:
+def _tag_problems(tags: Sequence[str] | None, prefix: str) -> Iterator[str]:
     sound = not tags or (len(set(tags)) == len(tags) == 2 and all(tag and tag == "".join(tag.split()) for tag in tags))
     if not sound:
         expected = "expected two different tags without spaces, one for each direction, such as ['<2en>', '<2de>']"
         yield f"data.both_directions: {expected}, or null, got {tags}"
+    elif tags and prefix:
+        yield f"data.source_prefix: with {prefix!r} there is no place for two tags; add data.both_directions=null"
 
 
 def _unequal(paths: Sequence[Path], row: Sequence[str | None], rest: Iterable[Sequence[str | None]], count: int) -> str:

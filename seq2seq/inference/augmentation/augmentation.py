@@ -3,6 +3,7 @@ section 3.2 and, with keep=nearest, 3.3; back-translation, Sennrich et al. (2016
 several runs, data diversification, Nguyen et al. (2020), arXiv:1911.01986."""
 
 import logging
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -45,6 +46,8 @@ def augment(script: AugmentSettings, settings: TrainSettings) -> None:
     corpus = Corpus(folder, script, settings, data)
     report = corpus.write(given, outputs)
     log.info("%s", report.line(folder))
+    if nothing := report.no_new_line():
+        log.warning("%s", nothing)
     if line := outputs_line(search, count_limits(report.limits.elements()), given.count):
         log.warning("%s", line)
     log.info("to train on it: %s", command_line("train", corpus.arguments()))
@@ -95,8 +98,30 @@ def _check(script: AugmentSettings, settings: TrainSettings, search: Search) -> 
     """Raise ConfigError for options that cannot work, before any file is read."""
     check_shortlist(settings, script.shortlist)
     check_n_best(script.n_best, settings, search)
-    if script.keep == "nearest" and script.input is not None:
-        raise ConfigError(f"keep=nearest: input={script.input} has no targets to compare with; give split=NAME instead")
-    if script.keep == "nearest" and script.n_best == 1:
-        raise ConfigError("keep=nearest: there is only one output to choose from; give n_best=5, for example")
+    for problem in (*_direction_problems(script, settings), *_input_problems(script), *_choice_problems(script)):
+        raise ConfigError(problem)
     check_merged(script)
+
+
+def _direction_problems(script: AugmentSettings, settings: TrainSettings) -> Iterator[str]:
+    """With both directions in a run, texts of either language are sources, and tags would be in the targets."""
+    tags = settings.data.arguments.get("both_directions")
+    if script.direction == "backward" and tags:
+        one = f"data.both_directions=null data.source_prefix={shlex.quote(f'{tags[0]} ')}"
+        yield f"direction=backward: the data of run={script.run} has both directions; choose one: {one}"
+
+
+def _input_problems(script: AugmentSettings) -> Iterator[str]:
+    if script.input == "-":
+        yield "input=- is not supported: give input=/dev/stdin to read standard input"
+    if script.input is not None and script.keep == "nearest":
+        yield f"keep=nearest: input={script.input} has no targets to compare with; give split=NAME instead"
+    if script.input is not None and script.split != "train":
+        yield f"split={script.split}: input={script.input} is translated instead; leave out one of the two"
+
+
+def _choice_problems(script: AugmentSettings) -> Iterator[str]:
+    if script.keep != "all" and script.n_best == 1:
+        yield f"keep={script.keep}: there is only one output to choose from; give n_best=5, for example"
+    if script.keep != "nearest" and script.metric != "chrf":
+        yield f"metric={script.metric}: only keep=nearest compares outputs; give keep=nearest as well"

@@ -17,7 +17,7 @@ from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.augmentation.given import Given
 from seq2seq.inference.augmentation.outputs import Outputs
 from seq2seq.inference.augmentation.parallel_writer import parallel_writer
-from seq2seq.inference.augmentation.selection import Selection, Sides, one_line
+from seq2seq.inference.augmentation.selection import KEPT_WITH, Selection, Sides, one_line
 from seq2seq.types import Pair
 
 NAME = "augmented"  # data=augmented
@@ -47,6 +47,14 @@ class Report:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.left_out.items() if count) or "none"
         return f"wrote {folder}: {pairs} pairs from {self.texts:,} texts; outputs left out: {left_out}"
 
+    def no_new_line(self) -> str:
+        """One line on what left out most, if no output became a pair; '' otherwise."""
+        if self.new or not self.left_out:
+            return ""
+        (reason, count), total = self.left_out.most_common(1)[0], self.left_out.total()
+        advice = KEPT_WITH.get(reason)
+        return f"no new pair: {count:,} of {total:,} outputs were {reason}{f' ({advice} keeps them)' if advice else ''}"
+
 
 class Corpus:
     """Writes the corpus into `folder`. Every file is replaced as a whole, and depends only on the settings, the run's
@@ -74,12 +82,14 @@ class Corpus:
         return report
 
     def arguments(self) -> list[str]:
-        """The arguments of train.py that choose this corpus; a tag becomes a piece of the vocabulary."""
+        """The arguments of train.py that choose this corpus; a tag becomes a piece of the vocabulary. A run
+        with a preset suggests one for the corpus, which may be much larger."""
         symbols = list(self.settings.tokenizer.arguments.get("symbols", []))
         tags = [self.script.tag, *(str(_report(folder)["tag"]) for folder in self.script.merge)]
         symbols += [tag for tag in dict.fromkeys(tags) if tag and tag not in symbols]
         quoted = ",".join('"' + symbol.replace('"', '\\"') + '"' for symbol in symbols)
         words = ["--config-dir", str(self.folder), f"data={NAME}"]
+        words += ["preset=auto"] if self.settings.choices.get("preset", "none") != "none" else []
         return [*words, f"tokenizer.symbols=[{quoted}]"] if symbols else words
 
     def _write_train(self, given: Given, outputs: Outputs) -> Report:
@@ -122,9 +132,9 @@ class Corpus:
     def _write_split(self, split: str) -> dict[str, Any]:
         """Copy another split; the names of its files. References are kept if every pair has as many, and the source
         stays the source."""
-        stem = re.sub(r"[^\w.-]", "-", split)
-        counts = {len(pair.references) for pair in self.data.read(split)}
-        several = counts.pop() if self.script.direction == "forward" and len(counts) == 1 else 0
+        stem, forward = re.sub(r"[^\w.-]", "-", split), self.script.direction == "forward"
+        counts = {len(pair.references) for pair in self.data.read(split)} if forward else {0}
+        several = counts.pop() if len(counts) == 1 else 0
         if counts:
             log.warning("%s: the numbers of references differ, so only the targets were copied", split)
         more = [f"reference{number}" for number in range(1, several + 1)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.checkpoint.folder import MANIFEST, RunFolder
-from seq2seq.checkpoint.read import label
+from seq2seq.checkpoint.read import averaged_steps, label
 from seq2seq.checkpoint.storage import replace_file, sha256, storage_errors
 from seq2seq.config.problems import show
 from seq2seq.config.schema import AugmentSettings, TrainSettings
@@ -19,24 +19,29 @@ FILE = "outputs.json"
 FORMAT = 1
 TEMPORARY = ".tmp-*"  # files of a killed process
 NONE = "(absent)"
+BEFORE = {"data": {"source_prefix": ""}}  # what folders of older versions lack, as it usually was
 
 
 def made_with(script: AugmentSettings, settings: TrainSettings, trained: TrainedModel, given: Given) -> dict[str, Any]:
     """Everything that the outputs depend on: the texts, the weights, the search."""
+    average = settings.trainer.average
+    mean = {"trainer": {"average": average}} if averaged_steps(trained.folder, script.checkpoint, average) else {}
     return {
         "format": FORMAT,
         "run": script.run,
         "checkpoint": label(script.checkpoint, trained.step),
-        "weights": _weights(trained.folder, script.checkpoint, trained.step),
+        "weights": _weights(trained.folder, script.checkpoint, trained.step, average),
+        **mean,
         "ensemble": {
             name: {
                 "checkpoint": label(script.checkpoint, step),
-                "weights": _weights(RunFolder.of(name), script.checkpoint, step),
+                "weights": _weights(RunFolder.of(name), script.checkpoint, step, average),
             }
             for name, step in trained.others.items()
         },
         "input": script.input or f"split={script.split}",
         "texts": {"count": given.count, "sha256": given.digest, "per_file": CHUNK},
+        "data": {"source_prefix": settings.data.arguments.get("source_prefix") or ""},
         "n_best": script.n_best,
         "search": settings.plain["search"],
         "shortlist": script.shortlist,
@@ -45,8 +50,10 @@ def made_with(script: AugmentSettings, settings: TrainSettings, trained: Trained
     }
 
 
-def _weights(folder: RunFolder, which: str, step: int) -> str:
-    """The SHA-256 of the checkpoint's manifest, which has those of its files."""
+def _weights(folder: RunFolder, which: str, step: int, average: int) -> str | dict[str, str]:
+    """The SHA-256 of the checkpoint's manifest, which has those of its files; of a mean, that of each checkpoint."""
+    if averaged := averaged_steps(folder, which, average):
+        return {f"step-{one}": sha256(folder.checkpoint(one) / MANIFEST) for one in averaged}
     best = folder.best_checkpoint() if which == "best" else None
     return sha256((best or folder.checkpoint(step)) / MANIFEST)
 
@@ -68,7 +75,7 @@ def open_folder(folder: Path, settings: Mapping[str, Any]) -> None:
         raise ConfigError(f"output={folder} has files that this command did not write: name a new folder")
     if before is None:
         replace_file(folder / FILE, json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
-    elif changed := _diff(before, settings):
+    elif changed := _diff(BEFORE | before, settings):
         head = f"output={folder} was made with other settings (then -> now):"
         advice = "Use its own settings to continue it, or write another one: output=FOLDER."
         raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")

@@ -16,6 +16,12 @@ RATIO = "beyond max_ratio"
 SCORE = "below min_score"
 DUPLICATE = "duplicates"
 REASONS = (TOO_LONG, EMPTY, COPY, RATIO, SCORE, DUPLICATE)
+KEPT_WITH = {  # what to type to keep them
+    COPY: "drop_copies=false",
+    RATIO: "max_ratio=null",
+    SCORE: "min_score=null",
+    DUPLICATE: "drop_duplicates=false",
+}
 
 Sides = tuple[str, str]  # source and target of a pair that is written
 

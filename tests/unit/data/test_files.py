@@ -141,6 +141,14 @@ def test_each_pair_in_both_directions_with_its_tag(tmp_path: Path):
     ]
 
 
+def test_two_tags_and_a_prefix_are_a_mistake_in_the_settings(tmp_path: Path):
+    message = "data.source_prefix: with 'x ' there is no place for two tags; add data.both_directions=null"
+    with pytest.raises(ConfigError) as error:
+        files(tmp_path, both_directions=["<2en>", "<2de>"], source_prefix="x ")
+    assert str(error.value) == message
+    files(tmp_path, both_directions=[], source_prefix="x ")
+
+
 def test_fingerprint_depends_on_the_tags(tmp_path: Path):
     write(tmp_path, "ein\n", "one\n")
     tags = (None, ["<2en>", "<2de>"], ["<2de>", "<2en>"])

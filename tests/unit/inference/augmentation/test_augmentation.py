@@ -22,6 +22,7 @@ from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.augmentation import corpus, given, outputs
 from seq2seq.inference.augmentation.augmentation import augment
 from seq2seq.training.run import train
+from seq2seq.types import Pair
 
 TRAIN = 40  # pairs
 RUNS = {"one": [], "two": ["seed=2"]}
@@ -245,11 +246,48 @@ def test_the_diff_names_the_key() -> None:
 
 
 @pytest.mark.parametrize(
+    ("made", "word", "line"),
+    [
+        ([], "data.source_prefix='<2en> '", "data.source_prefix: '' -> '<2en> '"),
+        (["checkpoint=average", "trainer.average=1"], "trainer.average=2", "trainer.average: 1 -> 2"),
+        (["checkpoint=average-best", "trainer.average=1"], "trainer.average=2", "trainer.average: 1 -> 2"),
+    ],
+)
+def test_a_folder_of_another_prefix_or_mean_is_not_continued(made: list[str], word: str, line: str) -> None:
+    output = f"output=of_{word.partition('=')[0]}_{len(made) and made[0].partition('=')[2]}"
+    written(output, *made)
+    kept = [one for one in made if one.partition("=")[0] != word.partition("=")[0]]
+    with pytest.raises(ConfigError) as error:
+        written(output, *kept, word)
+    assert f"  {line}" in str(error.value).split("\n")
+    written(output, *made)
+
+
+def test_a_mean_is_known_by_each_of_its_checkpoints() -> None:
+    written("output=mean", "checkpoint=average", "trainer.average=2")
+    settings = json.loads(Path("mean/outputs.json").read_text())
+    assert list(settings["weights"]) == ["step-4", "step-8"]
+
+
+def test_a_folder_of_a_version_that_stored_no_prefix_is_continued() -> None:
+    written("output=older")
+    path = Path("older/outputs.json")
+    settings = json.loads(path.read_text())
+    del settings["data"]
+    path.write_text(json.dumps(settings))
+    written("output=older", "min_score=-9")
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["n_best=5"], "n_best=5: search=greedy finds at most 1 per line; take search=beam"),
         (["keep=nearest"], "keep=nearest: there is only one output to choose from; give n_best=5"),
         (["keep=nearest", "input=texts"], "keep=nearest: input=texts has no targets to compare with; give split=NAME"),
+        (["keep=best"], "keep=best: there is only one output to choose from; give n_best=5"),
+        (["input=-"], "input=- is not supported: give input=/dev/stdin to read standard input"),
+        (["input=texts", "split=valid"], "split=valid: input=texts is translated instead; leave out one of the two"),
+        (["metric=bleu"], "metric=bleu: only keep=nearest compares outputs; give keep=nearest as well"),
         (["merge=[nowhere]"], "merge=nowhere: there is no corpus .nowhere/corpus.json.; let its own command finish"),
         (["merge=[wrong]"], "merge=wrong is the output itself: name other folders"),
     ],
@@ -273,6 +311,56 @@ def test_values_beyond_their_limits(word: str, message: str) -> None:
     with pytest.raises(Mistakes) as error:
         written("output=wrong", word)
     assert f"{word}: {message}" in str(error.value)
+
+
+def test_the_folder_must_be_given() -> None:
+    with pytest.raises(Mistakes) as error:
+        written("n_best=2")
+    assert error.value.lines == ("output=FOLDER: must be given",)
+
+
+BOTH = ["data=files", *(f"data.{split}.{side}=texts" for split in ("train", "valid") for side in ("source", "target"))]
+TAGS = "data.both_directions=['<2en>','<2de>']"
+
+
+def test_backward_with_both_directions_is_refused() -> None:
+    with pytest.raises(ConfigError) as error:
+        written("output=wrong", "direction=backward", *BOTH, TAGS)
+    advice = "data.both_directions=null data.source_prefix='<2en> '"
+    assert str(error.value) == f"direction=backward: the data of run=one has both directions; choose one: {advice}"
+    written("output=both", *BOTH, TAGS)
+
+
+@pytest.mark.parametrize(
+    ("references", "direction", "warned"), [((1, 2), "forward", 1), ((1, 2), "backward", 0), ((2, 2), "forward", 0)]
+)
+def test_a_warning_only_where_the_numbers_of_references_differ(
+    references: tuple[int, int], direction: str, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    script, settings = AUGMENT.load(check(AUGMENT, ["run=one", "output=split", f"direction={direction}"])[1])
+    data = settings.data()
+    data.read = lambda split: [Pair("a", "b", ("r",) * count) for count in references]
+    Path("split").mkdir(exist_ok=True)
+    corpus.Corpus(Path("split"), script, settings, data)._write_split("valid")
+    assert sum("the numbers of references differ" in message for message in caplog.messages) == warned
+
+
+@pytest.mark.parametrize(("preset", "words"), [("none", []), ("tiny", ["preset=auto"]), ("auto", ["preset=auto"])])
+def test_the_command_has_a_preset_if_the_run_had_one(preset: str, words: list[str]) -> None:
+    script, settings = AUGMENT.load(check(AUGMENT, ["run=one", "output=a"])[1])
+    chosen = replace(settings, choices={**settings.choices, "preset": preset})
+    found = corpus.Corpus(Path("a"), script, chosen, chosen.data()).arguments()
+    assert found == ["--config-dir", "a", "data=augmented", *words]
+
+
+def test_a_corpus_without_new_pairs_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    written("output=no_new", "min_score=-1e-12")
+    count = report("no_new")["left_out"]["below min_score"]
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert f"no new pair: {count} of {TRAIN} outputs were below min_score (min_score=null keeps them)" in warnings
+    caplog.clear()
+    written("output=no_new", "drop_copies=false", "drop_duplicates=false")
+    assert not [message for message in caplog.messages if message.startswith("no new pair")]
 
 
 def test_other_files_are_not_overwritten(tmp_path: Path) -> None:
