@@ -136,6 +136,49 @@ def test_older_run_keeps_having_no_preset(start: Start) -> None:
     assert start(*FILES).run != old.run  # that run has the command preset=none
 
 
+OTHER = {"init_from": ("init_from=one",), "teacher": ("objective=distillation", "teacher=[one]")}
+
+
+@pytest.mark.parametrize("key", OTHER)
+@pytest.mark.parametrize("data", [FILES, ("data=table", "data.train=t.csv", "data.valid=v.csv")])
+def test_run_that_reuses_a_tokenizer_has_the_preset_of_the_other_run(
+    start: Start, caplog: pytest.LogCaptureFixture, key: str, data: Sequence[str]
+) -> None:
+    first = start(*FILES, "run=one", size_of=lambda _: TextSize(5_000, 50_000))
+    values = {**first.preset, "decoder.dropout": 0.45, "tokenizer.auto_size": 900}  # of a preset that has changed since
+    write_config(replace(first, preset=values), Path("runs/one/config.yaml"))
+    caplog.clear()
+    new = start(*data, "run=two", *OTHER[key], "encoder.dropout=0.1", size_of=never)
+    expected = {key: value for key, value in values.items() if key != "encoder.dropout"}
+    assert (new.choices["preset"], new.preset) == ("tiny", expected)
+    assert new.tokenizer.arguments["auto_size"] == 900
+    assert caplog.messages[-1].startswith(
+        "preset=tiny as run one: embedding.dropout=0.3 trainer.patience=5 tokenizer.auto"
+    )
+    assert start(*data, "run=two", *OTHER[key], "preset=none").preset == {}
+    assert start(*data, "run=two", *OTHER[key], "preset=small", size_of=never).preset["tokenizer.auto_size"] == 2000
+
+
+def test_values_for_other_parts_than_the_other_run_has_are_those_of_the_file(start: Start) -> None:
+    first = start(*FILES, "run=one", size_of=lambda _: TextSize(5_000, 50_000))
+    values = {**first.preset, "decoder.dropout": 0.45, "tokenizer.auto_size": 900, "trainer.patience": 4}
+    write_config(replace(first, preset=values), Path("runs/one/config.yaml"))
+    new = start(*FILES, *KINDS["transformer"], *OTHER["teacher"], size_of=never).preset
+    assert new["optimizer.lr"] == 1e-3
+    assert new["encoder.inner_size"] == 512
+    assert (new["tokenizer.auto_size"], new["trainer.patience"], new["decoder.dropout"]) == (900, 4, 0.45)
+
+
+@pytest.mark.parametrize("key", OTHER)
+def test_run_that_reuses_the_tokenizer_of_a_run_without_a_preset_has_none(start: Start, key: str) -> None:
+    old = start(*FILES, "run=one", "preset=none")
+    assert start(*FILES, *OTHER[key], size_of=never).preset == {}  # there is no run yet, which is reported later
+    for choices in (old.choices, {group: choice for group, choice in old.choices.items() if group != "preset"}):
+        write_config(replace(old, choices=choices), Path("runs/one/config.yaml"))
+        new = start(*FILES, *OTHER[key], size_of=never)
+        assert (new.choices["preset"], new.preset) == ("none", {})
+
+
 def test_printed_configuration_reads_no_text(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
     assert preset_words(composed(), LIBRARY) == []
