@@ -85,17 +85,27 @@ def preset_words(composed: Composition, library: Library) -> list[str]:
 
 
 def preset_values(composed: Composition, library: Library, preset: str) -> Values:
-    """The values that a preset's file has for the chosen parts; raises Mistakes where the file is wrong."""
+    """The values that a preset's file has for the chosen parts; raises Mistakes where the file is wrong.
+
+    Where a part is a choice of the user's own folder, its file's values count, unless the preset is of that folder too.
+    """
     path = library.path("preset", preset)
     if lines := library.mistakes_in_choices({"preset": preset}):
         raise Mistakes(lines)
     file = PresetFile.read(path)
     if lines := list(file.mistakes(library.groups)):
         raise Mistakes(lines)
-    values, leaves = file.values(composed.choices), _leaves(composed)
+    own = set() if preset in library.own_choices("preset") else _own_sections(composed, library)
+    values = {key: value for key, value in file.values(composed.choices).items() if key.split(".")[0] not in own}
+    leaves = _leaves(composed)
     if unknown := [key for key in values if key not in leaves]:
         raise Mistakes([f"{shorten(path)}: {key}: no such key with these choices" for key in unknown])
     return values
+
+
+def _own_sections(composed: Composition, library: Library) -> set[str]:
+    """The sections whose choice is one of the user's own folder."""
+    return {group for group, choice in composed.choices.items() if choice in library.own_choices(group)}
 
 
 def _of_existing_run(run: str, composed: Composition) -> tuple[str, Values] | None:

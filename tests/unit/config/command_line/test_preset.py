@@ -196,3 +196,20 @@ def test_unknown_key_in_a_preset_of_the_users_own(start: Start, tmp_path: Path) 
     script = Script("train", TrainSettings, run=print, size_of=never, own=tmp_path)
     with pytest.raises(Mistakes, match=r"preset/mine\.yaml: encoder\.hiden: no such key with these choices"):
         script.start(check(script, [*FILES, "preset=mine"])[1])
+
+
+def test_a_file_of_the_users_own_is_not_overridden(start: Start, tmp_path: Path) -> None:
+    files = {
+        "trainer/mine": "defaults: [default]\nmax_updates: 3\npatience: 9\n",
+        "tokenizer/plain": "_target_: seq2seq.tokenizer.sentencepiece.SentencePiece\n_partial_: true\nmodel_type: bpe\n",
+        "preset/own": "trainer=mine:\n  trainer.patience: 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    script = Script("train", TrainSettings, run=print, own=tmp_path)
+    words = [*FILES, "trainer=mine", "tokenizer=plain", "metrics=summarization"]
+    for preset in ("tiny", "large"):
+        values = preset_values(check(script, [*words, f"preset={preset}"])[1], script.library, preset)
+        assert {key.split(".")[0] for key in values} == {"embedding", "encoder", "decoder", "optimizer", "schedule"}
+    assert preset_values(check(script, [*words, "preset=own"])[1], script.library, "own") == {"trainer.patience": 2}
