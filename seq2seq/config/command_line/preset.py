@@ -49,7 +49,7 @@ def with_preset(
     laid, note = _fitting(composed, _not_typed(given, composed), load)
     chosen = replace(laid, choices={**composed.choices, "preset": preset})
     if preset != "none":
-        values = " ".join(map(as_typed, _words(chosen.preset))) or "nothing to set"
+        values = " ".join(map(as_typed, _words(_in_effect(chosen)))) or "nothing to set"
         logger.info("preset=%s%s: %s%s; preset=none turns it off", preset, why, values, note)
     return chosen
 
@@ -158,6 +158,12 @@ def _fitting(
         except Mistakes:
             continue
     return composed, " (its values do not go with what was typed)"
+
+
+def _in_effect(laid: Composition) -> Values:
+    """The preset's values without tokenizer.auto_size where it changes nothing."""
+    of_no_effect = [] if OmegaConf.select(laid.config, "tokenizer.vocab_size") == "auto" else ["tokenizer.auto_size"]
+    return {key: value for key, value in laid.preset.items() if key not in of_no_effect}
 
 
 def _not_typed(values: Values, composed: Composition) -> Values:

@@ -73,6 +73,13 @@ def test_preset_of_the_text_is_chosen_and_told_in_a_line(start: Start, caplog: p
     assert settings.trainer.patience is None
 
 
+def test_line_has_no_value_without_an_effect(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    settings = start(*FILES, "tokenizer.vocab_size=800")
+    assert settings.preset["tokenizer.auto_size"] == 2000  # part of the run's name
+    assert "tokenizer.sampling=0.1" in caplog.text
+    assert "auto_size" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "words", [(), ("data=cldr",), (*FILES, "preset=none"), (*FILES, "experiment=multi30k/attention")]
 )
