@@ -97,6 +97,8 @@ def preset_values(composed: Composition, library: Library, preset: str) -> Value
         raise Mistakes(lines)
     own = set() if preset in library.own_choices("preset") else _own_sections(composed, library)
     values = {key: value for key, value in file.values(composed.choices).items() if key.split(".")[0] not in own}
+    if any(OmegaConf.select(composed.config, f"embedding.{side}_vectors") for side in ("source", "target")):
+        values.pop("embedding.size", None)  # it is the vectors' width
     leaves = _leaves(composed)
     if unknown := [key for key in values if key not in leaves]:
         raise Mistakes([f"{shorten(path)}: {key}: no such key with these choices" for key in unknown])

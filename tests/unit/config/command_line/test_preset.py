@@ -122,6 +122,16 @@ def test_sizes_that_do_not_go_with_what_was_typed_are_left_out(start: Start, cap
     assert "(its sizes do not go with what was typed); preset=none" in caplog.text
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_width_of_word_vectors_is_not_set(start: Start, caplog: pytest.LogCaptureFixture, side: str) -> None:
+    words = (*FILES, "preset=large", f"embedding.{side}_vectors=v.txt")
+    settings = start(*words, size_of=never)
+    assert (settings.embedding.size, settings.encoder.arguments["hidden_size"]) == (256, 512)
+    settings = start(*words, *KINDS["transformer"], size_of=never)
+    assert settings.embedding.size == 256
+    assert start(*words, "embedding.size=300", size_of=never).embedding.size == 300
+
+
 def test_continued_run_does_not_choose_again(start: Start) -> None:
     first = start(*FILES, "run=one")
     values = {**first.preset, "decoder.dropout": 0.45}  # of a preset that has changed since
