@@ -216,9 +216,10 @@ def test_unknown_key_in_a_preset_of_the_users_own(start: Start, tmp_path: Path) 
 
 
 def test_a_file_of_the_users_own_is_not_overridden(start: Start, tmp_path: Path) -> None:
+    sentencepiece = "_target_: seq2seq.tokenizer.sentencepiece.SentencePiece\n_partial_: true\n"
     files = {
         "trainer/mine": "defaults: [default]\nmax_updates: 3\npatience: 9\n",
-        "tokenizer/plain": "_target_: seq2seq.tokenizer.sentencepiece.SentencePiece\n_partial_: true\nmodel_type: bpe\n",
+        "tokenizer/plain": f"{sentencepiece}model_type: bpe\n",
         "preset/own": "trainer=mine:\n  trainer.patience: 2\n",
     }
     for name, text in files.items():
