@@ -59,8 +59,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each on its share of the cores")
     parser.add_argument("--name", default="recipes", help="how the runs' names begin")
     options = parser.parse_args()
-    if unknown := [row for row in options.rows if row not in rows()]:
-        parser.error(f"no such rows: {', '.join(unknown)}; there are {', '.join(rows())}")
+    for key, given, known in (("rows", options.rows, rows()), ("pairs", options.pairs, LANGUAGES)):
+        if unknown := [name for name in given if name not in known]:
+            parser.error(f"no such {key}: {', '.join(unknown)}; there are {', '.join(known)}")
+    if options.jobs < 1:
+        parser.error(f"--jobs {options.jobs}: expected 1 or more")
     return options
 
 

@@ -207,9 +207,10 @@ def _not_only_best(folder: RunFolder, steps: Sequence[int]) -> Sequence[int]:
 
 def _load_mean(folder: RunFolder, steps: Sequence[int], wanted: int, which: str) -> Checkpoint:
     """The mean of the models of the rising `steps`, with the newest one's step and state."""
-    kind = "validated checkpoints" if which == AVERAGE_BEST else "checkpoints"
     if len(steps) < wanted:
-        log.warning("run %s has only %d %s to average, not %d", folder.name, len(steps), kind, wanted)
+        kind, kept = ("validated ", "; a run keeps trainer.keep_best of them") if which == AVERAGE_BEST else ("", "")
+        few = f"only {len(steps)} {kind}checkpoint{'s' * (len(steps) != 1)}"
+        log.warning("run %s has %s to average, not %d%s", folder.name, few, wanted, kept)
     log.info("averaging the checkpoints of run %s: %s", folder.name, ", ".join(f"step-{step}" for step in steps))
     paths = [folder.checkpoint(step) for step in steps]
     groups = [AVERAGED if which == AVERAGE_BEST and _has_average(path) else MODEL for path in paths]

@@ -16,10 +16,12 @@ GIVES_WAY_TO: Mapping[str, Sequence[str]] = {
 
 
 def companions(typed: Sequence[str]) -> list[str]:
-    """The words that join those typed for a training; an experiment is complete as it is, and so is another run's
-    beginning."""
+    """The words that join those typed for a training; an experiment is complete as it is. Beside another run's
+    beginning only a preset joins: that run's."""
     known = {*typed, *(word.partition("=")[0] for word in typed)}
-    if known & {"experiment", "init_from"}:
+    if "experiment" in known:
         return []
     brought = [word for choice, words in COMPANIONS.items() if choice in known for word in words]
+    if "init_from" in known:
+        brought = [word for word in brought if word == "preset=auto"]
     return [word for word in brought if not known.intersection(GIVES_WAY_TO[word])]

@@ -67,7 +67,8 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     made_with |= {"sentences": len(corpus), "seconds": round(seconds, 3), "ended_at_limit": ended}
     scores = {name: score.plain() for name, score in run.scores.items()}
     content = {**scores, **made_with, **_summaries_and_baselines(script, scored, statistics)}
-    table = f"{trained.folder.path}, {script.split}, step {trained.step}: {len(corpus):,} texts\n"
+    weights = label(script.checkpoint, trained.step)
+    table = f"{trained.folder.path}, {script.split}, {weights}: {len(corpus):,} texts\n"
     table += score_table(run, scored)
     if statistics:
         table += "\n\n" + statistics_table(statistics)

@@ -39,29 +39,41 @@ def with_preset(
 ) -> Composition:
     """The composition with the values of its preset; with preset=auto of the one for its training text (`size_of`).
 
-    An existing run keeps what it began with. Where the preset's sizes cannot go with what was typed they are left out.
-    Raises Mistakes before any text is read, and what `size_of` raises.
+    An existing run keeps what it began with, and a new one that reuses the tokenizer of another run has that run's
+    preset. Where the preset's sizes cannot go with what was typed they are left out. Raises Mistakes before any text is
+    read, CheckpointError where the other run's config.yaml is broken, and what `size_of` raises.
     """
-    preset = composed.choices.get("preset", "none")
-    if preset == "none":
+    if composed.choices.get("preset", "none") == "none":
         return composed
-    settings = load(composed)
-    why = ""
-    kept = _of_existing_run(settings.run, composed)
-    if kept is not None and preset in ("auto", kept[0]):
-        (preset, given), why = kept, " (as this run began)"
-        given = {key: value for key, value in given.items() if key in _leaves(composed)}
-    else:
-        if preset == "auto":
-            text = size_of(settings)
-            preset, why = preset_for(text), f" for {text.pairs:,} pairs, {text.words:,} words"
-        given = preset_values(composed, library, preset)
+    preset, given, why = _chosen(composed, library, load(composed), size_of)
     laid, note = _fitting(composed, _not_typed(given, composed), load)
     chosen = replace(laid, choices={**composed.choices, "preset": preset})
     if preset != "none":
-        values = " ".join(map(as_typed, _words(chosen.preset))) or "nothing to set"
+        values = " ".join(map(as_typed, _words(_in_effect(chosen)))) or "nothing to set"
         logger.info("preset=%s%s: %s%s; preset=none turns it off", preset, why, values, note)
     return chosen
+
+
+def _chosen(
+    composed: Composition,
+    library: Library,
+    settings: TrainSettings,
+    size_of: Callable[[TrainSettings], TextSize],
+) -> tuple[str, Values, str]:
+    """The preset, its values for the chosen parts, and why it is this one."""
+    preset = composed.choices["preset"]
+    other = settings.init_from or next(iter(settings.teacher), None)  # whose tokenizer a new run reuses
+    kept = _of_existing_run(settings.run, composed)
+    if kept is not None and preset in ("auto", kept[0]):
+        (preset, given), why = kept, " (as this run began)"
+        return preset, {key: value for key, value in given.items() if key in _leaves(composed)}, why
+    if preset == "auto" and other is not None:
+        return *_of_other_run(other, composed, library), f" as run {other}"
+    why = ""
+    if preset == "auto":
+        text = size_of(settings)
+        preset, why = preset_for(text), f" for {text.pairs:,} pairs, {text.words:,} words"
+    return preset, preset_values(composed, library, preset), why
 
 
 def preset_words(composed: Composition, library: Library) -> list[str]:
@@ -73,17 +85,29 @@ def preset_words(composed: Composition, library: Library) -> list[str]:
 
 
 def preset_values(composed: Composition, library: Library, preset: str) -> Values:
-    """The values that a preset's file has for the chosen parts; raises Mistakes where the file is wrong."""
+    """The values that a preset's file has for the chosen parts; raises Mistakes where the file is wrong.
+
+    Where a part is a choice of the user's own folder, its file's values count, unless the preset is of that folder too.
+    """
     path = library.path("preset", preset)
     if lines := library.mistakes_in_choices({"preset": preset}):
         raise Mistakes(lines)
     file = PresetFile.read(path)
     if lines := list(file.mistakes(library.groups)):
         raise Mistakes(lines)
-    values, leaves = file.values(composed.choices), _leaves(composed)
+    own = set() if preset in library.own_choices("preset") else _own_sections(composed, library)
+    values = {key: value for key, value in file.values(composed.choices).items() if key.split(".")[0] not in own}
+    if any(OmegaConf.select(composed.config, f"embedding.{side}_vectors") for side in ("source", "target")):
+        values.pop("embedding.size", None)  # it is the vectors' width
+    leaves = _leaves(composed)
     if unknown := [key for key in values if key not in leaves]:
         raise Mistakes([f"{shorten(path)}: {key}: no such key with these choices" for key in unknown])
     return values
+
+
+def _own_sections(composed: Composition, library: Library) -> set[str]:
+    """The sections whose choice is one of the user's own folder."""
+    return {group for group, choice in composed.choices.items() if choice in library.own_choices(group)}
 
 
 def _of_existing_run(run: str, composed: Composition) -> tuple[str, Values] | None:
@@ -100,6 +124,28 @@ def _of_existing_run(run: str, composed: Composition) -> tuple[str, Values] | No
     return stored["choices"].get("preset", "none"), stored["preset"]
 
 
+def _of_other_run(run: str, composed: Composition, library: Library) -> tuple[str, Values]:
+    """The preset and its values of another run, whose tokenizer is reused: those of the tokenizer as they are.
+
+    What hinges on a part that is another one here has the value of the preset's file. A run that is missing is reported
+    where it is read.
+    """
+    path = run_path(run) / "config.yaml"
+    if not path.is_file():
+        return "none", {}
+    stored = read_config(path)
+    preset, values = stored["choices"].get("preset", "none"), stored["preset"]
+    if preset in library.choices("preset"):
+        here = preset_values(composed, library, preset)
+        there = PresetFile.read(library.path("preset", preset)).values(stored["choices"])
+        other = {key for key in {**there, **here} if here.get(key) != there.get(key)}
+        other = {key for key in other if not key.startswith("tokenizer.")}
+        values = {key: value for key, value in values.items() if key not in other}
+        values |= {key: value for key, value in here.items() if key in other}
+    leaves = _leaves(composed)
+    return preset, {key: value for key, value in values.items() if key in leaves}
+
+
 def _fitting(
     composed: Composition, values: Values, load: Callable[[Composition], TrainSettings]
 ) -> tuple[Composition, str]:
@@ -114,6 +160,12 @@ def _fitting(
         except Mistakes:
             continue
     return composed, " (its values do not go with what was typed)"
+
+
+def _in_effect(laid: Composition) -> Values:
+    """The preset's values without tokenizer.auto_size where it changes nothing."""
+    of_no_effect = [] if OmegaConf.select(laid.config, "tokenizer.vocab_size") == "auto" else ["tokenizer.auto_size"]
+    return {key: value for key, value in laid.preset.items() if key not in of_no_effect}
 
 
 def _not_typed(values: Values, composed: Composition) -> Values:

@@ -29,6 +29,29 @@ def test_every_row_can_be_trained_in_both_directions(recipes: Any) -> None:
     assert len(set(plain)) == len(plain)
 
 
+@pytest.mark.parametrize("updates", [1, 50, 400])
+def test_base_can_be_trained_with_any_number_of_updates(recipes: Any, updates: int) -> None:
+    (_, words), *_ = recipes.commands("base", "de-en", "1", f"trainer.max_updates={updates}")
+    assert check(load_train(compose(CONFIGS, "train", [*words, "run=r"]))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--rows", "base,simcat"], "no such rows: simcat; there are base, "),
+        (["--pairs", "de-en,de-fr"], "no such pairs: de-fr; there are de-en, en-de"),
+        (["--jobs", "0"], "--jobs 0: expected 1 or more"),
+    ],
+)
+def test_mistakes_in_the_command_line_are_told_in_a_line(
+    recipes: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    monkeypatch.setattr("sys.argv", ["recipes.py", *words])
+    with pytest.raises(SystemExit):
+        recipes.parse()
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_the_last_word_of_a_key_counts(recipes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "rows", lambda: {"row": "trainer.validate_every=7 tie=none"})
     (script, words), *evaluations = recipes.commands("row", "en-de", "3", "trainer.max_updates=5")

@@ -116,6 +116,7 @@ def test_average_leaves_out_what_is_kept_only_for_average_best(
         ({1: 1, 2: 3, 4: 2, 5: 0.5}, 9, [2, 4, 1, 5]),
         ({1: 2, 2: 2, 5: 2}, 2, [1, 2]),  # of equal ones the earlier
         ({1: float("-inf"), 5: -3}, 2, [5, 1]),
+        ({4: 2}, 5, [4]),
         ({}, 2, []),
     ],
 )
@@ -130,7 +131,11 @@ def test_the_best_validated_are_averaged(
         found = load(run, "average-best", average=wanted)
         assert found.step == found.state["step"] == max(best)
         assert found.model["w"].unique().tolist() == pytest.approx([sum(best) / len(best)])
-        few = f"run demo has only {len(best)} validated checkpoints to average, not {wanted}"
+        of_them = "checkpoint" if len(best) == 1 else "checkpoints"
+        few = (
+            f"run demo has only {len(best)} validated {of_them} to average, not {wanted}; "
+            "a run keeps trainer.keep_best of them"
+        )
         assert [text for text in caplog.messages if "only" in text] == [few] * (len(best) < wanted)
 
 

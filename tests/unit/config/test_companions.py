@@ -32,7 +32,8 @@ SUMMARIES = "metrics=summarization"
         (["data=hub", "preset=none"], []),
         (["data=files", "preset=large"], []),
         (["data=files", "experiment=multi30k/attention"], []),
-        (["data=files", "init_from=first"], []),
+        (["data=files", "init_from=first"], ["preset=auto"]),
+        (["data=table", "init_from=first", SUMMARIES], ["preset=auto"]),
         (["data=cldr"], []),
     ],
 )

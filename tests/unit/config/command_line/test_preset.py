@@ -73,6 +73,13 @@ def test_preset_of_the_text_is_chosen_and_told_in_a_line(start: Start, caplog: p
     assert settings.trainer.patience is None
 
 
+def test_line_has_no_value_without_an_effect(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    settings = start(*FILES, "tokenizer.vocab_size=800")
+    assert settings.preset["tokenizer.auto_size"] == 2000  # part of the run's name
+    assert "tokenizer.sampling=0.1" in caplog.text
+    assert "auto_size" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "words", [(), ("data=cldr",), (*FILES, "preset=none"), (*FILES, "experiment=multi30k/attention")]
 )
@@ -115,6 +122,16 @@ def test_sizes_that_do_not_go_with_what_was_typed_are_left_out(start: Start, cap
     assert "(its sizes do not go with what was typed); preset=none" in caplog.text
 
 
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_width_of_word_vectors_is_not_set(start: Start, caplog: pytest.LogCaptureFixture, side: str) -> None:
+    words = (*FILES, "preset=large", f"embedding.{side}_vectors=v.txt")
+    settings = start(*words, size_of=never)
+    assert (settings.embedding.size, settings.encoder.arguments["hidden_size"]) == (256, 512)
+    settings = start(*words, *KINDS["transformer"], size_of=never)
+    assert settings.embedding.size == 256
+    assert start(*words, "embedding.size=300", size_of=never).embedding.size == 300
+
+
 def test_continued_run_does_not_choose_again(start: Start) -> None:
     first = start(*FILES, "run=one")
     values = {**first.preset, "decoder.dropout": 0.45}  # of a preset that has changed since
@@ -136,6 +153,49 @@ def test_older_run_keeps_having_no_preset(start: Start) -> None:
     assert start(*FILES).run != old.run  # that run has the command preset=none
 
 
+OTHER = {"init_from": ("init_from=one",), "teacher": ("objective=distillation", "teacher=[one]")}
+
+
+@pytest.mark.parametrize("key", OTHER)
+@pytest.mark.parametrize("data", [FILES, ("data=table", "data.train=t.csv", "data.valid=v.csv")])
+def test_run_that_reuses_a_tokenizer_has_the_preset_of_the_other_run(
+    start: Start, caplog: pytest.LogCaptureFixture, key: str, data: Sequence[str]
+) -> None:
+    first = start(*FILES, "run=one", size_of=lambda _: TextSize(5_000, 50_000))
+    values = {**first.preset, "decoder.dropout": 0.45, "tokenizer.auto_size": 900}  # of a preset that has changed since
+    write_config(replace(first, preset=values), Path("runs/one/config.yaml"))
+    caplog.clear()
+    new = start(*data, "run=two", *OTHER[key], "encoder.dropout=0.1", size_of=never)
+    expected = {key: value for key, value in values.items() if key != "encoder.dropout"}
+    assert (new.choices["preset"], new.preset) == ("tiny", expected)
+    assert new.tokenizer.arguments["auto_size"] == 900
+    assert caplog.messages[-1].startswith(
+        "preset=tiny as run one: embedding.dropout=0.3 trainer.patience=5 tokenizer.auto"
+    )
+    assert start(*data, "run=two", *OTHER[key], "preset=none").preset == {}
+    assert start(*data, "run=two", *OTHER[key], "preset=small", size_of=never).preset["tokenizer.auto_size"] == 2000
+
+
+def test_values_for_other_parts_than_the_other_run_has_are_those_of_the_file(start: Start) -> None:
+    first = start(*FILES, "run=one", size_of=lambda _: TextSize(5_000, 50_000))
+    values = {**first.preset, "decoder.dropout": 0.45, "tokenizer.auto_size": 900, "trainer.patience": 4}
+    write_config(replace(first, preset=values), Path("runs/one/config.yaml"))
+    new = start(*FILES, *KINDS["transformer"], *OTHER["teacher"], size_of=never).preset
+    assert new["optimizer.lr"] == 1e-3
+    assert new["encoder.inner_size"] == 512
+    assert (new["tokenizer.auto_size"], new["trainer.patience"], new["decoder.dropout"]) == (900, 4, 0.45)
+
+
+@pytest.mark.parametrize("key", OTHER)
+def test_run_that_reuses_the_tokenizer_of_a_run_without_a_preset_has_none(start: Start, key: str) -> None:
+    old = start(*FILES, "run=one", "preset=none")
+    assert start(*FILES, *OTHER[key], size_of=never).preset == {}  # there is no run yet, which is reported later
+    for choices in (old.choices, {group: choice for group, choice in old.choices.items() if group != "preset"}):
+        write_config(replace(old, choices=choices), Path("runs/one/config.yaml"))
+        new = start(*FILES, *OTHER[key], size_of=never)
+        assert (new.choices["preset"], new.preset) == ("none", {})
+
+
 def test_printed_configuration_reads_no_text(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "seq2seq")
     assert preset_words(composed(), LIBRARY) == []
@@ -153,3 +213,21 @@ def test_unknown_key_in_a_preset_of_the_users_own(start: Start, tmp_path: Path) 
     script = Script("train", TrainSettings, run=print, size_of=never, own=tmp_path)
     with pytest.raises(Mistakes, match=r"preset/mine\.yaml: encoder\.hiden: no such key with these choices"):
         script.start(check(script, [*FILES, "preset=mine"])[1])
+
+
+def test_a_file_of_the_users_own_is_not_overridden(start: Start, tmp_path: Path) -> None:
+    sentencepiece = "_target_: seq2seq.tokenizer.sentencepiece.SentencePiece\n_partial_: true\n"
+    files = {
+        "trainer/mine": "defaults: [default]\nmax_updates: 3\npatience: 9\n",
+        "tokenizer/plain": f"{sentencepiece}model_type: bpe\n",
+        "preset/own": "trainer=mine:\n  trainer.patience: 2\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    script = Script("train", TrainSettings, run=print, own=tmp_path)
+    words = [*FILES, "trainer=mine", "tokenizer=plain", "metrics=summarization"]
+    for preset in ("tiny", "large"):
+        values = preset_values(check(script, [*words, f"preset={preset}"])[1], script.library, preset)
+        assert {key.split(".")[0] for key in values} == {"embedding", "encoder", "decoder", "optimizer", "schedule"}
+    assert preset_values(check(script, [*words, "preset=own"])[1], script.library, "own") == {"trainer.patience": 2}
