@@ -75,8 +75,8 @@ def test_preset_of_the_text_is_chosen_and_told_in_a_line(start: Start, caplog: p
 
 def test_line_has_no_value_without_an_effect(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     settings = start(*FILES, "tokenizer.vocab_size=800")
-    assert settings.preset["tokenizer.auto_size"] == 2000  # part of the run's name
-    assert "tokenizer.sampling=0.1" in caplog.text
+    assert settings.preset["tokenizer.auto_size"] == 4000  # part of the run's name
+    assert "embedding.dropout=0.2" in caplog.text
     assert "auto_size" not in caplog.text
 
 
@@ -173,7 +173,7 @@ def test_run_that_reuses_a_tokenizer_has_the_preset_of_the_other_run(
         "preset=tiny as run one: embedding.dropout=0.3 trainer.patience=5 tokenizer.auto"
     )
     assert start(*data, "run=two", *OTHER[key], "preset=none").preset == {}
-    assert start(*data, "run=two", *OTHER[key], "preset=small", size_of=never).preset["tokenizer.auto_size"] == 2000
+    assert start(*data, "run=two", *OTHER[key], "preset=small", size_of=never).preset["tokenizer.auto_size"] == 4000
 
 
 def test_values_for_other_parts_than_the_other_run_has_are_those_of_the_file(start: Start) -> None:
