@@ -62,7 +62,8 @@ def _chosen(
 ) -> tuple[str, Values, str]:
     """The preset, its values for the chosen parts, and why it is this one."""
     preset = composed.choices["preset"]
-    other = settings.init_from or next(iter(settings.teacher), None)  # whose tokenizer a new run reuses
+    teachers = [settings.teacher] if isinstance(settings.teacher, str) else settings.teacher
+    other = settings.init_from or next(iter(teachers), None)  # whose tokenizer a new run reuses
     kept = _of_existing_run(settings.run, composed)
     if kept is not None and preset in ("auto", kept[0]):
         (preset, given), why = kept, " (as this run began)"

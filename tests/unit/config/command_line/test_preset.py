@@ -153,7 +153,11 @@ def test_older_run_keeps_having_no_preset(start: Start) -> None:
     assert start(*FILES).run != old.run  # that run has the command preset=none
 
 
-OTHER = {"init_from": ("init_from=one",), "teacher": ("objective=distillation", "teacher=[one]")}
+OTHER = {
+    "init_from": ("init_from=one",),
+    "teacher": ("objective=distillation", "teacher=one"),
+    "teachers": ("objective=distillation", "teacher=[one,another]"),
+}
 
 
 @pytest.mark.parametrize("key", OTHER)
