@@ -134,7 +134,7 @@ def update(settings: TrainSettings, rows: int, source: int, target: int, runtime
 
     def work() -> None:
         with runtime.autocast():
-            loss = model(batch).loss
+            loss = model.loss(batch).loss
         loss.backward()
         _forget(model.parameters())
 

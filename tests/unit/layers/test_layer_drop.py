@@ -47,9 +47,9 @@ def test_a_model_equals_one_without_the_layers_that_were_left_out() -> None:
         rest.load_state_dict(weights)
         torch.manual_seed(seed)
         model.zero_grad()
-        loss = model.train()(batch).loss
+        loss = model.train().loss(batch).loss
         loss.backward()
-        assert abs(float((loss - rest(batch).loss).detach())) < 1e-9
+        assert abs(float((loss - rest.loss(batch).loss).detach())) < 1e-9
         for number, gone in enumerate(left_out):
             layer = (model.encoder, model.decoder)[number // 2].layers[number % 2]
             gradients = [parameter.grad for parameter in layer.parameters()]
