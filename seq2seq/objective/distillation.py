@@ -56,7 +56,7 @@ class Distillation(Objective):
     def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
         """Prepare the likelihood's terms."""
         self.likelihood.prepare(train, tokenizer)
-        sums = [_fingerprint(teacher) for teacher in self.teachers]
+        sums = [fingerprint(teacher) for teacher in self.teachers]
         self.fingerprint = hashlib.sha256(" ".join([self.likelihood.fingerprint or "", *sums]).encode()).hexdigest()
 
     def begin(self, seed: int, update: int) -> None:
@@ -92,9 +92,9 @@ class Distillation(Objective):
         return log_probs if self.temperature == 1 else (log_probs / self.temperature).log_softmax(-1)
 
 
-def _fingerprint(model: Model) -> str:
-    """A hash of the weights."""
+def fingerprint(model: Model) -> str:
+    """A hash of the names and values of all weights."""
     found = hashlib.sha256()
     for name, parameter in model.named_parameters():
-        found.update(name.encode() + parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        found.update(name.encode() + parameter.detach().cpu().flatten().view(torch.uint8).numpy().tobytes())
     return found.hexdigest()

@@ -12,7 +12,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import CheckpointError, ConfigError, DataError
 from seq2seq.logger.jsonl import read_metrics
 from seq2seq.objective.cross_entropy import CrossEntropy
-from seq2seq.objective.distillation import Distillation
+from seq2seq.objective.distillation import Distillation, fingerprint
 from seq2seq.training.preflight import check
 from seq2seq.training.run import train
 
@@ -48,6 +48,18 @@ def test_other_terms_are_added_whole() -> None:
         assert losses.terms[name].item() == pytest.approx(plain.terms[name].item(), abs=1e-9)
     assert losses.terms["cross_entropy"].item() == pytest.approx(0.1 * plain.terms["cross_entropy"].item(), abs=1e-9)
     assert losses.total.item() == pytest.approx(sum(term.item() for term in losses.terms.values()), abs=1e-9)
+
+
+@pytest.mark.parametrize("attention", ["luong_general", "monotonic", "cosine"])
+def test_the_fingerprint_is_that_of_all_weights(attention: str) -> None:
+    """Some are single numbers."""
+    teacher = Triple("lstm", attention, "lstm", (("attend", "after"), ("input_feeding", False))).model().bfloat16()
+    found = {fingerprint(teacher)}
+    for parameter in teacher.parameters():
+        with torch.no_grad():
+            parameter.flatten()[0].add_(1.0)
+        found.add(fingerprint(teacher))
+    assert len(found) == 1 + len(list(teacher.parameters()))
 
 
 def student(run: str, *words: str) -> TrainSettings:
