@@ -45,8 +45,8 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
     """
     library = script.library
     if script.name == "train" and (more := companions(typed)):
-        if told := " ".join(word for word in more if not word.startswith("preset=")):
-            logger.info("metrics=summarization also sets %s (type other values to change them)", told)
+        if implied := " ".join(word for word in more if not word.startswith("preset=")):
+            logger.info("metrics=summarization also sets %s (type other values to change them)", implied)
         typed = [*typed, *more]
     words = [take_apart(word) for word in typed]
     lines = check_words(library, words)

@@ -61,12 +61,12 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     return started
 
 
-def test_preset_of_the_text_is_chosen_and_told_in_a_line(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+def test_preset_of_the_text_is_chosen_and_logged_in_a_line(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     settings = start(*FILES, "decoder.dropout=0.15", "trainer.max_minutes=10")
     values = preset_values(composed(), LIBRARY, "small")
     laid = {key: value for key, value in values.items() if key not in ("decoder.dropout", *ENDS)}
-    told = " ".join(f"{key}={json.dumps(value)}" for key, value in laid.items())
-    assert caplog.messages == [f"preset=small for 29,000 pairs, 667,000 words: {told}; preset=none turns it off"]
+    words = " ".join(f"{key}={json.dumps(value)}" for key, value in laid.items())
+    assert caplog.messages == [f"preset=small for 29,000 pairs, 667,000 words: {words}; preset=none turns it off"]
     assert (settings.choices["preset"], settings.preset) == ("small", laid)
     assert settings.encoder.arguments["dropout"] == values["encoder.dropout"]
     assert settings.decoder.arguments["dropout"] == 0.15

@@ -275,7 +275,10 @@ def test_a_folder_of_a_version_that_stored_no_prefix_is_continued() -> None:
     settings = json.loads(path.read_text())
     del settings["data"]
     path.write_text(json.dumps(settings))
+    parts = {part: part.stat().st_mtime_ns for part in Path("older/outputs").iterdir()}
     written("output=older", "min_score=-9")
+    assert {part: part.stat().st_mtime_ns for part in Path("older/outputs").iterdir()} == parts
+    assert parts
 
 
 @pytest.mark.parametrize(
