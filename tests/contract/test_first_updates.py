@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from contract.combinations import composed
+from contract.combinations import choices, composed
 
-from seq2seq.config.schema import EmbeddingSettings
+from seq2seq.config.schema import EmbeddingSettings, TrainSettings
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.types import BOS, EOS, Batch, Part, Weights
@@ -38,6 +38,20 @@ def batch(seed: int) -> Batch:
     return Batch(source, mask, torch.cat((begin, translated), 1), target, mask, mask.sum(1), torch.arange(ROWS))
 
 
+def small_model(attention: str) -> Model:
+    """A small LSTM with this attention, without dropout."""
+    settings: TrainSettings = replace(
+        composed(),
+        encoder=part("encoder", "lstm", hidden_size=WIDTH // 2, dropout=0.0),
+        decoder=part("decoder", "lstm", hidden_size=WIDTH, attend="after", input_feeding=False, dropout=0.0),
+        attention=part("attention", attention),
+        embedding=EmbeddingSettings(size=WIDTH, dropout=0.0, word_dropout=0.0),
+        tie="none",
+    )
+    torch.manual_seed(1)
+    return build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB)
+
+
 @torch.no_grad()
 def spreads(model: Model, given: Batch) -> tuple[float, float]:
     """Standard deviations of the scores over positions: of their mean over queries, and of the rest."""
@@ -52,16 +66,7 @@ def spreads(model: Model, given: Batch) -> tuple[float, float]:
 @pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_scores_do_not_depend_on_the_key_alone(attention: str) -> None:
-    settings = replace(
-        composed(),
-        encoder=part("encoder", "lstm", hidden_size=WIDTH // 2, dropout=0.0),
-        decoder=part("decoder", "lstm", hidden_size=WIDTH, attend="after", input_feeding=False, dropout=0.0),
-        attention=part("attention", attention),
-        embedding=EmbeddingSettings(size=WIDTH, dropout=0.0, word_dropout=0.0),
-        tie="none",
-    )
-    torch.manual_seed(1)
-    model = build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB)
+    model = small_model(attention)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     warmup = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda update: (update + 1) / WARMUP)
     for update in range(UPDATES):
@@ -73,3 +78,10 @@ def test_scores_do_not_depend_on_the_key_alone(attention: str) -> None:
         optimizer.zero_grad()
     by_key, by_both = spreads(model, batch(UPDATES))
     assert by_key < max(0.2, 2 * by_both)
+
+
+@pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.parametrize("attention", choices("attention"))
+def test_plain_objective_has_no_other_term(attention: str) -> None:
+    """Coverage's own loss from the first update on keeps the model from learning to align."""
+    assert composed().objective()(small_model(attention), batch(0)).terms == {}
