@@ -41,7 +41,8 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.objective.minimum_risk.MinimumRisk": TERMS,
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens", "tokenize": "13a"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": [], "auto_size": None},
-    "seq2seq.data.table.Table": {"delimiter": None},
+    "seq2seq.data.table.Table": {"delimiter": None, "both_directions": None},
+    "seq2seq.data.hub.Hub": {"both_directions": None},
     "seq2seq.data.files.ParallelFiles": {
         **{split: {"references": []} for split in ("train", "valid", "test")},
         "extra": {"*": {"references": []}},

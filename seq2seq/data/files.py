@@ -8,8 +8,9 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import ClassVar
 
+from seq2seq.data.directions import Directions
 from seq2seq.data.rows import format_of
-from seq2seq.data.text import TextData, hash_file, read_lines, with_prefix
+from seq2seq.data.text import TextData, hash_file, read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.types import Pair
 
@@ -40,10 +41,8 @@ class ParallelFiles(TextData):
     """Splits given as a FilePair each, plain or compressed, one sentence or document per line.
 
     Relative names are in `root` (the working directory if it is None). The languages are only used within file names
-    and reports. With `both_directions`, two tags, each pair is read twice: the first tag is put before its source, then
-    the second one before its target, which is the source of that copy: one model for both directions (Johnson et al.
-    2017, arXiv:1611.04558, section 3), also to start others from (Ding et al. 2021, arXiv:2109.07780). The references
-    belong to the first copy. Raises ConfigError for half a split.
+    and reports. With the two tags of `both_directions` each pair is read in both (`Directions`). Raises ConfigError for
+    half a split.
     """
 
     split_words: ClassVar[str] = "data.{split}.source=FILE data.{split}.target=FILE"
@@ -65,10 +64,10 @@ class ParallelFiles(TextData):
         self.source_language = source_language
         self.target_language = target_language
         self.source_prefix = source_prefix
-        self.tags = both_directions
+        self.directions = Directions(both_directions)
         self.files: dict[str, tuple[Path, ...]] = {}
         problems = [f"data.extra.{name}: data.{name} names that split; choose another" for name in GIVEN & extra.keys()]
-        problems += _tag_problems(both_directions, source_prefix)
+        problems += self.directions.problems(source_prefix)
         given: dict[str, FilePair | OptionalFilePair] = {"train": train, "valid": valid, "test": test, **extra}
         for key, files in given.items():
             target = files.target or (files.references[0] if files.references else None)
@@ -101,7 +100,7 @@ class ParallelFiles(TextData):
                 raise DataError(f"{split}: {_unequal(paths, row, rows, count)}")
             count += 1
             source, target, *references = row
-            yield from self._directions(Pair(source, target, tuple(references)))
+            yield from self.directions.of(Pair(source, target, tuple(references)))
         if count == 0:
             names = " and ".join(map(str, paths))
             raise DataError(f"{split}: {names} are empty; give files with one sentence per line")
@@ -109,26 +108,8 @@ class ParallelFiles(TextData):
     def fingerprint(self, split: str) -> str:
         """A hash of the files' bytes, and of the tags of two directions."""
         self.check_split(split)
-        parts = [*(hash_file(path) for path in self.files[split]), *([repr(self.tags)] if self.tags else [])]
+        parts = [*(hash_file(path) for path in self.files[split]), self.directions.fingerprint]
         return hashlib.sha256("".join(parts).encode()).hexdigest()
-
-    def _directions(self, pair: Pair) -> Iterator[Pair]:
-        """The pair, or with tags that of each direction."""
-        if not self.tags:
-            yield pair
-            return
-        there, back = (f"{tag} " for tag in self.tags)
-        yield Pair(with_prefix(there, pair.source), pair.target, pair.references)
-        yield Pair(with_prefix(back, pair.target), pair.source)
-
-
-def _tag_problems(tags: Sequence[str] | None, prefix: str) -> Iterator[str]:
-    sound = not tags or (len(set(tags)) == len(tags) == 2 and all(tag and tag == "".join(tag.split()) for tag in tags))
-    if not sound:
-        expected = "expected two different tags without spaces, one for each direction, such as ['<2en>', '<2de>']"
-        yield f"data.both_directions: {expected}, or null, got {tags}"
-    elif tags and prefix:
-        yield f"data.source_prefix: with {prefix!r} there is no place for two tags; add data.both_directions=null"
 
 
 def _unequal(paths: Sequence[Path], row: Sequence[str | None], rest: Iterable[Sequence[str | None]], count: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from seq2seq.data.columns import Columns, ColumnsOf, split_columns
+from seq2seq.data.directions import Directions
 from seq2seq.data.rows import SUFFIXES, format_of, read_rows
 from seq2seq.data.text import TextData, hash_file, suggestion
 from seq2seq.errors import ConfigError, DataError
@@ -20,7 +21,8 @@ class Hub(TextData):
     """With a `revision`, the dataset of that name on the hub (commits are safest); without one, a local folder.
 
     `subset` is a configuration of the hub. train, valid, test and those of `extra` are the dataset's own names of its
-    splits. Downloads are kept in the hub's cache; with HF_HUB_OFFLINE=1 only the cache is used.
+    splits. Downloads are kept in the hub's cache; with HF_HUB_OFFLINE=1 only the cache is used. With the two tags of
+    `both_directions` each pair is read in both (`Directions`).
     """
 
     split_words: ClassVar[str] = "data.{split}=SPLIT"
@@ -40,14 +42,16 @@ class Hub(TextData):
         extra: dict[str, str],
         columns_of: dict[str, ColumnsOf],
         source_prefix: str = "",
+        both_directions: list[str] | None = None,
     ) -> None:
         self.dataset = dataset
         self.revision = revision
         self.subset = subset
         self.source_prefix = source_prefix
+        self.directions = Directions(both_directions)
         given = {"train": train, "valid": valid, "test": test, **extra}
         self.names = {split: name for split, name in given.items() if name}
-        problems: list[str] = []
+        problems = list(self.directions.problems(source_prefix))
         self.columns = split_columns(Columns(source, target, tuple(references)), columns_of, self.names, problems)
         if problems:
             raise ConfigError("\n".join(problems))
@@ -58,19 +62,20 @@ class Hub(TextData):
         return tuple(self.names)
 
     def read(self, split: str) -> Iterator[Pair]:
-        """One pair per row, file after file. Raises DataError."""
+        """One pair per row, or one for each direction, file after file. Raises DataError."""
         empty = True
         for path in self.files(split):
             for pair in self.columns[split].pairs(read_rows(path, str(format_of(path)))):
                 empty = False
-                yield pair
+                yield from self.directions.of(pair)
         if empty:
             raise DataError(f"{split}: {self.dataset} has no rows in its split '{self.names[split]}'")
 
     def fingerprint(self, split: str) -> str:
         """A hash of the files' bytes and of their columns."""
         hashes = [hash_file(path) for path in self.files(split)]
-        return hashlib.sha256(f"{hashes} {self.columns[split]}".encode()).hexdigest()
+        parts = f"{hashes} {self.columns[split]}{self.directions.fingerprint}"
+        return hashlib.sha256(parts.encode()).hexdigest()
 
     def files(self, split: str) -> list[Path]:
         """A split's local files, downloaded if necessary. Raises DataError."""

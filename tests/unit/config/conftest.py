@@ -35,6 +35,12 @@ CHOICES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def usual_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests are of settings as they are without a SEQ2SEQ_CACHE of the user's own."""
+    monkeypatch.delenv("SEQ2SEQ_CACHE", raising=False)
+
+
 def adapted(text: str) -> str:
     """A script's YAML with choices of the small tree and a limit of updates."""
     for real, here in (

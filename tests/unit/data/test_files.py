@@ -125,38 +125,3 @@ def test_missing_split_is_reported_with_the_words_to_add_it(tmp_path: Path, spli
     with pytest.raises(DataError) as caught:
         files(tmp_path).check_split(split)
     assert str(caught.value) == message
-
-
-def test_each_pair_in_both_directions_with_its_tag(tmp_path: Path):
-    write(tmp_path, "ein\n \nzwei\n", "one\nempty\ntwo\n")
-    (tmp_path / "r").write_text("1\n0\n2\n")
-    data = files(tmp_path, train=FilePair("a", "b", ["r"]), both_directions=["<2en>", "<2de>"])
-    assert list(data.read("train")) == [
-        Pair("<2en> ein", "one", ("1",)),
-        Pair("<2de> one", "ein"),
-        Pair("", "empty", ("0",)),  # nothing to translate
-        Pair("<2de> empty", " "),
-        Pair("<2en> zwei", "two", ("2",)),
-        Pair("<2de> two", "zwei"),
-    ]
-
-
-def test_two_tags_and_a_prefix_are_a_mistake_in_the_settings(tmp_path: Path):
-    message = "data.source_prefix: with 'x ' there is no place for two tags; add data.both_directions=null"
-    with pytest.raises(ConfigError) as error:
-        files(tmp_path, both_directions=["<2en>", "<2de>"], source_prefix="x ")
-    assert str(error.value) == message
-    files(tmp_path, both_directions=[], source_prefix="x ")
-
-
-def test_fingerprint_depends_on_the_tags(tmp_path: Path):
-    write(tmp_path, "ein\n", "one\n")
-    tags = (None, ["<2en>", "<2de>"], ["<2de>", "<2en>"])
-    assert len({files(tmp_path, both_directions=each).fingerprint("train") for each in tags}) == 3
-    assert files(tmp_path, both_directions=[]).fingerprint("train") == files(tmp_path).fingerprint("train")
-
-
-@pytest.mark.parametrize("tags", [["<2en>"], ["<a>", "<a>"], ["<a>", ""], ["<a>", "b c"], ["a", "b", "c"]])
-def test_wrong_tags_are_a_mistake_in_the_settings(tmp_path: Path, tags: list[str]):
-    with pytest.raises(ConfigError, match=r"data.both_directions: expected two different tags.*\['<2en>', '<2de>'\]"):
-        files(tmp_path, both_directions=tags)
