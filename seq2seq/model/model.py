@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -12,7 +11,6 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.encoder.base import Encoder
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Shortlist
-from seq2seq.layers.unpad import real_sum, unpad
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.pooling.base import Pooling
 from seq2seq.types import Batch, Decoded, Memory, State, Weights, hypothesis_part, source_part
@@ -22,14 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TokenLoss:
-    """Sums over the real target tokens of a batch, in nats; `loss` and `penalty` carry gradients.
-
-    `penalty` is the attention's own loss, the mean over the layers that have one; None if none has.
-    """
+    """Sums over the real target tokens of a batch, in nats; `loss` carries gradients."""
 
     loss: Float[Tensor, ""]
     nll: Float[Tensor, ""]
-    penalty: Float[Tensor, ""] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +56,7 @@ class Model(Stepwise):
         """The loss of a batch, its targets given (teacher forcing)."""
         memory = self.encode(batch.source, batch.source_mask)
         decoded = self.decode(batch.target_in, memory)
-        loss, nll = self.generator.loss(decoded, memory.tokens, batch.target_out, batch.target_mask, smoothing)
-        return TokenLoss(loss, nll, penalty_of(decoded, batch.target_mask))
+        return TokenLoss(*self.generator.loss(decoded, memory.tokens, batch.target_out, batch.target_mask, smoothing))
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Memory:
         """Encode the source and pool the memory."""
@@ -97,9 +90,3 @@ class Model(Stepwise):
         else:
             log_probs = self.generator.log_probs_among(decoded, state.tokens, shortlist)
         return log_probs, decoded.weights if need_weights else None, replace(state, decoder=decoder)
-
-
-def penalty_of(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:
-    """The sum over real positions of the attention's own loss, the mean over the layers that have one; or None."""
-    penalties = [attended.penalty for attended in decoded.attended if attended.penalty is not None]
-    return real_sum(unpad(torch.stack(penalties).mean(0), mask), mask) if penalties else None

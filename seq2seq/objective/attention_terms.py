@@ -1,4 +1,5 @@
-"""Losses of attention weights, for any attention that has them: coverage, entropy, and the distance from links.
+"""Losses of attention: its own, and of weights, for any attention that has them: coverage, entropy, the distance from
+links.
 
 They are computed in fp32 at least, whatever autocast is. A weight of 0, from a sparse normalizer or outside a local
 window, has no gradient.
@@ -8,7 +9,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from seq2seq.layers.unpad import real_sum, unpad
+from seq2seq.types import Decoded
+
 TINY = 1e-9  # smaller weights count as this in logarithms
+
+
+def penalty_of(decoded: Decoded, mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""] | None:
+    """The sum over real positions of the attention's own loss, the mean over the layers that have one; or None."""
+    penalties = [attended.penalty for attended in decoded.attended if attended.penalty is not None]
+    return real_sum(unpad(torch.stack(penalties).mean(0), mask), mask) if penalties else None
 
 
 def coverage_loss(weights: Float[Tensor, "B T S"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.layers.unpad import real_sum, unpad
 from seq2seq.loss.divergence import smoothed_nll
-from seq2seq.model.model import Model, penalty_of
-from seq2seq.objective.attention_terms import alignment_loss, coverage_loss, entropy
+from seq2seq.model.model import Model
+from seq2seq.objective.attention_terms import alignment_loss, coverage_loss, entropy, penalty_of
 from seq2seq.objective.base import Losses, Objective
 from seq2seq.objective.consistency import Consistency
 from seq2seq.objective.links import Links

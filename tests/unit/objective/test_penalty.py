@@ -4,6 +4,7 @@ import pytest
 import torch
 from contract.combinations import Triple, some_batch
 
+from seq2seq.objective.attention_terms import penalty_of
 from seq2seq.objective.cross_entropy import CrossEntropy
 
 BATCH = some_batch([5, 2], [4, 1])
@@ -18,7 +19,8 @@ def test_the_penalty_sums_real_positions_and_averages_layers() -> None:
     for answer in attended:
         for row, length in enumerate([5, 2]):  # the end symbol counts
             expected += float(answer.penalty[row, :length].sum()) / len(attended)
-    assert float(model.loss(BATCH).penalty) == pytest.approx(expected, abs=1e-12)
+    losses = CrossEntropy(label_smoothing=0.1, attention_penalty=1.0)(model, BATCH)
+    assert float(losses.terms["attention_penalty"]) == pytest.approx(expected, abs=1e-12)
 
 
 @torch.no_grad()
@@ -26,8 +28,11 @@ def test_the_penalty_sums_real_positions_and_averages_layers() -> None:
 def test_the_objective_weights_the_penalty(weight: float) -> None:
     model = Triple("lstm", "coverage", "lstm").model()
     plain = model.loss(BATCH, 0.1)
+    decoded = model.decode(BATCH.target_in, model.encode(BATCH.source, BATCH.source_mask))
+    penalty = penalty_of(decoded, BATCH.target_mask)
+    assert penalty is not None
     losses = CrossEntropy(label_smoothing=0.1, attention_penalty=weight)(model, BATCH)
-    assert float(losses.total) == pytest.approx(float(plain.loss) + weight * float(plain.penalty), abs=1e-12)
+    assert float(losses.total) == pytest.approx(float(plain.loss) + weight * float(penalty), abs=1e-12)
     assert float(losses.nll) == pytest.approx(float(plain.nll), abs=1e-12)
     assert set(losses.terms) == ({"cross_entropy", "attention_penalty"} if weight else set())
 
@@ -35,5 +40,4 @@ def test_the_objective_weights_the_penalty(weight: float) -> None:
 @torch.no_grad()
 def test_other_attentions_have_no_penalty() -> None:
     model = Triple("lstm", "bahdanau", "lstm").model()
-    assert model.loss(BATCH).penalty is None
     assert CrossEntropy(label_smoothing=0.0, attention_penalty=1.0)(model, BATCH).terms == {}
