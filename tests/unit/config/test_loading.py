@@ -271,6 +271,9 @@ def test_run_may_be_in_any_folder(evaluate: Script, run: TrainSettings) -> None:
         (["run=one", "+search.beam_size=1"], [
             "+search.beam_size=1: write keys without +; only existing keys can be set"
         ]),
+        (["run=one", "~metrics.bleu"], [
+            "~metrics.bleu: it belongs to the run; choose other metrics: metrics=..."
+        ]),
         (["run=non", "+x=1"], ["+x=1: write keys without +; only existing keys can be set",
                                "run=non: there is no runs/non/config.yaml; did you mean one? Runs in runs: one"]),
     ],
