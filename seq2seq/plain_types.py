@@ -29,10 +29,12 @@ class Capability(Enum):
 class Component:
     """The interface of a part's class before one is built.
 
-    `wired` names the constructor's arguments that the builder supplies; a YAML file gives all the others.
+    `wired` names the constructor's arguments that the builder supplies; a YAML file gives all the others. `typed_only`
+    names those that only what the user types gives: what a run's config.yaml has is replaced by None.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset()
+    typed_only: ClassVar[frozenset[str]] = frozenset()
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:

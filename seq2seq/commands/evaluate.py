@@ -10,5 +10,5 @@ SCRIPT = Script(
     "evaluate",
     EvaluateSettings,
     run="seq2seq.analysis.evaluation.evaluation:evaluate",
-    checks=("seq2seq.model.legality:problems",),
+    checks=("seq2seq.model.legality:problems", "seq2seq.analysis.evaluation.typed_commands:problems"),
 )

@@ -79,6 +79,7 @@ def _baseline_problems(baselines: str | list[str]) -> list[Problem]:
 def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
     """What the constructors of parts that need nothing from the builder say of their arguments."""
     problems = []
+    scores: dict[str, str] = {}  # each score's metric
     for key, part in _parts(settings):
         unwired = isinstance(part.target, type) and issubclass(part.target, Component) and not part.target.wired
         if not unwired or any(problem.key.startswith(f"{key}.") for problem in known):
@@ -87,9 +88,13 @@ def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
         if key == "schedule" and arguments.get("horizon", 1) is None:
             arguments = {**arguments, "horizon": first_horizon(settings)}
         try:
-            part.target(**arguments)
+            made = part.target(**arguments)
         except (ValueError, ConfigError) as error:
             problems += [_as_problem(key, arguments, line) for line in str(error).split("\n")]
+            continue
+        names = getattr(made, "names", ()) if key.startswith("metrics.") else ()
+        twice = [name for name in names if scores.setdefault(name, key) != key]
+        problems += [Problem(key, f"{scores[name]} has a score called {name} too; name them apart") for name in twice]
     return problems
 
 

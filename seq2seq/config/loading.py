@@ -18,6 +18,7 @@ from seq2seq.config.schema import OfRun, TrainSettings
 from seq2seq.config.settings import read_settings
 from seq2seq.config.stored_run import RECORDED, move_root, run_path, stored_config
 from seq2seq.config.targets import Targets
+from seq2seq.config.typed_only import without_typed_only
 
 S = TypeVar("S", bound=OfRun)
 T = TypeVar("T")
@@ -82,13 +83,15 @@ def load_run(
     allow(given)
     if line := others_line(stored, reader.targets.packages, key="run", run=own["run"]):
         raise Mistakes([*map(composed.line, wrong), line])
-    merged = over(stored, typed, composed)
+    known, left_out = without_typed_only(stored, reader.targets)
+    merged = over(known, typed, composed)
     plain, problems = merged.plain()
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
     finished = _finished(
         settings, merged, [*reader.problems, *check_script(script, reader.problems), *wrong, *problems, *found], checks
     )
     changed = changes(stored, finished, merged)
+    changed = {key: value for key, value in changed.items() if value is not None or key not in left_out}
     if script.checkpoint not in ("average", "average-best"):
         changed.pop("trainer.average", None)
     return dataclasses.replace(script, changed=changed), finished
@@ -103,6 +106,7 @@ def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> 
     stored = stored_config(run, key)
     if line := others_line(stored, Targets().packages, key=key, run=run):
         raise Mistakes([line])
+    stored, _ = without_typed_only(stored, Targets())
     if data_root is not None:
         stored |= {"data": move_root(stored["data"], stored["data_root"], data_root), "data_root": data_root}
     config = OmegaConf.create(

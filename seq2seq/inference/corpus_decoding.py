@@ -136,11 +136,16 @@ def scored(
 
 def score_texts(texts: Sequence[str], corpus: EncodedCorpus, metrics: Mapping[str, Metric]) -> dict[str, Score]:
     """All metrics' scores of these texts against the corpus' references."""
-    references = corpus_references(corpus)
+    sources, references = corpus_sources(corpus), corpus_references(corpus)
     scores: dict[str, Score] = {}
     for metric in metrics.values():
-        scores |= metric.score(texts, references)
+        scores |= metric.for_sources(sources).score(texts, references)
     return scores
+
+
+def corpus_sources(corpus: EncodedCorpus) -> list[str]:
+    """The sources as they are scored: whole, and without a prefix."""
+    return [corpus.pairs[i].source for i in range(len(corpus))]
 
 
 def corpus_references(corpus: EncodedCorpus) -> list[tuple[str, ...]]:

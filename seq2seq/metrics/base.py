@@ -4,7 +4,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,13 @@ class Metric(Component):
     of_summaries: ClassVar[bool] = False
     decimals: ClassVar[int | None] = None
     warned = False  # whether `warn_once` was called
+
+    def for_sources(self, sources: Sequence[str]) -> Self:
+        """The metric for hypotheses of these sources; most metrics do not look at them."""
+        return self
+
+    def check(self, references: References) -> None:
+        """Raise ConfigError for what would make scores against these references fail, before anything is decoded."""
 
     def warnings(self, references: References) -> list[str]:
         """A line for each reason why scores against these references would be misleading, with what to type."""

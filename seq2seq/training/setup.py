@@ -98,8 +98,10 @@ def _objective(settings: TrainSettings, data: Prepared, runtime: Runtime) -> Obj
 
 
 def _for_summaries(settings: TrainSettings) -> list[str]:
-    """The options for summarization that these settings do not use."""
+    """The options for summarization that these settings do not use; none if the chosen scores are of another task."""
     names = [name for part in settings.metrics.values() for name in part().names]
+    if not any(name == "bleu" or name.startswith("rouge") for name in names):
+        return []
     joint = settings.tokenizer.arguments["joint"]
     unused = {
         "metrics=summarization": not any(name.startswith("rouge") for name in names),

@@ -100,11 +100,12 @@ class Validator:
         return self.world.broadcast(values)
 
     def begin(self) -> None:
-        """Warn of problems of this validation set."""
+        """Warn of problems of this validation set. Raises ConfigError where a metric cannot score it."""
         references = corpus_references(self.corpus)
         if line := empty_references(references):
             log.warning("valid: %s", line)
         for metric in self.metrics.values():
+            metric.check(references)
             metric.warn_once(references)
 
     def _warn(self, decoding: "Decoding", update: int, values: Mapping[str, float]) -> None:

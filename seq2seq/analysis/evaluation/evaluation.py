@@ -18,7 +18,7 @@ from seq2seq.config.schema import EvaluateSettings, TrainSettings
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, memory_errors
-from seq2seq.inference.corpus_decoding import Decoding, corpus_references, decode_corpus
+from seq2seq.inference.corpus_decoding import Decoding, corpus_references, corpus_sources, decode_corpus
 from seq2seq.inference.output_checks import alike, empty_references
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
 from seq2seq.inference.trained_model import TrainedModel, load_trained
@@ -51,8 +51,10 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
         cache=Path(settings.cache_dir),
     )
     log.info("%s", corpus.report)
-    metrics = {name: part() for name, part in settings.metrics.items()}
-    sources, references = [corpus.pairs[i].source for i in range(len(corpus))], corpus_references(corpus)
+    sources, references = corpus_sources(corpus), corpus_references(corpus)
+    metrics = {name: part().for_sources(sources) for name, part in settings.metrics.items()}
+    for metric in metrics.values():
+        metric.check(references)
     made_with = _made_with(script, settings, trained) | {TEXTS: digest_texts(sources, references)}
     others: dict[str, Sequence[str]] = {
         name: extract(name, sources) for name in chosen_extracts(script.baselines, metrics)

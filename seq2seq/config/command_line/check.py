@@ -209,7 +209,8 @@ def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None,
     if not (known.present(key) if word.prefix else known.known(key)):
         return None, known.unknown(key)
     if word.prefix:
-        return word.typed, None
+        removable = known.composed(key)
+        return (word.typed, None) if removable else (None, "it belongs to the run; choose other metrics: metrics=...")
     annotation = known.annotation(key)
     value = as_text(value) if wants_text(annotation, value) else value
     override = parse(f"{key}={value}")

@@ -126,6 +126,15 @@ def test_default_best_metric_depends_on_the_metrics(
     assert settings().trainer.best_metric == settings().plain["trainer"]["best_metric"] == best
 
 
+def test_two_metrics_cannot_have_scores_of_one_name(folder: Path, settings: Callable[..., TrainSettings]) -> None:
+    one = "_target_: sample_parts.Score\n  tokenize: 13a\n"
+    (folder / "metrics/translation.yaml").write_text(f"bleu:\n  {one}chars:\n  {one}")
+    line = (
+        "configs/metrics/translation.yaml:4: metrics.chars: metrics.bleu has a score called bleu too; name them apart"
+    )
+    assert mistakes(settings) == (line,)
+
+
 def test_interpolation_of_a_missing_key_is_a_mistake(folder: Path, settings: Callable[..., TrainSettings]) -> None:
     path = folder / "encoder/lstm.yaml"
     path.write_text(path.read_text().replace("256", "${embeding.size}").replace("layers: 1", "layers: ${seed}"))
@@ -261,6 +270,9 @@ def test_run_may_be_in_any_folder(evaluate: Script, run: TrainSettings) -> None:
                                                   "lead-3 and random-3, got 'auto'"]),
         (["run=one", "+search.beam_size=1"], [
             "+search.beam_size=1: write keys without +; only existing keys can be set"
+        ]),
+        (["run=one", "~metrics.bleu"], [
+            "~metrics.bleu: it belongs to the run; choose other metrics: metrics=..."
         ]),
         (["run=non", "+x=1"], ["+x=1: write keys without +; only existing keys can be set",
                                "run=non: there is no runs/non/config.yaml; did you mean one? Runs in runs: one"]),

@@ -19,6 +19,7 @@ REQUIRED = {  # what the user must give
     "files": {"train": {"source": "a", "target": "b"}, "valid": {"source": "a", "target": "b"}},
     "table": {"train": "a.csv", "valid": "b.csv"},
     "hub": {"dataset": "folder"},
+    "sacrebleu": {"test_set": "wmt14", "pair": "de-en"},
 }
 
 

@@ -13,7 +13,7 @@ from sacrebleu.tokenizers import tokenizer_spm
 
 from seq2seq.metrics import Metric, Score
 from seq2seq.metrics.bleu import Bleu
-from seq2seq.metrics.chrf import Chrf
+from seq2seq.metrics.chrf import Chrf, ChrfPlusPlus
 from seq2seq.metrics.ter import Ter
 
 VERSION = sacrebleu.__version__
@@ -25,6 +25,10 @@ def bleu(tokenize: str = "13a", lowercase: bool = False) -> Bleu:
 
 def chrf(char_order: int = 6, word_order: int = 0, lowercase: bool = False) -> Chrf:
     return Chrf(char_order=char_order, word_order=word_order, beta=2, lowercase=lowercase)
+
+
+def chrfpp(word_order: int = 2) -> ChrfPlusPlus:
+    return ChrfPlusPlus(char_order=6, word_order=word_order, beta=2, lowercase=False)
 
 
 def ter(case_sensitive: bool = False) -> Ter:
@@ -46,6 +50,12 @@ BY_HAND = [
     (chrf(char_order=1), "ab", ["acde"], 100 * 5 * 0.5 * 0.25 / (4 * 0.5 + 0.25)),  # precision 1/2, recall 1/4
     (chrf(), "Ab", ["ab"], 25.0),
     (chrf(lowercase=True), "Ab", ["ab"], 100.0),
+    (
+        chrfpp(),
+        "ab x",
+        ["ac x"],
+        100 * (2 / 3 + 1 / 2) / 5,
+    ),  # of 3 characters 2, no 2- or 3-gram; of 2 words 1, no pair
     (ter(), "a b c d", ["a b c d"], 0.0),
     (ter(), "a x c d", ["a b c d"], 25.0),  # a substitution
     (ter(), "c d a b", ["a b c d"], 25.0),  # a shift
@@ -79,6 +89,7 @@ def corpus(sentences: int, seed: int, ragged: bool = True) -> tuple[list[str], l
         (bleu("char", True), sacrebleu.BLEU(tokenize="char", lowercase=True)),
         (chrf(), sacrebleu.CHRF()),
         (chrf(word_order=2), sacrebleu.CHRF(word_order=2)),
+        (chrfpp(), sacrebleu.CHRF(word_order=2)),
         (ter(), sacrebleu.TER()),
     ],
 )
@@ -97,9 +108,12 @@ def test_equal_to_sacrebleu(ours: Metric, theirs: sacrebleu.metrics.base.Metric,
 
 def test_names_directions_and_signatures() -> None:
     references = [("a b c d",), ("x",)]
-    assert {m.names[0]: (m.higher_is_better(m.names[0]), m.signature(references)) for m in (bleu(), chrf(), ter())} == {
+    assert {
+        m.names[0]: (m.higher_is_better(m.names[0]), m.signature(references)) for m in (bleu(), chrf(), chrfpp(), ter())
+    } == {
         "bleu": (True, f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{VERSION}"),
         "chrf": (True, f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{VERSION}"),
+        "chrf++": (True, f"nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:{VERSION}"),
         "ter": (False, f"nrefs:1|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:{VERSION}"),
     }
 
@@ -239,13 +253,23 @@ def test_a_tokenizer_that_finds_no_words_is_reported_once(
 
 
 @pytest.mark.parametrize(
-    ("choice", "names"), [("translation", ["bleu", "chrf"]), ("translation_ter", ["bleu", "chrf", "ter"])]
+    ("choice", "names"),
+    [
+        ("translation", ["bleu", "chrf"]),
+        ("translation_chrfpp", ["bleu", "chrfpp"]),
+        ("translation_ter", ["bleu", "chrf", "ter"]),
+    ],
 )
 def test_the_yaml_files_give_all_arguments(repository: Path, choice: str, names: list[str]) -> None:
     parts = yaml.safe_load((repository / f"configs/metrics/{choice}.yaml").read_text())
     assert list(parts) == names
     for name, arguments in parts.items():
-        kind = {"bleu": Bleu, "chrf": Chrf, "ter": Ter}[name]
+        kind = {"bleu": Bleu, "chrf": Chrf, "chrfpp": ChrfPlusPlus, "ter": Ter}[name]
         assert arguments.pop("_target_") == f"{kind.__module__}.{kind.__name__}"
         assert arguments.pop("_partial_") is True
-        assert kind(**arguments).names == (name,)
+        assert kind(**arguments).names == (name.replace("pp", "++"),)
+
+
+def test_chrfpp_counts_words() -> None:
+    with pytest.raises(ValueError, match=r"^metrics.chrfpp.word_order: expected 1 or more \(0 is chrF\), got 0"):
+        chrfpp(word_order=0)

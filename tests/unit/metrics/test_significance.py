@@ -10,14 +10,21 @@ from sacrebleu.significance import PairedTest
 from seq2seq.metrics import Metric, bootstrap, compare
 from seq2seq.metrics.bleu import Bleu
 from seq2seq.metrics.chrf import Chrf
+from seq2seq.metrics.classification import Classification
+from seq2seq.metrics.exact_match import ExactMatch
 from seq2seq.metrics.rouge import Rouge
 from seq2seq.metrics.significance import add_intervals
 from seq2seq.metrics.ter import Ter
+from seq2seq.metrics.token_f1 import TokenF1
 
 BLEU = Bleu(tokenize="13a", lowercase=False)
 CHRF = Chrf(char_order=6, word_order=0, beta=2, lowercase=False)
 TER = Ter(normalized=False, no_punct=False, asian_support=False, case_sensitive=False)
 ROUGE = Rouge(types=["rouge1", "rougeL"], tokenizer="english", stemmer=False, references="max", sentences="newline")
+SQUAD = {"lowercase": True, "remove_punctuation": "ascii", "remove_articles": ["a", "an", "the"]}
+EXACT = ExactMatch(**SQUAD, join_spaces=True)
+TOKEN_F1 = TokenF1(**SQUAD, tokenizer="spaces")
+LABELS = Classification(lowercase=False)
 THEIRS = {"bleu": sacrebleu.BLEU, "chrf": sacrebleu.CHRF, "ter": sacrebleu.TER}
 
 
@@ -98,7 +105,7 @@ def test_precision_and_recall_have_intervals_of_the_same_draws() -> None:
         assert low < scores[name].details["mean"] < high < scores[name].low
 
 
-@pytest.mark.parametrize("metric", [BLEU, CHRF, TER, ROUGE])
+@pytest.mark.parametrize("metric", [BLEU, CHRF, TER, ROUGE, EXACT, TOKEN_F1, LABELS])
 def test_laws(metric: Metric) -> None:
     for name, far in compare(metric, GOOD, POOR, REFERENCES, samples=100).items():
         back = compare(metric, POOR, GOOD, REFERENCES, samples=100)[name]
@@ -155,7 +162,7 @@ def test_more_sentences_narrow_the_interval() -> None:
     assert widths[1] < widths[0] / 2
 
 
-@pytest.mark.parametrize("metric", [BLEU, ROUGE])
+@pytest.mark.parametrize("metric", [BLEU, ROUGE, EXACT, TOKEN_F1, LABELS])
 def test_mismatched_input_or_too_few_samples_are_refused(metric: Metric) -> None:
     with pytest.raises(ValueError, match="59 hypotheses cannot be scored against the references of 60"):
         bootstrap(metric, GOOD[1:], REFERENCES)
