@@ -30,6 +30,9 @@ class Keyed(AttentionState):
     mask: Bool[Tensor, "B S"] = source_part()
 
 
+SIZES = frozenset({"query_size", "memory_size"})  # wired arguments of those whose first weights depend on them
+
+
 class Attention(nn.Module, Component, ABC):
     """Attention of a decoder's queries to an encoder's memory.
 

@@ -3,12 +3,12 @@ several of queries, multi-query (Shazeer 2019, arXiv:1911.02150) and grouped-que
 arXiv:2305.13245)."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seq2seq.attention.base import Attention, Keyed
+from seq2seq.attention.base import SIZES, Attention, Keyed
 from seq2seq.layers.scaled_dot import heads_problem, join_heads, scaled_dot_product, split_heads
 from seq2seq.normalizer.base import Normalizer
 from seq2seq.types import Attended, Memory
@@ -17,16 +17,21 @@ from seq2seq.types import Attended, Memory
 class MultiHeadAttention(Attention):
     """W_o [head_1; ...; head_H] with head_h = softmax(q W_q,h (k W_k,g)' / sqrt(d)) v W_v,g, and d = Q / H.
 
-    g = h where `kv_heads` is null; else H / kv_heads heads share each g.
+    g = h where `kv_heads` is null; else H / kv_heads heads share each g. At the start W_q and W_k make queries and keys
+    of variance 1 from elements of the `query_size` and `memory_size` (root mean squares), as the scale presumes.
 
     Shapes: query [B T Q], states [B S M], keys and values [B S kv_heads*d]; context [B T Q]; weights [B H T S].
     """
+
+    wired: ClassVar[frozenset[str]] = Attention.wired | SIZES
 
     def __init__(
         self,
         *,
         query_dim: int,
         memory_dim: int,
+        query_size: float = 1.0,
+        memory_size: float = 1.0,
         normalizer: Callable[[], Normalizer],
         heads: int,
         kv_heads: int | None,
@@ -43,8 +48,9 @@ class MultiHeadAttention(Attention):
         self.key_map = nn.Linear(memory_dim, shared_dim, bias=False)  # a bias would cancel in the softmax
         self.value_map = nn.Linear(memory_dim, shared_dim)
         self.output_map = nn.Linear(query_dim, query_dim)
-        for linear in (self.query_map, self.key_map, self.value_map, self.output_map):
-            nn.init.xavier_uniform_(linear.weight)
+        sizes = (query_size, memory_size, 1.0, 1.0)
+        for linear, size in zip((self.query_map, self.key_map, self.value_map, self.output_map), sizes, strict=True):
+            nn.init.xavier_uniform_(linear.weight, gain=1 / size)
             if linear.bias is not None:
                 nn.init.zeros_(linear.bias)
 

@@ -3,27 +3,33 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seq2seq.attention.base import Keyed, ScoredAttention
+from seq2seq.attention.base import SIZES, Keyed, ScoredAttention
 from seq2seq.normalizer.base import Normalizer
 from seq2seq.types import Memory
 
 
 class ScaledDotAttention(ScoredAttention):
-    """softmax((W q) (U k)' / sqrt(A)) (V k): the scale keeps the scores' variance at 1 for any width.
+    """softmax((W q) (U k)' / sqrt(A)) (V k): for W q and U k of variance 1, the scores have variance 1 at any width. At
+    the start W and U make it so, from elements of the `query_size` and `memory_size` (root mean squares).
 
     Shapes: query [B T Q], states [B S M], keys [B S A], values and context [B S A], [B T A]; A = attn_dim.
     """
+
+    wired: ClassVar[frozenset[str]] = ScoredAttention.wired | SIZES
 
     def __init__(
         self,
         *,
         query_dim: int,
         memory_dim: int,
+        query_size: float = 1.0,
+        memory_size: float = 1.0,
         normalizer: Callable[[], Normalizer],
         attn_dim: int,
         dropout: float,
@@ -33,8 +39,8 @@ class ScaledDotAttention(ScoredAttention):
         self.query_map = nn.Linear(query_dim, attn_dim)
         self.key_map = nn.Linear(memory_dim, attn_dim, bias=False)  # a bias would cancel in the softmax
         self.value_map = nn.Linear(memory_dim, attn_dim)
-        for linear in (self.query_map, self.key_map, self.value_map):
-            nn.init.xavier_uniform_(linear.weight)
+        for linear, gain in ((self.query_map, 1 / query_size), (self.key_map, 1 / memory_size), (self.value_map, 1.0)):
+            nn.init.xavier_uniform_(linear.weight, gain)
         for linear in (self.query_map, self.value_map):
             nn.init.zeros_(linear.bias)
 

@@ -14,11 +14,13 @@ class Decoder(nn.Module, Component, ABC):
 
     The module has no cache: everything is in the State, whose source part has one row per sentence and whose hypothesis
     part has one row per hypothesis. `recurrent` decoders use embeddings unscaled; for the others they are scaled, with
-    positions. `learning_rate` is good for a small model of its kind with Adam: it is `optimizer.lr: auto`.
+    positions. `query_size` is the root mean square of the elements of its queries, about, once it is trained.
+    `learning_rate` is good for a small model of its kind with Adam: it is `optimizer.lr: auto`.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding", "attention", "memory_dim"})
     recurrent: ClassVar[bool]
+    query_size: ClassVar[float] = 1.0
     learning_rate: ClassVar[float] = 1e-3
     context_dim: int  # C of the last layer with attention
 

@@ -40,6 +40,7 @@ class RnnDecoder(Decoder):
     """
 
     recurrent: ClassVar[bool] = True
+    query_size: ClassVar[float] = 0.25
     learning_rate: ClassVar[float] = 4e-3
 
     def __init__(

@@ -12,11 +12,13 @@ from seq2seq.types import Component, Memory
 class Encoder(nn.Module, Component, ABC):
     """Source ids [B S] and their mask -> Memory: states [B S M] with M = `output_dim`, summary [B M].
 
-    `recurrent` encoders use embeddings unscaled; for the others they are scaled, with positions.
+    `recurrent` encoders use embeddings unscaled; for the others they are scaled, with positions. `state_size` is the
+    root mean square of the elements of its states, about, once it is trained.
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"embedding"})
     recurrent: ClassVar[bool]
+    state_size: ClassVar[float] = 1.0
 
     @classmethod
     @abstractmethod

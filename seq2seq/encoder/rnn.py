@@ -25,6 +25,7 @@ class RnnEncoder(Encoder):
     """
 
     recurrent: ClassVar[bool] = True
+    state_size: ClassVar[float] = 0.25
 
     def __init__(
         self,

@@ -18,9 +18,10 @@ def build_model(settings: TrainSettings, *, source_vocab: int, target_vocab: int
     """A freshly initialised model; seed torch's generator first. The vocabulary sizes come from the tokenizer."""
     source_table, target_table = _tables(settings.embedding.size, settings.tie, source_vocab, target_vocab)
     memory_dim = _target(settings.encoder).output_dim(**settings.encoder.arguments)
+    sizes = {"query_size": _target(settings.decoder).query_size, "memory_size": _target(settings.encoder).state_size}
 
     def attention(**widths: int) -> Attention:
-        return _build("attention", settings.attention, **widths, normalizer=settings.normalizer)
+        return _build("attention", settings.attention, **widths, **sizes, normalizer=settings.normalizer)
 
     blocks = {
         group: partial(_build, group, getattr(settings, group))
