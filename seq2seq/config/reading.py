@@ -96,7 +96,7 @@ class Reader:
         if isinstance(value, float):  # try int last: 2.0 becomes 2 only if no other member accepts it
             members = tuple(sorted(members, key=lambda member: member is int))
         for member in members:
-            attempt = Reader(self.targets)
+            attempt = Reader(self.targets, self.choices)
             read = attempt.value(key, member, value)
             if not attempt.problems:
                 return read

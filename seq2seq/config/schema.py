@@ -189,6 +189,7 @@ class Decoding(OfRun):
 
     shortlist: Annotated[int | None, SHORTLIST]  # likely translations of each source token; None: the whole vocabulary
     ensemble: list[str]  # other runs whose models answer with this one
+    engine: Part | None = field(default=None, kw_only=True)  # what runs the search; None: ours
 
 
 @dataclass(frozen=True)
@@ -297,7 +298,7 @@ class AttentionMapSettings(OfRun):
 
 def parts(kind: Any) -> dict[str, Any]:
     """The groups of a settings class: a part, or several parts by name."""
-    return {key: hint for key, hint in get_type_hints(kind).items() if hint in (Part, dict[str, Part])}
+    return {key: hint for key, hint in get_type_hints(kind).items() if hint in (Part, Part | None, dict[str, Part])}
 
 
 def plain_keys(kind: Any) -> dict[str, Any]:

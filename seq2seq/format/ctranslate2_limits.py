@@ -36,22 +36,22 @@ POSSIBLE: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def problems(settings: TrainSettings, max_length: int) -> list[str]:
-    """A line for each setting that CTranslate2 cannot express."""
+def problems(settings: TrainSettings, max_length: int, key: str = "format") -> list[str]:
+    """A line for each setting that CTranslate2 cannot express; `key` is that by which it was chosen."""
     lines = [
-        f"format=ctranslate2 has no {group}={part.name}: it can {choices}"
+        f"{key}=ctranslate2 has no {group}={part.name}: it can {choices}"
         for group, (classes, choices) in POSSIBLE.items()
         if (part := getattr(settings, group)).target not in classes
     ]
-    return lines or [*_number_problems(settings), *_length_problems(settings, max_length)]
+    return lines or [*_number_problems(settings, key), *_length_problems(settings, max_length)]
 
 
-def _number_problems(settings: TrainSettings) -> Iterator[str]:
+def _number_problems(settings: TrainSettings, key: str) -> Iterator[str]:
     """The settings have the right parts."""
     own, cross = settings.decoder.arguments["heads"], settings.attention.arguments["heads"]
     if own != cross:
         yield (
-            f"format=ctranslate2 has one number of heads in a decoder, not decoder.heads={own} and "
+            f"{key}=ctranslate2 has one number of heads in a decoder, not decoder.heads={own} and "
             f"attention.heads={cross}"
         )
 
@@ -60,13 +60,15 @@ def _length_problems(settings: TrainSettings, max_length: int) -> Iterator[str]:
     """Only positions that are added to the inputs have a table."""
     if settings.position.target not in TABLES:
         return
-    needed = {
-        "length.max_source": settings.length.max_source + 1,
-        "search.max_length": settings.search.arguments["max_length"],
-    }
-    key = max(needed, key=needed.__getitem__)
-    if needed[key] > max_length:
+    key, tokens = longest(settings)
+    if tokens > max_length:
         yield (
-            f"format.max_length={max_length}: {key} allows {needed[key]} tokens with the end symbol; type "
-            f"format.max_length={needed[key]}"
+            f"format.max_length={max_length}: {key} allows {tokens} tokens with the end symbol; type "
+            f"format.max_length={tokens}"
         )
+
+
+def longest(settings: TrainSettings) -> tuple[str, int]:
+    """The key that allows the longest texts, and how many tokens, the end symbol counted."""
+    source, target = settings.length.max_source + 1, settings.search.arguments["max_length"]
+    return ("length.max_source", source) if source >= target else ("search.max_length", target)

@@ -14,7 +14,7 @@ from seq2seq.config.schema import ExportSettings, TrainSettings
 from seq2seq.format.base import Format
 from seq2seq.format.check import write_checked
 from seq2seq.format.folder import check_output, describe, replacing, write_manifest
-from seq2seq.format.sentences import sentences_for_check
+from seq2seq.format.sentences import Sentences, sentences_for_check
 from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.types import Part
 
@@ -29,10 +29,27 @@ def export(script: ExportSettings, settings: TrainSettings) -> None:
     sentences = sentences_for_check(script.input, settings, script.sentences)
     trained = load_exact(script.run, settings, script.checkpoint)
     trained.folder.refuse_links()
-    with replacing(output) as folder:
-        write_checked(script.format(), trained, settings, folder, sentences)
-        write_manifest(folder, describe(script.format, script.run, script.checkpoint, trained, settings, versions))
+    content = describe(script.format, script.run, script.checkpoint, trained, settings, versions)
+    write_export(script.format, trained, settings, output, sentences, content)
     log.info("wrote %s", output)
+
+
+def write_export(
+    part: Part,
+    trained: TrainedModel,
+    settings: TrainSettings,
+    output: Path,
+    sentences: Sentences | None,
+    content: Mapping[str, Any],
+) -> None:
+    """Write the folder as a whole, with this content of its manifest; without sentences it is not checked."""
+    chosen: Format = part()
+    with replacing(output) as folder:
+        if sentences is None:
+            chosen.write(trained, settings, folder)
+        else:
+            write_checked(chosen, trained, settings, folder, sentences)
+        write_manifest(folder, content)
 
 
 def check_format(part: Part, settings: TrainSettings) -> dict[str, str]:

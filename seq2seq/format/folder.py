@@ -52,6 +52,15 @@ def read_manifest(folder: Path) -> dict[str, Any] | None:
     return content if known else None
 
 
+def is_current(folder: Path, content: Mapping[str, Any]) -> bool:
+    """Whether the folder is an undamaged export of this format, of these weights, by the same versions."""
+    manifest = read_manifest(folder)
+    keys = ("format", "arguments", "weights", "packages")
+    return (
+        manifest is not None and all(manifest.get(key) == content[key] for key in keys) and is_intact(folder, manifest)
+    )
+
+
 def is_intact(folder: Path, manifest: Mapping[str, Any]) -> bool:
     """Whether all files are as they were written."""
     try:
@@ -65,7 +74,9 @@ def check_output(output: Path) -> None:
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise ConfigError(f"output={output} is {'a link' if output.is_symlink() else 'a file'}: name a folder")
     if output.is_dir() and any(output.iterdir()) and read_manifest(output) is None:
-        raise ConfigError(f"output={output} has files that are no export (it has no {MANIFEST}): name a new folder")
+        raise ConfigError(
+            f"output={output} has files that are no export (its {MANIFEST} is missing or broken): move it away"
+        )
 
 
 @contextmanager

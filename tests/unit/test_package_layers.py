@@ -20,7 +20,7 @@ LAYERS = [
     ["search", "checkpoint", "reporting"],
     ["objective", "inference"],
     ["training", "format"],
-    ["analysis"],
+    ["analysis", "engine"],
     ["commands"],
     ["__main__"],
 ]

@@ -110,7 +110,7 @@ def test_export_with_other_outputs_is_not_written(run: TrainSettings, precision:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("notes", "output=notes has files that are no export (it has no export.json): name a new folder"),
+        ("notes", "output=notes has files that are no export (its export.json is missing or broken): move it away"),
         ("notes/a.txt", "output=notes/a.txt is a file: name a folder"),
         ("elsewhere", "output=elsewhere is a link: name a folder"),
     ],
