@@ -189,6 +189,7 @@ class Decoding(OfRun):
 
     shortlist: Annotated[int | None, SHORTLIST]  # likely translations of each source token; None: the whole vocabulary
     ensemble: list[str]  # other runs whose models answer with this one
+    engine: Part | None = field(default=None, kw_only=True)  # what runs the search; None: ours
 
 
 @dataclass(frozen=True)
@@ -243,6 +244,16 @@ class ScoreSettings(OfRun):
 
 
 @dataclass(frozen=True)
+class ExportSettings(OfRun):
+    """What scripts/export.py adds to a run's own settings: the format, and the sentences that check the export."""
+
+    format: Annotated[Part, Typed("format=NAME (--help lists them)")]
+    output: str | None  # a folder; None: in the run's own
+    input: str | None  # a file of sentences; None: those of the run's data
+    sentences: Annotated[int, ONE_OR_MORE]
+
+
+@dataclass(frozen=True)
 class CompareSettings:
     """What scripts/compare.py compares, and where it writes to. `typed` are the words of its command line."""
 
@@ -287,7 +298,7 @@ class AttentionMapSettings(OfRun):
 
 def parts(kind: Any) -> dict[str, Any]:
     """The groups of a settings class: a part, or several parts by name."""
-    return {key: hint for key, hint in get_type_hints(kind).items() if hint in (Part, dict[str, Part])}
+    return {key: hint for key, hint in get_type_hints(kind).items() if hint in (Part, Part | None, dict[str, Part])}
 
 
 def plain_keys(kind: Any) -> dict[str, Any]:

@@ -33,6 +33,8 @@ KINDS: Mapping[str, str] = {
     "search": "seq2seq.search.base.Search",
     "metrics": "seq2seq.metrics.base.Metric",
     "logger": "seq2seq.logger.base.Recorder",
+    "engine": "seq2seq.inference.engine.Engine",
+    "format": "seq2seq.format.base.Format",
 }
 
 

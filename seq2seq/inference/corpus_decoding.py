@@ -17,6 +17,7 @@ from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.decode import decode, evaluating
+from seq2seq.search.outside import OutsideModel
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.tokenizer import Tokenizer
 
@@ -76,7 +77,7 @@ def _by_all(world: World, share: Callable[[], T]) -> T:
 
 
 def decode_corpus(
-    model: Stepwise,
+    model: Stepwise | OutsideModel,
     corpus: EncodedCorpus,
     tokenizer: Tokenizer,
     search: Search,
@@ -94,7 +95,7 @@ def decode_corpus(
 
 
 def best_hypotheses(
-    model: Stepwise,
+    model: Stepwise | OutsideModel,
     corpus: EncodedCorpus,
     search: Search,
     runtime: Runtime,

@@ -20,6 +20,7 @@ from seq2seq.model.int8 import to_int8
 from seq2seq.model.model import Model
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.runtime.device import Runtime, choose_runtime, keep_freed_memory
+from seq2seq.search.outside import OutsideModel
 from seq2seq.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -29,8 +30,8 @@ log = logging.getLogger(__name__)
 class TrainedModel:
     """A run's model for evaluation and translation; `step` is the update of its weights.
 
-    `search_model` is the model used by search: the model, or an ensemble of it and the models of `others` (runs and
-    their steps).
+    `search_model` is the model used by search: the model, an ensemble of it and the models of `others` (runs and their
+    steps), or one of another engine.
     """
 
     folder: RunFolder
@@ -38,7 +39,7 @@ class TrainedModel:
     model: Model
     runtime: Runtime
     step: int
-    search_model: Stepwise
+    search_model: Stepwise | OutsideModel
     others: dict[str, int]
 
 

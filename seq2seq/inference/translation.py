@@ -14,10 +14,11 @@ from seq2seq.config.schema import TrainSettings, TranslateSettings
 from seq2seq.data.rows import Row
 from seq2seq.data.text import read_lines, stream_lines
 from seq2seq.errors import ConfigError, DataError, memory_errors
+from seq2seq.inference.engine import load_for
 from seq2seq.inference.line_input import is_table, read_table, texts_of, with_keys
 from seq2seq.inference.line_output import check_output, line_writer
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
-from seq2seq.inference.trained_model import TrainedModel, as_read, load_trained
+from seq2seq.inference.trained_model import TrainedModel, as_read
 from seq2seq.search.base import Search
 from seq2seq.search.decode import decode
 from seq2seq.search.limits import count_limits, limits_reached, outputs_line
@@ -33,7 +34,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     search: Search = settings.search()
     _check(script, settings, search)
     check_shortlist(settings, script.shortlist)
-    trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
+    trained = load_for(script, settings)
     search = search.reading(trained.tokenizer.target)
     shortlists = open_shortlists(trained, settings, script.shortlist)
     reader = _input_format(script, settings)

@@ -20,12 +20,14 @@ MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8  # glibc's malloc.h
 class Runtime:
     """A device, and the type that matrix products are done in; parameters, losses and sums stay in fp32.
 
-    `int8`: where a trained model's large products are, on a CPU (seq2seq/model/int8.py).
+    `int8`: where a trained model's large products are, on a CPU (seq2seq/model/int8.py). `name` is the precision of
+    another program that computes in the place of torch.
     """
 
     device: torch.device
     dtype: torch.dtype
     int8: bool = False
+    name: str | None = None
 
     def autocast(self) -> AbstractContextManager:
         """The context to run a model in."""
@@ -36,6 +38,8 @@ class Runtime:
     @property
     def precision(self) -> str:
         """The name of the precision, as in the configuration."""
+        if self.name is not None:
+            return self.name
         if self.int8:
             return "int8"
         return "fp32" if self.dtype is torch.float32 else "bf16"

@@ -11,13 +11,14 @@ from torch import Tensor
 from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
+from seq2seq.search.outside import OutsideModel
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.search.workers import paying_workers, side_by_side
 from seq2seq.types import EOS, PAD
 
 
 def decode(
-    model: Stepwise,
+    model: Stepwise | OutsideModel,
     search: Search,
     sentences: Sequence[Sequence[int]],
     *,
@@ -35,11 +36,19 @@ def decode(
     `tokens_per_batch` source positions, beams not counted; on a CPU several parallel batches share these positions. A
     sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists` outputs have only the tokens
     of these. `on_batch` is called with the number of sentences of each batch; what it raises ends the decoding. The
-    model is in eval mode meanwhile.
+    model is in eval mode meanwhile. An OutsideModel takes neither prefixes nor shortlists.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
     full = np.array([i for i, sentence in enumerate(sentences) if len(sentence) or len(begun[i])], dtype=np.int64)
+    if isinstance(model, OutsideModel):
+        if prefixes is not None or shortlists is not None:
+            raise ValueError("a model that searches itself takes neither prefixes nor shortlists")
+        chosen = [sentences[i] for i in full]
+        found_outside = model.decode(search, chosen, tokens_per_batch=tokens_per_batch, on_batch=on_batch)
+        for i, hypotheses in zip(full, found_outside, strict=True):
+            results[i] = hypotheses
+        return results
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
     own = torch.arange(len(sentences)) if numbers is None else torch.tensor(numbers, dtype=torch.long)
     workers = paying_workers(torch.get_num_threads(), tokens_per_batch) if device.type == "cpu" else 1

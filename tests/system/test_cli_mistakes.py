@@ -77,7 +77,7 @@ def test_translate_needs_a_run(run: Run) -> None:
     assert (found.rc, found.stdout) == (2, "")
     assert found.stderr == (
         "2 mistakes in the configuration:\n"
-        "  encoder=gru: translate has no choice of encoder; it has: data, search, trainer\n"
+        "  encoder=gru: translate has no choice of encoder; it has: data, engine, search, trainer\n"
         "  run=NAME: must be given (NAME means runs/NAME, anything with a slash is a path)\n"
     )
 

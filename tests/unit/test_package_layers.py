@@ -19,8 +19,8 @@ LAYERS = [
     ["model"],
     ["search", "checkpoint", "reporting"],
     ["objective", "inference"],
-    ["training"],
-    ["analysis"],
+    ["training", "format"],
+    ["analysis", "engine"],
     ["commands"],
     ["__main__"],
 ]

@@ -19,9 +19,10 @@ from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import ConfigError, memory_errors
 from seq2seq.inference.corpus_decoding import Decoding, corpus_references, corpus_sources, decode_corpus
+from seq2seq.inference.engine import changed_engine, engine_name, load_for
 from seq2seq.inference.output_checks import alike, empty_references
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
-from seq2seq.inference.trained_model import TrainedModel, load_trained
+from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.metrics.base import Metric, References
 from seq2seq.metrics.extracts import extract
 from seq2seq.reporting.progress import counting
@@ -41,7 +42,7 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     if 0 < script.bootstrap < LEAST_SAMPLES:
         raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
     check_shortlist(settings, script.shortlist)
-    trained = load_trained(script.run, settings, script.checkpoint, script.ensemble)
+    trained = load_for(script, settings)
     trained.folder.refuse_links()
     corpus = prepare_split(
         data=settings.data(),
@@ -133,6 +134,7 @@ def _made_with(script: EvaluateSettings, settings: TrainSettings, trained: Train
         "search": settings.plain["search"],
         "shortlist": script.shortlist,
         "ensemble": {name: f"step-{step}" for name, step in trained.others.items()},
+        "engine": engine_name(script),
         "device": str(trained.runtime.device),
         "precision": trained.runtime.precision,
     }
@@ -167,14 +169,14 @@ def _with_lead(baseline: Scored) -> dict[str, Any]:
 
 
 def changed_settings(script: EvaluateSettings) -> dict[str, Any]:
-    """Settings other than the run's own, by their keys: checkpoint unless best, shortlist, other runs, changed
-    settings."""
+    """Settings other than the run's own, by their keys: checkpoint unless best, shortlist, other runs, engine unless
+    ours, changed settings."""
     typed: dict[str, Any] = {"checkpoint": script.checkpoint} if script.checkpoint != "best" else {}
     if script.shortlist is not None:
         typed |= {"shortlist": script.shortlist}
     if script.ensemble:
         typed |= {"ensemble": script.ensemble}
-    return typed | script.changed
+    return typed | changed_engine(script) | script.changed
 
 
 def result_name(script: EvaluateSettings) -> str:

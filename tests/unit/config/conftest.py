@@ -31,6 +31,7 @@ CHOICES = {
     "objective/cross_entropy": "Plain",
     "schedule/inverse_sqrt": "Decay\nwarmup: 1000\nhorizon: null",
     "search/beam": "Beam\nbeam_size: 5\nlength_penalty: 1.0\nmax_length: [200, 1.5]",
+    "engine/ours": "Plain",
     "search/greedy": "Greedy\nmax_length: [200, 1.5]",
 }
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
-from sample_parts import Beam, Greedy, Recurrent
+from sample_parts import Beam, Greedy, Plain, Recurrent
 
 from seq2seq.config import CONFIGS, read_config, write_config
 from seq2seq.config.command_line.check import check
@@ -20,6 +20,7 @@ from seq2seq.config.stored_run import effective_settings
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_files import write_yaml
 from seq2seq.errors import CheckpointError
+from seq2seq.types import Part
 
 TARGETS = Targets(packages=("sample_parts",), kinds={})
 
@@ -185,6 +186,7 @@ def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSe
         bootstrap=1000,
         shortlist=None,
         ensemble=[],
+        engine=Part("ours", Plain, {}),
         changed={},
     )
     assert found == run
@@ -252,11 +254,11 @@ def test_run_may_be_in_any_folder(evaluate: Script, run: TrainSettings) -> None:
                                                               "search=greedy takes: max_length"]),
         (["run=one", "search.beam_size=x"], ["search.beam_size=x: expected a whole number, got 'x'"]),
         (["run=one", "encoder=gru", "split=1"], ["encoder=gru: evaluate has no choice of encoder; it has: "
-                                                 "data, metrics, search, trainer"]),
+                                                 "data, engine, metrics, search, trainer"]),
         (["run=one", "encoder.layers=2"], ["encoder.layers=2: it belongs to the trained run; keys that can be "
-                                           "changed are below: data, metrics, search, trainer"]),
+                                           "changed are below: data, engine, metrics, search, trainer"]),
         (["run=one", "tie=all"], ["tie=all: it belongs to the trained run; keys that can be changed are below: "
-                                  "data, metrics, search, trainer"]),
+                                  "data, engine, metrics, search, trainer"]),
         (["run=one", "spilt=test"], ["spilt=test: no such key; did you mean split?"]),
         (["run=one", "device=gpu", "bootstrap=-1"], [
             "bootstrap=-1: expected 0 or more, got -1",

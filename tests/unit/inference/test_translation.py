@@ -202,7 +202,7 @@ def test_the_samples_of_a_line_do_not_depend_on_its_chunk(
     bounds = {"max_length": 9, "max_length_ratio": 1.0}
     drawing = {"samples": 1, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 1}
     settings = replace(trained[1], search=Part("sampling", SamplingSearch, drawing | bounds))
-    monkeypatch.setattr(translation, "load_trained", lambda *_: trained[0])
+    monkeypatch.setattr(translation, "load_for", lambda *_: trained[0])
     (tmp_path / "in").write_text("zwei drei\n" * 7)
     written = []
     for chunk in (1000, 3):
