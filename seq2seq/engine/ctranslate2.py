@@ -10,7 +10,7 @@ import torch
 
 from seq2seq.config.problems import Mistakes, listed
 from seq2seq.config.schema import Decoding, TrainSettings
-from seq2seq.engine.ctranslate2_search import CTranslate2Model
+from seq2seq.engine.ctranslate2_search import CTranslate2Model, search_problems
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.format.ctranslate2 import CTranslate2Format
 from seq2seq.format.ctranslate2_limits import longest, problems
@@ -20,8 +20,6 @@ from seq2seq.format.sentences import Sentences, sentences_for_check
 from seq2seq.inference.engine import Engine
 from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.runtime.device import Runtime, choose_runtime
-from seq2seq.search.beam import BeamSearch
-from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.workers import paying_workers
 from seq2seq.types import Part
 
@@ -47,7 +45,8 @@ class CTranslate2(Engine):
         """The model on the settings' device. Raises Mistakes for what the engine does not have, ConfigError where the
         package, the device or the type is missing."""
         rows = max(ROWS, longest(settings)[1])
-        if lines := [*problems(settings, rows, key="engine"), *_script_problems(script), *_search_problems(settings)]:
+        searching = search_problems(settings.search(), settings.search.name)
+        if lines := [*problems(settings, rows, key="engine"), *_script_problems(script), *searching]:
             raise Mistakes(lines)
         versions = CTranslate2Format.versions()
         device = _device(settings.device)
@@ -95,17 +94,6 @@ def _script_problems(script: Decoding) -> Iterator[str]:
     for key in ("shortlist", "ensemble", "prefix"):
         if value := getattr(script, key, None):
             yield f"engine=ctranslate2 has no {key}={value}: leave out {key}, or engine=ours"
-
-
-def _search_problems(settings: TrainSettings) -> Iterator[str]:
-    """Searches and limits that CTranslate2 lacks, or that it gives other scores."""
-    search = settings.search
-    if search.target not in (BeamSearch, GreedySearch):
-        yield f"engine=ctranslate2 has no search={search.name}: it can beam or greedy"
-        return
-    for key, most in (("coverage_penalty", 0), ("no_repeat_ngram", 0), ("min_length", 1)):
-        if (value := search.arguments.get(key, 0)) > most:
-            yield f"engine=ctranslate2 has no search.{key}={value}: it can {most}"
 
 
 def _exported(

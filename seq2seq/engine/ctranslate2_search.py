@@ -1,6 +1,7 @@
 """Beam search and greedy search by CTranslate2, with the outputs and the scores of ours."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
+from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.outside import OutsideModel
 from seq2seq.types import BOS, EOS, PAD
 
+WAITING = 4  # batches for each worker that are handed over before the first one's outputs are taken
 NO_PENALTY = 1e-9  # with exactly 0 it stops at the first finished hypothesis
 
 log = logging.getLogger(__name__)
@@ -58,27 +61,48 @@ class CTranslate2Model(OutsideModel):
         tokens_per_batch: int,
         on_batch: Callable[[int], None] | None = None,
     ) -> list[list[Hypothesis]]:
-        """Hypotheses of each sentence, best first. All batches are handed over together, each with the limit of its
-        longest sentence."""
-        limits = search.limits(torch.tensor([len(sentence) + 1 for sentence in sentences])).tolist()
-        lengths = np.array([len(sentence) for sentence in sentences])
-        batches = list(by_length(lengths, tokens_per_batch // self.workers))
-        asked = [self._ask([sentences[i] for i in rows], search, max(limits[i] for i in rows)) for rows in batches]
+        """Hypotheses of each sentence, best first. A batch has the limit of its longest sentence."""
+        if lines := search_problems(search, type(search).__name__):
+            raise ValueError("; ".join(lines))
+        lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
+        limits = search.limits(torch.from_numpy(lengths) + 1).tolist()
         results: list[list[Hypothesis]] = [[] for _ in sentences]
-        for rows, answers in zip(batches, asked, strict=True):
-            for i, answer in zip(rows.tolist(), answers, strict=True):
+        waiting: deque[tuple[list[int], list[Any]]] = deque()
+
+        def take_first() -> None:
+            rows, answers = waiting.popleft()
+            for i, answer in zip(rows, answers, strict=True):
                 results[i] = self._hypotheses(answer.result(), search, limits[i])
             if on_batch is not None:
                 on_batch(len(rows))
-        left = [i for i, hypotheses in enumerate(results) if not hypotheses]
-        if left:
-            log.debug("%s of %s sentences are searched by engine=ours", f"{len(left):,}", f"{len(sentences):,}")
-            self.model.to(self.device)
-            chosen = [sentences[i] for i in left]
-            found = decode(self.model, search, chosen, device=self.device, tokens_per_batch=tokens_per_batch)
-            for i, hypotheses in zip(left, found, strict=True):
-                results[i] = hypotheses
+
+        for batch in by_length(lengths, tokens_per_batch // self.workers):
+            rows = batch.tolist()
+            waiting.append((rows, self._ask([sentences[i] for i in rows], search, max(limits[i] for i in rows))))
+            if len(waiting) > WAITING * self.workers:
+                take_first()
+        while waiting:
+            take_first()
+        self._complete(results, search, sentences, tokens_per_batch)
         return results
+
+    def _complete(
+        self,
+        results: list[list[Hypothesis]],
+        search: Search,
+        sentences: Sequence[Sequence[int]],
+        tokens_per_batch: int,
+    ) -> None:
+        """Search for what has no result yet."""
+        left = [i for i, hypotheses in enumerate(results) if not hypotheses]
+        if not left:
+            return
+        log.debug("%s of %s sentences are searched by engine=ours", f"{len(left):,}", f"{len(sentences):,}")
+        self.model.to(self.device)
+        chosen = [sentences[i] for i in left]
+        found = decode(self.model, search, chosen, device=self.device, tokens_per_batch=tokens_per_batch)
+        for i, hypotheses in zip(left, found, strict=True):
+            results[i] = hypotheses
 
     def _ask(self, sentences: Sequence[Sequence[int]], search: Search, longest: int) -> list[Any]:
         """The pending results: outputs of at most `longest` tokens, the end symbol counted."""
@@ -105,6 +129,17 @@ class CTranslate2Model(OutsideModel):
             Hypothesis(ids[:-1], score * len(ids) ** alpha, score)
             for ids, score in zip(outputs, result.scores, strict=True)
         ]
+
+
+def search_problems(search: Search, name: str) -> list[str]:
+    """A line for each thing of a search called `name` that CTranslate2 lacks, or that changes its scores."""
+    if type(search) not in (BeamSearch, GreedySearch):
+        return [f"engine=ctranslate2 has no search={name}: it can beam or greedy"]
+    return [
+        f"engine=ctranslate2 has no search.{key}={value}: it can {most}"
+        for key, most in (("coverage_penalty", 0), ("no_repeat_ngram", 0), ("min_length", 1))
+        if (value := getattr(search, key, 0)) > most
+    ]
 
 
 def _length_penalty(search: Search) -> float:

@@ -42,7 +42,8 @@ def decode(
     begun = prefixes or [[]] * len(sentences)
     full = np.array([i for i, sentence in enumerate(sentences) if len(sentence) or len(begun[i])], dtype=np.int64)
     if isinstance(model, OutsideModel):
-        assert prefixes is None and shortlists is None
+        if prefixes is not None or shortlists is not None:
+            raise ValueError("a model that searches itself takes neither prefixes nor shortlists")
         chosen = [sentences[i] for i in full]
         found_outside = model.decode(search, chosen, tokens_per_batch=tokens_per_batch, on_batch=on_batch)
         for i, hypotheses in zip(full, found_outside, strict=True):

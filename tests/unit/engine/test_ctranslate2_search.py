@@ -16,6 +16,7 @@ from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
 from seq2seq.search.greedy import GreedySearch
+from seq2seq.search.sampling import SamplingSearch
 from seq2seq.types import BOS, EOS, PAD
 
 ctranslate2 = pytest.importorskip("ctranslate2")
@@ -113,3 +114,18 @@ def test_parallel_batches_have_the_same_outputs(both: tuple[TrainedModel, CTrans
     assert [[one.tokens for one in many] for many in found] == [[one.tokens for one in many] for many in expected]
     assert sum(counted) == len(full)
     assert len(counted) > 4
+
+
+def test_other_searches_and_beginnings_are_errors(both: tuple[TrainedModel, CTranslate2Model]) -> None:
+    """Callers check before; nothing is searched in another way than asked."""
+    limits = {"max_length": 30, "max_length_ratio": 3.0}
+    usual = {"device": torch.device("cpu"), "tokens_per_batch": 100}
+    sampling = SamplingSearch(samples=2, temperature=1.0, top_k=None, top_p=None, seed=1, **limits)
+    with pytest.raises(ValueError, match="engine=ctranslate2 has no search=SamplingSearch: it can beam or greedy"):
+        decode(both[1], sampling, SOURCES, **usual)
+    blocking = GreedySearch(no_repeat_ngram=3, **limits)
+    with pytest.raises(ValueError, match=r"engine=ctranslate2 has no search\.no_repeat_ngram=3: it can 0"):
+        decode(both[1], blocking, SOURCES, **usual)
+    with pytest.raises(ValueError, match="takes neither prefixes nor shortlists"):
+        decode(both[1], GreedySearch(**limits), SOURCES, prefixes=[[5]] * len(SOURCES), **usual)
+    assert decode(both[1], GreedySearch(**limits), [], **usual) == []
