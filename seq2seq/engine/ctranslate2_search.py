@@ -64,8 +64,8 @@ class CTranslate2Model(OutsideModel):
         """Hypotheses of each sentence, best first. A batch has the limit of its longest sentence."""
         if lines := search_problems(search, type(search).__name__):
             raise ValueError("; ".join(lines))
-        limits = search.limits(torch.tensor([len(sentence) + 1 for sentence in sentences])).tolist()
-        lengths = np.array([len(sentence) for sentence in sentences])
+        lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
+        limits = search.limits(torch.from_numpy(lengths) + 1).tolist()
         results: list[list[Hypothesis]] = [[] for _ in sentences]
         waiting: deque[tuple[list[int], list[Any]]] = deque()
 

@@ -64,6 +64,8 @@ class Expected:
         """Decode the sentences, as the run's search limits their length."""
         ids = trained.tokenizer.source.encode(as_read(settings, sentences.texts))
         sources = [row[: settings.length.max_source] for row in ids]
+        texts = [text for text, row in zip(sentences.texts, sources, strict=True) if row]
+        sources = [row for row in sources if row]
         given = settings.search.arguments
         search = GreedySearch(max_length=given["max_length"], max_length_ratio=given["max_length_ratio"])
         found = decode(
@@ -74,7 +76,13 @@ class Expected:
             tokens_per_batch=settings.trainer.tokens_per_batch,
         )
         limits = search.limits(torch.tensor([len(row) + 1 for row in sources])) - 1
-        return cls(trained, sentences, sources, limits.tolist(), [hypotheses[0].tokens for hypotheses in found])
+        return cls(
+            trained,
+            Sentences(texts, sentences.origin),
+            sources,
+            limits.tolist(),
+            [hypotheses[0].tokens for hypotheses in found],
+        )
 
     def check(self, exported: Exported) -> None:
         """Raise Seq2SeqError if the export has another output that is not as likely at each step."""
@@ -88,7 +96,7 @@ class Expected:
         log.info("checked with %s sentences of %s: equal outputs%s", f"{len(found):,}", self.sentences.origin, ties)
 
     def compare(self, exported: Exported) -> None:
-        """Log how many outputs are equal, and the chrF of the others."""
+        """Log how many outputs are equal, and the chrF of all with those of the model as references."""
         found = exported.greedy(self.sources, self.limits)
         equal = sum(one == ours for one, ours in zip(found, self.outputs, strict=True))
         theirs, ours = self._texts(found), self._texts(self.outputs)
