@@ -17,11 +17,13 @@ from seq2seq.config import CONFIGS, compose, load_run
 from seq2seq.config.schema import TranslateSettings
 from seq2seq.inference.shortlists import open_shortlists
 from seq2seq.inference.trained_model import load_trained
+from seq2seq.runtime.device import keep_freed_memory
 from seq2seq.search.decode import decode
 
 
 def main() -> None:
     turns = Turns()
+    keep_freed_memory()  # as the commands do
     run, file, *words = sys.argv[1:]
     sources = read_pairs(Path(file)).sources()
     searches = {}

@@ -14,14 +14,19 @@ log = logging.getLogger(__name__)
 
 
 class _Lines(logging.Handler):
-    """Remembers when a line was last logged."""
+    """Remembers when a line was last logged. If it is the only handler (`alone`), Python's handler for programs without
+    any, which it replaces, still gets the line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool) -> None:
         super().__init__()
         self.last = time.monotonic()
+        self.alone = alone
 
     def emit(self, record: logging.LogRecord) -> None:
         self.last = time.monotonic()
+        usual = logging.lastResort
+        if self.alone and usual is not None and record.levelno >= usual.level:
+            usual.handle(record)
 
 
 @contextmanager
@@ -30,8 +35,8 @@ def heartbeat(what: str, *, silence: float = SILENCE) -> Iterator[Place]:
 
     Yields a function for a text on the progress, which is logged instead of the seconds.
     """
-    lines, over = _Lines(), threading.Event()
     package, began, place = logging.getLogger("seq2seq"), time.monotonic(), [""]
+    lines, over = _Lines(alone=not package.hasHandlers()), threading.Event()
 
     def watch() -> None:
         while not over.wait(max(lines.last + silence - time.monotonic(), 0.05)):

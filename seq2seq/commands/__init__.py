@@ -69,7 +69,7 @@ def run(name: str, *, installed: bool = False) -> NoReturn:
     """Run a command with the words of `sys.argv`; `installed`: it was called as `seq2seq NAME`, not as a script."""
     try:
         command = importlib.import_module(f"seq2seq.commands.{name}")
-        from seq2seq.config import launch
+        from seq2seq.config.command_line.launch import launch
         from seq2seq.config.command_line.program import called_as
     except KeyboardInterrupt:  # importing takes seconds
         print("interrupted", file=sys.stderr)

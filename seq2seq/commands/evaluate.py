@@ -9,6 +9,6 @@ from seq2seq.config.schema import EvaluateSettings
 SCRIPT = Script(
     "evaluate",
     EvaluateSettings,
-    run="seq2seq.analysis.evaluation.evaluation:evaluate",
+    run="seq2seq.analysis.evaluation.evaluation:evaluate_command",
     checks=("seq2seq.model.legality:problems", "seq2seq.analysis.evaluation.typed_commands:problems"),
 )

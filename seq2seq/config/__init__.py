@@ -1,6 +1,5 @@
 """Configuration: composed by Hydra, checked as a whole, handed on as plain settings. Only here is OmegaConf seen."""
 
-from seq2seq.config.command_line.launch import launch
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.composition import Composition, compose
 from seq2seq.config.loading import load_own, load_run, load_stored, load_train
@@ -13,7 +12,6 @@ __all__ = [
     "Script",
     "compose",
     "effective_settings",
-    "launch",
     "load_own",
     "load_run",
     "load_stored",

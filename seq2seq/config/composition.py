@@ -1,21 +1,23 @@
 """A composed configuration, and where each of its keys comes from: a line of a YAML file or the command line."""
 
+import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from seq2seq.config.command_line.overrides import as_typed
-from seq2seq.config.hydra_adapter import compose_config, one_line, with_values
+from seq2seq.config.command_line.overrides import as_typed, read_value, take_apart
 from seq2seq.config.paths import expand_paths, shorten
-from seq2seq.config.problems import Problem
+from seq2seq.config.problems import Mistakes, Problem, one_line
 from seq2seq.config.schema import SEVERAL
 from seq2seq.config.yaml_files import line_of
 
+# Of a composed configuration: Hydra's own section, and a preset's headings, which are read from its file.
+NO_SETTINGS = ("hydra", "preset")
 logger = logging.getLogger(__name__)
 
 
@@ -51,8 +53,13 @@ class Composition:
         return _plain(self.config, "", problems), problems
 
     def with_values(self, overrides: Sequence[str]) -> "Composition":
-        """The composition with these overrides of values, as if it had been composed with them; raises Mistakes."""
-        config = with_values(self.config, overrides)
+        """The composition with these overrides of values, as if it had been composed with them; raises Mistakes.
+
+        A word is `key=value`, `++key=value` for a key that was not composed, or `~key` for one that goes.
+        """
+        config = copy.deepcopy(self.config)
+        for word in overrides:
+            _lay_over(config, word)
         expand_paths(config)
         return replace(self, config=config, overrides=(*self.overrides, *overrides))
 
@@ -90,18 +97,42 @@ def _place_in(layer: Layer, key: str) -> str | None:
     return f"{shorten(layer.path)}:{line}" if line else None
 
 
+def _lay_over(config: DictConfig, word: str) -> None:
+    """Change the configuration by one override."""
+    apart = take_apart(word)
+    above, _, name = apart.key.rpartition(".")
+    try:
+        if apart.prefix == "~":
+            with open_dict(config):
+                del OmegaConf.select(config, above)[name]
+            return
+        value = read_value(apart.value or "")
+        assert value is not None
+        OmegaConf.update(config, apart.key, value.data, merge=True, force_add=apart.prefix == "++")
+    except OmegaConfBaseException as error:
+        raise Mistakes([f"Error merging override {word}"]) from error
+
+
 def compose(config_dir: Path, name: str, overrides: Sequence[str] = ()) -> Composition:
     """Compose `<config_dir>/<name>.yaml` with these overrides; raises Mistakes where Hydra cannot."""
+    from seq2seq.config.hydra_adapter import compose_config
+
     config = compose_config(config_dir, name, overrides)
     return composition(config, name, config.hydra)
+
+
+def alone(path: Path, content: Mapping[str, Any]) -> Composition:
+    """The content of one file that includes no other: what `compose` returns, without Hydra."""
+    config = OmegaConf.create({key: value for key, value in content.items() if key not in ("defaults", *NO_SETTINGS)})
+    expand_paths(config)
+    return Composition(config=config, choices={}, layers=(Layer(path, ""),))
 
 
 def composition(config: DictConfig, name: str, hydra_config: Any) -> Composition:
     """What Hydra composed from `<name>.yaml`, `hydra_config` being its own section."""
     overrides: Any = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)  # as typed
     chosen = _chosen(config, hydra_config.runtime)
-    # A preset's headings are no settings: seq2seq.config.command_line.preset reads them from its file.
-    content = OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("hydra", "preset")])
+    content = OmegaConf.masked_copy(config, [str(key) for key in config if key not in NO_SETTINGS])
     expand_paths(content)
     return Composition(
         config=content,

@@ -5,6 +5,8 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,18 @@ _OURS = ("seq2seq", "torch")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
-class _Typed:
-    """What this command has allowed; the environment variable apart."""
+# What this command has allowed; the environment variable apart.
+_TYPED: ContextVar[tuple[str, ...]] = ContextVar("allowed packages", default=())
 
-    names: tuple[str, ...] = ()
+
+@contextmanager
+def one_call() -> Iterator[None]:
+    """In a program that calls several commands: what is allowed inside the block is not allowed after it."""
+    before = _TYPED.set(())
+    try:
+        yield
+    finally:
+        _TYPED.reset(before)
 
 
 def allow(names: object) -> list[str]:
@@ -27,7 +37,7 @@ def allow(names: object) -> list[str]:
     Returns them and those of the environment variable. Names that cannot be are left out: see `extension_problems`.
     """
     typed = [name for name in _texts(names) if not _problem(name)]
-    _Typed.names = tuple(dict.fromkeys([*_Typed.names, *typed]))
+    _TYPED.set(tuple(dict.fromkeys([*_TYPED.get(), *typed])))
     here = str(Path.cwd())
     # Appended last, so that no file of the user's shadows a package that is imported later.
     if allowed() and here not in sys.path:
@@ -37,7 +47,7 @@ def allow(names: object) -> list[str]:
 
 def allowed() -> tuple[str, ...]:
     """The packages allowed by this command or by the environment variable."""
-    return tuple(dict.fromkeys([*_Typed.names, *_of_variable()]))
+    return tuple(dict.fromkeys([*_TYPED.get(), *_of_variable()]))
 
 
 def _of_variable() -> list[str]:

@@ -4,8 +4,8 @@ Only this file imports it. What it raises becomes Mistakes.
 """
 
 import argparse
-import copy
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -15,21 +15,24 @@ from typing import Any, NoReturn
 
 import hydra
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.singleton import Singleton
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq import __version__
 from seq2seq.config.paths import shorten
-from seq2seq.config.problems import Mistakes
+from seq2seq.config.problems import Mistakes, one_line
 from seq2seq.config.yaml_reading import describe_yaml_error
 
 # Hydra 1.3 asks which version's behaviour is meant; newer ones have one behaviour and warn about the argument.
 VERSION_BASE = {"version_base": "1.3"} if hydra.__version__.startswith("1.3.") else {}
+
+_STATE = ("GlobalHydra", "HydraConfig", "JobRuntime", "VersionBase")  # what Hydra knows of the running program
+_COMPOSING = threading.Lock()
 
 
 def compose_config(folder: Path, name: str, overrides: Sequence[str]) -> DictConfig:
@@ -38,37 +41,17 @@ def compose_config(folder: Path, name: str, overrides: Sequence[str]) -> DictCon
         return hydra.compose(name, list(overrides), return_hydra_config=True)
 
 
-def with_values(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """A copy of what Hydra composed with these values laid over it, as if it had been composed with them.
-
-    A word is `key=value`, `++key=value` for a key that was not composed, or `~key` for one that goes. Raises Mistakes.
-    """
-    changed = copy.deepcopy(config)
-    for word in overrides:
-        override = _parser().parse_override(word)
-        above, _, name = override.key_or_group.rpartition(".")
-        try:
-            if override.is_delete():
-                with open_dict(changed):
-                    del OmegaConf.select(changed, above)[name]
-            else:
-                added = override.is_force_add()
-                OmegaConf.update(changed, override.key_or_group, override.value(), merge=True, force_add=added)
-        except OmegaConfBaseException as error:
-            raise Mistakes([f"Error merging override {word}"]) from error
-    return changed
-
-
 @contextmanager
 def _initialized(folder: Path) -> Iterator[None]:
-    """Hydra's global state for composing from `folder`; what a running job had there is put back afterwards.
+    """Hydra's global state for composing from `folder`.
 
     Raises Mistakes where Hydra cannot: the cause is in the files or words that it was given.
     """
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().hydra = None  # it refuses to be initialised twice
     try:
-        with hydra.initialize_config_dir(**VERSION_BASE, config_dir=str(folder.resolve()), job_name="seq2seq"):
+        with (
+            _own_state(),
+            hydra.initialize_config_dir(**VERSION_BASE, config_dir=str(folder.resolve()), job_name="seq2seq"),
+        ):
             yield
     except yaml.YAMLError as error:
         raise Mistakes([_yaml_line(error)]) from error
@@ -84,8 +67,22 @@ def _initialized(folder: Path) -> Iterator[None]:
         RecursionError,
     ) as error:
         raise Mistakes([f"Hydra cannot compose this: {one_line(error)}"]) from error
-    finally:
-        GlobalHydra.instance().hydra = running
+
+
+@contextmanager
+def _own_state() -> Iterator[None]:
+    """A global state of our own; that of a running job, or of the program that has called us, is put back afterwards.
+
+    The state is the process's: one thread composes at a time.
+    """
+    with _COMPOSING:
+        before = Singleton._instances
+        Singleton._instances = {kind: one for kind, one in before.items() if kind.__name__ not in _STATE}
+        try:
+            yield
+        finally:
+            made = {kind: one for kind, one in Singleton._instances.items() if kind.__name__ not in _STATE}
+            Singleton._instances = {**made, **before}
 
 
 def run_task(folder: Path, name: str, words: Sequence[str], task: Callable[[DictConfig, Any], None]) -> None:
@@ -154,13 +151,6 @@ class Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print."""
         raise Mistakes([message])
-
-
-def one_line(error: Exception) -> str:
-    """Hydra's and OmegaConf's errors without their 'full_key' tail, on one line."""
-    lines = [line.strip() for line in str(error).split("\nConfig search path")[0].split("\n")]
-    kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
-    return " ".join(kept) or type(error).__name__
 
 
 def _yaml_line(error: yaml.YAMLError) -> str:

@@ -40,6 +40,13 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "nothing"
 
 
+def one_line(error: Exception) -> str:
+    """Hydra's and OmegaConf's errors without their 'full_key' tail, on one line."""
+    lines = [line.strip() for line in str(error).split("\nConfig search path")[0].split("\n")]
+    kept = [line for line in lines if line and not line.startswith(("full_key:", "object_type="))]
+    return " ".join(kept) or type(error).__name__
+
+
 def show(value: Any) -> str:
     """A value as it would be written in a YAML file, shortened."""
     if value is None:

@@ -1,7 +1,7 @@
 """A run's lexicon: learned from its training pairs at first use, then kept in its folder."""
 
 import logging
-import os
+import secrets
 import zlib
 from pathlib import Path
 from zipfile import BadZipFile
@@ -61,7 +61,7 @@ def _learn(trained: TrainedModel, settings: TrainSettings) -> None:
     )
     log.info("learning which tokens translate which, from the training data")
     lexicon = learn_lexicon(corpus, tokenizer.source.size, tokenizer.target.size)
-    temporary = file.with_name(f".tmp-{os.getpid()}-{file.name}")
+    temporary = file.with_name(f".tmp-{secrets.token_hex(6)}-{file.name}")
     with storage_errors(f"write {file}"):
         try:
             lexicon.save(temporary)

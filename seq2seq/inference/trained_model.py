@@ -1,6 +1,7 @@
 """A trained run for inference: its tokenizer and its model, with the weights of one checkpoint."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,11 +20,13 @@ from seq2seq.model.ensemble import Ensemble
 from seq2seq.model.int8 import to_int8
 from seq2seq.model.model import Model
 from seq2seq.model.stepwise import Stepwise
-from seq2seq.runtime.device import Runtime, choose_runtime, keep_freed_memory
+from seq2seq.runtime.device import Runtime, choose_runtime
 from seq2seq.search.outside import OutsideModel
 from seq2seq.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
+
+_BUILDING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,6 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
     """
     folder = RunFolder.of(run)
     runtime = choose_runtime(settings.device, settings.precision)
-    keep_freed_memory()
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
     average = settings.trainer.average
     model, step, precision = _load_model(folder, settings, which, average, tokenizer, runtime)
@@ -74,8 +76,8 @@ def _load_model(
 ) -> tuple[Model, int, str | None]:
     """A run's model with the weights of one checkpoint, their update, and the precision of its training."""
     checkpoint = load(folder, which, [MODEL], average=average)
-    torch.manual_seed(settings.seed)
-    model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
+    with _BUILDING, torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+        model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, checkpoint.model)
     if runtime.int8:
         to_int8(model)

@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -13,30 +12,19 @@ from typing import Any, cast
 from seq2seq.config.schema import TrainSettings, TranslateSettings
 from seq2seq.data.rows import Row
 from seq2seq.data.text import read_lines, stream_lines
-from seq2seq.errors import ConfigError, DataError, memory_errors
-from seq2seq.inference.engine import load_for
+from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.line_input import is_table, read_table, texts_of, with_keys
 from seq2seq.inference.line_output import check_output, line_writer
-from seq2seq.inference.shortlists import check_shortlist, open_shortlists
-from seq2seq.inference.trained_model import TrainedModel, as_read
-from seq2seq.search.base import Search
-from seq2seq.search.decode import decode
-from seq2seq.search.limits import count_limits, limits_reached, outputs_line
-from seq2seq.search.shortlists import Shortlists
+from seq2seq.inference.translator import CHUNK, Candidate, Translation, Translator, check_n_best
+from seq2seq.search.limits import count_limits, outputs_line
 
 log = logging.getLogger(__name__)
-
-CHUNK = 1024  # lines read, sorted by length and decoded together
 
 
 def translate(script: TranslateSettings, settings: TrainSettings) -> None:
     """Translate the lines of `input` (or stdin) to `output` (or stdout); a table is written as JSON lines."""
-    search: Search = settings.search()
-    _check(script, settings, search)
-    check_shortlist(settings, script.shortlist)
-    trained = load_for(script, settings)
-    search = search.reading(trained.tokenizer.target)
-    shortlists = open_shortlists(trained, settings, script.shortlist)
+    _check(script, settings)
+    translator = Translator.of(script, settings)
     reader = _input_format(script, settings)
     prefixes = None if script.prefix is None else Prefixes(script.prefix)
     damaged: list[int] = []  # the number of invalid bytes in each line that has some
@@ -50,31 +38,16 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
         while chunk := list(islice(lines, chunk_size)):
             texts = reader.read(chunk)
             beginnings = None if prefixes is None else prefixes.take(len(chunk))
-            answers = answer(trained, settings, search, texts, beginnings, script.n_best, shortlists, answered)
-            reached += [found[0].limit for found in answers]
-            write(reader.write(answers))
+            found = translator.translate(texts, script.n_best, beginnings, first=answered)
+            reached += [one.limit for one in found]
+            write(reader.write(found))
             answered += len(texts)
     if prefixes is not None:
         prefixes.end()
     if damaged:
         log.warning("%s lines were not valid UTF-8: invalid bytes were replaced by U+FFFD", f"{len(damaged):,}")
-    if line := outputs_line(search, count_limits(reached), answered):
+    if line := outputs_line(translator.search, count_limits(reached), answered):
         log.warning("%s", line)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An output: its text, the score for ranking, and log p of its tokens and the end symbol, in nats. `limit` is the
-    key of the length limit at which the best output for the same input ended; None if it ended earlier."""
-
-    score: float
-    log_prob: float
-    text: str
-    limit: str | None = None
-
-    def plain(self) -> dict[str, float | str]:
-        """As a JSON object."""
-        return {"score": round(self.score, 4), "log_prob": round(self.log_prob, 4), "text": self.text}
 
 
 class PlainLines:
@@ -99,16 +72,16 @@ class PlainLines:
         """The input texts: the lines themselves."""
         return lines
 
-    def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
+    def write(self, translations: Sequence[Translation]) -> list[str]:
         """The lines to write. Line breaks inside an output become spaces."""
         first = self.written_before + 1
-        self.written_before += len(answers)
+        self.written_before += len(translations)
         if self.n_best == 1:
-            return [_one_line(found[0].text) for found in answers]
+            return [_one_line(found.text) for found in translations]
         return [
             f"{number}\t{one.score:.4f}\t{one.log_prob:.4f}\t{_one_line(one.text)}"
-            for number, found in enumerate(answers, first)
-            for one in found
+            for number, found in enumerate(translations, first)
+            for one in found.candidates
         ]
 
 
@@ -136,14 +109,15 @@ class Rows:
         self.rows = rows
         return list(texts_of(rows, self.settings, "source"))
 
-    def write(self, answers: Sequence[Sequence[Answer]]) -> list[str]:
+    def write(self, translations: Sequence[Translation]) -> list[str]:
         """The rows of the last `read`, each with its outputs. Raises DataError if the column already exists."""
         advice = "choose another key for the outputs: answer_column=NAME"
-        return [with_keys(row, self._columns(found), advice) for row, found in zip(self.rows, answers, strict=True)]
+        pairs = zip(self.rows, translations, strict=True)
+        return [with_keys(row, self._columns(found), advice) for row, found in pairs]
 
-    def _columns(self, found: Sequence[Answer]) -> dict[str, Any]:
-        best = {self.column: found[0].text}
-        return best if self.n_best == 1 else {**best, f"{self.column}s": [one.plain() for one in found]}
+    def _columns(self, found: Translation) -> dict[str, Any]:
+        best = {self.column: found.text}
+        return best if self.n_best == 1 else {**best, f"{self.column}s": [_plain(one) for one in found.candidates]}
 
 
 class Prefixes:
@@ -173,62 +147,9 @@ class Prefixes:
             raise DataError(f"prefix={self.path} has more lines than the input, which has {self.taken:,}")
 
 
-def answer(
-    trained: TrainedModel,
-    settings: TrainSettings,
-    search: Search,
-    texts: Sequence[str],
-    prefixes: Sequence[str] | None = None,
-    n_best: int = 1,
-    shortlists: Shortlists | None = None,
-    before: int = 0,
-) -> list[list[Answer]]:
-    """At most `n_best` outputs for each text, best first.
-
-    Each begins with the text's prefix, which is tokenized separately. Sources longer than `length.max_source` tokens
-    are truncated, with a warning. `before` is the number of texts decoded earlier, which sampling depends on.
-    """
-    max_source = settings.length.max_source
-    sources = trained.tokenizer.source.encode(as_read(settings, texts))
-    cut = sum(len(source) > max_source for source in sources)
-    if cut:
-        log.warning("%s lines were longer than length.max_source=%s tokens and were cut", f"{cut:,}", max_source)
-    sources = [source[:max_source] for source in sources]
-    prefix_ids = None if prefixes is None else trained.tokenizer.target.encode(prefixes)
-    with trained.runtime.autocast(), memory_errors("decoding"):
-        found = decode(
-            trained.search_model,
-            search,
-            sources,
-            numbers=range(before, before + len(texts)),
-            prefixes=prefix_ids,
-            shortlists=shortlists,
-            device=trained.runtime.device,
-            tokens_per_batch=settings.trainer.tokens_per_batch,
-        )
-    lengths = [*map(len, sources)], None if prefix_ids is None else [*map(len, prefix_ids)]
-    limits = limits_reached(search, [hypotheses[0] for hypotheses in found], *lengths)
-    best = [hypotheses[:n_best] for hypotheses in found]
-    decoded = iter(trained.tokenizer.target.decode([one.tokens for hypotheses in best for one in hypotheses]))
-    return [
-        [Answer(one.score, one.log_prob, next(decoded), limit) for one in hypotheses]
-        for hypotheses, limit in zip(best, limits, strict=True)
-    ]
-
-
-def check_n_best(n_best: int, settings: TrainSettings, search: Search) -> None:
-    """Raise ConfigError if the search does not find that many outputs."""
-    if n_best > search.most:
-        key = next((key for key in ("beam_size", "samples") if key in settings.search.arguments), None)
-        advice = f"raise search.{key}" if key else "take search=beam"
-        raise ConfigError(
-            f"n_best={n_best}: search={settings.search.name} finds at most {search.most} per line; {advice}"
-        )
-
-
-def _check(script: TranslateSettings, settings: TrainSettings, search: Search) -> None:
+def _check(script: TranslateSettings, settings: TrainSettings) -> None:
     """Raise ConfigError for options that cannot work, before any file is read."""
-    check_n_best(script.n_best, settings, search)
+    check_n_best(script.n_best, settings, settings.search())
     if is_table(script.prefix):
         raise ConfigError(f"prefix={script.prefix}: give plain text, line for line with the input, not a table")
     check_output(script.output, {"input": script.input, "prefix": script.prefix})
@@ -238,6 +159,11 @@ def _input_format(script: TranslateSettings, settings: TrainSettings) -> Any:
     if script.input is not None and is_table(script.input):
         return Rows(script.input, settings, script.answer_column, script.n_best)
     return PlainLines(script.input, script.n_best)
+
+
+def _plain(one: Candidate) -> dict[str, float | str]:
+    """As a JSON object."""
+    return {"score": round(one.score, 4), "log_prob": round(one.log_prob, 4), "text": one.text}
 
 
 def _one_line(text: str) -> str:

@@ -135,13 +135,13 @@ class Progress:
 
 
 @contextmanager
-def counting(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def counting(label: str, total: int, unit: str, *, bar: bool = True) -> Iterator[Callable[[int], None]]:
     """A bar on stderr for work of known size: call the yielded function with how many more items are done.
 
-    Without a terminal there is no bar. At the end a line with the speed is logged.
+    Without a terminal there is no `bar`. At the end a line with the speed is logged.
     """
     console = Console(file=sys.stderr)
-    live = sys.stderr.isatty() and not console.is_dumb_terminal
+    live = bar and sys.stderr.isatty() and not console.is_dumb_terminal
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=None),
@@ -149,9 +149,9 @@ def counting(label: str, total: int, unit: str) -> Iterator[Callable[[int], None
         TimeRemainingColumn(),
     )
     began = time.monotonic()
-    with Bar(*columns, console=console, redirect_stdout=False, disable=not live, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda more: bar.advance(task, more)
+    with Bar(*columns, console=console, redirect_stdout=False, disable=not live, transient=True) as shown:
+        task = shown.add_task(label, total=total)
+        yield lambda more: shown.advance(task, more)
     seconds = time.monotonic() - began
     log.info("%s: %s %s in %.1f s, %.1f per second", label, f"{total:,}", unit, seconds, total / seconds)
 

@@ -13,7 +13,7 @@ from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.outside import OutsideModel
 from seq2seq.search.shortlists import Shortlists
-from seq2seq.search.workers import paying_workers, side_by_side
+from seq2seq.search.workers import paying_workers, side_by_side, usual_threads
 from seq2seq.types import EOS, PAD
 
 
@@ -51,7 +51,7 @@ def decode(
         return results
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
     own = torch.arange(len(sentences)) if numbers is None else torch.tensor(numbers, dtype=torch.long)
-    workers = paying_workers(torch.get_num_threads(), tokens_per_batch) if device.type == "cpu" else 1
+    workers = paying_workers(usual_threads(), tokens_per_batch) if device.type == "cpu" else 1
     batches = list(by_length(lengths, tokens_per_batch // workers))
 
     def found(rows: np.ndarray) -> list[list[Hypothesis]]:

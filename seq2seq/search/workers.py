@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Lock
 from typing import TypeVar
 
 import torch
@@ -10,6 +11,14 @@ import torch
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 OVERHEAD = 128  # positions: torch computes a step of this many in the time that Python needs for a step, as measured
+
+_SHARING = Lock()  # held while torch's threads are shared out
+
+
+def usual_threads() -> int:
+    """The number of torch's threads for an operation in this thread."""
+    with _SHARING:  # a new thread takes over what was set last, in whichever thread
+        return torch.get_num_threads()
 
 
 def paying_workers(threads: int, positions: int) -> int:
@@ -31,18 +40,39 @@ def side_by_side(work: Callable[[Batch], Result], batches: Sequence[Batch], work
     if workers <= 1:
         yield from map(work, batches)
         return
-    usual = torch.get_num_threads()
+    usual = usual_threads()
     autocast, dtype = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
     def alone(batch: Batch) -> Result:
         """Sets torch's per-thread state in this thread."""
-        torch.set_num_threads(max(1, usual // workers))
         with torch.inference_mode(), torch.autocast("cpu", dtype=dtype, enabled=autocast):
             return work(batch)
 
-    pool = ThreadPoolExecutor(workers)
+    pool = _pool(workers, usual)
     try:
         yield from pool.map(alone, batches)
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(usual)
+
+
+def _pool(workers: int, usual: int) -> ThreadPoolExecutor:
+    """Threads that have an equal share of `usual` threads each; all other threads of the process keep theirs."""
+    ready = Barrier(workers + 1)
+
+    def take_share() -> None:
+        torch.get_num_threads()  # the first call in a thread sets it to what was set last
+        torch.set_num_threads(max(1, usual // workers))
+        ready.wait()
+
+    with _SHARING:
+        pool = ThreadPoolExecutor(workers, initializer=take_share)
+        try:
+            for _ in range(workers):
+                pool.submit(int)  # starts a thread
+            ready.wait()
+        except BaseException:
+            ready.abort()
+            raise
+        finally:
+            torch.set_num_threads(usual)  # for threads that are yet to start
+    return pool

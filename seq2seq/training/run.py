@@ -18,6 +18,7 @@ from seq2seq.logger.jsonl import JsonLines
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
+from seq2seq.training.result import TrainResult
 from seq2seq.training.setup import build_trainer, data_model_and_objective
 from seq2seq.training.state import (
     TrainState,
@@ -34,18 +35,24 @@ from seq2seq.training.trainer import Trainer
 log = logging.getLogger(__name__)
 
 
+def train_command(settings: TrainSettings) -> None:
+    """Train as a command does: the first signal saves and ends the training, and a terminal shows its progress."""
+    train(settings, as_command=True)
+
+
 def train(
     settings: TrainSettings,
     *,
     recorders: Sequence[Callable[..., Recorder]] = (),
     step_hooks: Sequence[Callable[[nn.Module], StepHook]] = (),
-) -> None:
+    as_command: bool = False,
+) -> TrainResult:
     """Train the run that `settings` describe, or continue it. Raises Seq2SeqError for errors that a user can correct.
 
     With several processes, each calls this; only the main one locks the run's folder and writes to it.
     `recorders` are factories of additional recorders, which get the same as the run's own loggers, after them.
     `step_hooks` are factories of step hooks: each is called with the model on its device, and the hook that it returns
-    is called after each optimizer step.
+    is called after each optimizer step. `as_command`: signals and the terminal are ours (train_command).
     """
     started = time.monotonic()
     folder = RunFolder.of(settings.run)
@@ -55,8 +62,8 @@ def train(
         checkpoint = _newest_checkpoint(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
         settings = effective_settings(settings, stored, state.precision)
-        if checkpoint is not None and _is_finished(settings, state, folder):
-            return
+        if checkpoint is not None and (limit := _limit_before(settings, state, folder)):
+            return TrainResult.of(folder, settings, state, limit=limit, begun_at=state.update)
         runtime = resumed_runtime(settings.run, settings.device, settings.precision, state)
         keep_freed_memory()
         if settings.trainer.deterministic:
@@ -68,7 +75,7 @@ def train(
         makers = [*_loggers(settings), *recorders] if world.is_main else []
         with closing(data), closing(Recorders(session=session, makers=makers)) as recorder:
             trainer = build_trainer(
-                settings, folder, data, model, objective, step_hooks, runtime, recorder, world, started
+                settings, folder, data, model, objective, step_hooks, runtime, recorder, world, started, as_command
             )
             if checkpoint is None:
                 recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
@@ -76,18 +83,20 @@ def train(
                 trainer.restore(checkpoint)
             if world.is_main:
                 _warn_about_data(settings, trainer)
-            _fit(trainer)
+            limit = _fit(trainer)
+            return TrainResult.of(folder, settings, trainer.state, limit=limit, begun_at=session.update)
 
 
-def _is_finished(settings: TrainSettings, state: TrainState, folder: RunFolder) -> bool:
-    """Whether the run has reached a limit, which is logged. Raises ConfigError where its learning rate would stay 0."""
+def _limit_before(settings: TrainSettings, state: TrainState, folder: RunFolder) -> str | None:
+    """The limit that the run has reached already, which is logged. Raises ConfigError where its learning rate would
+    stay 0."""
     limit = limit_reached(settings.trainer, state) or schedule_ended(settings.schedule, state)
     if limit is not None:
         advice = how_to_continue(settings.run, settings.schedule, state)
         log.info("run %s is finished: it has reached %s%s", folder.path, limit, advice)
     elif not state.to_validate:
         refuse_zero_learning_rate(settings.run, settings.schedule, state)
-    return limit is not None
+    return limit
 
 
 @memory_errors("loading the checkpoint")
@@ -111,7 +120,8 @@ def _warn_about_data(settings: TrainSettings, trainer: Trainer) -> None:
     trainer.validator.begin()
 
 
-def _fit(trainer: Trainer) -> None:
+def _fit(trainer: Trainer) -> str:
+    """Train until a limit is reached, and return it."""
     path, update = trainer.folder.path, trainer.state.update
     parameters = [parameter.numel() for parameter in trainer.strategy.model.parameters()]
     trained = [parameter.numel() for parameter in trainer.strategy.model.parameters() if parameter.requires_grad]
@@ -126,6 +136,7 @@ def _fit(trainer: Trainer) -> None:
     with memory_errors("training"):
         limit = trainer.fit()
     log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
+    return limit
 
 
 def _loggers(settings: TrainSettings) -> list[Callable[..., Recorder]]:

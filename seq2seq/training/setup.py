@@ -123,6 +123,7 @@ def build_trainer(
     recorder: Recorder,
     world: World,
     started: float,
+    as_command: bool,
 ) -> Trainer:
     """The trainer of a run, with a new optimizer; `started` is when the session began (time.monotonic())."""
     strategy = choose_strategy(settings.trainer.strategy, model.to(runtime.device), world)
@@ -151,6 +152,7 @@ def build_trainer(
         validator=_validator(settings, data, runtime, recorder, world),
         world=world,
         started=started,
+        as_command=as_command,
     )
 
 

@@ -10,6 +10,18 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal
 NO_SIGNAL = 0
 
 
+class NoSignals:
+    """In the place of StopSignal in a program that is not ours: signals are left to it."""
+
+    number: int | None = None
+
+    def __enter__(self) -> "NoSignals":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+
 class StopSignal:
     """While entered, the first signal is remembered in `number`; a second SIGINT interrupts immediately.
 

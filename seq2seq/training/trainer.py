@@ -20,7 +20,7 @@ from seq2seq.training.checkpoint_groups import CheckpointGroups
 from seq2seq.training.optimizer_step import non_finite
 from seq2seq.training.plan import Planner
 from seq2seq.training.planned_updates import PlannedUpdate, PlannedUpdates
-from seq2seq.training.signals import StopSignal
+from seq2seq.training.signals import NoSignals, StopSignal
 from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.update import Updater
@@ -32,7 +32,8 @@ from seq2seq.training.validation import Validator
 class Trainer:
     """The parts of a training run, and the loop over its updates.
 
-    Each process has a trainer. After each update `state` is the same in all processes.
+    Each process has a trainer. After each update `state` is the same in all processes. `as_command`: the process is
+    there for this run, so signals end it, and a terminal shows a bar.
     """
 
     settings: TrainerSettings
@@ -47,6 +48,7 @@ class Trainer:
     validator: Validator
     world: World
     started: float  # time.monotonic() when the session began; preparing the data is part of it
+    as_command: bool = False
     state: TrainState = field(default_factory=TrainState)
 
     def __post_init__(self) -> None:
@@ -101,7 +103,8 @@ class Trainer:
         settings, state = self.settings, self.state
         state.minutes = self.world.broadcast(self._total_minutes())
         self.planner = Planner(settings, state, self.updates.updates_per_epoch())
-        progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=self.world.is_main)
+        bar = self.as_command and self.world.is_main
+        progress = Progress(None, settings.max_minutes, state.update, state.minutes, bar=bar)
         self.reporter = Reporter(
             progress=progress, recorder=self.recorder, device=self.runtime.device, world=self.world
         )
@@ -109,7 +112,7 @@ class Trainer:
         keep_few_kernels()
         reset_peak(self.runtime.device)
         self._stop_after_updates()
-        with progress, StopSignal(self._announce) as self._stop:
+        with progress, self._signals() as self._stop:
             self._validate()  # if the last session was stopped before a validation that was due
             updates = self.updates.after(state.epoch, state.position, opened=self.updater.micro_batches.open)
             while self.finished() is None:
@@ -126,6 +129,9 @@ class Trainer:
                     self._end_session(signal)
                 self._validate()
         return self.finished() or ""
+
+    def _signals(self) -> StopSignal | NoSignals:
+        return StopSignal(self._announce) if self.as_command else NoSignals()
 
     def finished(self) -> str | None:
         """Which limit the run has reached, or None."""

@@ -23,6 +23,11 @@ def blocks(page: Path) -> list[Block]:
     return [Block(match["commands"], bool(REMARK.fullmatch(match["remark"] or ""))) for match in found]
 
 
+def python(page: Path) -> str:
+    """The page's `python` blocks, in order, as one program."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+
+
 def files(page: Path) -> dict[str, str]:
     """The files that the page shows in full: `their/name`, a colon and a fenced block."""
     found = re.findall(

@@ -1,4 +1,4 @@
-"""The README's commands work as written."""
+"""The README's commands and the programs of the pages work as written."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from system.documents import blocks, first_column, links, trainings
+from system.documents import blocks, first_column, links, python, trainings
 from system.scripts import Finished
 
 from seq2seq.commands.train import SCRIPT as train
@@ -94,6 +94,15 @@ def test_same_command_again_reports_a_finished_run(
 @pytest.mark.slow
 def test_training_writes_nothing_to_stdout(executed: dict[str, Finished]) -> None:
     assert outcome(executed, "train.py run=numbers ").stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["python", "evaluation"])
+def test_every_program_of_a_page_runs(repository: Path, clone: Path, page: str) -> None:
+    program = clone / f"{page}.py"
+    program.write_text(python(repository / "docs" / f"{page}.md"))
+    done = run_commands(f"PYTHONPATH={repository} python {program}", clone)
+    assert (done.rc, "Traceback" in done.stderr) == (0, False), done.stderr
 
 
 def pages(repository: Path) -> Iterator[Path]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from seq2seq.analysis.evaluation.baseline import baseline_texts
+from seq2seq.analysis.evaluation.evaluate_result import EvaluateResult
 from seq2seq.analysis.evaluation.result_names import file_name
-from seq2seq.analysis.evaluation.results import CHANGED, SPLIT, TEXTS, digest_texts, write_result
+from seq2seq.analysis.evaluation.results import CHANGED, SPLIT, TEXTS, digest_texts
 from seq2seq.analysis.evaluation.score_table import score_table, statistics_table
 from seq2seq.analysis.evaluation.systems import Scored, chosen_extracts, score_systems
 from seq2seq.analysis.evaluation.text_statistics import Statistics, compare_texts
@@ -37,8 +38,21 @@ LEAST_SAMPLES = 40  # a 95% interval needs as many
 BASELINE = "baseline"  # the row of the run that the key `baseline` names
 
 
-def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
-    """Decode, score, compare with baselines; the table goes to stdout, the files into the run's eval folder."""
+def evaluate_command(script: EvaluateSettings, settings: TrainSettings) -> None:
+    """The table goes to stdout, the files into the run's eval folder."""
+    found = score_run(script, settings, bar=True)
+    keep_and_show(found.write, found.table)
+
+
+def evaluate(script: EvaluateSettings, settings: TrainSettings) -> EvaluateResult:
+    """The files go into the run's eval folder."""
+    found = score_run(script, settings)
+    log.info("wrote %s", found.write())
+    return found
+
+
+def score_run(script: EvaluateSettings, settings: TrainSettings, *, bar: bool = False) -> EvaluateResult:
+    """Decode, score, compare with baselines; nothing is written. `bar`: a terminal shows the progress."""
     if 0 < script.bootstrap < LEAST_SAMPLES:
         raise ConfigError(f"bootstrap={script.bootstrap}: give at least {LEAST_SAMPLES} samples, or 0 for none")
     check_shortlist(settings, script.shortlist)
@@ -63,7 +77,7 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     if script.baseline is not None:
         others[BASELINE] = baseline_texts(script, settings, made_with[TEXTS])
     shortlists = open_shortlists(trained, settings, script.shortlist)
-    decoding, seconds = _decode(trained, corpus, settings, shortlists)
+    decoding, seconds = _decode(trained, corpus, settings, shortlists, bar)
     run, scored = score_systems(decoding.texts, others, references, metrics, script.bootstrap)
     statistics = _statistics(decoding.texts, sources, corpus, metrics)
     ended = _note_outputs(decoding, corpus, settings.search(), references)
@@ -75,7 +89,19 @@ def evaluate(script: EvaluateSettings, settings: TrainSettings) -> None:
     table += score_table(run, scored)
     if statistics:
         table += "\n\n" + statistics_table(statistics)
-    keep_and_show(lambda: write_result(trained.folder.eval_folder, result_name(script), decoding.texts, content), table)
+    return EvaluateResult(
+        run=trained.folder.path,
+        split=script.split,
+        checkpoint=weights,
+        scores=run.scores,
+        hypotheses=decoding.texts,
+        baselines=scored,
+        statistics=statistics,
+        seconds=seconds,
+        path=trained.folder.eval_folder / f"{result_name(script)}.json",
+        content=content,
+        table=table,
+    )
 
 
 def keep_and_show(keep: Callable[[], Path], table: str) -> None:
@@ -88,11 +114,11 @@ def keep_and_show(keep: Callable[[], Path], table: str) -> None:
 
 
 def _decode(
-    trained: TrainedModel, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None
+    trained: TrainedModel, corpus: EncodedCorpus, settings: TrainSettings, shortlists: Shortlists | None, bar: bool
 ) -> tuple[Decoding, float]:
     """The model's outputs for the corpus, not scored yet, and the seconds it took."""
     began = time.monotonic()
-    with counting("decoding", len(corpus), "sentences") as count, memory_errors("decoding"):
+    with counting("decoding", len(corpus), "sentences", bar=bar) as count, memory_errors("decoding"):
         decoding = decode_corpus(
             trained.search_model,
             corpus,

@@ -17,15 +17,15 @@ from seq2seq.config.command_line.overrides import (
     as_text,
     choice_names,
     for_shell,
-    parse,
     pieces,
+    read_value,
     take_apart,
     wants_text,
 )
 from seq2seq.config.command_line.preset import preset_problems
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.companions import companions
-from seq2seq.config.composition import Composition, Layer, compose
+from seq2seq.config.composition import Composition, Layer, alone, compose
 from seq2seq.config.extensions import allow, extension_problems, others_line
 from seq2seq.config.paths import expanded
 from seq2seq.config.problems import Mistakes, did_you_mean, listed
@@ -50,7 +50,7 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
         typed = [*typed, *more]
     words = [take_apart(word) for word in typed]
     lines = check_words(library, words)
-    lines += [_without_multirun(library, word) for word in words if _is_sweep(library, word)]
+    lines += [_several_choices(script, word) for word in words if _is_sweep(library, word)]
     groups = {word.key: word for word in words if _is_choice(library, word)}
     refused = {word.key for word in words if word.key in library.groups} - groups.keys()
     overlay = None
@@ -73,7 +73,7 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
         if is_for_hydra(word.key):
             chosen.append(word.typed)
         elif known:
-            ready, problem = _ready(word, known, refused)
+            ready, problem = _ready(script, word, known, refused)
             chosen += [ready] if ready else []
             lines += [f"{word.typed}: {problem}"] if problem else []
     if lines:
@@ -86,6 +86,12 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
 def is_for_hydra(word: str) -> bool:
     """Whether a word, or its key, is a setting of Hydra itself."""
     return word.lstrip("+~").startswith(("hydra.", "hydra/"))
+
+
+def _hydra_reads(word: str) -> bool:
+    from seq2seq.config.hydra_adapter import parse
+
+    return parse(word) is not None
 
 
 def check_words(library: Library, words: Sequence[Word]) -> list[str]:
@@ -112,7 +118,7 @@ def _form_problem(library: Library, word: Word) -> str | None:
     if word.key.startswith("hydra.searchpath"):
         return "not supported; --config-dir DIR adds a folder of choices"
     if word.key.startswith(("hydra.", "hydra/")):
-        return None if parse(word.typed) else "Hydra cannot read it"
+        return None if _hydra_reads(word.typed) else "Hydra cannot read it"
     if word.prefix:
         return f"write keys without {word.prefix}; only existing keys can be set"
     if word.key in library.all_groups and word.key not in library.groups:
@@ -136,10 +142,11 @@ def _named(library: Library, group: str, choice: str) -> list[str]:
     return (choice_names(choice) if library.takes_several(group) else []) or [choice]
 
 
-def _without_multirun(library: Library, word: Word) -> str:
-    """The error message for several choices, separated by commas, without a multirun."""
-    several = f"; for all of them in one run: {word.key}=[{word.value}]" if library.takes_several(word.key) else ""
-    return f"{word.typed}: several choices need --multirun (-m){several}"
+def _several_choices(script: Script, word: Word) -> str:
+    """The error message for several choices, separated by commas, where one is expected."""
+    together = script.library.takes_several(word.key)
+    several = f"; for all of them in one run: {word.key}=[{word.value}]" if together else ""
+    return f"{word.typed}: several choices {script.sweeps}{several}"
 
 
 def _mistakes_in_experiment(library: Library, groups: Mapping[str, Word]) -> list[str]:
@@ -158,6 +165,9 @@ def _is_sweep(library: Library, word: Word) -> bool:
 
 
 def _compose(library: Library, words: list[str], lines: list[str]) -> Composition:
+    """What these words choose; Hydra is only imported where there is something to compose."""
+    if not words and not library.includes_files:
+        return alone(library.folder / f"{library.name}.yaml", library.primary)
     try:
         return compose(library.folder, library.name, [*library.search_path, *words])
     except Mistakes as mistakes:
@@ -174,9 +184,9 @@ def _known_keys(script: Script, composed: Composition, words: list[Word], lines:
         if not run:
             lines.append("run=NAME: must be given (NAME means runs/NAME, anything with a slash is a path)")
             return None
-        override = parse(f"run={as_text(run[-1])}")
+        named = read_value(as_text(run[-1]))
         try:
-            stored = stored_config(expanded(str(override.value() if override else run[-1])))
+            stored = stored_config(expanded(str(named.data if named else run[-1])))
         except CheckpointError as error:
             if not lines:
                 raise
@@ -195,13 +205,13 @@ def _allow(tree: Mapping[str, Any], words: list[Word]) -> list[str]:
     allow(tree.get("extensions"))
     lines = []
     for word in words:
-        if word.key == "extensions" and not word.prefix and (override := parse(word.typed)):
-            allow(override.value())
-            lines += [f"{word.typed}: {found.key}: {found.text}" for found in extension_problems(override.value())]
+        if word.key == "extensions" and not word.prefix and (given := read_value(word.value or "")):
+            allow(given.data)
+            lines += [f"{word.typed}: {found.key}: {found.text}" for found in extension_problems(given.data)]
     return lines
 
 
-def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None, str | None]:
+def _ready(script: Script, word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None, str | None]:
     """The word for Hydra, or the error in it; neither for the keys of a refused choice, which cannot be checked."""
     key, value = word.key, word.value or ""
     if key.split(".")[0] in refused:
@@ -213,17 +223,17 @@ def _ready(word: Word, known: KnownKeys, refused: set[str]) -> tuple[str | None,
         return (word.typed, None) if removable else (None, "it belongs to the run; choose other metrics: metrics=...")
     annotation = known.annotation(key)
     value = as_text(value) if wants_text(annotation, value) else value
-    override = parse(f"{key}={value}")
-    if override is None:
+    given = read_value(value)
+    if given is None:
         inside = value[:1] in ("[", "{")
         advice = "Texts in it need quotes: 'a=b'" if inside else f"As text: {for_shell(key, value)}"
         return None, f"cannot be read; {key} takes {describe(annotation)}. {advice}"
-    if override.is_sweep_override():
+    if given.several:
         text = f"As one text: {for_shell(key, value)}; as a list: {shlex.quote(f'{key}=[{value}]')}"
-        return None, f"several values need --multirun (-m). {text}"
+        return None, f"several values {script.sweeps}. {text}"
     # Hydra only changes keys that it composed. Others need `++`: an argument left to its default, a run's own key, and
     # a dictionary given as a whole.
-    there = known.composed(key) and not isinstance(override.value(), dict)
+    there = known.composed(key) and not isinstance(given.data, dict)
     return f"{'' if there else '++'}{key}={value}", None
 
 

@@ -50,6 +50,12 @@ class Library:
         pairs = [(str(key), value) for entry in entries for key, value in entry.items()]
         return {key.lstrip("/"): value for key, value in pairs if not key.startswith("override ")}
 
+    @property
+    def includes_files(self) -> bool:
+        """Whether the script's YAML includes other files before anything is typed."""
+        entries = self.primary.get("defaults") or []
+        return any(self.groups.values()) or any(isinstance(entry, str) and entry != "_self_" for entry in entries)
+
     @cached_property
     def all_groups(self) -> list[str]:
         """Every folder at the root, whether this script takes it or not; Hydra's own left out."""

@@ -38,6 +38,7 @@ from seq2seq.errors import (
     memory_failure,
 )
 from seq2seq.interrupts import Interrupted, end, interruptible
+from seq2seq.runtime.device import keep_freed_memory
 from seq2seq.runtime.torchrun import place
 from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 
@@ -50,6 +51,7 @@ logger = logging.getLogger(__name__)
 def launch(script: Script) -> NoReturn:
     """Run a script with the words of `sys.argv`. Ends the process with the error's exit code."""
     gc.freeze()  # what is imported stays: the collector need not go through it again and again
+    keep_freed_memory()
     with standard_streams(), interruptible():
         code = _launched(script)
     end(code)

@@ -24,7 +24,8 @@ class Script:
     `run` gets the settings, and where the command works on an existing run (`OfRun`) also those of the run, changed by
     what was typed. `checks` say what cannot work. Both are functions or their names, `module:function`, imported when
     they are called, so that a mistyped key is reported at once. `own` is a folder of choices that the user adds,
-    `size_of` measures the training text for preset=auto; without it there are no presets.
+    `size_of` measures the training text for preset=auto; without it there are no presets. `sweeps` says what to do with
+    several values for a key.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Script:
     own: Path | None = None
     size_of: Callable[[TrainSettings], TextSize] | str | None = None
     targets: Targets = field(default_factory=Targets)
+    sweeps: str = "need --multirun (-m)"
 
     @property
     def of_run(self) -> bool:
@@ -62,11 +64,15 @@ class Script:
             return load_run(composed, self.settings, checks=checks, targets=self.targets)
         return load_own(composed, self.settings)
 
-    def start(self, composed: Composition) -> None:
-        """Read the settings, with the values of a preset, then do the work."""
+    def read(self, composed: Composition) -> Any:
+        """What `load` returns, with the values of a preset."""
         if self.size_of is not None:
             composed = with_preset(composed, self.library, self.load, _function(self.size_of))
-        settings = self.load(composed)
+        return self.load(composed)
+
+    def start(self, composed: Composition) -> None:
+        """Read the settings, then do the work."""
+        settings = self.read(composed)
         _function(self.run)(*settings if self.of_run else (settings,))
 
 

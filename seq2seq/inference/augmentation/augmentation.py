@@ -17,10 +17,10 @@ from seq2seq.heartbeat import heartbeat
 from seq2seq.inference.augmentation.corpus import Corpus, check_merged
 from seq2seq.inference.augmentation.given import Given
 from seq2seq.inference.augmentation.manifest import made_with, open_folder
-from seq2seq.inference.augmentation.outputs import Outputs, Translator
+from seq2seq.inference.augmentation.outputs import Outputs, TextDecoder
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
 from seq2seq.inference.trained_model import load_trained
-from seq2seq.inference.translation import check_n_best
+from seq2seq.inference.translator import check_n_best
 from seq2seq.reporting.progress import counting
 from seq2seq.search.base import Search
 from seq2seq.search.limits import count_limits, outputs_line
@@ -41,8 +41,8 @@ def augment(script: AugmentSettings, settings: TrainSettings) -> None:
     open_folder(folder, made_with(script, settings, trained, given))
     outputs = Outputs(folder)
     shortlists = open_shortlists(trained, settings, script.shortlist)
-    translator = Translator(trained, settings, search.reading(trained.tokenizer.target), shortlists, script.n_best)
-    _translate(translator, given, outputs)
+    decoder = TextDecoder(trained, settings, search.reading(trained.tokenizer.target), shortlists, script.n_best)
+    _translate(decoder, given, outputs)
     corpus = Corpus(folder, script, settings, data)
     report = corpus.write(given, outputs)
     log.info("%s", report.line(folder))
@@ -53,7 +53,7 @@ def augment(script: AugmentSettings, settings: TrainSettings) -> None:
     log.info("to train on it: %s", command_line("train", corpus.arguments()))
 
 
-def _translate(translator: Translator, given: Given, outputs: Outputs) -> None:
+def _translate(decoder: TextDecoder, given: Given, outputs: Outputs) -> None:
     """Write the parts that are missing."""
     missing = [part for part in given.parts() if not outputs.has(part)]
     if not missing:
@@ -66,7 +66,7 @@ def _translate(translator: Translator, given: Given, outputs: Outputs) -> None:
         for part, pairs in given.chunks():
             if part in wanted:
                 texts = [pair.source for pair in pairs]
-                outputs.write(part, translator(texts, first=given.first(part), on_batch=count))
+                outputs.write(part, decoder(texts, first=given.first(part), on_batch=count))
                 progress(len(texts))
 
 

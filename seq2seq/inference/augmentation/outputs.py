@@ -53,7 +53,7 @@ class Translated:
         return cls(tokens, [Output(*one) for one in outputs], limit)
 
 
-class Translator:
+class TextDecoder:
     """A trained run and how it decodes; called with the texts of a part.
 
     Sources with more than length.max_source tokens are cut or not translated, as length.overlong has it in training.

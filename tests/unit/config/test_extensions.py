@@ -46,7 +46,7 @@ TRUST = (
 def own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A package `my_package` in the working directory, and a choice of its attention, `mine`."""
     monkeypatch.delenv(extensions.VARIABLE, raising=False)
-    monkeypatch.setattr(extensions._Typed, "names", ())
+    before = extensions._TYPED.set(())
     monkeypatch.setattr(sys, "path", [*sys.path])
     package = tmp_path / "my_package"
     package.mkdir()
@@ -55,6 +55,7 @@ def own(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     (package / "elsewhere.py").write_text("from sample_parts import Small\n")
     (folder / "attention/mine.yaml").write_text("_target_: my_package.attention.Mine\n_partial_: true\nwidth: 3\n")
     yield package
+    extensions._TYPED.reset(before)
     for name in [name for name in sys.modules if name.partition(".")[0] == "my_package"]:
         del sys.modules[name]
 
@@ -72,7 +73,7 @@ def mistakes(script: Script, *words: str) -> tuple[str, ...]:
 
 def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reset everything, as in a new process."""
-    monkeypatch.setattr(extensions._Typed, "names", ())
+    extensions._TYPED.set(())
     Path("imported").unlink(missing_ok=True)
     sys.modules.pop("my_package.attention", None)
 
@@ -224,3 +225,12 @@ def test_compare_uses_the_allowed_packages(run: TrainSettings, repository: Path)
     words = ["runs=one", "extensions=[my_package,sample_parts]"]
     load_own(compose(repository / "configs", "compare", words), CompareSettings)
     assert load_stored("one").attention.name == "mine"
+
+
+def test_what_one_call_allows_is_not_allowed_after_it(train: Script) -> None:
+    with extensions.one_call():
+        assert load(train, "attention=mine", "extensions=[my_package]").attention.name == "mine"
+        assert extensions.allowed() == ("my_package",)
+        with extensions.one_call():
+            assert extensions.allowed() == ()
+    assert extensions.allowed() == ()

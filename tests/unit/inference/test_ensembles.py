@@ -17,7 +17,7 @@ from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import EvaluateSettings, TrainSettings, TranslateSettings
 from seq2seq.errors import CheckpointError
 from seq2seq.inference.trained_model import load_trained
-from seq2seq.inference.translation import answer
+from seq2seq.inference.translator import Translator
 from seq2seq.model.ensemble import Ensemble
 from seq2seq.training.run import train
 
@@ -48,11 +48,10 @@ def test_the_order_of_an_ensembles_runs_does_not_matter(settings: TrainSettings)
     texts = ["12 January", "a kilometre", "the day after tomorrow"]
     first = load_trained("one", settings, "last", ["two"])
     second = load_trained("two", small_runs.settings("two", *RUNS["two"]), "last", ["one"])
-    together = answer(first, settings, settings.search(), texts)
-    swapped = answer(second, settings, settings.search(), texts)
-    assert [one[0].log_prob for one in together] == pytest.approx([one[0].log_prob for one in swapped], abs=1e-4)
-    alone = answer(load_trained("one", settings, "last"), settings, settings.search(), texts)
-    assert [one[0].log_prob for one in alone] != pytest.approx([one[0].log_prob for one in together], abs=1e-4)
+    alone = load_trained("one", settings, "last")
+    found = [[one.log_prob for one in Translator(each, settings).translate(texts)] for each in (first, second, alone)]
+    assert found[0] == pytest.approx(found[1], abs=1e-4)
+    assert found[0] != pytest.approx(found[2], abs=1e-4)
 
 
 @pytest.mark.usefixtures("settings")
@@ -63,10 +62,9 @@ def test_minimum_risk_search_ranks_the_samples_of_the_ensemble() -> None:
     for run, other in (("one", ["two"]), ("two", ["one"]), ("one", [])):
         _, own = load_run(compose(CONFIGS, "translate", [f"run={run}", *words]), TranslateSettings)
         trained = load_trained(run, own, "last", other)
-        search = own.search().reading(trained.tokenizer.target)
-        (ranked,) = answer(trained, own, search, ["the day after tomorrow"], n_best=6)
-        found.append([(one.text, round(one.score, 6)) for one in ranked])
-        assert len(ranked) > 2
+        (ranked,) = Translator(trained, own).translate(["the day after tomorrow"], n_best=6)
+        found.append([(one.text, round(one.score, 6)) for one in ranked.candidates])
+        assert len(ranked.candidates) > 2
     assert found[0] == found[1]
     assert found[0] != found[2]
 
@@ -102,7 +100,7 @@ def test_the_result_of_a_long_command_has_a_short_file_name(settings: TrainSetti
 
 def test_decoding_leaves_the_models_in_eval_mode(settings: TrainSettings) -> None:
     trained = load_trained("one", settings, "last", ["two"])
-    answer(trained, settings, settings.search(), ["12 January"])
+    Translator(trained, settings).translate(["12 January"])
     assert not any(part.training for part in trained.search_model.modules())
 
 

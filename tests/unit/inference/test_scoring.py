@@ -14,7 +14,7 @@ from seq2seq.config.schema import LengthSettings, ScoreSettings, TrainSettings
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.scoring import Score, score, score_texts, summary
 from seq2seq.inference.trained_model import TrainedModel, load_trained
-from seq2seq.inference.translation import answer
+from seq2seq.inference.translator import Translator
 from seq2seq.search.beam import BeamSearch
 from seq2seq.training.run import train
 
@@ -50,10 +50,10 @@ def test_scores_are_those_of_search(run: tuple[TrainedModel, TrainSettings]) -> 
     pairs = list(settings.data().read("test"))
     sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
     search = BeamSearch(beam_size=3, length_penalty=0.0, max_length=1, max_length_ratio=0.0)
-    found = answer(trained, settings, search, sources, targets)
-    assert [best[0].text for best in found] == targets
+    found = Translator(trained, settings, search).translate(sources, prefixes=targets)
+    assert [one.text for one in found] == targets
     scores = score_texts(trained, settings, sources, targets)
-    assert [one.log_prob for one in scores] == pytest.approx([best[0].log_prob for best in found], abs=1e-4)
+    assert [one.log_prob for one in scores] == pytest.approx([one.log_prob for one in found], abs=1e-4)
     assert [one.tokens - 1 for one in scores] == list(map(len, trained.tokenizer.target.encode(targets)))
 
 

@@ -16,7 +16,7 @@ from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.inference import shortlists
 from seq2seq.inference.shortlists import check_shortlist, open_shortlists
 from seq2seq.inference.trained_model import TrainedModel, load_trained
-from seq2seq.inference.translation import answer
+from seq2seq.inference.translator import Translator
 from seq2seq.training.run import train
 
 
@@ -69,10 +69,10 @@ def test_a_shortlist_has_the_same_effect_in_a_batch_as_alone(run: tuple[TrainedM
     lists = open_shortlists(trained, settings, 1)
     assert lists is not None
     texts = ["12 January", "a kilometre"]
-    answers = answer(trained, settings, settings.search(), texts, None, 1, lists)
-    assert answers != answer(trained, settings, settings.search(), texts)
-    alone = [answer(trained, settings, settings.search(), [text], None, 1, lists)[0][0].text for text in texts]
-    assert [found[0].text for found in answers] == alone
+    translator = Translator(trained, settings, shortlists=lists)
+    found = translator.translate(texts)
+    assert found != Translator(trained, settings).translate(texts)
+    assert [one.text for one in found] == [translator.translate([text])[0].text for text in texts]
 
 
 def test_evaluation_files_name_the_shortlist(run: tuple[TrainedModel, TrainSettings]) -> None:

@@ -14,7 +14,7 @@ from seq2seq.errors import ConfigError
 from seq2seq.inference.corpus_decoding import decode_corpus
 from seq2seq.inference.scoring import score_texts
 from seq2seq.inference.trained_model import TrainedModel, as_read, load_trained
-from seq2seq.inference.translation import answer
+from seq2seq.inference.translator import Translator
 from seq2seq.training.run import train
 from seq2seq.types import Pair
 
@@ -40,9 +40,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedModel, TrainSe
 def test_answers_and_scores_are_those_of_prefixed_texts(run: tuple[TrainedModel, TrainSettings]) -> None:
     trained, settings = run
     bare, written_out = prefixed(settings, ""), [PREFIX + text if text else "" for text in TEXTS]
-    search = settings.search()
-    assert answer(trained, settings, search, [""])[0][0].text == ""
-    assert answer(trained, settings, search, TEXTS) == answer(trained, bare, search, written_out)
+    translator = Translator(trained, settings)
+    assert translator.translate([""])[0].text == ""
+    assert translator.translate(TEXTS) == Translator(trained, bare).translate(written_out)
     assert score_texts(trained, settings, TEXTS, TEXTS) == score_texts(trained, bare, written_out, TEXTS)
     assert score_texts(trained, settings, TEXTS, TEXTS) != score_texts(trained, bare, TEXTS, TEXTS)
 
@@ -57,7 +57,7 @@ def test_the_answer_to_white_space_is_empty(
     """Also in an evaluation; and it is scored like an empty line."""
     trained, settings = run[0], prefixed(run[1], prefix)
     search, texts = settings.search(), [*BLANK, "3 kilometers"]
-    found = [best[0].text for best in answer(trained, settings, search, texts)]
+    found = [one.text for one in Translator(trained, settings).translate(texts)]
     assert found[:-1] == [""] * len(BLANK)
     assert found[-1]
     data = Given(test=[Pair(text, "5 km") for text in texts])

@@ -13,10 +13,11 @@ from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.config.schema import TrainSettings, TranslateSettings
 from seq2seq.data.rows import Row
 from seq2seq.errors import ConfigError, DataError
-from seq2seq.inference import translation
+from seq2seq.inference import translation, translator
 from seq2seq.inference.line_input import with_keys
 from seq2seq.inference.trained_model import TrainedModel
-from seq2seq.inference.translation import Answer, PlainLines, Prefixes, Rows, answer, translate
+from seq2seq.inference.translation import PlainLines, Prefixes, Rows, translate
+from seq2seq.inference.translator import Candidate, Translation, Translator
 from seq2seq.model.builder import build_model
 from seq2seq.runtime.device import Runtime
 from seq2seq.search.beam import BeamSearch
@@ -38,8 +39,9 @@ SCRIPT = TranslateSettings(
 )
 
 
-def answers(*texts: str) -> list[Answer]:
-    return [Answer(-0.5 * place, -2.0 * place, text) for place, text in enumerate(texts, 1)]
+def answers(*texts: str) -> Translation:
+    candidates = tuple(Candidate(text, -0.5 * place, -2.0 * place) for place, text in enumerate(texts, 1))
+    return Translation(texts[0], -0.5, -2.0, candidates)
 
 
 def form_of(path: Path, content: str, settings: TrainSettings, column: str = "output", n_best: int = 1, **data) -> Rows:
@@ -185,13 +187,15 @@ def trained() -> tuple[TrainedModel, TrainSettings]:
 
 def test_answers_begin_with_their_prefix_and_come_best_first(trained: tuple[TrainedModel, TrainSettings]) -> None:
     search = BeamSearch(beam_size=4, length_penalty=1.0, max_length=12, max_length_ratio=2.0)
-    found = answer(*trained, search, ["eins", "zwei drei", ""], ["one", "", "two three"], n_best=3)
+    translator = Translator(*trained, search)
+    together = translator.translate(["eins", "zwei drei", ""], 3, ["one ", "", "two three"])
+    found = [each.candidates for each in together]
     assert [len(each) for each in found] == [3, 3, 3]
     for each in found:
         assert [one.score for one in each] == sorted((one.score for one in each), reverse=True)
     assert all(one.text.startswith("one") for one in found[0])
     assert all(one.text.startswith("two three") for one in found[2])
-    alone = answer(*trained, search, ["zwei drei"], n_best=3)[0]
+    (alone,) = (each.candidates for each in translator.translate(["zwei drei"], n_best=3))
     assert [one.text for one in found[1]] == [one.text for one in alone]
     assert [one.log_prob for one in found[1]] == pytest.approx([one.log_prob for one in alone], abs=1e-4)
 
@@ -202,7 +206,7 @@ def test_the_samples_of_a_line_do_not_depend_on_its_chunk(
     bounds = {"max_length": 9, "max_length_ratio": 1.0}
     drawing = {"samples": 1, "temperature": 1.0, "top_k": None, "top_p": None, "seed": 1}
     settings = replace(trained[1], search=Part("sampling", SamplingSearch, drawing | bounds))
-    monkeypatch.setattr(translation, "load_for", lambda *_: trained[0])
+    monkeypatch.setattr(translator, "load_for", lambda *_: trained[0])
     (tmp_path / "in").write_text("zwei drei\n" * 7)
     written = []
     for chunk in (1000, 3):

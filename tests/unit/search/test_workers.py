@@ -1,6 +1,7 @@
 """Batches in parallel give the results of batches in sequence, and threads are restored."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, get_ident
 
 import numpy as np
@@ -108,3 +109,24 @@ def test_decoding_gives_the_same_on_any_number_of_threads(threads: None, monkeyp
     assert two == one
     assert sum(counted) == 7 and len(counted) > 2
     assert [hypothesis.tokens for hypothesis in two[2]] == [[]]
+
+
+def test_other_threads_keep_their_number(threads: None) -> None:
+    """Torch gives a new thread the number that was set last, in whichever thread."""
+
+    def work(number: int) -> int:
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(torch.get_num_threads).result()
+
+    assert list(side_by_side(work, range(6), 2)) == [2] * 6
+
+
+def test_callers_in_several_threads_share_alike(threads: None) -> None:
+    def call(_: int) -> set[int]:
+        return set(side_by_side(lambda _: torch.get_num_threads(), range(4), 2))
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as callers:
+            assert list(callers.map(call, range(8))) == [{1}] * 8
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from small_runs import evaluate_settings, settings
 
-from seq2seq.analysis.evaluation.evaluation import evaluate, keep_and_show
+from seq2seq.analysis.evaluation.evaluation import evaluate_command, keep_and_show
 from seq2seq.errors import ClosedPipe, StorageError
 from seq2seq.metrics.extracts import extract
 from seq2seq.metrics.rouge import Rouge
@@ -42,7 +42,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any],
         run = settings("s", *words)
         train(run)
         patched.setattr("builtins.print", lambda *text: printed.append(" ".join(text)))
-        evaluate(evaluate_settings("s", baselines="auto", bootstrap=40), run)
+        evaluate_command(evaluate_settings("s", baselines="auto", bootstrap=40), run)
     return json.loads((folder / "runs/s/eval/test.json").read_text()), "\n".join(printed), rows["test"]
 
 

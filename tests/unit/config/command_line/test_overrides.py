@@ -5,10 +5,20 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq2seq.config.command_line.overrides import as_text, for_shell, parse, pieces, quoted, take_apart, wants_text
+from seq2seq.config.command_line.overrides import (
+    Value,
+    as_text,
+    for_shell,
+    pieces,
+    quoted,
+    read_value,
+    take_apart,
+    wants_text,
+)
+from seq2seq.config.hydra_adapter import parse
 
 PRINTABLE = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=30).filter(lambda text: "${" not in text)
 
@@ -46,13 +56,83 @@ def test_text_shown_for_the_shell_is_read_by_hydra(text: str) -> None:
     assert str(override.value()) == text
 
 
+WORDS = [
+    "7",
+    "-1",
+    "+2",
+    "007",
+    "1_000",
+    "1e3",
+    "-2.5E-3",
+    ".5",
+    "1.",
+    "1.2.3",
+    "true",
+    "True",
+    "null",
+    "NULL",
+    "nan",
+    "Inf",
+]
+WORDS += [
+    "a",
+    "a-b",
+    "a/b.c",
+    "/x",
+    "./x",
+    "..",
+    "-",
+    "a b",
+    "",
+    " ",
+    "é",
+    "9" * 400,
+    "1e999",
+    "0x1f",
+    "it's",
+    "a:b",
+    "$a",
+    "${a}",
+]
+WORDS += ["'a'", '"a"', "'a", "'\\'", r"'\''", r"'a\\'", r"""'a\"b'""", r"'a\b'", r"'\\\''", "'a' b", "'${a}'", r"\,"]
+WORDS += [
+    "f(x)",
+    "choice(1,2)",
+    "range(1,3)",
+    "a,b",
+    "1,",
+    "{a: 1}",
+    "{}",
+    "[[1],[2]]",
+    "[a,b],[c]",
+    "[",
+    "[1 2]",
+    "[,]",
+]
+
+
+TYPED = st.one_of(
+    st.sampled_from(WORDS),
+    st.lists(st.sampled_from(WORDS), max_size=3).map(lambda words: f"[{', '.join(words)}]"),
+    st.text("01-+.eE_ab/ ,[]'\"\\", max_size=8),
+)
+
+
+@given(TYPED)
+@settings(max_examples=400)
+def test_values_are_read_as_hydra_reads_them(typed: str) -> None:
+    override, found = parse(f"key={typed}"), read_value(typed)
+    assert (found is None) == (override is None)
+    if override is not None and found is not None:
+        assert found.several == override.is_sweep_override()
+        assert found.several or repr(found.data) == repr(override.value())
+
+
 @pytest.mark.parametrize(
     "typed", ["7", "1e3", "007", "null", "true", "a=b", "a b", "#1", "~/x", "f(x)", "[a", "a,b", "", " x ", "x\\"]
 )
 def test_text_is_unchanged(typed: str) -> None:
-    override = parse(f"run={as_text(typed)}")
-    assert override is not None
-    assert override.value() == typed
+    assert read_value(as_text(typed)) == Value(typed)
 
 
 def test_text_already_quoted_for_hydra_is_unchanged() -> None:
