@@ -44,7 +44,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _ending(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def _last_line(complaints: bytes) -> str:

@@ -91,7 +91,7 @@ def test_signature() -> None:
             " ended with exit code 1: No module named comet",
         ),
         (python("import sys; sys.exit(3)"), " ended with exit code 3"),
-        (python("import os; os.kill(os.getpid(), 9)"), " was ended by SIGKILL"),
+        (python("import os; os.kill(os.getpid(), 9)"), " was ended by signal 9"),
     ],
 )
 def test_what_goes_wrong_is_one_line(command: str | list[str] | None, message: str) -> None:
