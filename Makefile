@@ -118,9 +118,9 @@ $(PEERS_READY): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	@touch $@
 
 define DOWNLOADS
-Setting up .venv. pip downloads what it lacks of PyTorch and about 80 smaller packages:
+Setting up .venv. pip downloads what it lacks of PyTorch and about 130 smaller packages:
   with the usual Linux build of PyTorch, which brings CUDA: about 3 GB
-  with a CPU-only build: about 0.4 GB (1.6 GB on disk). For that, stop now (Ctrl-C) and run
+  with a CPU-only build: about 0.5 GB (1.8 GB on disk). For that, stop now (Ctrl-C) and run
     make $(or $(MAKECMDGOALS),demo) TORCH_INDEX=URL
   where URL is the package index that pytorch.org's install page names for Compute Platform 'CPU'.
   A PyTorch that .venv already has is kept, if it is the version in constraints.txt.

@@ -28,6 +28,7 @@ COSTLY = {
     "slow": (
         "system/",
         "contract/test_learning.py",
+        "contract/test_trackers.py",
         "unit/analysis/comparison/",
         "unit/analysis/evaluation/",
         "unit/benchmarks/",
@@ -39,6 +40,8 @@ COSTLY = {
         "unit/data/test_segmenting_processes.py",
         "unit/decoder/test_cache.py",
         "unit/inference/",
+        "unit/logger/test_mlflow.py",
+        "unit/logger/test_wandb.py",
         "unit/model/test_ensemble.py",
         "unit/objective/test_minimum_risk.py",
         "unit/optimizer/test_step_without_dynamo.py",
