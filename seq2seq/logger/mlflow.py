@@ -1,12 +1,13 @@
 """MLflow: a run's curves, sample outputs, attention maps and settings, in a local database or on a tracking server."""
 
+import fcntl
 import logging
 import os
 import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from seq2seq.files import no_link
 from seq2seq.logger.base import Session
 from seq2seq.logger.record_id import note_record_id, record_id
 from seq2seq.logger.tensorboard import as_hyperparameter
@@ -114,14 +116,25 @@ class MLflow(Tracker):
             self._reached(partial(self._client.set_terminated, self._id))
 
     def _connected(self) -> Any:
-        """The client; it makes the database where there is none."""
-        if self._is_local and not Path(self._uri.removeprefix(SQLITE)).exists():
-            log.info("MLflow: creating %s", self._uri)
-        return self._mlflow.MlflowClient(tracking_uri=self._uri)
+        """The client; it makes the database where there is none, one of several runs that begin together."""
+        if not self._is_local:
+            return self._mlflow.MlflowClient(tracking_uri=self._uri)
+        database = self._database
+        database.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{database}.lock", "ab", opener=no_link) as file:
+            with suppress(OSError):  # some network file systems have no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if not database.exists():
+                log.info("MLflow: creating %s", database)
+            return self._mlflow.MlflowClient(tracking_uri=self._uri)
 
     @property
     def _is_local(self) -> bool:
         return self._uri.startswith(SQLITE)
+
+    @property
+    def _database(self) -> Path:
+        return Path(self._uri.removeprefix(SQLITE).partition("?")[0])
 
     def _known(self, record: str | None) -> str | None:
         """The record, marked as running again; None where the database does not have it."""
@@ -142,7 +155,7 @@ class MLflow(Tracker):
         """A new record in the experiment, which is created where there is none."""
         found = self._client.get_experiment_by_name(experiment)
         if found is None:
-            artifacts = Path(self._uri.removeprefix(SQLITE)).resolve().parent / "mlartifacts"
+            artifacts = self._database.resolve().parent / "mlartifacts"
             try:
                 number = self._client.create_experiment(experiment, artifacts.as_uri() if self._is_local else None)
             except self._mlflow.MlflowException:
@@ -211,5 +224,5 @@ def reason(error: BaseException) -> str:
 
 
 def beside(folder: Path) -> str:
-    """The database of all runs whose folders lie beside each other."""
-    return f"{SQLITE}{folder.resolve().parent / 'mlflow.db'}"
+    """The database of all runs whose folders lie beside each other; one may wait a minute while others write."""
+    return f"{SQLITE}{folder.resolve().parent / 'mlflow.db'}?timeout=60"

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from forks import FORKS
 from tracker_records import SHARED, in_order, mlflow_points, noted_id
 from tracker_sessions import SETTINGS, begun, choice, report, whole, write
 
@@ -49,9 +50,23 @@ def test_the_database_is_beside_the_run(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "runs/mlflow.db").write_bytes(Path(SHARED.name, "mlflow.db").read_bytes())
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     write(choice("mlflow", experiment="mine"), tmp_path / "runs/one", after=0, until=20)
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["mlartifacts", "mlflow.db", "one"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [
+        *("mlartifacts", "mlflow.db", "mlflow.db.lock", "one")
+    ]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs/mlflow.db")
     assert in_order(mlflow_points(tmp_path / "runs/one")) == in_order(whole(20))
+
+
+def test_runs_that_begin_together_make_one_database(tmp_path: Path) -> None:
+    logger = choice("mlflow", tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    processes = [
+        FORKS.Process(target=write, args=(logger, tmp_path / name), kwargs={"after": 0, "until": 20}) for name in "ab"
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 def test_a_run_that_was_deleted_there_begins_a_new_record(tmp_path: Path) -> None:
