@@ -41,6 +41,7 @@ def write(logger: Part | None, folder: Path, *, after: int, until: int, to_valid
 def write_and_die(environment: Mapping[str, str], name: str, folder: Path, until: int) -> None:
     """The first session of a run, killed before anything is closed; it is the only one of its process."""
     os.environ.update(environment)
+    os.environ.pop("WANDB_SERVICE", None)  # W&B's process of the tests, which would keep the run open
     report(begun(choice(name), folder), until=until)
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -131,7 +131,7 @@ class Wandb(Tracker):
             run = self._wandb.init(resume="allow", **given)
         except self._wandb.errors.UsageError as error:
             raise ConfigError(NO_KEY if "API key" in str(error) else f"logger.wandb: {error}") from error
-        except self._wandb.errors.Error as error:
+        except Exception as error:  # of several families, some of them of connections
             raise OSError(f"W&B: {error}") from error
         run.define_metric(UPDATE, hidden=True)
         run.define_metric("*", step_metric=UPDATE)
