@@ -12,6 +12,8 @@ PORT ?= 6006
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# With the optional packages, without which their tests are skipped.
+ALL_READY := $(VENV)/.ready-all
 # On every core; whoever is done first takes tests from the others.
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What the benchmarks measure ours beside; its programs are none of our dependencies.
@@ -50,7 +52,7 @@ test-fast: $(READY) ## run what trains no run and starts no process, in a minute
 test-benchmarks: $(READY) ## run the tests of the benchmarks' programs
 	$(PYTEST) -m benchmark tests/unit/benchmarks $(ARGS)
 
-test-all: $(READY) ## run every test: each law on every combination, and the benchmarks' programs
+test-all: $(ALL_READY) ## run every test: each law on every combination, optional packages, the benchmarks' programs
 	$(PYTEST) $(ARGS)
 
 capabilities: $(READY) ## train every legal combination of parts and write docs/capabilities.md (half an hour)
@@ -106,7 +108,11 @@ $(READY): pyproject.toml setup.py constraints.txt
 	  echo 'Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv'; \
 	  exit 1; }
 	$(if $(TORCH_INDEX),$(BIN)/pip install --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch)
-	$(BIN)/pip install -c constraints.txt -e ".[dev,ctranslate2]"
+	$(BIN)/pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+$(ALL_READY): $(READY)
+	$(BIN)/pip install -c constraints.txt -e ".[dev,integrations]"
 	@touch $@
 
 # The peers' environment; the same torch as ours, from the same index.
@@ -118,9 +124,9 @@ $(PEERS_READY): benchmarks/peers/requirements.txt benchmarks/peers/requirements-
 	@touch $@
 
 define DOWNLOADS
-Setting up .venv. pip downloads what it lacks of PyTorch and about 80 smaller packages:
+Setting up .venv. pip downloads what it lacks of PyTorch and about 130 smaller packages:
   with the usual Linux build of PyTorch, which brings CUDA: about 3 GB
-  with a CPU-only build: about 0.4 GB (1.6 GB on disk). For that, stop now (Ctrl-C) and run
+  with a CPU-only build: about 0.5 GB (1.8 GB on disk). For that, stop now (Ctrl-C) and run
     make $(or $(MAKECMDGOALS),demo) TORCH_INDEX=URL
   where URL is the package index that pytorch.org's install page names for Compute Platform 'CPU'.
   A PyTorch that .venv already has is kept, if it is the version in constraints.txt.

@@ -28,6 +28,7 @@ COSTLY = {
     "slow": (
         "system/",
         "contract/test_learning.py",
+        "contract/test_trackers.py",
         "unit/analysis/comparison/",
         "unit/analysis/evaluation/",
         "unit/benchmarks/",
@@ -41,6 +42,8 @@ COSTLY = {
         "unit/engine/",
         "unit/format/",
         "unit/inference/",
+        "unit/logger/test_mlflow.py",
+        "unit/logger/test_wandb.py",
         "unit/model/test_ensemble.py",
         "unit/objective/test_minimum_risk.py",
         "unit/optimizer/test_step_without_dynamo.py",

@@ -35,6 +35,11 @@ class Recorder(Component, ABC):
 
     wired: ClassVar[frozenset[str]] = frozenset({"session"})
 
+    @classmethod
+    def problem(cls, **arguments: Any) -> str | None:
+        """Why a recorder with these YAML arguments cannot record; checked before any data is read."""
+        return None
+
     @abstractmethod
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """A value for each tag (`train/loss`); stored when this returns, with all that was recorded before."""
@@ -46,7 +51,10 @@ class Recorder(Component, ABC):
         """An image: uint8 [height, width, 3], as `figures.render` makes of a figure."""
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Sequence[str]) -> None:
-        """The run's settings by dotted keys, once, when it begins; `metrics` are the tags that runs are compared by."""
+        """The run's settings by dotted keys, when a session begins; a record that has them already stays as it is.
+
+        `metrics` are the tags that runs are compared by.
+        """
 
     @abstractmethod
     def close(self) -> None:

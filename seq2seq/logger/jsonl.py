@@ -52,18 +52,25 @@ def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
     """
     if not path.exists():
         return
-
-    def stays(entry: Mapping[str, Any]) -> bool:
-        again = to_validate and entry["update"] == after and any(tag.startswith("valid/") for tag in entry)
-        return 0 < after >= entry["update"] and not again
-
     content = path.read_bytes()
-    kept = b"".join(line for line, entry in _entries(content, path) if stays(entry))
+    kept = b"".join(line for line, entry in _entries(content, path) if _stays(entry, after, to_validate))
     if kept == content:
         return
     temporary = path.with_name(path.name + ".new")
     write_flushed(temporary, kept)
     temporary.replace(path)
+
+
+def metrics_until(path: Path, *, update: int, to_validate: bool = False) -> list[dict[str, Any]]:
+    """The lines that `cut_metrics` keeps, whether they have been cut or not; none where there is no file."""
+    if not path.exists():
+        return []
+    return [entry for entry in read_metrics(path) if _stays(entry, update, to_validate)]
+
+
+def _stays(entry: Mapping[str, Any], after: int, to_validate: bool) -> bool:
+    again = to_validate and entry["update"] == after and any(tag.startswith("valid/") for tag in entry)
+    return 0 < after >= entry["update"] and not again
 
 
 def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:

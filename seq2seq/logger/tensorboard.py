@@ -22,6 +22,7 @@ class TensorBoard(Recorder):
     def __init__(self, *, session: Session) -> None:
         session.folder.mkdir(parents=True, exist_ok=True)
         await_later_second(session.folder)
+        self._begins = session.update == 0
         self._events = EventFile(session.folder, purge_step=session.update + 1 if session.update > 0 else 0)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
@@ -52,6 +53,8 @@ class TensorBoard(Recorder):
         """
         from torch.utils.tensorboard.summary import hparams
 
+        if not self._begins:
+            return
         settings = {key: as_hyperparameter(value) for key, value in flat.items()}
         for summary in hparams(settings, dict.fromkeys(metrics, 0.0)):
             self._events.add(summary)

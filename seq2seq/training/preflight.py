@@ -1,5 +1,7 @@
 """Checks before any data is read, in addition to those of single keys."""
 
+from typing import Any
+
 from seq2seq.config import CONFIGS
 from seq2seq.config.metric_choices import choices_that_measure
 from seq2seq.config.schema import TrainSettings
@@ -17,7 +19,7 @@ def check(settings: TrainSettings) -> list[str]:
     """A line for each reason why these settings cannot train."""
     lines = [*problems(settings), *optimizer_problems(settings.optimizer), *_trainer_problems(settings)]
     lines += [*strategy_problems(settings.trainer.strategy), *init_from_problems(settings), *vector_problems(settings)]
-    lines += [*graph_problems(settings), *teacher_problems(settings)]
+    lines += [*graph_problems(settings), *teacher_problems(settings), *_logger_problems(settings)]
     return lines or freeze_problems(settings)  # which builds a model, as only sound settings can
 
 
@@ -37,3 +39,8 @@ def _trainer_problems(settings: TrainSettings) -> list[str]:
     if trainer.average > trainer.keep_last:
         lines.append(f"trainer.average={trainer.average} is more than trainer.keep_last={trainer.keep_last}")
     return lines
+
+
+def _logger_problems(settings: TrainSettings) -> list[str]:
+    recorders: list[tuple[Any, dict[str, Any]]] = [(part.target, part.arguments) for part in settings.logger.values()]
+    return [line for recorder, arguments in recorders if (line := recorder.problem(**arguments))]

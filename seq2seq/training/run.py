@@ -77,9 +77,8 @@ def train(
             trainer = build_trainer(
                 settings, folder, data, model, objective, step_hooks, runtime, recorder, world, started, as_command
             )
-            if checkpoint is None:
-                recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
-            else:
+            recorder.hyperparameters(_hyperparameters(settings), [settings.trainer.best_metric])
+            if checkpoint is not None:
                 trainer.restore(checkpoint)
             if world.is_main:
                 _warn_about_data(settings, trainer)

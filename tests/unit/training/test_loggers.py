@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from event_files import points
 from small_runs import SMALL, same, settings, weights
+from tracker_records import POINTS, Point, in_order, installed
 
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.logger.jsonl import read_metrics
 from seq2seq.training.run import train
+from seq2seq.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("in_its_own_folder")
 
@@ -35,6 +38,39 @@ def test_a_run_resumes_with_other_loggers() -> None:
     assert same(weights("whole", 6), weights("parts", 6))
     assert losses("parts") == losses("whole") == points(Path("runs/whole"), "train/loss")
     assert points(Path("runs/parts"), "train/loss") == [point for point in losses("whole") if point[0] > 2]
+
+
+TIMES = ("train/tokens_per_second", "train/seconds_per_update", "train/peak_memory")
+
+
+@pytest.mark.usefixtures("without_shape_checks")
+def test_trackers_record_an_interrupted_run_like_an_uninterrupted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted after update 7, past its last point; the last checkpoint is that of update 4."""
+    trackers = installed()
+    if not trackers:
+        pytest.skip("needs the package of a tracker: wandb, mlflow or trackio")
+    step = Trainer._update
+
+    def die_at_seven(self: Trainer, *arguments: Any) -> None:
+        if self.state.update == 7:
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    train(settings("whole", "logger=jsonl"))
+    chosen = (f"logger=[tensorboard,{','.join(trackers)}]", "trainer.probes=1")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Trainer, "_update", die_at_seven)
+        train(settings("killed", *chosen))
+    train(settings("killed", *chosen))
+    lines = read_metrics(Path("runs/whole/metrics.jsonl"))
+    whole = [(tag, line["update"], value) for line in lines for tag, value in line.items()]
+    for tracker in trackers:
+        points = [point for point in POINTS[tracker](Path("runs/killed")) if point[0] != "valid/samples"]
+        assert without_times(points) == without_times(whole), tracker
+
+
+def without_times(points: list[Point]) -> list[tuple[str, int, str]]:
+    return [point for point in in_order(points) if point[0] not in TIMES]
 
 
 MINE = """
