@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
-from sample_parts import Beam, Greedy, Plain, Recurrent
+from sample_parts import Beam, Greedy, Recurrent
 
 from seq2seq.config import CONFIGS, read_config, write_config
 from seq2seq.config.command_line.check import check
@@ -20,7 +20,6 @@ from seq2seq.config.stored_run import effective_settings
 from seq2seq.config.targets import Targets
 from seq2seq.config.yaml_files import write_yaml
 from seq2seq.errors import CheckpointError
-from seq2seq.types import Part
 
 TARGETS = Targets(packages=("sample_parts",), kinds={})
 
@@ -186,7 +185,6 @@ def test_a_run_is_evaluated_with_its_own_settings(evaluate: Script, run: TrainSe
         bootstrap=1000,
         shortlist=None,
         ensemble=[],
-        engine=Part("ours", Plain, {}),
         changed={},
     )
     assert found == run
