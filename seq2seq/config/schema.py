@@ -98,7 +98,7 @@ class TrainerSettings:
     checkpoint depend on it.
     """
 
-    max_updates: Annotated[int | Auto | None, ABOVE_ZERO, MAY_CHANGE]
+    max_updates: Annotated[int | Auto | None, ZERO_OR_MORE, MAY_CHANGE]
     max_epochs: Annotated[int | None, ABOVE_ZERO, MAY_CHANGE]
     max_minutes: Annotated[float | None, ABOVE_ZERO, MAY_CHANGE]
     tokens_per_update: Annotated[int, ABOVE_ZERO]
@@ -134,7 +134,7 @@ class TrainSettings:
     data_root: Annotated[str, MAY_CHANGE]
     cache_dir: Annotated[str, FOLDER, MAY_CHANGE, NOT_STORED, Older(".cache/seq2seq")]
     tie: Literal["none", "target", "all"]
-    init_from: Annotated[str | None, OTHER_RUN, Older(None)]  # the run whose weights and tokenizer this one starts from
+    init_from: Annotated[str | None, OTHER_RUN, Older(None)]  # whose weights and tokenizer this one starts from
     init_checkpoint: Annotated[str, CHECKPOINT, Older("best")]
     init_fresh: Annotated[list[str], Older([])]  # names of parameters or modules that begin at random all the same
     teacher: Annotated[str | list[str], OTHER_RUN, Older([])]  # runs that objective=distillation learns from

@@ -11,7 +11,7 @@ from seq2seq.commands import COMMANDS
 LAYERS = [
     ["plain_types", "files", "heartbeat"],
     ["types", "errors"],
-    ["runtime", "streams", "interrupts"],
+    ["runtime", "streams", "interrupts", "huggingface"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics", "logger"],
     ["data", "layers"],
     ["attention", "self_attention", "feed_forward", "layer_norm", "pooling"],

@@ -1,0 +1,104 @@
+"""The names and layouts of a model's tensors there (MarianMT, Pegasus) and here.
+
+Two differences are more than names. Their sinusoidal positions have all sines before all cosines, ours alternate: the
+channels of the states are reordered, in every tensor that reads or writes them. And a bias of the keys, which they have
+and we do not, cancels in the softmax.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from seq2seq.errors import CheckpointError
+
+Tensors = Mapping[str, Tensor]
+
+NEVER = -100.0  # the output bias of an id that the model never gives: e^-100 changes no probability
+# How the names of our tensors end that read the states (by their last dimension) or write them (by their first).
+READING = (
+    *("maps.weight", "query_map.weight", "key_map.weight", "value_map.weight"),
+    *("widen.weight", "table.weight", "generator.output.weight"),
+)
+WRITING = (
+    *("output_map.weight", "output_map.bias", "narrow.weight", "narrow.bias"),
+    *("norm.weight", "norm.bias", "final_norm.weight", "final_norm.bias"),
+)
+MODULES = {  # our modules of a layer, and theirs: linear maps and normalisations, each with a weight and a bias
+    "self_attention.output_map": "self_attn.out_proj",
+    "self_attention_residual.norm": "self_attn_layer_norm",
+    "feed_forward.widen": "fc1",
+    "feed_forward.narrow": "fc2",
+    "feed_forward_residual.norm": "final_layer_norm",
+    "attention.query_map": "encoder_attn.q_proj",
+    "attention.key_map": "encoder_attn.k_proj",
+    "attention.value_map": "encoder_attn.v_proj",
+    "attention.output_map": "encoder_attn.out_proj",
+    "attention_residual.norm": "encoder_attn_layer_norm",
+}
+STACKED = {  # our tensors that are one or several of theirs, one above the other
+    "self_attention.maps.weight": [f"self_attn.{part}_proj.weight" for part in "qkv"],
+    "self_attention.query_bias": ["self_attn.q_proj.bias"],
+    "self_attention.value_bias": ["self_attn.v_proj.bias"],
+}
+TABLES = {
+    "encoder.embedding.table.weight": ("model.encoder.embed_tokens.weight", "model.shared.weight"),
+    "decoder.embedding.table.weight": ("model.decoder.embed_tokens.weight", "model.shared.weight"),
+    "generator.output.weight": ("lm_head.weight", "model.decoder.embed_tokens.weight", "model.shared.weight"),
+}
+
+
+def channels(width: int) -> Tensor:
+    """Of each of our channels, its place among theirs: sines and cosines alternate here."""
+    sines = -(-width // 2)
+    order = torch.empty(width, dtype=torch.long)
+    order[0::2], order[1::2] = torch.arange(sines), torch.arange(sines, width)
+    return order
+
+
+def reordered(name: str, tensor: Tensor, order: Tensor) -> Tensor:
+    """Our tensor of this name with its channels in another order."""
+    if name.endswith(READING):
+        return tensor[..., order]
+    return tensor[order] if name.endswith(WRITING) else tensor
+
+
+def imported(theirs: Tensors, names: Sequence[str], rows: Mapping[str, Sequence[int]], never: Sequence[int]) -> Tensors:
+    """Our tensors of these `names`, in fp32. `rows` are the rows there of our source and target pieces, `never` the
+    target pieces that the model never gives. Raises CheckpointError for one that is missing there."""
+    found = _Found({name: tensor.float() for name, tensor in theirs.items()})
+    order = channels(found["model.encoder.layers.0.fc1.weight"].shape[1])
+    return {name: reordered(name, _ours(name, found, rows, never), order).contiguous() for name in names}
+
+
+def _ours(name: str, found: "_Found", rows: Mapping[str, Sequence[int]], never: Sequence[int]) -> Tensor:
+    """Our tensor of this name, with their channels."""
+    if name in TABLES:
+        return found.first(TABLES[name])[rows["source" if name.startswith("encoder") else "target"]]
+    if name == "generator.output.bias":
+        count = len(rows["target"])
+        bias = (
+            found["final_logits_bias"].flatten()[rows["target"]] if "final_logits_bias" in found else torch.zeros(count)
+        )
+        return bias.index_fill(0, torch.tensor(never, dtype=torch.long), NEVER)
+    side, _, inside = name.partition(".")
+    if inside.startswith("final_norm."):
+        return found[f"model.{side}.{inside.replace('final_norm', 'layer_norm')}"]
+    layer, module, kind = re.fullmatch(r"(layers\.\d+)\.(.+)\.(\w+)", inside).groups()  # type: ignore[union-attr]
+    above = f"model.{side}.{layer}"
+    if f"{module}.{kind}" in STACKED:
+        parts = STACKED[f"{module}.{kind}"]
+        return torch.cat([found[f"{above}.{part}"] for part in parts])
+    return found[f"{above}.{MODULES[module]}.{kind}"]
+
+
+class _Found(dict[str, Tensor]):
+    """Their tensors."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise CheckpointError(f"the weights have no tensor {name}")
+
+    def first(self, names: Sequence[str]) -> Tensor:
+        """The first of these that is there: tied ones are stored once, under one of their names."""
+        return self[next((name for name in names if name in self), names[0])]
