@@ -44,9 +44,10 @@ LOGGERS = {  # of runs that are older than the choice of loggers
     "jsonl": {"_target_": "seq2seq.logger.jsonl.JsonLines", "_partial_": True},
     "tensorboard": {"_target_": "seq2seq.logger.tensorboard.TensorBoard", "_partial_": True},
 }
-BLOCKS = {  # of runs that are older than the choice of a Transformer's blocks: the choice, and what it was
+BLOCKS = {  # of runs that are older than the choice of these parts: the choice, and what it was
     "feed_forward": ("plain", {"_target_": "seq2seq.feed_forward.plain.PlainFeedForward", "_partial_": True}),
     "layer_norm": ("layer", {"_target_": "seq2seq.layer_norm.layer.LayerNorm", "_partial_": True}),
+    "adapter": ("none", {"_target_": "seq2seq.adapter.none.NoAdapter", "_partial_": True}),
 }
 
 
@@ -155,6 +156,7 @@ class TrainSettings:
     pooling: Part
     decoder: Part
     generator: Part
+    adapter: Annotated[Part, Older(BLOCKS["adapter"][1])]
     objective: Part
     optimizer: Part
     schedule: Part

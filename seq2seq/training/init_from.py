@@ -9,9 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seq2seq.adapter.base import Adapter
+from seq2seq.adapter.none import NoAdapter
 from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import label, load
 from seq2seq.checkpoint.weights import model_tensors
+from seq2seq.config.loading import load_stored
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import flatten, stored_config
@@ -19,9 +22,9 @@ from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.huggingface.folder import ModelFolder
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
+from seq2seq.model.parameter_names import choose
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.imported import import_model
-from seq2seq.training.parameter_names import choose
 
 PARTS = (
     "position",
@@ -87,13 +90,21 @@ def _of_run(settings: TrainSettings, run: str) -> InitFrom:
     except CheckpointError as error:
         raise CheckpointError(f"init_from={run}: {error}") from error
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
-    own, given = model_tensors(model), checkpoint.model
+    own, given = model_tensors(model), _adapter_of(stored, run).merged(checkpoint.model)
     fresh = choose("init_fresh", settings.init_fresh, {**own, **given})
     if problems := _misfits(own, given, fresh, folder.name):
         raise ConfigError(_explain(settings, stored, problems))
     weights = {name: tensor for name, tensor in given.items() if name not in fresh}
     origin = f"run {folder.path}, {label(settings.init_checkpoint, checkpoint.step)}"
     return InitFrom(origin, tokenizer, weights, tuple(sorted(fresh & own.keys())))
+
+
+def _adapter_of(stored: Mapping[str, Any], run: str) -> Adapter:
+    """The adapter of that run, whose weights are merged."""
+    if stored["choices"].get("adapter") == "none":
+        return NoAdapter()
+    adapter: Adapter = load_stored(run, key="init_from").adapter()
+    return adapter
 
 
 def _of_folder(settings: TrainSettings, folder: ModelFolder) -> InitFrom:
@@ -106,7 +117,9 @@ def _of_folder(settings: TrainSettings, folder: ModelFolder) -> InitFrom:
 def init_from_problems(settings: TrainSettings) -> list[str]:
     """A line for each option of init_from that is set without it, and for each file of vectors that is set with it."""
     if settings.init_from is None:
+        adapter = settings.adapter
         given = {"init_fresh": settings.init_fresh != [], "init_checkpoint": settings.init_checkpoint != "best"}
+        given[f"adapter={adapter.name}"] = adapter.target is not NoAdapter
         return [f"{key} applies to init_from, which names no run" for key in given if given[key]]
     of_folder = ModelFolder.of(settings.init_from) is not None and settings.init_checkpoint != "best"
     lines = ["init_checkpoint is for runs: init_from=hf:FOLDER has one set of weights"] * of_folder

@@ -17,7 +17,7 @@ LAYERS = [
     ["attention", "self_attention", "feed_forward", "layer_norm", "pooling"],
     ["encoder", "decoder", "generator"],
     ["model"],
-    ["search", "checkpoint", "reporting"],
+    ["search", "checkpoint", "reporting", "adapter"],
     ["objective", "inference"],
     ["training"],
     ["analysis"],
