@@ -38,6 +38,7 @@ COSTLY = {
         "unit/data/test_sampled_epochs.py",
         "unit/data/test_segmenting_processes.py",
         "unit/decoder/test_cache.py",
+        "unit/format/",
         "unit/inference/",
         "unit/model/test_ensemble.py",
         "unit/objective/test_minimum_risk.py",

@@ -70,6 +70,11 @@ class RunFolder:
         return self.path / "eval"
 
     @property
+    def export_folder(self) -> Path:
+        """The model in the formats of other programs, a folder each."""
+        return self.path / "export"
+
+    @property
     def checkpoints(self) -> Path:
         """Holds one folder a saved step."""
         return self.path / "checkpoints"
@@ -112,7 +117,8 @@ class RunFolder:
     def refuse_links(self) -> None:
         """Raise StorageError where a link has the name of a file or folder that a run writes, which would be written
         elsewhere."""
-        for path in (self.checkpoints, self.tokenizer_folder, self.eval_folder, self.metrics_file, self.path / LOCK):
+        folders = (self.checkpoints, self.tokenizer_folder, self.eval_folder, self.export_folder)
+        for path in (*folders, self.metrics_file, self.path / LOCK):
             if path.is_symlink():
                 advice = "replace the link by what it points to (the run folder itself may be a link)"
                 raise StorageError(f"{path} is a link, and a run writes only inside its own folder: {advice}")

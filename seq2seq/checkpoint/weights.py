@@ -1,6 +1,7 @@
 """A model's tensors by name, and back: tied tensors are stored once, what can be recomputed is left out. And the mean
 of several models' tensors."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +25,15 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
             seen.add(id(tensor))
             tensors[name] = tensor.detach()
     return tensors
+
+
+def weights_digest(model: nn.Module) -> str:
+    """SHA-256 of the model's tensors with their names, types and shapes, wherever they were loaded from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model_tensors(model).items()):
+        digest.update(f"{name} {_kind(tensor)}\n".encode())
+        digest.update(tensor.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def load_model(model: nn.Module, tensors: dict[str, Tensor]) -> None:

@@ -7,16 +7,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2seq.config.command_line.overrides import literal
 from seq2seq.config.composition import Composition, Layer
-from seq2seq.config.schema import TrainSettings, plain_keys
+from seq2seq.config.schema import TrainSettings, parts, plain_keys
 from seq2seq.config.stored_run import RECORDED, flatten, move_root, run_path
 from seq2seq.config.yaml_files import read_yaml
 
 
 def apart(composed: Composition, kind: type) -> tuple[dict[str, Any], DictConfig]:
-    """The script's own keys, and what was typed for the run: a null there means 'as the run has it'."""
-    names = plain_keys(kind)
+    """The script's own keys and groups, and what was typed for the run: a null there means 'as the run has it'."""
+    names = plain_keys(kind).keys() | parts(kind).keys()
     plain = cast(dict[str, Any], OmegaConf.to_container(composed.config, resolve=False))
-    own = {key: value for key, value in plain.items() if key in names}
+    own = {key: value for key, value in plain.items() if key in names and not (value is None and key in parts(kind))}
     return own, OmegaConf.create({k: value for k, value in plain.items() if k not in names and value is not None})
 
 
@@ -26,7 +26,7 @@ def over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Co
     base = {key: value for key, value in stored.items() if key not in RECORDED}
     if "data_root" in typed:
         base["data"] = move_root(base["data"], base["data_root"], typed["data_root"])
-    chosen = dict(composed.choices)
+    chosen = {group: choice for group, choice in composed.choices.items() if group in typed}  # not the script's own
     config = OmegaConf.create({key: literal(value) for key, value in base.items() if key not in chosen})
     return Composition(
         config=cast(DictConfig, OmegaConf.merge(config, typed)),

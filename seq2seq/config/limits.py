@@ -47,7 +47,7 @@ def _argument_problems(settings: TrainSettings) -> list[Problem]:
 
 def check_script(own: Any, known: Sequence[Problem]) -> list[Problem]:
     """Values that a script cannot mean; keys with a `known` problem are passed over."""
-    problems = beyond_limits(own, known)
+    problems = [*beyond_limits(own, known), *check_parts(own, known)]
     wrong = {problem.key.partition("[")[0] for problem in known}
     if hasattr(own, "baselines") and "baselines" not in wrong:
         problems += _baseline_problems(own.baselines)
@@ -76,7 +76,7 @@ def _baseline_problems(baselines: str | list[str]) -> list[Problem]:
     return [Problem("baselines", f"{expected}, got {show(name)}") for name in wrong]
 
 
-def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
+def check_parts(settings: Any, known: Sequence[Problem]) -> list[Problem]:
     """What the constructors of parts that need nothing from the builder say of their arguments."""
     problems = []
     for key, part in _parts(settings):
@@ -93,9 +93,9 @@ def check_parts(settings: TrainSettings, known: list[Problem]) -> list[Problem]:
     return problems
 
 
-def _parts(settings: TrainSettings) -> Iterable[tuple[str, Part]]:
+def _parts(settings: Any) -> Iterable[tuple[str, Part]]:
     named = ((key, value) for key, value in vars(settings).items() if isinstance(value, Part))
-    several = [(group, getattr(settings, group)) for group in SEVERAL]
+    several = [(group, getattr(settings, group)) for group in SEVERAL if hasattr(settings, group)]
     return [*named, *((f"{group}.{name}", part) for group, parts in several for name, part in parts.items())]
 
 

@@ -42,13 +42,18 @@ def _finished(
     settings: TrainSettings | None, composed: Composition, problems: Sequence[Problem], checks: Sequence[Check]
 ) -> TrainSettings:
     """The settings, if nothing at all is wrong with them."""
-    lines = [composed.line(problem) for problem in problems if problem.key.split(".")[0] not in composed.refused]
+    lines = [composed.line(problem) for problem in _certain(problems, composed)]
     guessed = any(problem.key.split(".")[0] in ("tie", "embedding") for problem in problems)
     if settings is not None and not composed.refused and not guessed:
         lines += ask(checks, settings, certain=not lines)
     if lines or settings is None:
         raise Mistakes(lines)
     return settings
+
+
+def _certain(problems: Sequence[Problem], composed: Composition) -> list[Problem]:
+    """The problems without those of groups whose typed choice does not exist."""
+    return [problem for problem in problems if problem.key.split(".")[0] not in composed.refused]
 
 
 def ask(checks: Sequence[Check], settings: TrainSettings, *, certain: bool) -> list[str]:
@@ -71,11 +76,11 @@ def load_run(
     Raises Mistakes, or CheckpointError where there is no such run.
     """
     own, typed = apart(composed, kind)
-    reader = Reader(targets or Targets())
+    reader = Reader(targets or Targets(), composed.choices)
     script = reader.section("", kind, {**own, "changed": {}})
     reader.problems = with_examples(reader.problems, kind)
-    if not isinstance(own.get("run"), str) or script is None:
-        raise Mistakes([composed.line(problem) for problem in reader.problems])
+    if not isinstance(own.get("run"), str):
+        raise Mistakes([composed.line(problem) for problem in _certain(reader.problems, composed)])
     stored = stored_config(own["run"])
     given = cast(dict[str, Any], OmegaConf.to_container(typed)).get("extensions")
     wrong = extension_problems(given)
@@ -85,9 +90,10 @@ def load_run(
     merged = over(stored, typed, composed)
     plain, problems = merged.plain()
     settings, found = read_settings({**plain, "run": own["run"]}, merged.choices, reader.targets)
-    finished = _finished(
-        settings, merged, [*reader.problems, *check_script(script, reader.problems), *wrong, *problems, *found], checks
-    )
+    of_script = [*reader.problems, *(check_script(script, reader.problems) if script else [])]
+    finished = _finished(settings, merged, [*of_script, *wrong, *problems, *found], checks)
+    if script is None:  # its group's choice does not exist, which has been reported
+        raise Mistakes([])
     changed = changes(stored, finished, merged)
     if script.checkpoint not in ("average", "average-best"):
         changed.pop("trainer.average", None)

@@ -21,10 +21,14 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 
 class Reader:
-    """Converts values to their annotations. Mistakes are collected in `problems`, each with its dotted key."""
+    """Converts values to their annotations. Mistakes are collected in `problems`, each with its dotted key.
 
-    def __init__(self, targets: Targets) -> None:
+    `choices` name the parts that are keys of their own.
+    """
+
+    def __init__(self, targets: Targets, choices: Mapping[str, str] | None = None) -> None:
         self.targets = targets
+        self.choices = choices or {}
         self.problems: list[Problem] = []
 
     def note(self, key: str, text: str) -> None:
@@ -45,7 +49,7 @@ class Reader:
         if origin is Literal:
             return self._literal(key, annotation, value)
         if takes_part(annotation):
-            return self.part(key, value, name=None)
+            return self.part(key, value, name=self.choices.get(key))
         if dataclasses.is_dataclass(annotation):
             return self.section(key, annotation, value)
         if origin in (list, tuple, Sequence) or annotation in (list, tuple):

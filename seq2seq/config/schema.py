@@ -245,6 +245,16 @@ class ScoreSettings(OfRun):
 
 
 @dataclass(frozen=True)
+class ExportSettings(OfRun):
+    """What scripts/export.py adds to a run's own settings: the format, and the sentences that check the export."""
+
+    format: Annotated[Part, Typed("format=NAME (--help lists them)")]
+    output: str | None  # a folder; None: in the run's own
+    input: str | None  # a file of sentences; None: those of the run's data
+    sentences: Annotated[int, ONE_OR_MORE]
+
+
+@dataclass(frozen=True)
 class CompareSettings:
     """What scripts/compare.py compares, and where it writes to. `typed` are the words of its command line."""
 

@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = {
     "search": "seq2seq.search.base.Search",
     "metrics": "seq2seq.metrics.base.Metric",
     "logger": "seq2seq.logger.base.Recorder",
+    "format": "seq2seq.format.base.Format",
 }
 
 

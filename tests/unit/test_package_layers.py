@@ -19,7 +19,7 @@ LAYERS = [
     ["model"],
     ["search", "checkpoint", "reporting", "adapter"],
     ["objective", "inference"],
-    ["training"],
+    ["training", "format"],
     ["analysis"],
     ["commands"],
     ["__main__"],

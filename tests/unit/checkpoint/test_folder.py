@@ -18,6 +18,7 @@ def test_paths_in_a_run_folder(tmp_path: Path) -> None:
         folder.tokenizer_folder,
         folder.metrics_file,
         folder.eval_folder,
+        folder.export_folder,
         folder.checkpoint(12),
         folder.best,
     ]
@@ -26,6 +27,7 @@ def test_paths_in_a_run_folder(tmp_path: Path) -> None:
         "tokenizer",
         "metrics.jsonl",
         "eval",
+        "export",
         "checkpoints/step-12",
         "best",
     ]

@@ -1,0 +1,1 @@
+"""Export formats: a trained model as other programs read it."""

@@ -1,0 +1,101 @@
+"""The folder of an export: written beside its place, then moved there, with a manifest that says what it is."""
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import seq2seq
+from seq2seq.checkpoint.read import label
+from seq2seq.checkpoint.storage import discard, flush_file, sha256, storage_errors, write_file
+from seq2seq.checkpoint.weights import weights_digest
+from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import ConfigError
+from seq2seq.files import flush_folder
+from seq2seq.inference.trained_model import TrainedModel
+from seq2seq.types import Part
+
+MANIFEST = "export.json"
+VERSION = 1  # of the manifest
+
+
+def describe(
+    part: Part, run: str, checkpoint: str, trained: TrainedModel, settings: TrainSettings, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    """The content of the manifest, without its files.
+
+    `source_prefix` is what the model was trained to see before each source: who uses the export must put it there.
+    """
+    return {
+        "version": VERSION,
+        "format": part.name,
+        "arguments": part.arguments,
+        "run": run,
+        "checkpoint": label(checkpoint, trained.step),
+        "step": trained.step,
+        "weights": weights_digest(trained.model),
+        "source_prefix": settings.data.arguments.get("source_prefix") or "",
+        "max_source": settings.length.max_source,
+        "packages": {"seq2seq": seq2seq.__version__, **versions},
+    }
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an export; None if the folder has none."""
+    try:
+        content = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    known = isinstance(content, dict) and content.get("version") == VERSION and isinstance(content.get("files"), dict)
+    return content if known else None
+
+
+def is_intact(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether all files are as they were written."""
+    try:
+        return all(_entry(folder / name) == entry for name, entry in manifest["files"].items())
+    except OSError:
+        return False
+
+
+def check_output(output: Path) -> None:
+    """Raise ConfigError if something is there that is no export: it would be replaced."""
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise ConfigError(f"output={output} is {'a link' if output.is_symlink() else 'a file'}: name a folder")
+    if output.is_dir() and any(output.iterdir()) and read_manifest(output) is None:
+        raise ConfigError(f"output={output} has files that are no export (it has no {MANIFEST}): name a new folder")
+
+
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A new folder beside `output` to write into; it takes the place of `output` when the block ends, and is removed if
+    the block raises. Raises StorageError."""
+    temporary, old = (output.with_name(f".{kind}-{secrets.token_hex(6)}") for kind in ("tmp", "old"))
+    with storage_errors(f"write {output}"):
+        temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            if output.exists():
+                output.rename(old)
+            temporary.rename(output)
+        except BaseException:
+            discard(temporary)
+            raise
+        discard(old)
+        flush_folder(output.parent)
+
+
+def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write the manifest, with the SHA-256 and the size of each file, and wait until all of them are on the disk."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in paths:
+        flush_file(path)
+    files = {path.relative_to(folder).as_posix(): _entry(path) for path in paths}
+    write_file(folder / MANIFEST, json.dumps({**content, "files": files}, ensure_ascii=False, indent=2) + "\n")
+    flush_folder(folder)
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
