@@ -23,7 +23,7 @@ READING = (
 )
 WRITING = (
     *("output_map.weight", "output_map.bias", "narrow.weight", "narrow.bias"),
-    *("norm.weight", "norm.bias", "final_norm.weight", "final_norm.bias"),
+    *("norm.weight", "norm.bias"),
 )
 MODULES = {  # our modules of a layer, and theirs: linear maps and normalisations, each with a weight and a bias
     "self_attention.output_map": "self_attn.out_proj",
@@ -42,6 +42,11 @@ STACKED = {  # our tensors that are one or several of theirs, one above the othe
     "self_attention.query_bias": ["self_attn.q_proj.bias"],
     "self_attention.value_bias": ["self_attn.v_proj.bias"],
 }
+KEY_BIAS = {
+    "self_attention.maps.weight": "self_attn.k_proj.bias",
+    "attention.key_map.weight": "encoder_attn.k_proj.bias",
+}
+LAYER = re.compile(r"(?P<side>encoder|decoder)\.layers\.(?P<number>\d+)\.(?P<module>.+)\.(?P<kind>\w+)")
 TABLES = {
     "encoder.embedding.table.weight": ("model.encoder.embed_tokens.weight", "model.shared.weight"),
     "decoder.embedding.table.weight": ("model.decoder.embed_tokens.weight", "model.shared.weight"),
@@ -82,15 +87,68 @@ def _ours(name: str, found: "_Found", rows: Mapping[str, Sequence[int]], never: 
             found["final_logits_bias"].flatten()[rows["target"]] if "final_logits_bias" in found else torch.zeros(count)
         )
         return bias.index_fill(0, torch.tensor(never, dtype=torch.long), NEVER)
-    side, _, inside = name.partition(".")
-    if inside.startswith("final_norm."):
-        return found[f"model.{side}.{inside.replace('final_norm', 'layer_norm')}"]
-    layer, module, kind = re.fullmatch(r"(layers\.\d+)\.(.+)\.(\w+)", inside).groups()  # type: ignore[union-attr]
-    above = f"model.{side}.{layer}"
-    if f"{module}.{kind}" in STACKED:
-        parts = STACKED[f"{module}.{kind}"]
-        return torch.cat([found[f"{above}.{part}"] for part in parts])
-    return found[f"{above}.{MODULES[module]}.{kind}"]
+    return torch.cat([found[place] for place in _places(name)])
+
+
+def _places(name: str) -> list[str]:
+    """The names there of a tensor of a layer, or of the normalisation after the last one."""
+    match = LAYER.fullmatch(name)
+    if match is None:
+        return [f"model.{name.replace('final_norm', 'layer_norm')}"]
+    module, kind = match["module"], match["kind"]
+    inside = STACKED.get(f"{module}.{kind}") or [f"{MODULES[module]}.{kind}"]
+    return [f"model.{match['side']}.layers.{match['number']}.{place}" for place in inside]
+
+
+def exported(ours: Tensors, depths: Mapping[str, int], *, tie: str, family: str) -> dict[str, Tensor]:
+    """Their tensors, of a model of ours with these numbers of layers, by side; layers used several times are stored as
+    often. What ours lacks is zero: biases of the keys, and of an output without one."""
+    order = channels(ours["encoder.embedding.table.weight"].shape[1]).argsort()
+    tables = _stored_tables(tie, family)
+    found: dict[str, Tensor] = {}
+    for name, tensor in ours.items():
+        moved = reordered(name, tensor, order)
+        if name in TABLES:
+            found |= {place: moved.clone() for place in tables[name]}
+        elif name == "generator.output.bias":
+            found["final_logits_bias"] = moved.unsqueeze(0).clone()
+        else:
+            found |= _of_layers(name, moved, ours, depths)
+    if "final_logits_bias" not in found:
+        output = found["model.shared.weight" if tie == "all" else tables["decoder.embedding.table.weight"][0]]
+        found["final_logits_bias"] = output.new_zeros(1, len(output))
+    return found
+
+
+def _stored_tables(tie: str, family: str) -> Mapping[str, Sequence[str]]:
+    """Where each table of ours is stored. Pegasus with tables of its own for both sides ties nothing."""
+    encoder, decoder, output = (names[0] for names in TABLES.values())
+    if tie == "all":
+        return {"encoder.embedding.table.weight": ["model.shared.weight"]}
+    untied = family == "pegasus"
+    return {
+        "encoder.embedding.table.weight": [encoder, "model.shared.weight"] if untied else [encoder],
+        "decoder.embedding.table.weight": [decoder, output] if untied and tie == "target" else [decoder],
+        "generator.output.weight": [output],
+    }
+
+
+def _of_layers(name: str, tensor: Tensor, ours: Tensors, depths: Mapping[str, int]) -> dict[str, Tensor]:
+    """A tensor of a layer, for each time that the layer runs, or of the last normalisation."""
+    places, match = _places(name), LAYER.fullmatch(name)
+    found = {place: part.clone() for place, part in zip(places, tensor.chunk(len(places)), strict=True)}
+    if match is None:
+        return found
+    side, number = match["side"], int(match["number"])
+    above = f"model.{side}.layers.{number}"
+    if bias := KEY_BIAS.get(f"{match['module']}.{match['kind']}"):
+        found[f"{above}.{bias}"] = tensor.new_zeros(tensor.shape[-1])
+    distinct = len({layer["number"] for layer in map(LAYER.fullmatch, ours) if layer and layer["side"] == side})
+    return {
+        place.replace(above, f"model.{side}.layers.{copy}"): part.clone()
+        for copy in range(number, depths[side], distinct)
+        for place, part in found.items()
+    }
 
 
 class _Found(dict[str, Tensor]):

@@ -169,6 +169,11 @@ def _name_reserved(proto: ModelProto, names: Sequence[str]) -> None:
     del spec.input[:]  # paths of another machine
 
 
+def name_there(piece: str) -> str:
+    """The name in vocab.json of a piece of ours: that of a language code has no space before it."""
+    return piece.removeprefix(SPACE) if _is_code(piece.removeprefix(SPACE)) else piece
+
+
 def _is_code(piece: str) -> bool:
     return piece.startswith(">>") and piece.endswith("<<")
 
