@@ -29,15 +29,23 @@ class LuongConcatAttention(ScoredAttention):
         dropout: float,
     ) -> None:
         super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
-        self.map = nn.Linear(query_dim + memory_dim, attn_dim, bias=False)
+        self.map = PartedLinear(query_dim + memory_dim, attn_dim, bias=False)
         self.v = ScoreVector(attn_dim, normed=normed)
         nn.init.xavier_uniform_(self.map.weight)
 
     def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """W_k k."""
-        return F.linear(states, self.map.weight[:, self.query_dim :])
+        return self.map.part(states, self.query_dim)
 
     def score(self, query: Float[Tensor, "B T Q"], keys: Float[Tensor, "B S A"]) -> Float[Tensor, "B T S"]:
         """v . tanh(W_q q + W_k k)."""
-        mapped = F.linear(query, self.map.weight[:, : self.query_dim])
+        mapped = self.map.part(query, 0)
         return additive_score(mapped, keys, self.v.vector)
+
+
+class PartedLinear(nn.Linear):
+    """A linear map of two inputs side by side, each of which is mapped by itself."""
+
+    def part(self, inputs: Float[Tensor, "B T i"], first: int) -> Float[Tensor, "B T A"]:
+        """The share of an input whose columns begin at `first`."""
+        return F.linear(inputs, self.weight[:, first : first + inputs.shape[-1]])

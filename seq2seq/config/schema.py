@@ -44,9 +44,10 @@ LOGGERS = {  # of runs that are older than the choice of loggers
     "jsonl": {"_target_": "seq2seq.logger.jsonl.JsonLines", "_partial_": True},
     "tensorboard": {"_target_": "seq2seq.logger.tensorboard.TensorBoard", "_partial_": True},
 }
-BLOCKS = {  # of runs that are older than the choice of a Transformer's blocks: the choice, and what it was
+BLOCKS = {  # of runs that are older than the choice of these parts: the choice, and what it was
     "feed_forward": ("plain", {"_target_": "seq2seq.feed_forward.plain.PlainFeedForward", "_partial_": True}),
     "layer_norm": ("layer", {"_target_": "seq2seq.layer_norm.layer.LayerNorm", "_partial_": True}),
+    "adapter": ("none", {"_target_": "seq2seq.adapter.none.NoAdapter", "_partial_": True}),
 }
 
 
@@ -98,7 +99,7 @@ class TrainerSettings:
     checkpoint depend on it.
     """
 
-    max_updates: Annotated[int | Auto | None, ABOVE_ZERO, MAY_CHANGE]
+    max_updates: Annotated[int | Auto | None, ZERO_OR_MORE, MAY_CHANGE]
     max_epochs: Annotated[int | None, ABOVE_ZERO, MAY_CHANGE]
     max_minutes: Annotated[float | None, ABOVE_ZERO, MAY_CHANGE]
     tokens_per_update: Annotated[int, ABOVE_ZERO]
@@ -134,7 +135,7 @@ class TrainSettings:
     data_root: Annotated[str, MAY_CHANGE]
     cache_dir: Annotated[str, FOLDER, MAY_CHANGE, NOT_STORED, Older(".cache/seq2seq")]
     tie: Literal["none", "target", "all"]
-    init_from: Annotated[str | None, OTHER_RUN, Older(None)]  # the run whose weights and tokenizer this one starts from
+    init_from: Annotated[str | None, OTHER_RUN, Older(None)]  # whose weights and tokenizer this one starts from
     init_checkpoint: Annotated[str, CHECKPOINT, Older("best")]
     init_fresh: Annotated[list[str], Older([])]  # names of parameters or modules that begin at random all the same
     teacher: Annotated[str | list[str], OTHER_RUN, Older([])]  # runs that objective=distillation learns from
@@ -155,6 +156,7 @@ class TrainSettings:
     pooling: Part
     decoder: Part
     generator: Part
+    adapter: Annotated[Part, Older(BLOCKS["adapter"][1])]
     objective: Part
     optimizer: Part
     schedule: Part

@@ -169,7 +169,7 @@ def first_horizon(settings: TrainSettings) -> int | None:
     """The number of updates of a new run, if the settings alone determine it: trainer.max_updates is the only limit."""
     trainer = settings.trainer
     only_limit = trainer.max_epochs is None and trainer.max_minutes is None
-    return trainer.max_updates if isinstance(trainer.max_updates, int) and only_limit else None
+    return trainer.max_updates or None if isinstance(trainer.max_updates, int) and only_limit else None
 
 
 def _with_horizon(settings: TrainSettings, horizon: int | None) -> TrainSettings:

@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "pooling": "seq2seq.pooling.base.Pooling",
     "decoder": "seq2seq.decoder.base.Decoder",
     "generator": "seq2seq.generator.base.Generator",
+    "adapter": "seq2seq.adapter.base.Adapter",
     "objective": "seq2seq.objective.base.Objective",
     "optimizer": "torch.optim.optimizer.Optimizer",
     "schedule": "seq2seq.schedule.base.Schedule",

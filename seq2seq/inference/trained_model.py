@@ -78,7 +78,7 @@ def _load_model(
     checkpoint = load(folder, which, [MODEL], average=average)
     with _BUILDING, torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
         model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
-    load_model(model, checkpoint.model)
+    load_model(model, settings.adapter().merged(checkpoint.model))
     if runtime.int8:
         to_int8(model)
     return model.to(runtime.device).eval(), checkpoint.step, checkpoint.state.get("precision")

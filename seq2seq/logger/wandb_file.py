@@ -69,10 +69,12 @@ def records(content: bytes, *, first: bool = True) -> Iterator[bytes]:
 
 def _parsed(raw_records: Iterable[bytes]) -> Iterator[Any]:
     from google.protobuf.message import DecodeError
-    from wandb.proto.wandb_internal_pb2 import Record
+    from wandb.proto import wandb_internal_pb2
+
+    messages: Any = wandb_internal_pb2
 
     for raw in raw_records:
-        record: Any = Record()
+        record: Any = messages.Record()
         try:
             record.ParseFromString(raw)
         except DecodeError:

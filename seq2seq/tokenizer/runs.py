@@ -93,10 +93,11 @@ class RunSplitter:
 
 
 def pieces_of(vocabulary: Vocabulary) -> dict[str, int]:
-    """The id of each piece that a text may be segmented into, without bytes, symbols and the reserved four."""
+    """The id of each piece that a text may be segmented into, without bytes, symbols, unused and reserved ones."""
     processor = vocabulary.processor
     ids = sorted(set(range(4, vocabulary.size)) - set(vocabulary.symbols.values()))
-    return {processor.id_to_piece(i): i for i in ids if not processor.is_byte(i)}
+    skipped = (processor.is_byte, processor.is_unused, processor.is_control)
+    return {processor.id_to_piece(i): i for i in ids if not any(kind(i) for kind in skipped)}
 
 
 def gathered(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -45,7 +45,19 @@ class Vocabulary:
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text's most likely segmentation, without begin and end."""
-        return self.processor.encode(list(texts), num_threads=usable_cores()) if texts else []
+        rows = self.processor.encode(list(texts), num_threads=usable_cores()) if texts else []
+        if self._has_unused:
+            rows = [self._known(text) if UNK in row else row for text, row in zip(texts, rows, strict=True)]
+        return rows
+
+    @cached_property
+    def _has_unused(self) -> bool:
+        """Whether there are pieces that no text is segmented into: of an imported model those of the other side."""
+        return any(map(self.processor.is_unused, range(self.size)))
+
+    def _known(self, text: str) -> list[int]:
+        """With ids for unknown characters which are one of the unused pieces."""
+        return [self.processor.piece_to_id(piece) for piece in self.processor.encode(text, out_type=str)]
 
     def decode(self, ids: Sequence[Sequence[int]]) -> list[str]:
         """The text of each row of ids; padding, begin and end are skipped.

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from seq2seq.adapter.none import NoAdapter
 from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 from seq2seq.model.builder import build_model
-from seq2seq.training.parameter_names import choose
+from seq2seq.model.parameter_names import choose
 
 ANY_VOCABULARY = 5  # names do not depend on its size
 
@@ -23,9 +24,9 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     Raises ConfigError for a pattern that names nothing, and where nothing is left to train.
     """
     for parameter, others in _named_by(patterns, model):
-        parameter.requires_grad_(False)
-        if others:
+        if others and parameter.requires_grad:
             log.info("also frozen, because it is tied: %s", ", ".join(others))
+        parameter.requires_grad_(False)
 
 
 def _named_by(patterns: Sequence[str], model: nn.Module) -> list[tuple[nn.Parameter, list[str]]]:
@@ -35,17 +36,20 @@ def _named_by(patterns: Sequence[str], model: nn.Module) -> list[tuple[nn.Parame
         names_of[parameter].append(name)
     chosen = choose("freeze", patterns, [name for names in names_of.values() for name in names])
     found = [(parameter, names) for parameter, names in names_of.items() if chosen.intersection(names)]
-    if len(found) == len(names_of):
+    if not {parameter for parameter in names_of if parameter.requires_grad} - {parameter for parameter, _ in found}:
         raise ConfigError("freeze: nothing is left to train; remove a name from it")
     return [(parameter, [name for name in names if name not in chosen]) for parameter, names in found]
 
 
 def freeze_problems(settings: TrainSettings) -> list[str]:
-    """A line for each problem of `freeze`, before any data is read; the parts must be compatible."""
-    if not settings.freeze:
+    """A line for each problem of `freeze` and of the adapter's targets, before any data is read; the parts must be
+    compatible."""
+    if not settings.freeze and settings.adapter.target is NoAdapter:
         return []
     try:
-        _named_by(settings.freeze, build_model(settings, source_vocab=ANY_VOCABULARY, target_vocab=ANY_VOCABULARY))
+        model = build_model(settings, source_vocab=ANY_VOCABULARY, target_vocab=ANY_VOCABULARY)
+        settings.adapter().insert(model)
+        _named_by(settings.freeze, model)
     except ConfigError as error:
         return str(error).split("\n")
     return []

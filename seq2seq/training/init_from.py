@@ -1,5 +1,5 @@
 """Starting from another run: from its tokenizer and the weights of one of its checkpoints, without its optimizer state
-and counters."""
+and counters; or from those of a Hugging Face model folder."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -9,17 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seq2seq.adapter.base import Adapter
+from seq2seq.adapter.none import NoAdapter
 from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import label, load
 from seq2seq.checkpoint.weights import model_tensors
+from seq2seq.config.loading import load_stored
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import flatten, stored_config
 from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.huggingface.folder import ModelFolder
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
+from seq2seq.model.parameter_names import choose
 from seq2seq.tokenizer import Tokenizer
-from seq2seq.training.parameter_names import choose
+from seq2seq.training.imported import import_model
 
 PARTS = (
     "position",
@@ -45,12 +50,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class InitFrom:
-    """What a new run begins with: another run's tokenizer, and its `weights` by name, all of which fit the new model.
-    Tensors named in `fresh` are initialised at random. `origin` names the run and the checkpoint."""
+    """What a new run begins with: a tokenizer and `weights` by name, all of which fit the new model. Tensors named in
+    `fresh` are initialised at random. `origin` says where they are from."""
 
     origin: str
     tokenizer: Tokenizer
-    weights: dict[str, Tensor]
+    weights: Mapping[str, Tensor]
     fresh: tuple[str, ...]
 
     def start(self, model: Model) -> None:
@@ -64,43 +69,63 @@ class InitFrom:
 
 
 def read_init_from(settings: TrainSettings) -> InitFrom | None:
-    """What a model of these settings takes from the run `settings.init_from`; None where that is null.
+    """What a model of these settings takes from the run or the folder `settings.init_from`; None where that is null.
 
-    Raises CheckpointError where that run or its checkpoint cannot be read, ConfigError where its tokenizer is of other
-    settings, or its weights do not fit and `init_fresh` does not name them.
+    Raises CheckpointError where it cannot be read, ConfigError where its tokenizer or its parts are of other settings,
+    or its weights do not fit and `init_fresh` does not name them.
     """
     if settings.init_from is None:
         return None
-    folder = RunFolder.of(settings.init_from)
-    stored = check_tokenizer(settings, settings.init_from, key="init_from")
+    folder = ModelFolder.of(settings.init_from)
+    return _of_run(settings, settings.init_from) if folder is None else _of_folder(settings, folder)
+
+
+def _of_run(settings: TrainSettings, run: str) -> InitFrom:
+    folder = RunFolder.of(run)
+    stored = check_tokenizer(settings, run, key="init_from")
     tokenizer = Tokenizer.load(folder.tokenizer_folder)
     try:
         average = settings.trainer.average
         checkpoint = load(folder, settings.init_checkpoint, [MODEL], average=average)
     except CheckpointError as error:
-        raise CheckpointError(f"init_from={settings.init_from}: {error}") from error
+        raise CheckpointError(f"init_from={run}: {error}") from error
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
-    own, given = model_tensors(model), checkpoint.model
+    own, given = model_tensors(model), _adapter_of(stored, run).merged(checkpoint.model)
     fresh = choose("init_fresh", settings.init_fresh, {**own, **given})
     if problems := _misfits(own, given, fresh, folder.name):
         raise ConfigError(_explain(settings, stored, problems))
     weights = {name: tensor for name, tensor in given.items() if name not in fresh}
-    return InitFrom(
-        f"run {folder.path}, {label(settings.init_checkpoint, checkpoint.step)}",
-        tokenizer,
-        weights,
-        tuple(sorted(fresh & own.keys())),
-    )
+    origin = f"run {folder.path}, {label(settings.init_checkpoint, checkpoint.step)}"
+    return InitFrom(origin, tokenizer, weights, tuple(sorted(fresh & own.keys())))
+
+
+def _adapter_of(stored: Mapping[str, Any], run: str) -> Adapter:
+    """The adapter of that run, whose weights are merged."""
+    if stored["choices"].get("adapter") == "none":
+        return NoAdapter()
+    adapter: Adapter = load_stored(run, key="init_from").adapter()
+    return adapter
+
+
+def _of_folder(settings: TrainSettings, folder: ModelFolder) -> InitFrom:
+    tokenizer, given = import_model(settings, folder)
+    fresh = choose("init_fresh", settings.init_fresh, given)
+    weights = {name: tensor for name, tensor in given.items() if name not in fresh}
+    return InitFrom(f"the folder {folder.path}", tokenizer, weights, tuple(sorted(fresh)))
 
 
 def init_from_problems(settings: TrainSettings) -> list[str]:
     """A line for each option of init_from that is set without it, and for each file of vectors that is set with it."""
     if settings.init_from is None:
+        adapter = settings.adapter
         given = {"init_fresh": settings.init_fresh != [], "init_checkpoint": settings.init_checkpoint != "best"}
+        given[f"adapter={adapter.name}"] = adapter.target is not NoAdapter
         return [f"{key} applies to init_from, which names no run" for key in given if given[key]]
+    of_folder = ModelFolder.of(settings.init_from) is not None and settings.init_checkpoint != "best"
+    lines = ["init_checkpoint is for runs: init_from=hf:FOLDER has one set of weights"] * of_folder
     embedding = settings.embedding
     vectors = {"source_vectors": embedding.source_vectors, "target_vectors": embedding.target_vectors}
-    return [
+    return lines + [
         f"embedding.{key} and init_from cannot both be given: the embeddings come from that run"
         for key, file in vectors.items()
         if file is not None

@@ -29,6 +29,7 @@ class Planner:
         self.settings = settings
         self.state = state
         self.pace = Pace()
+        state.planned = state.planned or None  # 0: of a session that trained nothing
         self._reported = self._saved = state.minutes
         self._max_updates = max_updates(settings, updates_per_epoch)
         if state.planned is None and settings.max_minutes is None:

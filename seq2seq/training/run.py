@@ -126,7 +126,8 @@ def _fit(trainer: Trainer) -> str:
     trained = [parameter.numel() for parameter in trainer.strategy.model.parameters() if parameter.requires_grad]
     size = f"{sum(parameters) / 1e6:.1f}M parameters"
     if len(trained) < len(parameters):
-        size += f", {sum(trained) / 1e6:.1f}M of them trained"
+        few = sum(trained) < 100_000
+        size += f", {f'{sum(trained):,}' if few else f'{sum(trained) / 1e6:.1f}M'} of them trained"
     start = f"continues after update {update}" if update else "begins"
     processes = trainer.world.size
     device = f"{processes} x {trainer.runtime.device.type}" if processes > 1 else str(trainer.runtime.device)

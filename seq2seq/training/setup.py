@@ -53,6 +53,7 @@ def data_model_and_objective(
     tokenizer = data.tokenizer
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
+    settings.adapter().insert(model)
     freeze(model, settings.freeze)
     if init_from is not None:
         init_from.start(model)

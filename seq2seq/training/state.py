@@ -101,7 +101,7 @@ def _end_of_decay(schedule: Part, state: TrainState) -> int | None:
     if "horizon" not in schedule.arguments:
         return None
     end = schedule.arguments["horizon"] or state.planned
-    return end if end is not None and state.update >= end else None
+    return end if end and state.update >= end else None
 
 
 def _floor(schedule: Part) -> float:

@@ -113,6 +113,9 @@ class Trainer:
         reset_peak(self.runtime.device)
         self._stop_after_updates()
         with progress, self._signals() as self._stop:
+            if settings.max_updates == 0 and self._saved is None:
+                state.due = 0  # nothing is trained, and the weights that the run begins with are kept
+                self._save()
             self._validate()  # if the last session was stopped before a validation that was due
             updates = self.updates.after(state.epoch, state.position, opened=self.updater.micro_batches.open)
             while self.finished() is None:
@@ -165,7 +168,7 @@ class Trainer:
 
     def _apply_plan(self) -> None:
         """Give the schedule and the progress bar the planned number of updates, if it is known yet."""
-        if self.state.planned is not None:
+        if self.state.planned:
             self.schedule.plan(self.state.planned)
             if line := self.schedule.too_long_a_warmup():
                 self.reporter.progress.warn_once(line)

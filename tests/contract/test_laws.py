@@ -16,6 +16,8 @@ from contract.combinations import (
     some_batch,
 )
 
+from seq2seq.adapter.lora import Lora
+from seq2seq.checkpoint.weights import load_model, model_tensors
 from seq2seq.generator.shortlist import Shortlist
 from seq2seq.model.model import Model
 from seq2seq.search.beam import BeamSearch
@@ -178,3 +180,25 @@ def test_requested_weights_have_gradients(triple: Triple) -> None:
     assert weights is not None
     weights.square().sum().backward()
     assert any(p.grad is not None and p.grad.abs().max() > 0 for p in model.encoder.parameters())
+
+
+@every_triple(turn=0)
+@without_shape_checks
+def test_an_adapter_changes_nothing_at_first_learns_and_can_be_merged(triple: Triple) -> None:
+    model, batch = triple.model(), some_batch(SOURCES, TARGETS)
+    adapter = Lora(rank=2, alpha=3.0, dropout=0.0, targets=["*"])
+    before = model.log_probs(batch)
+    adapter.insert(model)
+    model.double()
+    assert (model.log_probs(batch) - before).abs().max() < TOLERANCE
+    factors = {name: parameter for name, parameter in model.named_parameters() if ".lora." in name}
+    assert {name for name, parameter in model.named_parameters() if parameter.requires_grad} == factors.keys()
+    with torch.no_grad():
+        for factor in factors.values():
+            factor += 0.3 * torch.randn_like(factor)
+    for seed in range(3):
+        model.train().loss(some_batch(SOURCES, TARGETS, seed=seed), 0.1).loss.backward()
+    assert not [name for name, factor in factors.items() if factor.grad is None or not factor.grad.abs().max() > 0]
+    plain = triple.model()
+    load_model(plain, adapter.merged(model_tensors(model)))
+    assert (plain.log_probs(batch) - model.eval().log_probs(batch)).abs().max() < TOLERANCE

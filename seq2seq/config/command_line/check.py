@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2seq.config.command_line.choice_files import Library
+from seq2seq.config.command_line.imported import imported_words
 from seq2seq.config.command_line.known_keys import KnownKeys
 from seq2seq.config.command_line.overrides import (
     Word,
@@ -48,8 +49,9 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
         if implied := " ".join(word for word in more if not word.startswith("preset=")):
             logger.info("metrics=summarization also sets %s (type other values to change them)", implied)
         typed = [*typed, *more]
-    words = [take_apart(word) for word in typed]
-    lines = check_words(library, words)
+    brought, contradictions = imported_words(typed) if script.name == "train" else ([], [])
+    words = [take_apart(word) for word in [*typed, *brought]]
+    lines = [*contradictions, *check_words(library, words)]
     lines += [_several_choices(script, word) for word in words if _is_sweep(library, word)]
     groups = {word.key: word for word in words if _is_choice(library, word)}
     refused = {word.key for word in words if word.key in library.groups} - groups.keys()

@@ -21,6 +21,7 @@ CHOICES = {
     "self_attention/full": "Plain",
     "feed_forward/plain": "Plain",
     "layer_norm/layer": "Plain",
+    "adapter/none": "Plain",
     "pooling/none": "Plain",
     "attention/bahdanau": "Wide\ndropout: 0.0\nattn_dim: 256",
     "attention/luong_dot": "Small\ndropout: 0.0",

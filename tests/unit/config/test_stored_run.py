@@ -91,6 +91,7 @@ def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     old = copy.deepcopy(new.plain)
     del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"]
     del old["tokenizer"]["symbols"], old["tokenizer"]["auto_size"], old["feed_forward"], old["layer_norm"]
+    del old["adapter"]
     assert run_name(old, new.choices) == run_name(new.plain, new.choices)
     old["tokenizer"]["symbols"] = ["<2de>"]
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)
@@ -181,12 +182,13 @@ def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_p
     assert read["pooling"] == stored["pooling"]
 
 
-def test_older_run_has_the_blocks_of_its_time(tmp_path: Path) -> None:
+def test_older_run_has_the_parts_of_its_time(tmp_path: Path) -> None:
     new = effective_settings(load_train(compose(CONFIGS, "train", ["run=x"])), None)
-    older = {key: value for key, value in new.plain.items() if key not in ("feed_forward", "layer_norm")}
+    older = {key: value for key, value in new.plain.items() if key not in ("feed_forward", "layer_norm", "adapter")}
     write_yaml(older | {"choices": {"encoder": "lstm", "layer_norm": "mine"}}, tmp_path / "config.yaml")
     stored = read_config(tmp_path / "config.yaml")
-    assert stored["choices"] == {"encoder": "lstm", "feed_forward": "plain", "layer_norm": "mine"}
+    given = {"encoder": "lstm", "layer_norm": "mine"}
+    assert stored["choices"] == {**given, "feed_forward": "plain", "adapter": "none"}
     assert diff(stored, new.plain) == []
 
 

@@ -58,10 +58,10 @@ def test_valid_words_reach_hydra_with_the_same_meaning(train: Script, typed: str
         ("embedding.sise=3", "embedding.sise=3: no such key; did you mean size? "
          "embedding takes: dropout, size, source_vectors, target_vectors, word_dropout"),
         ("encodr=lstm", "encodr=lstm: no such key; did you mean encoder?"),
-        ("zzz=1", "zzz=1: no such key. Keys: attention, cache_dir, data, data_root, decoder, device, embedding, "
-         "encoder, experiment, extensions, feed_forward, freeze, generator, init_checkpoint, init_fresh, init_from, "
-         "layer_norm, length, logger, metrics, normalizer, objective, optimizer, pooling, position, precision, preset, "
-         "run, schedule, search, seed, self_attention, teacher, tie, tokenizer, trainer"),
+        ("zzz=1", "zzz=1: no such key. Keys: adapter, attention, cache_dir, data, data_root, decoder, device, "
+         "embedding, encoder, experiment, extensions, feed_forward, freeze, generator, init_checkpoint, init_fresh, "
+         "init_from, layer_norm, length, logger, metrics, normalizer, objective, optimizer, pooling, position, "
+         "precision, preset, run, schedule, search, seed, self_attention, teacher, tie, tokenizer, trainer"),
         ("attention=bahdnau", "attention=bahdnau: there is no attention 'bahdnau'; did you mean bahdanau? "
          "Choices: bahdanau, luong_dot"),
         ("attention=null", "attention=null: there is no attention 'null'. Choices: bahdanau, luong_dot"),
@@ -192,7 +192,7 @@ def test_every_mistake_in_an_experiment_is_reported(train: Script, experiment: C
     found = lines(train, "experiment=tiny/mine", "tie=x")
     assert [line.replace(file, "FILE") for line in found[:5]] == [
         "FILE:1: the first line must be '# @package _global_'",
-        "FILE:2: there is no group 'encodr'; did you mean encoder? Groups: attention, data, decoder, encoder, "
+        "FILE:2: there is no group 'encodr'; did you mean encoder? Groups: adapter, attention, data, decoder, encoder, "
         "experiment, feed_forward, generator, layer_norm, logger, metrics, normalizer, objective, optimizer, pooling, "
         "position, preset, schedule, search, self_attention, tokenizer, trainer",
         "FILE:3: there is no attention 'luong_dt'; did you mean luong_dot? Choices: bahdanau, luong_dot",

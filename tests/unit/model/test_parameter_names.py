@@ -1,7 +1,7 @@
 import pytest
 
 from seq2seq.errors import ConfigError
-from seq2seq.training.parameter_names import choose
+from seq2seq.model.parameter_names import choose
 
 NAMES = ["encoder.embedding.table.weight", "encoder.layers.0.bias", "encoder.layers.10.bias", "generator.bias"]
 

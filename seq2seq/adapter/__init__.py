@@ -1,0 +1,1 @@
+"""Adapters: small parts that are trained in place of a model's own weights."""

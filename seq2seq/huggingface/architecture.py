@@ -1,0 +1,146 @@
+"""The settings that a MarianMT or Pegasus folder fixes: config.json in our words, and what of it we cannot build."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seq2seq.errors import ConfigError
+from seq2seq.huggingface.folder import ModelFolder
+from seq2seq.huggingface.vocabulary import SOURCE, has_two_vocabularies, language_codes, read_sides, specification
+
+FAMILIES = {"marian": "post", "pegasus": "pre"}  # by model_type: where the layer normalisations stand
+ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu"}
+CHOICES = {
+    **{"encoder": "transformer", "decoder": "transformer", "attention": "multihead", "self_attention": "full"},
+    **{"feed_forward": "plain", "layer_norm": "layer", "position": "sinusoidal", "normalizer": "softmax"},
+    **{"pooling": "none", "generator": "softmax"},
+}
+# Our key: the key of config.json that it has the value of.
+SIZES = {
+    "embedding.size": "d_model",
+    **{f"{side}.hidden_size": "d_model" for side in ("encoder", "decoder")},
+    **{f"{side}.layers": f"{side}_layers" for side in ("encoder", "decoder")},
+    **{f"{side}.heads": f"{side}_attention_heads" for side in ("encoder", "decoder")},
+    **{f"{side}.inner_size": f"{side}_ffn_dim" for side in ("encoder", "decoder")},
+    "attention.heads": "decoder_attention_heads",
+}
+SHARES = {  # of training: another value may be typed
+    **{f"{part}.dropout": "dropout" for part in ("embedding", "encoder", "decoder")},
+    **{f"{side}.attention_dropout": "attention_dropout" for side in ("encoder", "decoder")},
+    "attention.dropout": "attention_dropout",
+    **{f"{side}.activation_dropout": "activation_dropout" for side in ("encoder", "decoder")},
+    **{f"{side}.layer_drop": f"{side}_layerdrop" for side in ("encoder", "decoder")},
+}
+FIXED: dict[str, Any] = {
+    **{"encoder.distinct_layers": None, "decoder.distinct_layers": None, "attention.kv_heads": None},
+    **{"self_attention.kv_heads": None, "generator.bias": True, "tokenizer.symbols": [], "position.recurrent": False},
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The `choices` of parts and the `values` that the folder fixes, by key, and `usual` values of training and search,
+    which may be changed. `codes` are its language codes: pieces that say which language the output is to have."""
+
+    choices: Mapping[str, str]
+    values: Mapping[str, Any]
+    usual: Mapping[str, Any]
+    codes: tuple[str, ...]
+
+    def origin(self, key: str) -> str:
+        """The key of config.json that says so, in words; nothing where there is none."""
+        return f" (config.json: {SIZES[key]})" if key in SIZES else ""
+
+
+def read_architecture(folder: ModelFolder) -> Architecture:
+    """What the folder says. Raises ConfigError naming its file and key, with a line for each thing that we cannot
+    build."""
+    config = folder.config
+    if lines := list(_problems(config)):
+        place = folder.path / "config.json"
+        raise ConfigError("\n".join(f"{place}: {line}" for line in lines))
+    source, _ = read_sides(folder)
+    known = specification(folder.bytes(SOURCE))
+    kind = known.pop("model_type")
+    if kind is None:
+        raise ConfigError(f"{folder.path / SOURCE}: a SentencePiece model of words; unigram, bpe and char can be used")
+    activation = ACTIVATIONS[config.get("activation_function", "gelu")]
+    tied, shared = config.get("tie_word_embeddings", True), _shares_embeddings(config)
+    values = {
+        **{key: config[theirs] for key, theirs in SIZES.items()},
+        **{f"{side}.norm": FAMILIES[config["model_type"]] for side in ("encoder", "decoder")},
+        **{f"{side}.activation": activation for side in ("encoder", "decoder")},
+        **FIXED,
+        "tie": "all" if shared else "target" if tied else "none",
+        **{"tokenizer.vocab_size": len(source.rows), "tokenizer.joint": not has_two_vocabularies(folder)},
+        **{f"tokenizer.{key}": value for key, value in known.items()},
+    }
+    usual = {key: float(config.get(theirs, 0.0)) for key, theirs in SHARES.items()}
+    return Architecture(
+        {**CHOICES, "tokenizer": kind}, values, {**usual, **_search(folder)}, tuple(language_codes(folder))
+    )
+
+
+def _problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each thing that our parts cannot express, or that is no such model."""
+    family = config.get("model_type")
+    if family not in FAMILIES:
+        yield _other_family(family)
+        return
+    for key in dict.fromkeys([*SIZES.values(), "vocab_size"]):
+        if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
+            yield f"{key}: expected a whole number above 0, got {config.get(key)!r}"
+    for key in dict.fromkeys(SHARES.values()):
+        if not isinstance(config.get(key, 0.0), int | float) or not 0 <= config.get(key, 0.0) < 1:
+            yield f"{key}: expected a share from 0 to below 1, got {config[key]!r}"
+    activation = config.get("activation_function", "gelu")
+    if activation not in ACTIVATIONS:
+        yield f"activation_function={activation}: ours are {', '.join(ACTIVATIONS)}"
+    if config.get("scale_embedding", False) is not True:
+        yield "scale_embedding=false: a Transformer's embeddings are scaled by sqrt(d_model) here"
+    if config.get("forced_bos_token_id") is not None:
+        yield (
+            f"forced_bos_token_id={config['forced_bos_token_id']}: targets would begin with two tokens "
+            "(decoder_start_token_id and this one), and here they begin with one"
+        )
+    tied, shared = config.get("tie_word_embeddings", True), config.get("share_encoder_decoder_embeddings", True)
+    if family == "marian" and shared and not tied:
+        yield (
+            "tie_word_embeddings=false with share_encoder_decoder_embeddings=true: here the output layer is tied to "
+            "the shared embeddings, too (tie=all), or nothing is shared"
+        )
+
+
+def _other_family(family: Any) -> str:
+    """Why a model of this type cannot be built."""
+    missing = {
+        **dict.fromkeys(
+            ("bart", "mbart"),
+            "a layer normalisation of the embeddings, and targets that begin with two tokens (</s> and <s> or a "
+            "language code), are missing here",
+        ),
+        "m2m_100": "its positions have other wavelengths than ours, and its targets begin with two tokens",
+        **dict.fromkeys(("t5", "mt5", "umt5"), "its attention is not scaled, and its feed-forward has no biases"),
+    }
+    why = f": {missing[family]}" if family in missing else ""
+    return f"model_type={family} cannot be imported{why}; {' and '.join(FAMILIES)} can"
+
+
+def _shares_embeddings(config: Mapping[str, Any]) -> bool:
+    """Whether encoder, decoder and output layer have one table."""
+    own = config.get("share_encoder_decoder_embeddings", True) if config["model_type"] == "marian" else True
+    return bool(own) and bool(config.get("tie_word_embeddings", True))
+
+
+def _search(folder: ModelFolder) -> dict[str, Any]:
+    """The beam search that generation_config.json, or an older config.json, describes; their longest output counts the
+    start token."""
+    said = {**folder.config, **folder.optional_json("generation_config.json")}
+    beams, penalty, longest = said.get("num_beams"), said.get("length_penalty"), said.get("max_length")
+    found: dict[str, Any] = {}
+    if isinstance(beams, int) and beams >= 1:
+        found["search.beam_size"] = beams
+        found["search.length_penalty"] = float(penalty) if isinstance(penalty, int | float) else 1.0
+    if isinstance(longest, int) and longest > 1:
+        found["search.max_length"] = longest - 1
+    return found

@@ -1,0 +1,98 @@
+"""A Hugging Face model folder: its JSON files, SentencePiece models and weights. Nothing in it is executed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seq2seq.errors import CheckpointError, ConfigError, memory_errors
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PREFIX = "hf:"
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The files of one model; `name` is what was typed, for messages."""
+
+    path: Path
+    name: str
+
+    @classmethod
+    def of(cls, init_from: str | None) -> "ModelFolder | None":
+        """The folder that `init_from=hf:FOLDER` names; None where it names a run, or nothing."""
+        if init_from is None or not init_from.startswith(PREFIX):
+            return None
+        return cls(Path(init_from.removeprefix(PREFIX)).expanduser(), init_from)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """config.json."""
+        if not (self.path / "config.json").is_file():
+            raise ConfigError(
+                f"init_from={self.name}: there is no {self.path / 'config.json'}; a model of the hub is fetched with: "
+                f"hf download NAME --local-dir {self.path}"
+            )
+        return self.json("config.json")
+
+    def json(self, name: str) -> dict[str, Any]:
+        """A JSON file that holds keys and values; raises ConfigError."""
+        try:
+            content = json.loads(self.bytes(name))
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{self.path / name} is damaged: {error}") from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"{self.path / name} does not hold keys and values")
+        return content
+
+    def optional_json(self, name: str) -> dict[str, Any]:
+        """The same; nothing where there is no such file."""
+        return self.json(name) if (self.path / name).is_file() else {}
+
+    def bytes(self, name: str) -> bytes:
+        """A whole file; raises ConfigError."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise ConfigError(f"init_from={self.name}: cannot read {self.path / name}: {error.strerror}") from error
+
+    @memory_errors("loading the checkpoint")
+    def weights(self) -> "Mapping[str, Tensor]":
+        """All tensors by their names there: of model.safetensors (in one file or several), or else of
+        pytorch_model.bin. Raises CheckpointError."""
+        names = sorted({str(name) for name in self.optional_json(INDEX).get("weight_map", {}).values()})
+        files = [self.path / name for name in names or ["model.safetensors"]]
+        if names or files[0].is_file():
+            return {key: tensor for file in files for key, tensor in _safetensors(file).items()}
+        if (self.path / "pytorch_model.bin").is_file():
+            return _without_pickle(self.path / "pytorch_model.bin")
+        raise CheckpointError(f"init_from={self.name}: the folder has no model.safetensors and no pytorch_model.bin")
+
+
+def _safetensors(file: Path) -> "dict[str, Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{file} cannot be read: {error}") from error
+
+
+def _without_pickle(file: Path) -> "dict[str, Tensor]":
+    """Only tensors are read: torch refuses a file with anything that would be executed."""
+    import pickle
+
+    import torch
+
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).split("\n")[0]
+        raise CheckpointError(f"{file} cannot be read: {reason}") from error
+    return {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}

@@ -1,0 +1,58 @@
+"""The tokenizer and the weights of a Hugging Face model folder, for a model of these settings."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from seq2seq.checkpoint.weights import model_tensors
+from seq2seq.config.imported import differences
+from seq2seq.config.schema import TrainSettings
+from seq2seq.errors import CheckpointError, ConfigError
+from seq2seq.huggingface.architecture import read_architecture
+from seq2seq.huggingface.folder import ModelFolder
+from seq2seq.huggingface.tensors import imported
+from seq2seq.huggingface.vocabulary import read_sides
+from seq2seq.model.builder import build_model
+from seq2seq.tokenizer import Tokenizer, Vocabulary
+
+log = logging.getLogger(__name__)
+
+
+def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenizer, Mapping[str, Tensor]]:
+    """The tokenizer, and every tensor of such a model by name.
+
+    Raises ConfigError where these settings are not the folder's, CheckpointError where its weights cannot be read.
+    """
+    architecture = read_architecture(folder)
+    if words := differences(architecture, settings.plain, settings.choices):
+        raise ConfigError(
+            f"init_from={folder.name} has other parts than these settings. Give the same: {' '.join(words)}"
+        )
+    _check_prefix(settings, folder, architecture.codes)
+    source, target = read_sides(folder)
+    first = Vocabulary(source.model)
+    tokenizer = Tokenizer(first, first if source.model == target.model else Vocabulary(target.model))
+    model = build_model(settings, source_vocab=first.size, target_vocab=tokenizer.target.size)
+    own = model_tensors(model)
+    given = imported(folder.weights(), list(own), {"source": source.rows, "target": target.rows}, target.never)
+    if wrong := [name for name, tensor in given.items() if tensor.shape != own[name].shape]:
+        shapes = f"{list(given[wrong[0]].shape)} there, {list(own[wrong[0]].shape)} by config.json"
+        raise CheckpointError(f"{folder.path}: the weights are not those of its config.json: {wrong[0]}: {shapes}")
+    return tokenizer, given
+
+
+def _check_prefix(settings: TrainSettings, folder: ModelFolder, codes: Sequence[str]) -> None:
+    """Raise ConfigError for a language code that the folder does not know; warn where none is given."""
+    prefix = (settings.data.arguments.get("source_prefix") or "").strip()
+    if prefix.startswith(">>") and prefix.endswith("<<") and prefix not in codes:
+        known = f"it has {', '.join(codes)}" if codes else "it has none"
+        raise ConfigError(f"data.source_prefix={prefix}: init_from={folder.name} has no such language code; {known}")
+    if codes and prefix not in codes:
+        log.warning(
+            "%s translates into several languages: unless each source begins with a code such as %s, give one: "
+            "data.source_prefix='%s '",
+            folder.path,
+            codes[0],
+            codes[0],
+        )
