@@ -106,7 +106,7 @@ $(READY): pyproject.toml setup.py constraints.txt
 	  echo 'Python could not make a virtual environment. On Debian and Ubuntu: apt install python3-venv'; \
 	  exit 1; }
 	$(if $(TORCH_INDEX),$(BIN)/pip install --no-deps -c constraints.txt --index-url $(TORCH_INDEX) torch)
-	$(BIN)/pip install -c constraints.txt -e ".[dev]"
+	$(BIN)/pip install -c constraints.txt -e ".[dev,onnx]"
 	@touch $@
 
 # The peers' environment; the same torch as ours, from the same index.

@@ -58,7 +58,8 @@ def test_python_without_venv_is_reported(repository: Path, tmp_path: Path) -> No
 
 
 def test_every_dependency_has_a_pin_within_its_bounds(project: dict, pins: dict[str, str]) -> None:
-    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+    optional = [text for texts in project["optional-dependencies"].values() for text in texts]
+    for text in [*project["dependencies"], *optional]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), text
         assert {specifier.operator for specifier in requirement.specifier} == {">="}, f"{text}: lower bounds only"
