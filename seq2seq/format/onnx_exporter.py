@@ -10,16 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq.errors import ConfigError
+from seq2seq.errors import ConfigError, is_out_of_memory
 
 Axes = Mapping[int, str]
 
 
 def save_graph(
-    path: Path,
-    module: nn.Module,
-    inputs: Mapping[str, tuple[Tensor, Axes]],
-    outputs: Sequence[str],
+    path: Path, module: nn.Module, inputs: Mapping[str, tuple[Tensor, Axes]], outputs: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Write the graph of a module that takes a tuple of tensors and returns another; the types and shapes of its inputs
     and outputs, by name. Inputs that it does not use are left out.
@@ -43,6 +40,8 @@ def save_graph(
                 custom_translation_table=_translations(),
             )
         except Exception as error:  # of a user's own part, whatever it does
+            if is_out_of_memory(error):
+                raise
             reason = str(error.__cause__ or error).strip().partition("\n")[0]
             raise ConfigError(f"format=onnx: torch cannot export this model ({path.name}): {reason}") from error
         graph = program.model.graph
@@ -82,7 +81,8 @@ def quiet() -> Iterator[None]:
 
 
 def _translations() -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Operators of torch in ONNX operators: two that the exporter lacks, or computes with too small a range."""
+    """Operators of torch in ONNX operators. The exporter has no cummax; its own versions of the others lose everything
+    whose exponential rounds to 0."""
     from onnxscript import opset18 as op
 
     def log_sigmoid(states: Any) -> Any:

@@ -16,8 +16,10 @@ class OnnxModel:
         self.config = json.loads((folder / "config.json").read_bytes())
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads  # 0: all cores
-        self.encoder = onnxruntime.InferenceSession(folder / "encoder.onnx", options)
-        self.step = onnxruntime.InferenceSession(folder / "decoder_step.onnx", options)
+        self.encoder, self.step = (
+            onnxruntime.InferenceSession(folder / name, options, providers=["CPUExecutionProvider"])
+            for name in ("encoder.onnx", "decoder_step.onnx")
+        )
 
     def greedy(self, sources: list[list[int]], limits: list[int]) -> list[list[int]]:
         """The most likely token at each step, for each source: ids without end symbols, at most so many."""
