@@ -131,7 +131,7 @@ class TransformerDecoder(Decoder):
 
     def start(self, memory: Memory) -> TransformerState:
         """Empty caches; each layer's attention prepares the memory."""
-        sentences = len(memory.states)
+        sentences = memory.states.shape[0]
         return TransformerState(
             tuple(layer.self_attention.empty_cache(sentences) for layer in self._in_order()),
             tuple(in_cycle([layer.attention.start(memory) for layer in self.layers], self.depth)),
@@ -155,20 +155,32 @@ class TransformerDecoder(Decoder):
         self, tokens: Int[Tensor, "B K"], state: TransformerState, weights: Weights = Weights.NONE
     ) -> tuple[Decoded, TransformerState]:
         """One position of K hypotheses, which share the cache; their pasts are given by the ancestry."""
-        inputs = states = self.embedding.step(tokens, state.ancestry.length)
+        inputs = self.embedding.step(tokens, state.ancestry.length)
         state = state.forgetting(self.layers[0].self_attention.reach)
         ancestry = state.ancestry.extend()
         scope = self.layers[0].self_attention.latest(ancestry, self.embedding.position)
-        caches, memories, attended = [], [], []
+        decoded, caches, memories = self.step_within(inputs, scope, state.caches, state.attention, weights)
+        return decoded, TransformerState(caches, memories, ancestry)
+
+    def step_within(
+        self,
+        inputs: Float[Tensor, "B K D"],
+        scope: Scope,
+        caches: tuple[SlotCache, ...],
+        memories: tuple[AttentionState, ...],
+        weights: Weights,
+    ) -> tuple[Decoded, tuple[SlotCache, ...], tuple[AttentionState, ...]]:
+        """One position of K hypotheses, each of which attends to its past in `scope`: features, and the new caches and
+        attention states."""
+        states = inputs
+        new_caches, new_memories, attended = [], [], []
         for number, layer in enumerate(self._in_order()):
-            cache, memory = state.caches[number], state.attention[number]
             need_weights = weights.of(number, self.depth)
-            states, cache, answer, memory = layer.step(states, cache, scope, memory, need_weights)
-            caches.append(cache)
-            memories.append(memory)
+            states, cache, answer, memory = layer.step(states, caches[number], scope, memories[number], need_weights)
+            new_caches.append(cache)
+            new_memories.append(memory)
             attended.append(answer)
-        state = TransformerState(tuple(caches), tuple(memories), ancestry)
-        return Decoded(self.final_norm(states), inputs, tuple(attended)), state
+        return Decoded(self.final_norm(states), inputs, tuple(attended)), tuple(new_caches), tuple(new_memories)
 
     def _in_order(self) -> list["TransformerDecoderLayer"]:
         """The layers as they run."""

@@ -50,7 +50,7 @@ class InputEmbedding(nn.Module):
 
     def step(self, tokens: Int[Tensor, "B K"], position: int) -> Float[Tensor, "B K D"]:
         """Inputs for K hypotheses at the same position."""
-        return self._embed(tokens, torch.tensor([position], device=tokens.device))
+        return self._embed(tokens, torch.full((1,), position, device=tokens.device))
 
     def _embed(self, tokens: Int[Tensor, "B T"], positions: Int[Tensor, " P"]) -> Float[Tensor, "B T D"]:
         position = None if self.position is None else self.position.embed(positions, tokens)  # no token dropped yet

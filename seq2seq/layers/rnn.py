@@ -232,7 +232,7 @@ class RecurrentStack(nn.Module):
 
 def reversal(lengths: Int[Tensor, " N"], size: int) -> Int[Tensor, "N T"]:
     """The index that reverses each row's real positions and leaves its padding in place (its own inverse)."""
-    position = torch.arange(size, device=lengths.device).expand(len(lengths), size)
+    position = torch.arange(size, device=lengths.device).expand(lengths.shape[0], size)
     last = lengths.unsqueeze(1) - 1
     return torch.where(position <= last, last - position, position)
 

@@ -37,7 +37,7 @@ class QueryPooling(Pooling):
 
     def forward(self, memory: Memory) -> Memory:
         """Multi-head attention of the learned queries to the memory."""
-        sentences = len(memory.states)
+        sentences = memory.states.shape[0]
         queries = self.queries.expand(sentences, -1, -1)
         context, _ = scaled_dot_product(
             split_heads(queries, self.heads),
