@@ -19,7 +19,7 @@ from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.outside import OutsideModel
 from seq2seq.types import BOS, EOS, PAD
 
-WAITING = 4  # batches for each worker that are handed over before the first one's outputs are taken
+WAITING = 2  # batches for each worker that are handed over before the first one's outputs are taken
 NO_PENALTY = 1e-9  # with exactly 0 it stops at the first finished hypothesis
 
 log = logging.getLogger(__name__)

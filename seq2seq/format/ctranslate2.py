@@ -83,7 +83,7 @@ class CTranslate2Export:
                 [[self.source[i] for i in sources[row]] for row in rows],
                 beam_size=1,
                 max_input_length=0,
-                max_decoding_length=max(limits[row] for row in rows),
+                max_decoding_length=max(1, *(limits[row] for row in rows)),
                 min_decoding_length=0,
                 suppress_sequences=[[self.target[PAD]], [self.target[BOS]]],
             )
