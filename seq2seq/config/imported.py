@@ -18,7 +18,8 @@ def architecture_of(folder: ModelFolder, run: str | None) -> Architecture:
     path = None if run is None else run_path(run) / "config.yaml"
     if not folder.path.is_dir() and path is not None and path.is_file():
         stored = read_config(path)
-        if stored["init_from"] == folder.name:
+        other = ModelFolder.of(stored["init_from"])
+        if other is not None and other.path == folder.path:
             return _as_stored(stored)
     return read_architecture(folder)
 
