@@ -36,10 +36,12 @@ def write_folder(
     codes: Sequence[str] = (),
     lacking: Sequence[str] = (),
     separate: bool = False,
+    renormalizes: bool = False,
     **config: Any,
 ) -> Path:
     """A folder of that `family`, whose SentencePiece models are of that `kind`; `lacking` are pieces that vocab.json
-    lacks, `config` other values of config.json. Each side's text has characters that the other's has not."""
+    lacks, `renormalizes` is a value of generation_config.json, `config` are other values of config.json. Each side's
+    text has characters that the other's has not."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = {"source": sentences(200, seed=1), "target": [f"„{text}“ x!" for text in sentences(200, seed=2)]}
     pieces = {side: _train(folder / f"{side}.spm", texts[side], kind) for side in SIDES}
@@ -55,7 +57,8 @@ def write_folder(
         json.dumps({"tokenizer_class": "MarianTokenizer", "separate_vocabs": separate})
     )
     pad = full["pad_token_id"]
-    generation = {"num_beams": 4, "max_length": 40, "bad_words_ids": [[pad]], "pad_token_id": pad, "eos_token_id": 0}
+    generation = {"num_beams": 4, "max_length": 40, "renormalize_logits": renormalizes, "bad_words_ids": [[pad]]}
+    generation |= {"pad_token_id": pad, "eos_token_id": 0}
     (folder / "generation_config.json").write_text(json.dumps({**generation, "decoder_start_token_id": pad}))
     save_file(random_tensors(full), folder / "model.safetensors", metadata={"format": "pt"})
     return folder

@@ -1,9 +1,9 @@
 """The settings that init_from=hf:FOLDER brings: what the folder fixes, and usual values of training and search."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from seq2seq.config.problems import show
 from seq2seq.config.stored_run import flatten, read_config, run_path
 from seq2seq.huggingface.architecture import CHOICES, Architecture, read_architecture
 from seq2seq.huggingface.folder import ModelFolder
@@ -18,7 +18,8 @@ def architecture_of(folder: ModelFolder, run: str | None) -> Architecture:
     path = None if run is None else run_path(run) / "config.yaml"
     if not folder.path.is_dir() and path is not None and path.is_file():
         stored = read_config(path)
-        if stored["init_from"] == folder.name:
+        other = ModelFolder.of(stored["init_from"])
+        if other is not None and other.path == folder.path:
             return _as_stored(stored)
     return read_architecture(folder)
 
@@ -40,4 +41,4 @@ def differences(architecture: Architecture, plain: Mapping[str, Any], choices: M
 
 def word(key: str, value: Any) -> str:
     """As it is typed."""
-    return f"{key}={value if isinstance(value, str) else show(value)}"
+    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"

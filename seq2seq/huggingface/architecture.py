@@ -40,12 +40,14 @@ FIXED: dict[str, Any] = {
 @dataclass(frozen=True)
 class Architecture:
     """The `choices` of parts and the `values` that the folder fixes, by key, and `usual` values of training and search,
-    which may be changed. `codes` are its language codes: pieces that say which language the output is to have."""
+    which may be changed. `codes` are its language codes: pieces that say which language the output is to have.
+    `renormalizes`: its outputs have no padding, and probabilities are those of the other pieces."""
 
     choices: Mapping[str, str]
     values: Mapping[str, Any]
     usual: Mapping[str, Any]
     codes: tuple[str, ...]
+    renormalizes: bool = False
 
     def origin(self, key: str) -> str:
         """The key of config.json that says so, in words; nothing where there is none."""
@@ -76,8 +78,13 @@ def read_architecture(folder: ModelFolder) -> Architecture:
         **{f"tokenizer.{key}": value for key, value in known.items()},
     }
     usual = {key: float(config.get(theirs, 0.0)) for key, theirs in SHARES.items()}
+    said = _generation(folder)
     return Architecture(
-        {**CHOICES, "tokenizer": kind}, values, {**usual, **_search(folder)}, tuple(language_codes(folder))
+        {**CHOICES, "tokenizer": kind},
+        values,
+        {**usual, **_search(said)},
+        tuple(language_codes(folder)),
+        said.get("renormalize_logits") is True,
     )
 
 
@@ -132,10 +139,13 @@ def _shares_embeddings(config: Mapping[str, Any]) -> bool:
     return bool(own) and bool(config.get("tie_word_embeddings", True))
 
 
-def _search(folder: ModelFolder) -> dict[str, Any]:
-    """The beam search that generation_config.json, or an older config.json, describes; their longest output counts the
-    start token."""
-    said = {**folder.config, **folder.optional_json("generation_config.json")}
+def _generation(folder: ModelFolder) -> dict[str, Any]:
+    """What generation_config.json, or an older config.json, says of searching."""
+    return {**folder.config, **folder.optional_json("generation_config.json")}
+
+
+def _search(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Our keys of that beam search; their longest output counts the start token."""
     beams, penalty, longest = said.get("num_beams"), said.get("length_penalty"), said.get("max_length")
     found: dict[str, Any] = {}
     if isinstance(beams, int) and beams >= 1:

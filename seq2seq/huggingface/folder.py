@@ -1,6 +1,7 @@
 """A Hugging Face model folder: its JSON files, SentencePiece models and weights. Nothing in it is executed."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,7 +29,8 @@ class ModelFolder:
         """The folder that `init_from=hf:FOLDER` names; None where it names a run, or nothing."""
         if init_from is None or not init_from.startswith(PREFIX):
             return None
-        return cls(Path(init_from.removeprefix(PREFIX)).expanduser(), init_from)
+        path = os.path.expandvars(init_from.removeprefix(PREFIX))
+        return cls(Path(path).expanduser(), init_from)
 
     @cached_property
     def config(self) -> dict[str, Any]:

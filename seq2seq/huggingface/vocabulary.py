@@ -194,6 +194,11 @@ def _vocab(folder: ModelFolder, name: str) -> dict[str, int]:
 def _model(folder: ModelFolder, name: str) -> ModelProto:
     from google.protobuf.message import DecodeError
 
+    if not (folder.path / name).is_file():
+        raise ConfigError(
+            f"init_from={folder.name}: there is no {folder.path / name}: of tokenizers that of MarianMT can be "
+            f"imported, which has {SOURCE}, {TARGET} and vocab.json"
+        )
     try:
         return ModelProto.FromString(folder.bytes(name))
     except DecodeError as error:

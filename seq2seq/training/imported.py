@@ -15,6 +15,7 @@ from seq2seq.huggingface.tensors import imported
 from seq2seq.huggingface.vocabulary import read_sides
 from seq2seq.model.builder import build_model
 from seq2seq.tokenizer import Tokenizer, Vocabulary
+from seq2seq.types import PAD
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenize
     tokenizer = Tokenizer(first, first if source.model == target.model else Vocabulary(target.model))
     model = build_model(settings, source_vocab=first.size, target_vocab=tokenizer.target.size)
     own = model_tensors(model)
-    given = imported(folder.weights(), list(own), {"source": source.rows, "target": target.rows}, target.never)
+    never = [*target.never, *[PAD] * architecture.renormalizes]
+    given = imported(folder.weights(), list(own), {"source": source.rows, "target": target.rows}, never)
     if wrong := [name for name, tensor in given.items() if tensor.shape != own[name].shape]:
         shapes = f"{list(given[wrong[0]].shape)} there, {list(own[wrong[0]].shape)} by config.json"
         raise CheckpointError(f"{folder.path}: the weights are not those of its config.json: {wrong[0]}: {shapes}")
@@ -44,11 +46,11 @@ def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenize
 
 def _check_prefix(settings: TrainSettings, folder: ModelFolder, codes: Sequence[str]) -> None:
     """Raise ConfigError for a language code that the folder does not know; warn where none is given."""
-    prefix = (settings.data.arguments.get("source_prefix") or "").strip()
-    if prefix.startswith(">>") and prefix.endswith("<<") and prefix not in codes:
+    code = next(iter((settings.data.arguments.get("source_prefix") or "").split()), "")
+    if code.startswith(">>") and code.endswith("<<") and code not in codes:
         known = f"it has {', '.join(codes)}" if codes else "it has none"
-        raise ConfigError(f"data.source_prefix={prefix}: init_from={folder.name} has no such language code; {known}")
-    if codes and prefix not in codes:
+        raise ConfigError(f"data.source_prefix={code}: init_from={folder.name} has no such language code; {known}")
+    if codes and code not in codes:
         log.warning(
             "%s translates into several languages: unless each source begins with a code such as %s, give one: "
             "data.source_prefix='%s '",

@@ -143,7 +143,9 @@ def test_how_the_models_were_trained(tmp_path: Path) -> None:
     ("file", "content", "message"),
     [
         ("source.spm", b"\xff\xff", "source.spm is not a SentencePiece model"),
-        ("target.spm", None, "cannot read {folder}/target.spm: No such file or directory"),
+        ("target.spm", None, "there is no {folder}/target.spm: of tokenizers that of MarianMT can be imported, which "
+         "has source.spm, target.spm and vocab.json"),
+        ("vocab.json", None, "cannot read {folder}/vocab.json: No such file or directory"),
         ("vocab.json", b"{", "vocab.json is damaged: "),
         ("vocab.json", b"[]", "vocab.json does not hold keys and values"),
         ("vocab.json", b'{"</s>": 0}', "vocab.json has no piece <unk>"),

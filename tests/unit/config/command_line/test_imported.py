@@ -9,6 +9,7 @@ from marian_folder import write_folder
 
 from seq2seq.config import CONFIGS, Script, write_config
 from seq2seq.config.command_line.check import check
+from seq2seq.config.presets import TextSize
 from seq2seq.config.problems import Mistakes
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import diff, stored_config
@@ -56,6 +57,19 @@ def test_values_of_training_may_be_typed(folder: Path) -> None:
     assert loaded(f"init_from=hf:{folder}", "search=greedy").search.arguments["max_length"] == 256
 
 
+def test_text_of_the_users_own_has_no_preset(folder: Path) -> None:
+    """Whose sizes are the folder's, and its text need not be read."""
+    seen: list[TrainSettings] = []
+
+    def never(settings: TrainSettings) -> TextSize:
+        raise AssertionError("the training text must not be read")
+
+    files = [f"data.{split}.{side}=x" for split in ("train", "valid") for side in ("source", "target")]
+    script = Script("train", TrainSettings, run=seen.append, size_of=never)
+    script.start(check(script, [f"init_from=hf:{folder}", "data=files", *files])[1])
+    assert (seen[0].choices["preset"], seen[0].encoder.arguments["hidden_size"]) == ("none", 8)
+
+
 def test_an_experiment_gives_the_rest(folder: Path) -> None:
     settings = loaded(f"init_from=hf:{folder}", "experiment=multi30k/transformer")
     plain = loaded("experiment=multi30k/transformer")
@@ -99,5 +113,7 @@ def test_a_run_is_continued_without_the_folder(folder: Path, tmp_path: Path, mon
     again = loaded(*words)
     assert again.plain == first.plain and again.choices == first.choices
     assert diff(stored_config("tuned"), loaded(*words, "encoder.layers=3").plain) == ["encoder.layers: 2 -> 3"]
+    monkeypatch.setenv("THERE", "gone")
+    assert loaded("init_from=hf:$THERE", *words[1:]).plain == first.plain
     assert "there is no gone/config.json" in mistakes("init_from=hf:gone", "run=another")[0]
     assert "there is no other/config.json" in mistakes("init_from=hf:other", "run=tuned")[0]
