@@ -157,7 +157,8 @@ class RnnDecoder(Decoder):
         more = [state.fed] if state.fed is not None else []
         if self.attend_before:
             attended, memory = self.attention.step(state.cells[-1][0], memory, need_weights)
-            more.insert(0, attended.context)
+            if self.context_dim:  # ONNX has no reshape of tensors without elements
+                more.insert(0, attended.context)
         inputs = torch.cat(more, -1).flatten(0, 1) if more else None
         flat = tuple(tuple(part.flatten(0, 1) for part in cell) for cell in state.cells)
         outputs, flat = self.stack.step(gates.flatten(0, 1), inputs, flat, weights)

@@ -27,6 +27,7 @@ AFTER, BEFORE = (
 # Few combinations of many parts, for `make test`.
 MIXED = [
     Triple("lstm", "local_m", "gru", AFTER, (("generator", "pointer"), ("normalizer", "entmax15"))),
+    Triple("gru", "none", "gru", BEFORE),
     Triple("gru", "monotonic", "lstm", BEFORE, (("generator", "pointer"), ("position", "sinusoidal_2d"))),
     Triple(
         "transformer",
