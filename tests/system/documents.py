@@ -24,8 +24,10 @@ def blocks(page: Path) -> list[Block]:
 
 
 def python(page: Path) -> str:
-    """The page's `python` blocks, in order, as one program."""
-    return "\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    """The page's `python` blocks, in order, as one program; those after an `untested` comment are left out."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^(<!-- untested: [^\n]*\n)?```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return "\n".join(program for untested, program in found if not untested)
 
 
 def files(page: Path) -> dict[str, str]:

@@ -23,7 +23,7 @@ from seq2seq.decoder.base import Decoder
 from seq2seq.errors import ConfigError
 from seq2seq.format.export import export
 from seq2seq.inference.trained_model import load_trained
-from seq2seq.inference.translation import answer
+from seq2seq.inference.translator import Translator
 from seq2seq.search.greedy import GreedySearch
 from seq2seq.self_attention.base import SelfAttention
 from seq2seq.training.run import train
@@ -265,6 +265,7 @@ def test_documented_program_runs_without_torch(
         check=True,
     )
     search = GreedySearch(max_length=12, max_length_ratio=100.0)
-    ours = [best.text for (best,) in answer(load_trained("one", settings, "best"), settings, search, texts)]
+    translator = Translator(load_trained("one", settings, "best"), settings, search)
+    ours = [found.text for found in translator.translate(texts)]
     assert (done.stdout, done.stderr) == ("".join(f"{text}\n" for text in ours), "")
     assert ours[0] != ours[1] == ""
