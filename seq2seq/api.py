@@ -45,5 +45,5 @@ def evaluate(
     Raises the errors of the command: ConfigError, CheckpointError where there is no such run, DataError, StorageError,
     OutOfMemoryError.
     """
-    with one_call(), process_as_before():
+    with one_call():
         return evaluate_run(*settings_of(EVALUATE, words, keys, config_dir))

@@ -29,3 +29,21 @@ def test_other_log_lines_restart_the_wait(caplog: pytest.LogCaptureFixture) -> N
             time.sleep(0.1)
             logging.getLogger("seq2seq.data").info("another line")
     assert set(caplog.messages) == {"another line"}
+
+
+def test_a_program_without_handlers_still_gets_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python prints them if there is no handler; ours is not one for this."""
+    printed: list[str] = []
+
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            printed.append(record.getMessage())
+
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging, "lastResort", Printing(logging.WARNING))
+    log = logging.getLogger("seq2seq.data")
+    with heartbeat("encoding train"), heartbeat("training"):
+        log.warning("a warning")
+        log.info("a line")
+    log.warning("another one")
+    assert printed == ["a warning", "another one"]

@@ -1,7 +1,7 @@
 """A command that is called from Python: its keys are words, as on the command line, or values of Python."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -32,7 +32,8 @@ def settings_of(
     what to do instead. Nothing of the process is changed. Raises Mistakes with the lines that the command prints, and
     TypeError for what is neither a word nor a mapping.
     """
-    words = [word for each in (*given, keys) for word in _words(each, script)]
+    groups = script.library.groups
+    words = [word for each in (*given, keys) for word in _words(each, groups)]
     if lines := list(_not_from_python(words, refused or {})):
         raise Mistakes(lines)
     own = None if config_dir is None else own_folder(os.fspath(config_dir), script.folder)
@@ -42,12 +43,12 @@ def settings_of(
         return script.read(replace(composed, typed=tuple(words)))
 
 
-def _words(given: object, script: Script) -> Iterator[str]:
+def _words(given: object, groups: Collection[str]) -> Iterator[str]:
     if isinstance(given, str):
         yield given
     elif isinstance(given, Mapping):
         for key, value in flatten(_as_dicts(given)).items():
-            yield f"{key}={value if key in script.library.groups and isinstance(value, str) else _typed(key, value)}"
+            yield f"{key}={value if key in groups and isinstance(value, str) else _typed(key, value)}"
     else:
         raise TypeError(f"expected words such as 'search.beam_size=5', or a mapping, got {show(given)}")
 
