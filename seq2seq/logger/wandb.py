@@ -50,7 +50,7 @@ class Wandb(Tracker):
     ) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         self._wandb = self.imported()
-        parent = Path(folder) if folder else session.folder
+        parent = (Path(folder) if folder else session.folder).absolute()  # W&B's process may be in another folder
         parent.mkdir(parents=True, exist_ok=True)
         place = f"{entity or ''}/{project or ''}"
         known = record_id(session, self.package, place)

@@ -70,6 +70,17 @@ def test_training_goes_on_without_the_process_and_the_next_session_adds_what_is_
     assert in_order(wandb_points(tmp_path)) == in_order(whole(80))
 
 
+def test_a_relative_folder_is_that_of_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B's process keeps the folder that the program was in when the first run began."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        recorders = Recorders(session=Session(Path("run")), makers=[choice("wandb")])
+        recorders.scalars(1, {"train/loss": 1.0})
+        recorders.close()
+        assert list(history(file_of(tmp_path / name / "run"))) != []
+
+
 def test_without_its_files_a_run_begins_a_new_record(tmp_path: Path) -> None:
     write(choice("wandb"), tmp_path, after=0, until=20)
     old = noted_id(tmp_path, "wandb")
