@@ -20,7 +20,6 @@ from seq2seq.format.sentences import Sentences, sentences_for_check
 from seq2seq.inference.engine import Engine
 from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.runtime.device import Runtime, choose_runtime
-from seq2seq.search.workers import paying_workers
 from seq2seq.types import Part
 
 ComputeType = Literal["auto", "float32", "float16", "bfloat16", "int16", "int8", "int8_float16", "int8_bfloat16"]
@@ -54,8 +53,7 @@ class CTranslate2(Engine):
         part = Part("ctranslate2", CTranslate2Format, {"quantization": compute_type, "max_length": rows})
         trained = load_exact(script.run, settings, script.checkpoint)
         folder = _exported(part, script, trained, settings, versions)
-        threads = torch.get_num_threads() if device.type == "cpu" else 1
-        workers = paying_workers(threads, settings.trainer.tokens_per_batch)
+        workers = torch.get_num_threads() if device.type == "cpu" else 1
         model = CTranslate2Model(folder, trained, device, compute_type, workers)
         log.info("engine=ctranslate2 on %s, in %s", device, model.compute_type)
         precision = PRECISIONS.get(model.compute_type, model.compute_type)

@@ -19,6 +19,7 @@ from seq2seq.search.greedy import GreedySearch
 from seq2seq.search.outside import OutsideModel
 from seq2seq.types import BOS, EOS, PAD
 
+CPU_BATCH = 512  # source positions; larger batches are slower on a CPU (docs/export.md)
 WAITING = 2  # batches for each worker that are handed over before the first one's outputs are taken
 NO_PENALTY = 1e-9  # with exactly 0 it stops at the first finished hypothesis
 
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class CTranslate2Model(OutsideModel):
-    """The export of a trained model, run on a device; `workers` batches at a time share the processor's threads.
+    """The export of a trained model, run on a device: on a CPU `workers` batches at a time, one thread each.
 
     At its length limit CTranslate2 ends the search in another way, and it may output padding. Sentences where this
     happens are searched by ours, in fp32.
@@ -49,7 +50,7 @@ class CTranslate2Model(OutsideModel):
             device_index=device.index or 0,
             compute_type=compute_type,
             inter_threads=workers,
-            intra_threads=max(1, torch.get_num_threads() // workers),
+            intra_threads=1,
         )
         self.compute_type: str = self.translator.compute_type
 
@@ -76,7 +77,8 @@ class CTranslate2Model(OutsideModel):
             if on_batch is not None:
                 on_batch(len(rows))
 
-        for batch in by_length(lengths, tokens_per_batch // self.workers):
+        size = tokens_per_batch // self.workers
+        for batch in by_length(lengths, min(size, CPU_BATCH) if self.device.type == "cpu" else size):
             rows = batch.tolist()
             waiting.append((rows, self._ask([sentences[i] for i in rows], search, max(limits[i] for i in rows))))
             if len(waiting) > WAITING * self.workers:
