@@ -70,7 +70,7 @@ def _each(value: Any, change: Callable[[Any], Any]) -> Any:
 
 @dataclass(frozen=True)
 class State:
-    """The state between steps: fields made by `source_part` or `hypothesis_part`, or plain numbers.
+    """The state between steps: fields made by `source_part` or `hypothesis_part`, and others that all rows share.
 
     A field may be a tensor, another State, a tuple of them, or None. Nothing of the source is repeated per hypothesis.
     """
@@ -81,7 +81,7 @@ class State:
         def rows(value: Any) -> Any:
             return value.keep(sentences) if isinstance(value, State) else value.index_select(0, sentences)
 
-        return replace(self, **{f.name: _each(getattr(self, f.name), rows) for f in fields(self)})
+        return replace(self, **{f.name: _each(getattr(self, f.name), rows) for f in fields(self) if f.metadata})
 
     def advance(self, parents: Int[Tensor, "B K"]) -> Self:
         """Hypothesis k of each sentence now continues hypothesis parents[b, k]."""
@@ -90,7 +90,7 @@ class State:
             return value.advance(parents) if isinstance(value, State) else select_parents(value, parents)
 
         changed = {
-            f.name: _each(getattr(self, f.name), rows) for f in fields(self) if f.metadata.get("part") != "source"
+            f.name: _each(getattr(self, f.name), rows) for f in fields(self) if f.metadata.get("part") == "hypothesis"
         }
         return replace(self, **changed)
 

@@ -3,15 +3,25 @@ several of queries, multi-query (Shazeer 2019, arXiv:1911.02150) and grouped-que
 arXiv:2305.13245)."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from seq2seq.attention.base import SIZES, Attention, Keyed
+from seq2seq.attention.base import SIZES, Attention, AttentionState
 from seq2seq.layers.scaled_dot import heads_problem, join_heads, scaled_dot_product, split_heads
 from seq2seq.normalizer.base import Normalizer
-from seq2seq.types import Attended, Memory
+from seq2seq.types import Attended, Memory, source_part
+
+
+@dataclass(frozen=True)
+class Heads(AttentionState):
+    """Keys and values of every head, computed once per source."""
+
+    keys: Float[Tensor, "B G S d"] = source_part()
+    values: Float[Tensor, "B G S d"] = source_part()
+    mask: Bool[Tensor, "B S"] = source_part()
 
 
 class MultiHeadAttention(Attention):
@@ -20,7 +30,7 @@ class MultiHeadAttention(Attention):
     g = h where `kv_heads` is null; else H / kv_heads heads share each g. At the start W_q and W_k make queries and keys
     of variance 1 from elements of the `query_size` and `memory_size` (root mean squares), as the scale presumes.
 
-    Shapes: query [B T Q], states [B S M], keys and values [B S kv_heads*d]; context [B T Q]; weights [B H T S].
+    Shapes: query [B T Q], states [B S M], keys and values [B kv_heads S d]; context [B T Q]; weights [B H T S].
     """
 
     wired: ClassVar[frozenset[str]] = Attention.wired | SIZES
@@ -66,18 +76,21 @@ class MultiHeadAttention(Attention):
         """Of W_v and W_o."""
         return [self.value_map.weight, self.output_map.weight]
 
-    def start(self, memory: Memory) -> Keyed:
+    def start(self, memory: Memory) -> Heads:
         """Keys and values of every head, once per source."""
-        return Keyed(keys=self.key_map(memory.states), values=self.value_map(memory.states), mask=memory.mask)
+        keys, values = (split_heads(part(memory.states), self.kv_heads) for part in (self.key_map, self.value_map))
+        if keys.device.type == "cpu":  # a product of each step would copy them
+            keys, values = keys.contiguous(), values.contiguous()
+        return Heads(keys=keys, values=values, mask=memory.mask)
 
     def attend(
-        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Keyed, need_weights: bool
+        self, query: Float[Tensor, "B N Q"], positions: Int[Tensor, "#N"], state: Heads, need_weights: bool
     ) -> Attended:
         """Multi-head attention to the memory."""
         context, weights = scaled_dot_product(
             split_heads(self.query_map(query), self.heads),
-            split_heads(state.keys, self.kv_heads),
-            split_heads(state.values, self.kv_heads),
+            state.keys,
+            state.values,
             state.mask[:, None, None, :],
             normalizer=self.normalizer,
             dropout=self.dropout if self.training else 0.0,

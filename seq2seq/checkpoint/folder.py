@@ -59,6 +59,10 @@ class RunFolder:
         """Which target tokens translate which source tokens; written when it is first needed."""
         return self.path / "lexicon.npz"
 
+    def ranges_file(self, weights: str) -> Path:
+        """The ranges of activations of these weights, for precision=int8; written when they are first needed."""
+        return self.path / "int8" / f"{weights}.json"
+
     @property
     def metrics_file(self) -> Path:
         """One JSON object a line."""

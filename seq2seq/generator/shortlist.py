@@ -1,5 +1,6 @@
-"""The few target tokens that a sentence may have, scored instead of the whole vocabulary."""
+"""The few target tokens that the sentences of a batch may have, scored instead of the whole vocabulary."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -8,40 +9,45 @@ from torch import Tensor
 
 from seq2seq.types import State, source_part
 
+SCORES = 64  # their number is a multiple of it: the kernels of a CPU are compiled for each
+
 
 @dataclass(frozen=True)
 class Shortlist(State):
-    """`ids` of each sentence, ascending, so that special symbols come first; `real` is False after its last.
-
-    A column means a different token in each sentence: `columns` and `tokens` convert between them.
+    """`ids` are the tokens of all sentences of a batch, ascending, so that special symbols come first, and some that no
+    sentence has; `outside` is 0 for those of a sentence and -inf for others, to be added to its logits. `columns` and
+    `tokens` convert between places in `ids` and tokens.
     """
 
-    ids: Int[Tensor, "B L"] = source_part()
-    real: Bool[Tensor, "B L"] = source_part()
+    ids: Int[Tensor, " L"]
+    outside: Float[Tensor, "B 1 L"] = source_part()
 
     @classmethod
     def of(cls, allowed: Bool[Tensor, "B V"]) -> "Shortlist":
         """From a mask of each sentence's tokens, at least one per sentence."""
-        counts = allowed.sum(1, keepdim=True)
-        columns = torch.arange(int(counts.max()), device=allowed.device)
-        real = columns < counts
-        ids = torch.zeros(real.shape, dtype=torch.long, device=allowed.device)
-        ids[real] = allowed.nonzero()[:, 1]
-        return cls(ids, real)
+        wanted = allowed.any(0)
+        missing = -int(wanted.sum()) % SCORES
+        wanted[(~wanted).nonzero().squeeze(1)[:missing]] = True
+        ids = wanted.nonzero().squeeze(1)
+        outside = torch.zeros(len(allowed), 1, len(ids), device=ids.device)
+        return cls(ids, outside.masked_fill(~allowed[:, ids].unsqueeze(1), float("-inf")))
+
+    @property
+    def own(self) -> Bool[Tensor, "B L"]:
+        """Which of the ids each sentence has."""
+        return self.outside.squeeze(1) == 0
 
     def tokens(self, columns: Int[Tensor, "B K"]) -> Int[Tensor, "B K"]:
         """The ids of these columns."""
-        return self.ids.gather(1, columns)
+        return self.ids[columns]
 
     def columns(self, tokens: Int[Tensor, "B K"]) -> Int[Tensor, "B K"]:
         """The columns of these ids, which must be among those of their sentence."""
-        ascending = self.ids.masked_fill(~self.real, torch.iinfo(torch.long).max)
-        return torch.searchsorted(ascending, tokens.contiguous())
+        return torch.searchsorted(self.ids, tokens.contiguous())
 
 
 @dataclass(frozen=True)
 class Rows(Shortlist):
-    """A shortlist with its columns of the output layer: `bias` is -inf for padding."""
+    """A shortlist with the product of features with its rows of the output layer."""
 
-    weight: Float[Tensor, "B E L"] = source_part()
-    bias: Float[Tensor, "B 1 L"] = source_part()
+    product: Callable[[Float[Tensor, "B T E"]], Float[Tensor, "B T L"]] | None = None

@@ -1,7 +1,8 @@
 """The plain generator: a linear map and a softmax, optionally tied to the target embedding (Press and Wolf 2017,
 arXiv:1608.05859)."""
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Rows, Shortlist
+from seq2seq.layers.packed_linear import Int8Linear, PackedLinear
 from seq2seq.layers.unpad import real_mask, unpad
 from seq2seq.loss.cross_entropy import cross_entropy
 from seq2seq.types import Decoded
@@ -45,26 +47,17 @@ class SoftmaxGenerator(Generator):
         return _log_softmax(self._logits(unpad(decoded.features, mask)))
 
     def prepare(self, shortlist: Shortlist) -> Rows:
-        """Each sentence's columns of the output layer, in the data type of the products."""
-        output: Any = self.output
-        weight, bias = output.weight, output.bias
-        if callable(weight):  # of torch's own linear map in int8
-            weight, bias = weight().dequantize(), bias()
-        chosen = F.embedding(shortlist.ids, weight)
-        device = weight.device.type
-        if torch.is_autocast_enabled(device):
-            chosen = chosen.to(torch.get_autocast_dtype(device))
-        chosen = chosen.transpose(1, 2).contiguous()
-        offset = chosen.new_zeros(shortlist.ids.shape) if bias is None else bias[shortlist.ids].to(chosen.dtype)
-        offset = offset.masked_fill(~shortlist.real, float("-inf")).unsqueeze(1)
-        return Rows(shortlist.ids, shortlist.real, chosen, offset)
+        """With these rows of the output layer, in the data type of the products."""
+        return Rows(shortlist.ids, shortlist.outside, _among(self.output, shortlist.ids))
 
     def log_probs_among(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows
     ) -> Float[Tensor, "B T L"]:
-        """A product for each sentence, with its own columns."""
-        features = self.adapt(decoded.features).to(shortlist.weight.dtype)
-        return _log_softmax(torch.baddbmm(shortlist.bias, features, shortlist.weight))
+        """One product for all sentences; each has only its own tokens."""
+        assert shortlist.product is not None
+        logits = shortlist.product(self.adapt(decoded.features))
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return (wide + shortlist.outside).log_softmax(-1)
 
     def loss(
         self,
@@ -92,6 +85,18 @@ class SoftmaxGenerator(Generator):
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         return self.output(self.adapt(features))
+
+
+def _among(output: nn.Module, ids: Int[Tensor, " L"]) -> Callable[[Tensor], Tensor]:
+    """The product with these rows of an output layer."""
+    if isinstance(output, PackedLinear | Int8Linear):
+        return output.among(ids)
+    assert isinstance(output, nn.Linear)
+    weight, bias = output.weight[ids], None if output.bias is None else output.bias[ids]
+    device = weight.device.type
+    if torch.is_autocast_enabled(device):
+        weight = weight.to(torch.get_autocast_dtype(device))
+    return partial(F.linear, weight=weight, bias=bias)
 
 
 def _log_softmax(logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N V"]:

@@ -15,10 +15,11 @@ from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.text import with_prefix
 from seq2seq.errors import CheckpointError, memory_errors
+from seq2seq.inference.activation_ranges import activation_ranges
 from seq2seq.model.builder import build_model
 from seq2seq.model.ensemble import Ensemble
-from seq2seq.model.int8 import to_int8
 from seq2seq.model.model import Model
+from seq2seq.model.packing import for_search, to_int8
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.runtime.device import Runtime, choose_runtime
 from seq2seq.search.outside import OutsideModel
@@ -33,8 +34,8 @@ _BUILDING = threading.Lock()
 class TrainedModel:
     """A run's model for evaluation and translation; `step` is the update of its weights.
 
-    `search_model` is the model used by search: the model, an ensemble of it and the models of `others` (runs and their
-    steps), or one of another engine.
+    `search_model` is the model used by search: the model with packed products, an ensemble of it and the models of
+    `others` (runs and their steps), or one of another engine.
     """
 
     folder: RunFolder
@@ -66,7 +67,8 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
             precision,
         )
     loaded = {name: load_other(name, settings, which, tokenizer, runtime, key="ensemble") for name in others}
-    search_model = Ensemble([model, *(other for other, *_ in loaded.values())]).eval() if loaded else model
+    together = Ensemble([model, *(other for other, *_ in loaded.values())]).eval() if loaded else model
+    search_model = for_search(together, runtime)
     steps = {name: step for name, (_, step, _) in loaded.items()}
     return TrainedModel(folder, tokenizer, model, runtime, step, search_model, steps)
 
@@ -80,7 +82,7 @@ def _load_model(
         model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, settings.adapter().merged(checkpoint.model))
     if runtime.int8:
-        to_int8(model)
+        to_int8(model, activation_ranges(folder, settings, model, tokenizer))
     return model.to(runtime.device).eval(), checkpoint.step, checkpoint.state.get("precision")
 
 

@@ -13,6 +13,8 @@ from seq2seq.normalizer.base import Normalizer
 from seq2seq.normalizer.softmax import Softmax
 from seq2seq.runtime.triton import kernels
 
+FEW = 8  # queries of a step
+
 
 def scaled_dot_product(
     query: Float[Tensor, "B H T d"],
@@ -31,6 +33,11 @@ def scaled_dot_product(
     share one. Returns the context, and the weights before dropout if requested. A query must have at least one unmasked
     position.
     """
+    if _rounded_needlessly(query, keys, values):
+        with torch.autocast("cpu", enabled=False):
+            return scaled_dot_product(
+                query, keys, values, mask, bias=bias, normalizer=normalizer, dropout=dropout, need_weights=need_weights
+            )
     if type(normalizer) is Softmax:
         normalizer = None  # the fused kernel has a mask for it
     if normalizer is None and not need_weights and not _plain_is_faster(query):
@@ -57,11 +64,21 @@ def _for_sentences(query: Float[Tensor, "B H T d"], keys: Float[Tensor, "B G S d
     return own.fused_attention if own is not None and own.suits(query, keys) else None
 
 
-def _plain_is_faster(query: Tensor) -> bool:
-    """On a CPU the fused kernel's bf16 backward pass takes several times as long as two products and a softmax."""
+def _rounded_needlessly(*states: Tensor) -> bool:
+    """Whether autocast would round the results of packed products, which are in fp32, to bf16: on a CPU that costs more
+    time than it saves."""
+    if not torch.is_autocast_enabled("cpu") or torch.is_grad_enabled():
+        return False
+    return all(each.device.type == "cpu" and each.dtype is torch.float32 for each in states)
+
+
+def _plain_is_faster(query: Float[Tensor, "B H T d"]) -> bool:
+    """On a CPU the fused kernel's bf16 backward pass takes several times as long as two products and a softmax; so does
+    its forward pass for the few queries of a step."""
     if query.device.type != "cpu":
         return False
-    return query.dtype is torch.bfloat16 or torch.is_autocast_enabled("cpu")
+    few = query.shape[2] <= FEW and not torch.is_grad_enabled()
+    return few or query.dtype is torch.bfloat16 or torch.is_autocast_enabled("cpu")
 
 
 def _masked(scores: Float[Tensor, "#B H #T S"], mask: Bool[Tensor, "#B #H #T S"] | None) -> Tensor:

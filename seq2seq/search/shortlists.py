@@ -50,9 +50,10 @@ class Shortlists:
         shortlist = self.of(source, prefix)
         columns = None if prefix is None else shortlist.columns(prefix)
         found = search(Shortlisted(model, shortlist), source, mask, columns, numbers)
+        ids = shortlist.ids.tolist()
         return [
             [Hypothesis([ids[column] for column in one.tokens], one.log_prob, one.score) for one in hypotheses]
-            for ids, hypotheses in zip(shortlist.ids.tolist(), found, strict=True)
+            for hypotheses in found
         ]
 
 

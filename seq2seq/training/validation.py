@@ -17,6 +17,7 @@ from seq2seq.inference.output_checks import OutputWatch, empty_references
 from seq2seq.logger.base import Recorder
 from seq2seq.metrics.base import Metric
 from seq2seq.model.model import Model
+from seq2seq.model.packing import for_search
 from seq2seq.reporting.attention_figures import attention_figure, attention_grid
 from seq2seq.reporting.figures import render
 from seq2seq.reporting.samples import samples_page
@@ -88,7 +89,8 @@ class Validator:
         given = (self.runtime, self.tokens_per_batch)
         try:
             nll = nll_per_token(model, self.corpus, *given, world=self.world, on_batch=between_batches)
-            found = best_hypotheses(model, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
+            ready = for_search(model, self.runtime)
+            found = best_hypotheses(ready, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
         except Interrupted:
             return None
         values = {"valid/nll": nll}

@@ -8,7 +8,7 @@ from unit.generator.mixtures import TOKENS, B, D, V, decoded_of, generator_of
 
 from seq2seq.generator.shortlist import Shortlist
 from seq2seq.generator.softmax import SoftmaxGenerator
-from seq2seq.model.int8 import to_int8
+from seq2seq.model.packing import observed_ranges, to_int8
 from seq2seq.types import Decoded
 
 NEVER = float("-inf")
@@ -26,13 +26,13 @@ def test_ids_ascend_and_columns_map_back_to_them() -> None:
     mask = allowed()
     shortlist = Shortlist.of(mask)
     assert mask.sum(1).unique().numel() == B
+    assert torch.equal(shortlist.ids, shortlist.ids.unique())
+    assert shortlist.ids[:4].tolist() == [0, 1, 2, 3]
     for row in range(B):
-        ids = shortlist.ids[row][shortlist.real[row]]
-        assert ids.tolist() == mask[row].nonzero().squeeze(1).tolist()
-        assert shortlist.ids[row, :4].tolist() == [0, 1, 2, 3]
+        assert shortlist.ids[shortlist.own[row]].tolist() == mask[row].nonzero().squeeze(1).tolist()
     columns = shortlist.columns(TOKENS)
     assert torch.equal(shortlist.tokens(columns), TOKENS)
-    assert shortlist.real.gather(1, columns).all()
+    assert shortlist.own.gather(1, columns).all()
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -54,8 +54,10 @@ def test_int8_models_compute_a_shortlist_in_fp32() -> None:
     decoded = Decoded(features, features, ())
     shortlist = Shortlist.of(torch.rand(B, VOCAB) < 0.5)
     plain = model.generator.log_probs_among(decoded, None, model.generator.prepare(shortlist))
-    to_int8(model)
-    assert not isinstance(model.generator.output.weight, Tensor)
+    with observed_ranges(model) as ranges:
+        model.generator.log_probs(decoded, None)
+    to_int8(model.generator, {name.removeprefix("generator"): ends for name, ends in ranges.items()})
+    assert model.generator.output.weight.dtype is torch.int8
     found = model.generator.log_probs_among(decoded, None, model.generator.prepare(shortlist))
     assert (found.dtype, found.shape) == (torch.float32, plain.shape)
     assert 0 < (found.exp() - plain.exp()).abs().max() < 0.01
@@ -67,7 +69,7 @@ def test_under_autocast_weights_are_bf16_and_log_probs_fp32() -> None:
     decoded = Decoded(decoded_of().features.float(), decoded_of().inputs.float(), ())
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rows = generator.prepare(Shortlist.of(allowed()))
-        assert rows.weight.dtype is torch.bfloat16
+        assert rows.product.keywords["weight"].dtype is torch.bfloat16
         assert generator.log_probs_among(decoded, None, rows).dtype is torch.float32
 
 
@@ -85,8 +87,8 @@ def test_the_pointer_mixes_the_shortlist_with_all_copies(mass: float) -> None:
         copies = whole[b] - own * vocab[b]
         among = vocab[b][:, kept] / vocab[b][:, kept].sum(-1, keepdim=True)
         expected = own * among + copies[:, kept]
-        assert (found[b][:, shortlist.real[b]] - expected).abs().max() < 1e-12
-        assert (found[b][:, ~shortlist.real[b]] == 0).all()
+        assert (found[b][:, shortlist.own[b]] - expected).abs().max() < 1e-12
+        assert (found[b][:, ~shortlist.own[b]] == 0).all()
 
 
 def check(generator: SoftmaxGenerator, plain: Tensor, tolerance: float, decoded: Decoded | None = None) -> None:
@@ -95,5 +97,5 @@ def check(generator: SoftmaxGenerator, plain: Tensor, tolerance: float, decoded:
     assert (found.exp().sum(-1) - 1).abs().max() < 1e-6
     for b in range(B):
         expected = plain[b][:, allowed()[b]].log_softmax(-1)
-        assert (found[b][:, shortlist.real[b]] - expected).abs().max() < tolerance
-        assert (found[b][:, ~shortlist.real[b]] == NEVER).all()
+        assert (found[b][:, shortlist.own[b]] - expected).abs().max() < tolerance
+        assert (found[b][:, ~shortlist.own[b]] == NEVER).all()

@@ -67,7 +67,7 @@ def test_a_shortlist_is_its_sentences_translations_and_frequent_tokens(joint: bo
     shortlist = shortlists(joint=joint).of(padded)
     for row, source in enumerate([[5, 6, 7, EOS], [8, EOS]]):
         own = set(source) if joint else set()
-        assert set(shortlist.ids[row][shortlist.real[row]].tolist()) == expected(source, 2) | own
+        assert set(shortlist.ids[shortlist.own[row]].tolist()) == expected(source, 2) | own
 
 
 @pytest.mark.parametrize("name", SEARCHES)
