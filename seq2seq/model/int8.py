@@ -6,13 +6,15 @@ import warnings
 from torch import nn
 
 from seq2seq.attention.multihead import MultiHeadAttention
+from seq2seq.decoder.carrying import CarryingBlock
 from seq2seq.errors import ConfigError
 from seq2seq.feed_forward.base import FeedForward
 from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.model.model import Model
 from seq2seq.self_attention.full import FullSelfAttention
 
-HOLDERS = (FullSelfAttention, MultiHeadAttention, FeedForward, SoftmaxGenerator)  # of the linear maps that are rounded
+# The modules whose linear maps are rounded.
+HOLDERS = (FullSelfAttention, CarryingBlock, MultiHeadAttention, FeedForward, SoftmaxGenerator)
 
 
 def to_int8(model: Model) -> None:
