@@ -52,7 +52,7 @@ class CarryingDecoder(LayeredDecoder):
 
     def start(self, memory: Memory) -> CarriedState:
         """Zeros; each layer's attention prepares the memory."""
-        nothing = exact(memory.states.new_zeros(len(memory.states), 1, self.embedding.width))
+        nothing = exact(memory.states.new_zeros(memory.states.shape[0], 1, self.embedding.width))
         return CarriedState((nothing,) * self.depth, self.attending(memory))
 
     def whole(self, target_in: Int[Tensor, "B T"]) -> None:

@@ -18,6 +18,8 @@ TRIPLES = [
     Triple("transformer", "multihead", "transformer"),
     Triple("transformer", "multihead", "transformer", (("distinct_layers", 1),), (("feed_forward", "swiglu"),)),
     Triple("transformer", "grouped_query", "transformer", (), (("self_attention", "windowed"),)),
+    Triple("transformer", "multihead", "ssru"),
+    Triple("transformer", "multihead", "average"),
     Triple("lstm", "bahdanau", "lstm", (("attend", "before"), ("input_feeding", True))),
     Triple("gru", "luong_concat", "gru", (("attend", "after"), ("input_feeding", False)), (("generator", "pointer"),)),
 ]
@@ -37,13 +39,15 @@ def test_log_probabilities_change_a_little_and_search_works(triple: Triple, tie:
     assert [len(found) for found in search(model, batch.source, batch.source_mask)] == [3, 3, 3]
 
 
-def test_all_large_linear_layers_of_a_transformer_are_converted() -> None:
-    model = TRIPLES[0].model().float()
+@pytest.mark.parametrize(("decoder", "own"), [("transformer", 2), ("ssru", 1), ("average", 3)])
+def test_all_large_linear_layers_of_a_transformer_are_converted(decoder: str, own: int) -> None:
+    """`own` maps are in the block that reads earlier positions."""
+    model = Triple("transformer", "multihead", decoder).model().float()
     linear = [module for module in model.modules() if type(module) is nn.Linear]
     to_int8(model)
     left = [name for name, module in model.named_modules() if type(module) is nn.Linear]
     assert left == ["encoder.embedding.adapt", "decoder.embedding.adapt", "generator.adapt"][: len(left)]
-    assert len(linear) - len(left) == 2 * 4 + 2 * (2 + 4 + 2) + 1
+    assert len(linear) - len(left) == 2 * 4 + 2 * (own + 4 + 2) + 1
 
 
 def test_weights_take_a_quarter_of_the_bytes() -> None:
