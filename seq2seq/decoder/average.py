@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.decoder.carrying import CarryingBlock, CarryingDecoder, exact
-from seq2seq.decoder.layered import LayerArguments, network
+from seq2seq.decoder.layered import DecoderArguments
 from seq2seq.feed_forward.base import FeedForward
+from seq2seq.layers.layer_arguments import network
 
 
 class AverageDecoder(CarryingDecoder):
@@ -18,7 +19,7 @@ class AverageDecoder(CarryingDecoder):
     With `average_feed_forward` each average passes a feed-forward network like that at the end of the layer.
     """
 
-    def __init__(self, *, average_feed_forward: bool, **arguments: Unpack[LayerArguments]) -> None:
+    def __init__(self, *, average_feed_forward: bool, **arguments: Unpack[DecoderArguments]) -> None:
         super().__init__(
             lambda: AverageAttention(
                 dim=arguments["hidden_size"], feed_forward=network(arguments) if average_feed_forward else None

@@ -4,20 +4,20 @@ cross-attention, and any block that reads the earlier positions."""
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Protocol, TypedDict, Unpack, runtime_checkable
+from typing import Any, ClassVar, Protocol, Unpack, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seq2seq.attention.base import Attention, AttentionState
 from seq2seq.decoder.base import Decoder
-from seq2seq.feed_forward.base import Activation, FeedForward
-from seq2seq.layer_norm.base import LayerNormalization
+from seq2seq.feed_forward.base import FeedForward
 from seq2seq.layers.deep_norm import UNSCALED, decoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.layer_arguments import LAYER_PARTS, LayerArguments, final_norm, network, residual
 from seq2seq.layers.layer_drop import LayerDrop
 from seq2seq.layers.modules import Layers
-from seq2seq.layers.residual import NormPlace, Residual
+from seq2seq.layers.residual import Residual
 from seq2seq.layers.shared_layers import distinct_problem, in_cycle
 from seq2seq.types import Attended, Capability, Decoded, Memory, Weights
 
@@ -39,69 +39,42 @@ class PastBlock(Protocol):
         """One position of K hypotheses, and what is stored for the next one."""
 
 
-class LayerArguments(TypedDict):
-    """The arguments of every LayeredDecoder. `attention` and `feed_forward` make one per layer, `layer_norm` the
-    normalisations. `layers` layers run, with `distinct_layers` sets of weights (None: each has its own)."""
+class DecoderArguments(LayerArguments):
+    """The arguments of every LayeredDecoder; `attention` makes one per layer."""
 
     embedding: InputEmbedding
     attention: Callable[..., Attention]
-    feed_forward: Callable[..., FeedForward]
-    layer_norm: Callable[..., LayerNormalization]
     memory_dim: int
-    hidden_size: int
-    layers: int
-    distinct_layers: int | None
-    inner_size: int
-    activation: Activation
-    norm: NormPlace
-    dropout: float
-    activation_dropout: float
-    layer_drop: float
-
-
-def network(arguments: LayerArguments) -> FeedForward:
-    """A feed-forward network of the configured kind."""
-    return arguments["feed_forward"](
-        dim=arguments["hidden_size"],
-        inner_dim=arguments["inner_size"],
-        activation=arguments["activation"],
-        dropout=arguments["activation_dropout"],
-    )
 
 
 class LayeredDecoder(Decoder):
-    """Layers of a block that reads earlier positions (`make_block`), cross-attention and feed-forward; D = hidden_size.
+    """Layers of three blocks: one that reads earlier positions (from `make_block`), cross-attention, feed-forward; D =
+    hidden_size."""
 
-    `norm: pre` ends with another normalisation; `norm: post` is the paper's.
-    """
-
-    wired: ClassVar[frozenset[str]] = Decoder.wired | {"feed_forward", "layer_norm"}
+    wired: ClassVar[frozenset[str]] = Decoder.wired | LAYER_PARTS
     recurrent: ClassVar[bool] = False
 
-    def __init__(self, make_block: Callable[[], PastBlock], **arguments: Unpack[LayerArguments]) -> None:
+    def __init__(self, make_block: Callable[[], PastBlock], **arguments: Unpack[DecoderArguments]) -> None:
         super().__init__()
-        dim, norm, layer_norm = arguments["hidden_size"], arguments["norm"], arguments["layer_norm"]
         self.embedding = arguments["embedding"]
         self.depth = arguments["layers"]
         self.layer_drop = LayerDrop(arguments["layer_drop"])
-        scales = decoder_scales(self.depth) if norm == "deep" else UNSCALED
-        residual = partial(
-            Residual, dim=dim, norm=norm, alpha=scales.alpha, dropout=arguments["dropout"], layer_norm=layer_norm
-        )
+        dim, memory_dim = arguments["hidden_size"], arguments["memory_dim"]
+        scales = decoder_scales(self.depth) if arguments["norm"] == "deep" else UNSCALED
         self.layers = Layers(
             DecoderLayer(
-                attention=arguments["attention"](query_dim=dim, memory_dim=arguments["memory_dim"]),
+                attention=arguments["attention"](query_dim=dim, memory_dim=memory_dim),
                 self_attention=make_block(),
                 dim=dim,
                 feed_forward=partial(network, arguments),
-                residual=residual,
+                residual=partial(residual, arguments, scales.alpha),
             )
             for _ in range(arguments["distinct_layers"] or self.depth)
         )
         for layer in self.layers:
             shrink(layer.value_weights(), scales.beta)
         self.context_dim = self.layers[-1].attention.context_dim
-        self.final_norm = layer_norm(dim=dim, for_products=True) if norm == "pre" else nn.Identity()
+        self.final_norm = final_norm(arguments)
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:

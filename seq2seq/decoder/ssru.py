@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seq2seq.decoder.carrying import CarryingBlock, CarryingDecoder, exact
-from seq2seq.decoder.layered import LayerArguments
+from seq2seq.decoder.layered import DecoderArguments
 from seq2seq.layers.linear_recurrence import linear_recurrence
 
 
 class SsruDecoder(CarryingDecoder):
     """Layers of Ssru, cross-attention and feed-forward; D = hidden_size. Its state is c of each layer."""
 
-    def __init__(self, **arguments: Unpack[LayerArguments]) -> None:
+    def __init__(self, **arguments: Unpack[DecoderArguments]) -> None:
         super().__init__(partial(Ssru, dim=arguments["hidden_size"]), **arguments)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from seq2seq.attention.base import AttentionState
-from seq2seq.decoder.layered import LayerArguments, LayeredDecoder
+from seq2seq.decoder.layered import DecoderArguments, LayeredDecoder
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.self_attention.ancestry import Ancestry
 from seq2seq.self_attention.base import Scope, SelfAttention, SlotCache
@@ -48,7 +48,7 @@ class TransformerDecoder(LayeredDecoder):
         self_attention: Callable[..., SelfAttention],
         heads: int,
         attention_dropout: float,
-        **arguments: Unpack[LayerArguments],
+        **arguments: Unpack[DecoderArguments],
     ) -> None:
         super().__init__(
             lambda: self_attention(dim=arguments["hidden_size"], heads=heads, dropout=attention_dropout), **arguments
