@@ -16,7 +16,7 @@ from seq2seq.layers.layer_arguments import network
 class AverageDecoder(CarryingDecoder):
     """Layers of AverageAttention, cross-attention and feed-forward; D = hidden_size. Its state is a sum per layer.
 
-    With `average_feed_forward` each average passes a feed-forward network like that at the end of the layer.
+    With `average_feed_forward`, as in the paper, each average passes a feed-forward network like the layer's own.
     """
 
     def __init__(self, *, average_feed_forward: bool, **arguments: Unpack[DecoderArguments]) -> None:
@@ -30,7 +30,7 @@ class AverageDecoder(CarryingDecoder):
 
 class AverageAttention(CarryingBlock):
     """i_t * x_t + f_t * g_t with g_t = FFN(mean of x_1 ... x_t) and [i_t; f_t] = sigmoid(W [x_t; g_t] + b): equations 1
-    and 2. Shapes: [B T D] -> [B T D], D = `dim`."""
+    and 2; FFN is the identity where `feed_forward` is None. Shapes: [B T D] -> [B T D], D = `dim`."""
 
     def __init__(self, *, dim: int, feed_forward: FeedForward | None) -> None:
         super().__init__()

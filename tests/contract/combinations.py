@@ -159,7 +159,7 @@ def legal_variations() -> tuple[Triple, ...]:
             found += [Triple("transformer", "multihead", decoder, (), ((group, name),)) for name in others(group)]
     for decoder in LAYERED[1:]:  # without self-attention
         found += [Triple("transformer", "multihead", decoder, (), (("position", name),)) for name in others("position")]
-    found.append(Triple("transformer", "multihead", "average", (("average_feed_forward", False),)))
+    found.append(Triple("transformer", "multihead", "average", (("average_feed_forward", True),)))
     for position in ("learned", "sinusoidal", "sinusoidal_2d"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
     return tuple(legal(found))

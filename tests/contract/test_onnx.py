@@ -44,7 +44,7 @@ MIXED = [
         (("pooling", "strided"), ("position", "alibi"), ("self_attention", "grouped_query"), ("normalizer", "top_k")),
     ),
     Triple("transformer", "local_m", "ssru", (("distinct_layers", 1),), (("generator", "pointer"),)),
-    Triple("lstm", "multihead", "average", (("norm", "post"),), (("position", "rotary"),)),
+    Triple("lstm", "multihead", "average", (("average_feed_forward", True),), (("position", "rotary"),)),
 ]
 # An export takes about eight seconds: one combination with each attention.
 KINDS = one_of_each_kind([*legal_triples(), *legal_variations()])

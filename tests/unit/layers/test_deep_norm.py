@@ -39,7 +39,7 @@ def model(triple: Triple, norm: str, **more: Any) -> Model:
         (Triple("transformer", "luong_dot", "lstm"), None),
         (Triple("lstm", "luong_general", "transformer"), 2),
         (Triple("transformer", "multihead", "ssru"), 2),
-        (Triple("transformer", "multihead", "average"), 2),
+        (Triple("transformer", "multihead", "average", (("average_feed_forward", True),)), 2),
     ],
     ids=str,
 )

@@ -39,10 +39,20 @@ def test_log_probabilities_change_a_little_and_search_works(triple: Triple, tie:
     assert [len(found) for found in search(model, batch.source, batch.source_mask)] == [3, 3, 3]
 
 
-@pytest.mark.parametrize(("decoder", "own"), [("transformer", 2), ("ssru", 1), ("average", 3)])
-def test_all_large_linear_layers_of_a_transformer_are_converted(decoder: str, own: int) -> None:
+@pytest.mark.parametrize(
+    ("decoder", "options", "own"),
+    [
+        ("transformer", {}, 2),
+        ("ssru", {}, 1),
+        ("average", {}, 1),
+        ("average", {"average_feed_forward": True}, 3),
+    ],
+)
+def test_all_large_linear_layers_of_a_transformer_are_converted(
+    decoder: str, options: dict[str, bool], own: int
+) -> None:
     """`own` maps are in the block that reads earlier positions."""
-    model = Triple("transformer", "multihead", decoder).model().float()
+    model = Triple("transformer", "multihead", decoder, tuple(options.items())).model().float()
     linear = [module for module in model.modules() if type(module) is nn.Linear]
     to_int8(model)
     left = [name for name, module in model.named_modules() if type(module) is nn.Linear]
