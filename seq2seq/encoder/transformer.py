@@ -2,19 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from seq2seq.encoder.base import Encoder
-from seq2seq.feed_forward.base import Activation, FeedForward
-from seq2seq.layer_norm.base import LayerNormalization
+from seq2seq.feed_forward.base import FeedForward
 from seq2seq.layers.deep_norm import UNSCALED, encoder_scales, shrink
 from seq2seq.layers.embedding import InputEmbedding
+from seq2seq.layers.layer_arguments import LAYER_PARTS, LayerArguments, final_norm, network, residual
 from seq2seq.layers.layer_drop import LayerDrop
 from seq2seq.layers.modules import Layers
-from seq2seq.layers.residual import NormPlace, Residual
+from seq2seq.layers.residual import Residual
 from seq2seq.layers.scaled_dot import heads_problem
 from seq2seq.layers.shared_layers import distinct_problem, in_cycle
 from seq2seq.self_attention.base import Scope, SelfAttention
@@ -24,13 +24,11 @@ from seq2seq.types import Memory
 class TransformerEncoder(Encoder):
     """Layers of self-attention and feed-forward, each in a residual connection; M = hidden_size.
 
-    `self_attention` and `feed_forward` make one per layer, `layer_norm` the normalisations; `embedding.position` may
-    affect the first. `norm: pre` ends with another normalisation; `norm: post` is the paper's; `norm: deep` depends on
-    `decoder_layers`, the depth of a Transformer decoder (None: it is recurrent). `layers` layers run, with
-    `distinct_layers` sets of weights (None: each has its own). The summary is the mean state.
+    `self_attention` makes one per layer; `embedding.position` may affect it. `norm: deep` depends on `decoder_layers`,
+    the depth of a Transformer decoder (None: it is recurrent). The summary is the mean state.
     """
 
-    wired: ClassVar[frozenset[str]] = Encoder.wired | {"self_attention", "feed_forward", "layer_norm", "decoder_layers"}
+    wired: ClassVar[frozenset[str]] = Encoder.wired | LAYER_PARTS | {"self_attention", "decoder_layers"}
     recurrent: ClassVar[bool] = False
 
     def __init__(
@@ -38,45 +36,27 @@ class TransformerEncoder(Encoder):
         *,
         embedding: InputEmbedding,
         self_attention: Callable[..., SelfAttention],
-        feed_forward: Callable[..., FeedForward],
-        layer_norm: Callable[..., LayerNormalization],
         decoder_layers: int | None,
-        hidden_size: int,
-        layers: int,
-        distinct_layers: int | None,
         heads: int,
-        inner_size: int,
-        activation: Activation,
-        norm: NormPlace,
-        dropout: float,
         attention_dropout: float,
-        activation_dropout: float,
-        layer_drop: float,
+        **arguments: Unpack[LayerArguments],
     ) -> None:
         super().__init__()
         self.embedding = embedding
-        self.depth = layers
-        self.layer_drop = LayerDrop(layer_drop)
-        scales = encoder_scales(layers, decoder_layers) if norm == "deep" else UNSCALED
+        self.depth = arguments["layers"]
+        self.layer_drop = LayerDrop(arguments["layer_drop"])
+        scales = encoder_scales(self.depth, decoder_layers) if arguments["norm"] == "deep" else UNSCALED
         self.layers = Layers(
             TransformerEncoderLayer(
-                self_attention=self_attention(dim=hidden_size, heads=heads, dropout=attention_dropout),
-                feed_forward=partial(
-                    feed_forward,
-                    dim=hidden_size,
-                    inner_dim=inner_size,
-                    activation=activation,
-                    dropout=activation_dropout,
-                ),
-                residual=partial(
-                    Residual, dim=hidden_size, norm=norm, alpha=scales.alpha, dropout=dropout, layer_norm=layer_norm
-                ),
+                self_attention=self_attention(dim=arguments["hidden_size"], heads=heads, dropout=attention_dropout),
+                feed_forward=partial(network, arguments),
+                residual=partial(residual, arguments, scales.alpha),
             )
-            for _ in range(distinct_layers or layers)
+            for _ in range(arguments["distinct_layers"] or self.depth)
         )
         for layer in self.layers:
             shrink(layer.value_weights(), scales.beta)
-        self.final_norm = layer_norm(dim=hidden_size, for_products=True) if norm == "pre" else nn.Identity()
+        self.final_norm = final_norm(arguments)
 
     @classmethod
     def input_dim(cls, embedding_size: int, **arguments: Any) -> int:

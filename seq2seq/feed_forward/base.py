@@ -1,15 +1,15 @@
 """What every feed-forward network offers."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from seq2seq.layers.layer_arguments import Activation
 from seq2seq.types import Component
 
-Activation = Literal["relu", "gelu", "silu"]
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 
 
 class FeedForward(nn.Module, Component, ABC):

@@ -5,8 +5,9 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from seq2seq.feed_forward.base import ACTIVATIONS, Activation, FeedForward
+from seq2seq.feed_forward.base import ACTIVATIONS, FeedForward
 from seq2seq.layers.dropout import Dropout
+from seq2seq.layers.layer_arguments import Activation
 
 ALIGNED = 8  # the hidden layer is a multiple of it: fast matrix products in bf16 need that
 

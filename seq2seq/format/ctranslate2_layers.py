@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seq2seq.decoder.transformer import TransformerDecoder, TransformerDecoderLayer
+from seq2seq.decoder.layered import DecoderLayer
+from seq2seq.decoder.transformer import TransformerDecoder
 from seq2seq.encoder.transformer import TransformerEncoder, TransformerEncoderLayer
 from seq2seq.feed_forward.gated import GatedFeedForward
 from seq2seq.layer_norm.rms import EPS, RmsNorm
@@ -79,7 +80,7 @@ def _embed(spec: Any, table: Any, embedding: InputEmbedding, max_length: int) ->
 
 
 def _layer(
-    spec: Any, layer: TransformerEncoderLayer | TransformerDecoderLayer, position: Position | None, *, causal: bool
+    spec: Any, layer: TransformerEncoderLayer | DecoderLayer, position: Position | None, *, causal: bool
 ) -> None:
     """Self-attention and the feed-forward network."""
     attention, residual = layer.self_attention, layer.self_attention_residual
@@ -96,7 +97,7 @@ def _layer(
     _feed_forward(spec.ffn, layer.feed_forward, layer.feed_forward_residual)
 
 
-def _cross_attention(layer: TransformerDecoderLayer) -> Any:
+def _cross_attention(layer: DecoderLayer) -> Any:
     attention: Any = layer.attention
     spec = _attention_spec(layer.attention_residual, attention.kv_heads, None, self_attention=False)
     values = attention.value_map

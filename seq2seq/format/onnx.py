@@ -11,6 +11,7 @@ import torch
 
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.batches import by_length
+from seq2seq.decoder.carrying import CarryingDecoder
 from seq2seq.decoder.rnn import RnnDecoder
 from seq2seq.decoder.transformer import TransformerDecoder
 from seq2seq.format.base import Format
@@ -46,9 +47,10 @@ class OnnxFormat(Format):
         expressed."""
         decoder: Any = settings.decoder.target
         attention: Any = settings.self_attention.target
-        if not issubclass(decoder, RnnDecoder | TransformerDecoder):
-            return [f"format=onnx has no decoder={settings.decoder.name}: it can gru, lstm or transformer"]
-        if decoder.recurrent or issubclass(attention, FullSelfAttention):
+        if not issubclass(decoder, RnnDecoder | CarryingDecoder | TransformerDecoder):
+            name = settings.decoder.name
+            return [f"format=onnx has no decoder={name}: it can average, gru, lstm, ssru or transformer"]
+        if not issubclass(decoder, TransformerDecoder) or issubclass(attention, FullSelfAttention):
             return []
         name = settings.self_attention.name
         return [f"format=onnx has no self_attention={name}: it can full, grouped_query, multi_query or windowed"]

@@ -84,14 +84,14 @@ class OneHypothesis(nn.Module):
         """One position; the number of steps before is the length of the caches."""
         steps, embedding = state.caches[0].keys.shape[2], self.decoder.embedding
         positions = torch.arange(steps + 1, device=tokens.device)
-        attention: FullSelfAttention = self.decoder.layers[0].self_attention  # type: ignore[assignment]
+        attention: FullSelfAttention = self.decoder.layers[0].self_attention
         reads = attention.reads(positions[-1:], positions)
         mask = torch.ones_like(positions[None], dtype=torch.bool) if reads is None else reads
         scope = Scope.of(mask[None, None], embedding.position, positions[-1:], positions)
         memories = tuple(replace(memory, position=steps) for memory in state.attention)
         inputs = embedding.step(tokens, steps)
         decoded, caches, memories = self.decoder.step_within(inputs, scope, state.caches, memories, weights)
-        return decoded, Past(caches, memories)  # type: ignore[arg-type]
+        return decoded, Past(caches, memories)
 
 
 def with_onnx_layers(model: Model) -> Model:

@@ -10,6 +10,7 @@ from seq2seq.config.schema import TrainSettings
 from seq2seq.errors import ConfigError
 from seq2seq.layers.embedding import InputEmbedding, embedding_table
 from seq2seq.model.model import Model
+from seq2seq.position.sinusoidal import SinusoidalPosition
 from seq2seq.tokenizer.sentencepiece import symbol_ids
 from seq2seq.types import Part
 
@@ -81,26 +82,37 @@ def _input_embedding(settings: TrainSettings, part: Part, table: nn.Embedding) -
     sqrt(E) and add positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
     recurrent = _target(part).recurrent
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
-    supplied = position_arguments(settings, part)
+    position = position_of(settings, part)
     return InputEmbedding(
         table=table,
         width=width,
         scale=1.0 if recurrent else settings.embedding.size**0.5,
         dropout=settings.embedding.dropout,
         word_dropout=settings.embedding.word_dropout,
-        position=_build("position", settings.position, **supplied) if has_position(settings, part) else None,
+        position=None if position is None else _build("position", position, **position_arguments(settings, part)),
     )
 
 
-def has_position(settings: TrainSettings, part: Part) -> bool:
-    """Whether this encoder or decoder uses the position encoding."""
-    return not _target(part).recurrent or bool(settings.position.arguments.get("recurrent"))
+def attends_to_itself(part: Part) -> bool:
+    """Whether this encoder or decoder has self-attention."""
+    return "self_attention" in _target(part).wired
+
+
+def position_of(settings: TrainSettings, part: Part) -> Part | None:
+    """The position encoding of this encoder or decoder. Recurrent parts have one only if the choice says so; the others
+    without self-attention have sinusoidal positions in place of those that act there."""
+    position = settings.position
+    if _target(part).recurrent:
+        return position if position.arguments.get("recurrent") else None
+    if attends_to_itself(part) or not _target(position).acts_in_attention():
+        return position
+    return Part("sinusoidal", SinusoidalPosition, {"recurrent": False})
 
 
 def position_arguments(settings: TrainSettings, part: Part) -> dict[str, Any]:
     """What the builder supplies to a position in this encoder or decoder: the width of its inputs, its self-attention's
     heads (1 if it has none), and the source's pieces that are never split."""
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
-    heads = 1 if _target(part).recurrent else part.arguments["heads"]
+    heads = part.arguments["heads"] if attends_to_itself(part) else 1
     symbols = symbol_ids(settings.tokenizer.arguments.get("symbols", ())) if part is settings.encoder else None
     return {"dim": width, "heads": heads, "symbols": symbols}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.model.builder import has_position, position_arguments
+from seq2seq.model.builder import attends_to_itself, position_arguments, position_of
 from seq2seq.types import Capability, Part
 
 NEEDING_WEIGHTS = {
@@ -60,12 +60,13 @@ def _width_problems(settings: TrainSettings) -> list[str]:
         _target(attention).problem(query_dim=query_dim, memory_dim=memory_dim, **attention.arguments),
     ]
     for part in (encoder, decoder):
-        if not _target(part).recurrent:
+        if attends_to_itself(part):
             heads = part.arguments["heads"]
             found.append(_target(settings.self_attention).problem(heads=heads, **settings.self_attention.arguments))
-        if has_position(settings, part):
+        position = position_of(settings, part)
+        if position is not None:
             supplied = position_arguments(settings, part)
-            found.append(_target(settings.position).problem(**supplied, **settings.position.arguments))
+            found.append(_target(position).problem(**supplied, **position.arguments))
     return [line for line in dict.fromkeys(found) if line]
 
 

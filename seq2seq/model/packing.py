@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2seq.attention.multihead import MultiHeadAttention
+from seq2seq.decoder.carrying import CarryingBlock
 from seq2seq.feed_forward.base import FeedForward
 from seq2seq.feed_forward.plain import PlainFeedForward
 from seq2seq.generator.softmax import SoftmaxGenerator
@@ -16,7 +17,8 @@ from seq2seq.layers.packed_linear import Int8Linear, PackedLinear, PostOp, Quant
 from seq2seq.runtime.device import Runtime
 from seq2seq.self_attention.full import FullSelfAttention
 
-HOLDERS = (FullSelfAttention, MultiHeadAttention, FeedForward, SoftmaxGenerator)  # of the linear maps that are packed
+# The modules whose linear maps are packed.
+HOLDERS = (FullSelfAttention, CarryingBlock, MultiHeadAttention, FeedForward, SoftmaxGenerator)
 
 Range = tuple[float, float]
 Ranges = Mapping[str, Range]  # of the inputs of linear maps, by their names in the model

@@ -26,6 +26,11 @@ class Position(nn.Module, Component):
         self.heads = heads
 
     @classmethod
+    def acts_in_attention(cls) -> bool:
+        """Whether self-attention uses it, instead of the inputs."""
+        return cls.rotate is not Position.rotate or cls.bias is not Position.bias
+
+    @classmethod
     def problem(cls, *, dim: int, heads: int, **arguments: Any) -> str | None:
         """Why these widths and arguments cannot work together, or None."""
         return None

@@ -35,7 +35,8 @@ SMALL: dict[str, Any] = {
 }
 BLOCKS = ("feed_forward", "layer_norm")  # of a Transformer's layers
 MODEL = ("attention", "decoder", "encoder", "generator", "normalizer", "pooling", "position", "self_attention", *BLOCKS)
-LAYERS: list[dict[str, Any]] = [{"norm": "deep"}, {"distinct_layers": 1}, {"layer_drop": 0.1}]  # of a Transformer
+LAYERED = ("transformer", "average", "ssru")  # decoders of residual layers
+LAYERS: list[dict[str, Any]] = [{"norm": "deep"}, {"distinct_layers": 1}, {"layer_drop": 0.1}]  # of such
 RECURRENT = [
     {"attend": attend, "input_feeding": feeding} for attend in ("before", "after") for feeding in (False, True)
 ]
@@ -152,9 +153,13 @@ def legal_variations() -> tuple[Triple, ...]:
         for self_attention in choices("self_attention"):
             parts = (("position", position), ("self_attention", self_attention))
             found.append(Triple(encoder, "multihead", "transformer", (), parts))
-    found += [Triple("transformer", "multihead", "transformer", tuple(options.items())) for options in LAYERS]
-    for group in BLOCKS:
-        found += [Triple("transformer", "multihead", "transformer", (), ((group, name),)) for name in others(group)]
+    for decoder in LAYERED:
+        found += [Triple("transformer", "multihead", decoder, tuple(options.items())) for options in LAYERS]
+        for group in BLOCKS:
+            found += [Triple("transformer", "multihead", decoder, (), ((group, name),)) for name in others(group)]
+    for decoder in LAYERED[1:]:  # without self-attention
+        found += [Triple("transformer", "multihead", decoder, (), (("position", name),)) for name in others("position")]
+    found.append(Triple("transformer", "multihead", "average", (("average_feed_forward", True),)))
     for position in ("learned", "sinusoidal", "sinusoidal_2d"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
     return tuple(legal(found))

@@ -6,7 +6,7 @@ With queries and keys as small as these, scores of single-head scaled dot produc
 
 import pytest
 import torch
-from contract.combinations import choices, composed
+from contract.combinations import LAYERED, choices, composed
 
 from seq2seq.model.builder import build_model
 from seq2seq.types import Memory
@@ -19,7 +19,7 @@ def takes_sizes(name: str) -> bool:
 
 
 SCALED = [name for name in choices("attention") if takes_sizes(name)]
-PAIRS = [("lstm", "lstm"), ("gru", "gru"), ("transformer", "transformer"), ("lstm", "transformer")]
+PAIRS = [("lstm", "lstm"), ("gru", "gru"), ("lstm", "transformer"), *(("transformer", name) for name in LAYERED)]
 
 
 def test_the_attentions_with_scaled_products() -> None:
@@ -33,7 +33,7 @@ def test_first_scores_have_variance_1(attention: str, encoder: str, decoder: str
     settings = composed(f"encoder={encoder}", f"decoder={decoder}", f"attention={attention}")
     torch.manual_seed(1)
     model = build_model(settings, source_vocab=VOCAB, target_vocab=VOCAB).eval()
-    of_decoder = model.decoder.layers[0] if decoder == "transformer" else model.decoder
+    of_decoder = model.decoder if model.decoder.recurrent else model.decoder.layers[0]
     found = of_decoder.attention
     states = torch.randn(ROWS, STATES, found.key_map.in_features) * model.encoder.state_size
     query = torch.randn(ROWS, STATES, found.query_map.in_features) * model.decoder.query_size

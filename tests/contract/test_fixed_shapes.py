@@ -19,6 +19,8 @@ TRIPLES = [
     Triple("transformer", "multihead", "transformer", (), (("generator", "pointer"),)),
     Triple("gru", "local_p", "lstm", FEEDING),
     Triple("gru", "none", "gru", (("attend", "after"), ("input_feeding", False))),
+    Triple("transformer", "multihead", "ssru"),
+    Triple("lstm", "coverage", "average"),
 ]
 
 

@@ -43,9 +43,12 @@ MIXED = [
         (("distinct_layers", 1),),
         (("pooling", "strided"), ("position", "alibi"), ("self_attention", "grouped_query"), ("normalizer", "top_k")),
     ),
+    Triple("transformer", "local_m", "ssru", (("distinct_layers", 1),), (("generator", "pointer"),)),
+    Triple("lstm", "multihead", "average", (("average_feed_forward", True),), (("position", "rotary"),)),
 ]
 # An export takes about eight seconds: one combination with each attention.
-EACH = {triple.attention: triple for triple in one_of_each_kind([*legal_triples(), *legal_variations()])}.values()
+KINDS = one_of_each_kind([*legal_triples(), *legal_variations()])
+EACH = [*{triple.attention: triple for triple in KINDS}.values(), Triple("lstm", "multihead", "ssru")]
 
 
 @pytest.mark.parametrize("triple", [*MIXED, *(pytest.param(one, marks=pytest.mark.full) for one in EACH)], ids=str)

@@ -86,6 +86,8 @@ def test_log_probabilities_and_greedy_outputs_are_those_of_the_model(words: str,
                 "attention=bahdanau: it can multihead, grouped_query or multi_query",
             ],
         ),
+        ("decoder=ssru", ["decoder=ssru: it can transformer"]),
+        ("decoder=average", ["decoder=average: it can transformer"]),
         (
             "normalizer=entmax15 pooling=strided",
             ["pooling=strided: it can none", "normalizer=entmax15: it can softmax"],

@@ -84,6 +84,8 @@ def test_a_run_that_can_be_expressed_has_no_problems() -> None:
     [
         (["encoder=lstm", "encoder.layers=1", "decoder=transformer"],
          ["encoder=lstm: it can transformer"]),
+        (["decoder=ssru"], ["decoder=ssru: it can transformer"]),
+        (["decoder=average"], ["decoder=average: it can transformer"]),
         (["position=rotary", "feed_forward=swiglu"],
          ["feed_forward=swiglu: it can plain", "position=rotary: it can sinusoidal"]),
         (["layer_norm=rms", "self_attention=windowed", "pooling=strided"],

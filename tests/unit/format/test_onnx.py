@@ -126,7 +126,7 @@ def test_eight_bits_are_smaller_and_compared(
 @pytest.mark.parametrize(
     ("group", "part", "line"),
     [
-        ("decoder", Decoder, "format=onnx has no decoder=mine: it can gru, lstm or transformer"),
+        ("decoder", Decoder, "format=onnx has no decoder=mine: it can average, gru, lstm, ssru or transformer"),
         (
             "self_attention",
             SelfAttention,

@@ -38,6 +38,8 @@ def model(triple: Triple, norm: str, **more: Any) -> Model:
         (Triple("transformer", "scaled_dot", "transformer", (), (("feed_forward", "swiglu"),)), 2),
         (Triple("transformer", "luong_dot", "lstm"), None),
         (Triple("lstm", "luong_general", "transformer"), 2),
+        (Triple("transformer", "multihead", "ssru"), 2),
+        (Triple("transformer", "multihead", "average", (("average_feed_forward", True),)), 2),
     ],
     ids=str,
 )
@@ -57,7 +59,7 @@ def test_values_outputs_and_feed_forward_start_smaller(triple: Triple, others: i
         if ".layers." in name and name.endswith(scaled):
             expected *= beta
         elif name.endswith("self_attention.maps.weight"):
-            expected[-expected.shape[0] // 3 :] *= beta
+            expected[-expected.shape[1] :] *= beta
         elif name.endswith("feed_forward.widen.weight"):
             first = expected.shape[0] // 2 if ("feed_forward", "swiglu") in triple.others else 0  # the gate
             expected[first:] *= beta

@@ -22,6 +22,8 @@ TRIPLES = [
     Triple("transformer", "multihead", "transformer", (("activation", "gelu"),)),
     Triple("transformer", "grouped_query", "transformer", (), (("self_attention", "windowed"),)),
     Triple("transformer", "multihead", "transformer", (), (("position", "rotary"),)),
+    Triple("transformer", "multihead", "ssru"),
+    Triple("transformer", "multihead", "average"),
     Triple("transformer", "multihead", "lstm", (("attend", "before"), ("input_feeding", True))),
     Triple("lstm", "bahdanau", "lstm", (("attend", "before"), ("input_feeding", True))),
     Triple("gru", "luong_concat", "gru", (("attend", "after"), ("input_feeding", False)), (("generator", "pointer"),)),
@@ -101,13 +103,23 @@ def test_the_model_itself_is_not_changed_and_tensors_are_shared() -> None:
     assert isinstance(other.encoder.layers[0].feed_forward.widen, PackedLinear)
 
 
-def test_all_large_linear_layers_of_a_transformer_are_packed() -> None:
-    model = a_model(TRIPLES[0])
+@pytest.mark.parametrize(
+    ("decoder", "options", "own"),
+    [
+        ("transformer", {}, 2),
+        ("ssru", {}, 1),
+        ("average", {}, 1),
+        ("average", {"average_feed_forward": True}, 3),
+    ],
+)
+def test_all_large_linear_layers_of_a_transformer_are_packed(decoder: str, options: dict[str, bool], own: int) -> None:
+    """`own` maps are in the block that reads earlier positions."""
+    model = a_model(Triple("transformer", "multihead", decoder, tuple(options.items())))
     linear = [module for module in model.modules() if type(module) is nn.Linear]
     other = packed(model, torch.float32)
     left = [name for name, module in other.named_modules() if type(module) is nn.Linear]
     assert left == ["encoder.embedding.adapt", "decoder.embedding.adapt", "generator.adapt"][: len(left)]
-    assert len(linear) - len(left) == 2 * 4 + 2 * (2 + 4 + 2) + 1
+    assert len(linear) - len(left) == 2 * 4 + 2 * (own + 4 + 2) + 1
     assert len(range_names(model)) == len(linear) - len(left)
 
 

@@ -187,6 +187,7 @@ def test_a_gpu_optimizer_is_restored_bitwise_from_cpu_tensors(fused: bool) -> No
         ([], 4e-3),
         (["decoder=gru"], 4e-3),
         (["decoder=transformer", "encoder=transformer", "attention=multihead"], 1e-3),
+        (["decoder=ssru"], 1e-3),
         (["optimizer=muon"], 4e-3),
         (["optimizer.lr=0.5"], 0.5),
     ],
