@@ -9,7 +9,16 @@ from seq2seq.huggingface.architecture import CHOICES, Architecture, read_archite
 from seq2seq.huggingface.folder import ModelFolder
 
 GROUPS = (*CHOICES, "tokenizer")
-KEYS = ("tie", "embedding.size", "embedding.dropout", "search.beam_size", "search.length_penalty", "search.max_length")
+KEYS = (
+    "tie",
+    "embedding.size",
+    "embedding.dropout",
+    "embedding.scale",
+    "embedding.norm",
+    "search.beam_size",
+    "search.length_penalty",
+    "search.max_length",
+)
 
 
 def architecture_of(folder: ModelFolder, run: str | None) -> Architecture:

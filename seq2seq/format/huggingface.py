@@ -138,6 +138,8 @@ def _problems(settings: TrainSettings) -> Iterator[str]:
         yield f"attention.heads={heads} with decoder.heads={decoder['heads']}: both must be alike"
     if size != encoder["hidden_size"]:
         yield f"embedding.size={size} with encoder.hidden_size={encoder['hidden_size']}: both must be alike"
+    if settings.embedding.norm:
+        yield "embedding.norm=true: it can false"
     for key in ("hidden_size", "activation", "norm"):
         if encoder[key] != decoder[key]:
             yield f"encoder.{key}={show(encoder[key])} with decoder.{key}={show(decoder[key])}: both must be alike"

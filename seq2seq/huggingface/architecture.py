@@ -34,6 +34,7 @@ SHARES = {  # of training: another value may be typed
 FIXED: dict[str, Any] = {
     **{"encoder.distinct_layers": None, "decoder.distinct_layers": None, "attention.kv_heads": None},
     **{"self_attention.kv_heads": None, "generator.bias": True, "tokenizer.symbols": [], "position.recurrent": False},
+    "embedding.norm": False,
 }
 
 
@@ -73,6 +74,7 @@ def read_architecture(folder: ModelFolder) -> Architecture:
         **{f"{side}.norm": FAMILIES[config["model_type"]] for side in ("encoder", "decoder")},
         **{f"{side}.activation": activation for side in ("encoder", "decoder")},
         **FIXED,
+        "embedding.scale": config.get("scale_embedding", False) is True,
         "tie": "all" if shared else "target" if tied else "none",
         **{"tokenizer.vocab_size": len(source.rows), "tokenizer.joint": not has_two_vocabularies(folder)},
         **{f"tokenizer.{key}": value for key, value in known.items()},
@@ -103,8 +105,6 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
     activation = config.get("activation_function", "gelu")
     if activation not in ACTIVATIONS:
         yield f"activation_function={activation}: ours are {', '.join(ACTIVATIONS)}"
-    if config.get("scale_embedding", False) is not True:
-        yield "scale_embedding=false: a Transformer's embeddings are scaled by sqrt(d_model) here"
     if config.get("forced_bos_token_id") is not None:
         yield (
             f"forced_bos_token_id={config['forced_bos_token_id']}: targets would begin with two tokens "
