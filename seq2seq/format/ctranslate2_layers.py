@@ -68,7 +68,7 @@ def _kind(part: TransformerEncoder | TransformerDecoder) -> dict[str, Any]:
 
 
 def _embed(spec: Any, table: Any, embedding: InputEmbedding, max_length: int) -> None:
-    """The embeddings, and their normalisation; a linear map behind them is multiplied into the table. Positions that are
+    """The embeddings and their normalisation; a linear map behind the table is multiplied into it. Positions that are
     added have a table."""
     weight, scale = embedding.table.weight.detach(), embedding.scale
     if isinstance(embedding.adapt, nn.Linear):
