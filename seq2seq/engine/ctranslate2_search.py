@@ -12,7 +12,6 @@ import torch
 from seq2seq.data.batches import by_length
 from seq2seq.format.ctranslate2 import tokens_of
 from seq2seq.inference.trained_model import TrainedModel
-from seq2seq.model.started import started
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import decode
@@ -42,8 +41,7 @@ class CTranslate2Model(OutsideModel):
         self.folder = folder
         self.source, self.target = tokens_of(trained.tokenizer.source), tokens_of(trained.tokenizer.target)
         self.ids = {token: i for i, token in enumerate(self.target)}
-        self.start = [self.target[i] for i in trained.target_start]
-        self.model = started(trained.model, trained.target_start)
+        self.model = trained.model
         self.device = device
         self.workers = workers
         self.translator = ctranslate2.Translator(
@@ -112,12 +110,11 @@ class CTranslate2Model(OutsideModel):
         """The pending results: outputs of at most `longest` tokens, the end symbol counted."""
         return self.translator.translate_batch(
             [[self.source[i] for i in sentence] for sentence in sentences],
-            target_prefix=[self.start] * len(sentences) if self.start else None,
             beam_size=search.most,
             num_hypotheses=search.most,
             length_penalty=_length_penalty(search) or NO_PENALTY,
             max_input_length=0,
-            max_decoding_length=len(self.start) + longest,
+            max_decoding_length=longest,
             min_decoding_length=0,
             return_scores=True,
             return_end_token=True,
@@ -126,13 +123,12 @@ class CTranslate2Model(OutsideModel):
 
     def _hypotheses(self, result: Any, search: Search, limit: int) -> list[Hypothesis]:
         """The result as ours; none if our search would have found another."""
-        before = len(self.start)
-        outputs = [[self.ids[token] for token in tokens[before:]] for tokens in result.hypotheses]
+        outputs = [[self.ids[token] for token in tokens] for tokens in result.hypotheses]
         if not all(ids[-1:] == [EOS] and len(ids) <= limit and not {PAD, BOS} & set(ids) for ids in outputs):
             return []
         alpha = _length_penalty(search)
         return [
-            Hypothesis(ids[:-1], score * (before + len(ids)) ** alpha, score)
+            Hypothesis(ids[:-1], score * len(ids) ** alpha, score)
             for ids, score in zip(outputs, result.scores, strict=True)
         ]
 

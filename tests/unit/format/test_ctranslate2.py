@@ -74,6 +74,20 @@ def test_log_probabilities_and_greedy_outputs_are_those_of_the_model(words: str,
     greedy.check(exported)
 
 
+@pytest.mark.parametrize("start", [(9,), (9, 30, 11)])
+def test_outputs_follow_what_all_targets_begin_with(start: tuple[int, ...], tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2")
+    settings = transformer_settings()
+    trained = trained_transformer(settings, target_start=start)
+    exported = written(trained, settings, tmp_path).exported(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_bytes())
+    assert config["target_prefix"] == [exported.target[i] for i in start]
+    greedy = Expected.of(trained, settings, Sentences(TEXTS[:12], "text"))
+    greedy.check(exported)
+    exported.start = []
+    assert exported.greedy(greedy.sources, greedy.limits) != greedy.outputs
+
+
 @pytest.mark.parametrize(
     ("words", "lines"),
     [
