@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.huggingface.vocabulary import SOURCE, TARGET, name_there
+from seq2seq.huggingface.marian_vocabulary import SOURCE, TARGET, name_there
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 from seq2seq.types import BOS, EOS, PAD
 

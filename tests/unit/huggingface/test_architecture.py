@@ -52,13 +52,12 @@ def test_separate_vocabularies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("model_type", "mbart",
-         "model_type=mbart cannot be imported: a layer normalisation of the embeddings, and targets that begin with "
-         "two tokens (</s> and <s> or a language code), are missing here; marian and pegasus can"),
+        ("model_type", "bart", "model_type=bart cannot be imported: its tokenizer of bytes is no SentencePiece model; "
+         "marian, pegasus, mbart can"),
         ("model_type", "t5", "model_type=t5 cannot be imported: its attention is not scaled, and its feed-forward has "
-         "no biases; marian and pegasus can"),
-        ("model_type", "llama", "model_type=llama cannot be imported; marian and pegasus can"),
-        ("model_type", None, "model_type=None cannot be imported; marian and pegasus can"),
+         "no biases; marian, pegasus, mbart can"),
+        ("model_type", "llama", "model_type=llama cannot be imported; marian, pegasus, mbart can"),
+        ("model_type", None, "model_type=None cannot be imported; marian, pegasus, mbart can"),
         ("d_model", None, "d_model: expected a whole number above 0, got None"),
         ("encoder_layers", 0, "encoder_layers: expected a whole number above 0, got 0"),
         ("vocab_size", "9", "vocab_size: expected a whole number above 0, got '9'"),
