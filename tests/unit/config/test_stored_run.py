@@ -93,7 +93,7 @@ def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     old = copy.deepcopy(new.plain)
     del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"]
     del old["tokenizer"]["symbols"], old["tokenizer"]["auto_size"], old["feed_forward"], old["layer_norm"]
-    del old["adapter"], old["embedding"]["scale"], old["embedding"]["norm"]
+    del old["adapter"], old["embedding"]["scale"], old["embedding"]["norm"], old["data"]["target_prefix"]
     assert run_name(old, new.choices) == run_name(new.plain, new.choices)
     old["tokenizer"]["symbols"] = ["<2de>"]
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)
