@@ -12,8 +12,9 @@ from sample_text import sentences
 CODES, LETTERS = ("de_DE", "en_XX"), "„x“!"
 
 
-def write_mbart(folder: Path, *, forced: str | None = "en_XX", kind: str = "unigram", **config: Any) -> Path:
-    """A folder whose generation begins targets with the code `forced`; `config` are other values of config.json."""
+def write_mbart(folder: Path, *, forced: str | None = "en_XX", ending: float = 5.5, **config: Any) -> Path:
+    """A folder whose generation begins targets with the code `forced`; `ending` is the bias of the end symbol, `config`
+    are other values of config.json."""
     from transformers import GenerationConfig, MBartConfig, MBartForConditionalGeneration
     from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES
 
@@ -22,7 +23,7 @@ def write_mbart(folder: Path, *, forced: str | None = "en_XX", kind: str = "unig
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([*sentences(200, seed=1), *(f"{LETTERS} {text}" for text in sentences(100, seed=2))]),
         model_writer=model,
-        model_type=kind,
+        model_type="unigram",
         vocab_size=120,
         hard_vocab_limit=False,
         normalization_rule_name="nmt_nfkc",
@@ -38,11 +39,10 @@ def write_mbart(folder: Path, *, forced: str | None = "en_XX", kind: str = "unig
     written = MBartForConditionalGeneration(MBartConfig(**{**usual, **sizes, **config}, decoder_start_token_id=2))
     with torch.no_grad():
         for name, parameter in written.named_parameters():
-            parameter.copy_(
-                0.4 * torch.randn_like(parameter) + name.endswith("norm.weight") + ("embedding.weight" in name)
-            )
+            spread = 0.3 if parameter.shape[0] == usual["vocab_size"] else 0.8  # so that outputs do not repeat a token
+            parameter.copy_(spread * torch.randn_like(parameter) + ("norm" in name and name.endswith("weight")))
         written.final_logits_bias.normal_(std=0.5)
-        written.final_logits_bias[0, [1, 2]] += torch.tensor([-50.0, 9.0])  # outputs end, and have no padding
+        written.final_logits_bias[0, [1, 2]] += torch.tensor([-50.0, ending])  # outputs end, and have no padding
     first = pieces + 1 + FAIRSEQ_LANGUAGE_CODES.index(forced) if forced else None
     written.generation_config = GenerationConfig(
         num_beams=5, max_length=40, decoder_start_token_id=2, pad_token_id=1, eos_token_id=2, forced_bos_token_id=first

@@ -49,7 +49,7 @@ def test_a_run_without_updates_is_the_folders_model(folder: Path) -> None:
     assert same(model_tensors(found.model), model_tensors(loaded.model))
     assert found.tokenizer.target.decode([found.target_start]) == ["en_XX"] and len(found.target_start) == 1
     translated = Translator(found, settings).translate(["ka lo mi", "ter schämi"])
-    assert not any("_XX" in one.text for one in translated)
+    assert not any(one.text.startswith("en_XX") for one in translated)
 
 
 @pytest.mark.parametrize("adapter", ["none", "lora"])
