@@ -13,6 +13,7 @@ from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.config.schema import TrainSettings
 from seq2seq.inference.trained_model import TrainedModel
 from seq2seq.model.builder import build_model
+from seq2seq.model.started import started
 from seq2seq.runtime.device import Runtime
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.types import BOS, PAD, Part
@@ -49,7 +50,9 @@ def _with(old: Any, argument: str, value: Any) -> Any:
     return replace(old, **{argument: value})
 
 
-def trained_transformer(settings: TrainSettings, tokenizer: Tokenizer = JOINT) -> TrainedModel:
+def trained_transformer(
+    settings: TrainSettings, tokenizer: Tokenizer = JOINT, target_start: tuple[int, ...] = ()
+) -> TrainedModel:
     """A model of these settings whose parameters are all random, so that each has an effect. Padding and the begin
     symbol are unlikely, as in a trained one, if it has a bias for that."""
     torch.manual_seed(2)
@@ -60,4 +63,5 @@ def trained_transformer(settings: TrainSettings, tokenizer: Tokenizer = JOINT) -
         if model.generator.output.bias is not None:
             model.generator.output.bias[[PAD, BOS]] -= 50
     runtime = Runtime(torch.device("cpu"), torch.float32)
-    return TrainedModel(RunFolder(Path("runs/none")), tokenizer, model, runtime, 1, model, {})
+    folder, begun = RunFolder(Path("runs/none")), started(model, target_start)
+    return TrainedModel(folder, tokenizer, model, runtime, 1, begun, {}, target_start)

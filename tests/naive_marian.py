@@ -30,8 +30,9 @@ class Naive:
         width = self.config["d_model"]
         frequencies = 10000 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
         angles = torch.arange(ids.shape[1], dtype=torch.float64).unsqueeze(1) * frequencies
+        scale = math.sqrt(width) if self.config["scale_embedding"] else 1.0
         positions = torch.cat((angles.sin(), angles.cos()), 1).float()
-        return self._table(f"model.{side}.embed_tokens.weight")[ids] * math.sqrt(width) + positions
+        return self._table(f"model.{side}.embed_tokens.weight")[ids] * scale + positions
 
     def _run(self, side: str, states: Tensor, memory: Tensor | None) -> Tensor:
         for number in range(self.config[f"{side}_layers"]):

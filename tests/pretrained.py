@@ -10,7 +10,8 @@ from seq2seq.config import CONFIGS, Script
 from seq2seq.config.command_line.check import check
 from seq2seq.config.schema import TrainSettings
 from seq2seq.huggingface.folder import ModelFolder
-from seq2seq.huggingface.vocabulary import Side, read_sides
+from seq2seq.huggingface.pieces import Side
+from seq2seq.huggingface.vocabulary import read_sides
 from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.tokenizer import Tokenizer
@@ -34,9 +35,9 @@ def imported_settings(path: Path, *words: str) -> TrainSettings:
     return settings
 
 
-def load_folder(path: Path) -> Loaded:
-    """The folder's model in evaluation mode."""
-    settings, folder = imported_settings(path), ModelFolder.of(f"hf:{path}")
+def load_folder(path: Path, *words: str) -> Loaded:
+    """The folder's model in evaluation mode; `words` of the training are added."""
+    settings, folder = imported_settings(path, *words), ModelFolder.of(f"hf:{path}")
     assert folder is not None
     tokenizer, given = import_model(settings, folder)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)

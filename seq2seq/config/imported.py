@@ -8,8 +8,11 @@ from seq2seq.config.stored_run import flatten, read_config, run_path
 from seq2seq.huggingface.architecture import CHOICES, Architecture, read_architecture
 from seq2seq.huggingface.folder import ModelFolder
 
-GROUPS = (*CHOICES, "tokenizer")
-KEYS = ("tie", "embedding.size", "embedding.dropout", "search.beam_size", "search.length_penalty", "search.max_length")
+GROUPS = (*CHOICES, "position", "tokenizer")
+KEYS = (
+    *("tie", "embedding.size", "embedding.dropout", "embedding.scale", "embedding.norm", "data.target_prefix"),
+    *("search.beam_size", "search.length_penalty", "search.max_length"),
+)
 
 
 def architecture_of(folder: ModelFolder, run: str | None) -> Architecture:
@@ -41,4 +44,6 @@ def differences(architecture: Architecture, plain: Mapping[str, Any], choices: M
 
 def word(key: str, value: Any) -> str:
     """As it is typed."""
-    return f"{key}={value if isinstance(value, str) else json.dumps(value)}"
+    if isinstance(value, str):
+        return f"{key}={value}" if value and value == "".join(value.split()) else f"{key}='{value}'"
+    return f"{key}={json.dumps(value)}"

@@ -75,6 +75,8 @@ class EmbeddingSettings:
     size: Annotated[int, ABOVE_ZERO]
     dropout: Annotated[float, SHARE]
     word_dropout: Annotated[float, SHARE]
+    scale: Annotated[bool, Older(True)] = True
+    norm: Annotated[bool, Older(False)] = False
     source_vectors: Annotated[str | None, Older(None)] = None
     target_vectors: Annotated[str | None, Older(None)] = None
 

@@ -41,11 +41,15 @@ ADDED_LATER: dict[str, dict[str, Any]] = {
     "seq2seq.objective.minimum_risk.MinimumRisk": TERMS,
     "seq2seq.search.minimum_risk.MinimumRiskSearch": {"types": ["rougeL"], "unit": "tokens", "tokenize": "13a"},
     "seq2seq.tokenizer.sentencepiece.SentencePiece": {"symbols": [], "auto_size": None},
-    "seq2seq.data.table.Table": {"delimiter": None, "both_directions": None},
-    "seq2seq.data.hub.Hub": {"both_directions": None},
+    "seq2seq.data.embedded.cldr.CLDR": {"target_prefix": ""},
+    "seq2seq.data.embedded.docstrings.Docstrings": {"target_prefix": ""},
+    "seq2seq.data.sacrebleu.SacrebleuTestSet": {"target_prefix": ""},
+    "seq2seq.data.table.Table": {"delimiter": None, "target_prefix": "", "both_directions": None},
+    "seq2seq.data.hub.Hub": {"target_prefix": "", "both_directions": None},
     "seq2seq.data.files.ParallelFiles": {
         **{split: {"references": []} for split in ("train", "valid", "test")},
         "extra": {"*": {"references": []}},
+        "target_prefix": "",
         "both_directions": None,
     },
 }

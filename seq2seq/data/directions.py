@@ -14,7 +14,7 @@ class Directions:
     def __init__(self, tags: Sequence[str] | None) -> None:
         self.tags = list(tags or [])
 
-    def problems(self, source_prefix: str) -> Iterator[str]:
+    def problems(self, source_prefix: str, target_prefix: str) -> Iterator[str]:
         """What is wrong with the tags, or with a prefix beside them, as lines."""
         tags = self.tags
         sound = len(set(tags)) == len(tags) == 2 and all(tag and tag == "".join(tag.split()) for tag in tags)
@@ -24,6 +24,9 @@ class Directions:
         elif tags and source_prefix:
             advice = "there is no place for two tags; add data.both_directions=null"
             yield f"data.source_prefix: with {source_prefix!r} {advice}"
+        elif tags and target_prefix:
+            advice = "targets of both directions would begin alike; add data.both_directions=null"
+            yield f"data.target_prefix: with {target_prefix!r} {advice}"
 
     def of(self, pair: Pair) -> Iterator[Pair]:
         """The pair, or with tags that of each direction."""

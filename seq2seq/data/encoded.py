@@ -35,7 +35,8 @@ class Truncated:
 class EncodedCorpus:
     """Pair i has the source ids source_ids[source_offsets[i]:source_offsets[i + 1]] and the text pairs[i].
 
-    Ids are uint16 if the vocabulary fits, else int32; offsets int64 [n + 1]. No begin or end symbol is stored.
+    Ids are uint16 if the vocabulary fits, else int32; offsets int64 [n + 1]. No begin or end symbol is stored. Every
+    target begins with the ids `target_start`, those of the data's `target_prefix`.
     """
 
     source_ids: np.ndarray
@@ -47,6 +48,7 @@ class EncodedCorpus:
     report: str  # one line: its size and what was left out
     fingerprint: str  # changes whenever an id or a text changes
     folder: Path  # of the arrays
+    target_start: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.source_offsets) - 1
@@ -125,7 +127,15 @@ def encode_split(
     pairs = Pairs(texts, map_array(folder / "rows", np.int64))
     truncated = Truncated(*(counts[f"truncated_{side}"] / counts["pairs"] for side in SIDES))
     report = _report(split, counts, truncated, length)
-    return EncodedCorpus(**arrays, pairs=pairs, truncated=truncated, report=report, fingerprint=key, folder=folder)
+    return EncodedCorpus(
+        **arrays,
+        pairs=pairs,
+        truncated=truncated,
+        report=report,
+        fingerprint=key,
+        folder=folder,
+        target_start=tokenizer.target_start(texts.target_prefix),
+    )
 
 
 def id_type(vocabulary: Vocabulary) -> type:
@@ -178,8 +188,10 @@ def _encode_chunk(
     sources, targets = texts.source[chunk], texts.target[chunk]
     kept: list[int] = []
     kept_ids: tuple[list[list[int]], list[list[int]]] = ([], [])
-    encoded = zip(tokenizer.source.encode(texts.prefixed[chunk]), tokenizer.target.encode(targets), strict=True)
-    for row, (source, target) in enumerate(encoded):
+    start_ids = list(tokenizer.target_start(texts.target_prefix))
+    source_ids = tokenizer.source.encode(texts.prefixed_source[chunk])
+    target_ids = [start_ids + ids for ids in tokenizer.target.encode(targets)]
+    for row, (source, target) in enumerate(zip(source_ids, target_ids, strict=True)):
         over_source, over_target = len(source) > length.max_source, len(target) > length.max_target
         if drop and not (sources[row].strip() and targets[row].strip()):
             counts.empty += 1

@@ -58,16 +58,17 @@ class ParallelFiles(TextData):
         test: OptionalFilePair,
         extra: dict[str, FilePair],
         source_prefix: str = "",
+        target_prefix: str = "",
         both_directions: list[str] | None = None,
     ) -> None:
         self.root = Path(root) if root else Path()
         self.source_language = source_language
         self.target_language = target_language
-        self.source_prefix = source_prefix
+        self.source_prefix, self.target_prefix = source_prefix, target_prefix
         self.directions = Directions(both_directions)
         self.files: dict[str, tuple[Path, ...]] = {}
         problems = [f"data.extra.{name}: data.{name} names that split; choose another" for name in GIVEN & extra.keys()]
-        problems += self.directions.problems(source_prefix)
+        problems += self.directions.problems(source_prefix, target_prefix)
         given: dict[str, FilePair | OptionalFilePair] = {"train": train, "valid": valid, "test": test, **extra}
         for key, files in given.items():
             target = files.target or (files.references[0] if files.references else None)

@@ -42,16 +42,17 @@ class Hub(TextData):
         extra: dict[str, str],
         columns_of: dict[str, ColumnsOf],
         source_prefix: str = "",
+        target_prefix: str = "",
         both_directions: list[str] | None = None,
     ) -> None:
         self.dataset = dataset
         self.revision = revision
         self.subset = subset
-        self.source_prefix = source_prefix
+        self.source_prefix, self.target_prefix = source_prefix, target_prefix
         self.directions = Directions(both_directions)
         given = {"train": train, "valid": valid, "test": test, **extra}
         self.names = {split: name for split, name in given.items() if name}
-        problems = list(self.directions.problems(source_prefix))
+        problems = list(self.directions.problems(source_prefix, target_prefix))
         self.columns = split_columns(Columns(source, target, tuple(references)), columns_of, self.names, problems)
         if problems:
             raise ConfigError("\n".join(problems))

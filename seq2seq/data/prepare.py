@@ -92,6 +92,6 @@ def train_tokenizer(settings: SentencePiece, texts: StoredTexts, cache: Path) ->
     key = key_of(FORMAT, texts.fingerprint, settings.identity())
 
     def build(folder: Path) -> None:
-        in_background(lambda: settings.train(texts.prefixed, texts.target)).save(folder)
+        in_background(lambda: settings.train(texts.prefixed_source, texts.prefixed_target)).save(folder)
 
     return Tokenizer.load(cached(cache, "tokenizer", key, build))

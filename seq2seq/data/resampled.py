@@ -77,7 +77,8 @@ class Resampler:
             self.processes = SegmentingProcesses(
                 Task(
                     texts=str(texts.folder),
-                    prefix=texts.prefix,
+                    source_prefix=texts.source_prefix,
+                    target_start=list(self.corpus.target_start),
                     ids=str(self.corpus.folder),
                     id_types=(self.corpus.source_ids.dtype.name, self.corpus.target_ids.dtype.name),
                     tokenizer=str(self.folder.path / "tokenizer"),

@@ -20,7 +20,7 @@ class SacrebleuTestSet(TextData):
     or pair.
     """
 
-    def __init__(self, *, test_set: str, pair: str, source_prefix: str = "") -> None:
+    def __init__(self, *, test_set: str, pair: str, source_prefix: str = "", target_prefix: str = "") -> None:
         from sacrebleu.dataset import DATASETS
 
         if test_set not in DATASETS:
@@ -28,7 +28,8 @@ class SacrebleuTestSet(TextData):
         self.dataset = DATASETS[test_set]
         if pair not in self.dataset.langpairs:
             raise ConfigError(f"data.pair: {test_set} has no {pair!r}{suggestion(pair, self.dataset.langpairs)}")
-        self.test_set, self.pair, self.source_prefix = test_set, pair, source_prefix
+        self.test_set, self.pair = test_set, pair
+        self.source_prefix, self.target_prefix = source_prefix, target_prefix
 
     def splits(self) -> tuple[str, ...]:
         """Only 'test'."""

@@ -33,7 +33,8 @@ class Task:
     """The input of a sampling process: plain values, sent as JSON."""
 
     texts: str  # folder of the stored text
-    prefix: str  # before each source
+    source_prefix: str
+    target_start: list[int]  # ids that each target begins with
     ids: str  # folder of the usual ids
     id_types: tuple[str, str]  # of source and target
     tokenizer: str  # folder
@@ -55,7 +56,7 @@ class Segmenter:
     def __init__(self, task: Task) -> None:
         self.task = task
         ids = Path(task.ids)
-        texts = StoredTexts(Path(task.texts), "", task.prefix)
+        texts = StoredTexts(Path(task.texts), "", task.source_prefix, "")
         self._pairs = Pairs(texts, map_array(ids / "rows", np.int64))
         self._usual = [
             (map_array(ids / f"{side}.ids", np.dtype(kind)), map_array(ids / f"{side}.offsets", np.int64))
@@ -90,6 +91,8 @@ class Segmenter:
     def _drawn(self, side: int, epoch: int, start: int, end: int) -> Row:
         keys = keys_of(self.task.seed, epoch, side, count=end - start, first=start)
         ids, lengths = self._samplers[side % len(self._samplers)].sample(self._runs(side, start, end), keys)
+        if side:
+            ids, lengths = _begun(ids, lengths, self.task.target_start)
         usual, offsets = self._usual[side]
         too_long = np.flatnonzero(lengths > self.task.longest[side])
         if len(too_long):
@@ -111,6 +114,12 @@ class Segmenter:
         np.savez(made, **{field.name: getattr(runs, field.name) for field in fields(Runs)})
         made.rename(kept)
         return runs
+
+
+def _begun(ids: np.ndarray, lengths: np.ndarray, start: list[int]) -> Row:
+    """Rows that begin with the ids `start`."""
+    places = np.repeat(np.cumsum(lengths) - lengths, len(start))
+    return np.insert(ids, places, np.tile(start, len(lengths))) if start else ids, lengths + len(start)
 
 
 KINDS = ("ids", "lengths")

@@ -26,7 +26,7 @@ COLUMNS = (*SIDES, "references")
 class Column(Sequence[str]):
     """Concatenated texts in one file, with the byte offset of each.
 
-    With a `prefix`, even an empty one, they are sources as a model reads them (see `with_prefix`); with None they are
+    With a `prefix`, even an empty one, they are texts as a model reads them (see `with_prefix`); with None they are
     unchanged.
     """
 
@@ -73,16 +73,18 @@ class Column(Sequence[str]):
 
 
 class StoredTexts:
-    """A split's columns of text; `fingerprint` is a hash of their input and of the prefix.
+    """A split's columns of text; `fingerprint` is a hash of their input and of the prefixes.
 
-    `prefixed` are the sources as a model reads them: with the data's `source_prefix` before each, blank ones empty.
+    `prefixed_source` and `prefixed_target` have the data's prefix before each text, blank ones are empty.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, prefix: str) -> None:
-        self.folder, self.prefix = folder, prefix
+    def __init__(self, folder: Path, fingerprint: str, source_prefix: str, target_prefix: str) -> None:
+        self.folder, self.source_prefix, self.target_prefix = folder, source_prefix, target_prefix
         self.source, self.target, self._references = (Column(folder, name) for name in COLUMNS)
-        self.prefixed = Column(folder, "source", prefix)
-        self.fingerprint = key_of(fingerprint, prefix) if prefix else fingerprint
+        self.prefixed_source = Column(folder, "source", source_prefix)
+        self.prefixed_target = Column(folder, "target", target_prefix)
+        prefixes = (source_prefix, target_prefix) if target_prefix else (source_prefix,)
+        self.fingerprint = key_of(fingerprint, *prefixes) if any(prefixes) else fingerprint
 
     def __len__(self) -> int:
         return len(self.source)
@@ -118,10 +120,10 @@ class Pairs(Sequence[Pair]):
 
     def sources(self, start: int, end: int) -> list[str]:
         """The sources of pairs start to end - 1, as a model reads them."""
-        return self._texts_of(self.texts.prefixed, start, end)
+        return self._texts_of(self.texts.prefixed_source, start, end)
 
     def targets(self, start: int, end: int) -> list[str]:
-        """The targets of pairs start to end - 1."""
+        """The targets of pairs start to end - 1, without a prefix."""
         return self._texts_of(self.texts.target, start, end)
 
     def _texts_of(self, column: Column, start: int, end: int) -> list[str]:
@@ -144,7 +146,7 @@ def store_texts(data: TextData, split: str, cache: Path) -> StoredTexts:
             _write(data.read(split), folder, place)
 
     folder = cached(cache, "text", key_of(FORMAT, fingerprint), build)
-    return StoredTexts(folder, fingerprint, data.source_prefix)
+    return StoredTexts(folder, fingerprint, data.source_prefix, data.target_prefix)
 
 
 def map_array(path: Path, dtype: type | np.dtype) -> np.ndarray:

@@ -40,19 +40,20 @@ class Table(TextData):
         extra: dict[str, str],
         columns_of: dict[str, ColumnsOf],
         source_prefix: str = "",
+        target_prefix: str = "",
         delimiter: str | None = None,
         both_directions: list[str] | None = None,
     ) -> None:
         given = {"train": train, "valid": valid, "test": test, **extra}
         self.files = {split: Path(root or "") / name for split, name in given.items() if name}
         self.header, self.delimiter = header, delimiter
-        self.source_prefix = source_prefix
+        self.source_prefix, self.target_prefix = source_prefix, target_prefix
         self.directions = Directions(both_directions)
         self.formats = {split: format_of(file) if format == "auto" else format for split, file in self.files.items()}
         unknown = [file for split, file in self.files.items() if self.formats[split] is None]
         problems = [f"{file}: its suffix is not one of {', '.join(SUFFIXES)}; give data.format" for file in unknown]
         self.columns = split_columns(Columns(source, target, tuple(references)), columns_of, self.files, problems)
-        problems += self.directions.problems(source_prefix)
+        problems += self.directions.problems(source_prefix, target_prefix)
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
             problems.append(f"data.delimiter must be one character, no quote and no line break, not {delimiter!r}")
         if problems:

@@ -23,11 +23,12 @@ class TextData(Component, ABC):
     """A source of text pairs in named splits ('train', 'valid', 'test' and any others).
 
     Constructors read nothing: an error in the settings raises ConfigError, one in the text DataError, when it is read.
-    `source_prefix` is put before every source that a model reads, in training and after; `read` and the scores use the
-    text without it.
+    `source_prefix` is put before every source that a model reads, `target_prefix` before every target that it learns or
+    writes, in training and after; `read`, the outputs and the scores are without them.
     """
 
     source_prefix: str = ""
+    target_prefix: str = ""
     split_words: ClassVar[str] = ""  # the settings for the texts of a {split}
 
     @abstractmethod
@@ -62,7 +63,7 @@ class TextData(Component, ABC):
 
 
 def with_prefix(prefix: str, text: str) -> str:
-    """A source as a model reads it, after `prefix`; only white space is read as empty, and its output is empty."""
+    """A text as a model reads it, after `prefix`; only white space is read as empty, and its output is empty."""
     return prefix + text if text.strip() else ""
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from seq2seq.config.problems import Mistakes, listed
+from seq2seq.config.problems import Mistakes, listed, show
 from seq2seq.config.schema import Decoding, TrainSettings
 from seq2seq.engine.ctranslate2_search import CTranslate2Model, search_problems
 from seq2seq.errors import ConfigError, DataError
@@ -18,7 +18,7 @@ from seq2seq.format.export import export_folder, load_exact, write_export
 from seq2seq.format.folder import check_output, describe, is_current
 from seq2seq.format.sentences import Sentences, sentences_for_check
 from seq2seq.inference.engine import Engine
-from seq2seq.inference.trained_model import TrainedModel
+from seq2seq.inference.trained_model import TrainedModel, prefix_of
 from seq2seq.runtime.device import Runtime, choose_runtime
 from seq2seq.types import Part
 
@@ -45,7 +45,7 @@ class CTranslate2(Engine):
         package, the device or the type is missing."""
         rows = max(ROWS, longest(settings)[1])
         searching = search_problems(settings.search(), settings.search.name)
-        if lines := [*problems(settings, rows, key="engine"), *_script_problems(script), *searching]:
+        if lines := [*problems(settings, rows, key="engine"), *_own_problems(script, settings), *searching]:
             raise Mistakes(lines)
         versions = CTranslate2Format.versions()
         device = _device(settings.device)
@@ -87,11 +87,13 @@ def _device(wanted: str) -> torch.device:
     return torch.device(name, int(number)) if number else torch.device(name)
 
 
-def _script_problems(script: Decoding) -> Iterator[str]:
-    """What only our own search has."""
+def _own_problems(script: Decoding, settings: TrainSettings) -> Iterator[str]:
+    """What only our own search has. After a target's first tokens CTranslate2's beams are others than ours."""
     for key in ("shortlist", "ensemble", "prefix"):
         if value := getattr(script, key, None):
             yield f"engine=ctranslate2 has no {key}={value}: leave out {key}, or engine=ours"
+    if prefix := prefix_of(settings, "target"):
+        yield f"engine=ctranslate2 has no data.target_prefix={show(prefix)}: type engine=ours"
 
 
 def _exported(

@@ -17,7 +17,7 @@ class Exported(Protocol):
 
     def greedy(self, sources: Sequence[Sequence[int]], limits: Sequence[int]) -> list[list[int]]:
         """The greedy output of each source (ids without end symbols), of at most that many tokens, its end symbol not
-        counted. Padding and the begin symbol are never output."""
+        counted. Padding and the begin symbol are never output, nor is what all targets begin with."""
 
 
 class Format(Component, ABC):

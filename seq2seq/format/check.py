@@ -69,7 +69,7 @@ class Expected:
         given = settings.search.arguments
         search = GreedySearch(max_length=given["max_length"], max_length_ratio=given["max_length_ratio"])
         found = decode(
-            trained.model,
+            trained.search_model,
             search,
             sources,
             device=trained.runtime.device,
@@ -108,14 +108,15 @@ class Expected:
     def _gap(self, i: int, output: Sequence[int]) -> float:
         """By how many nats a token of this output is less likely than the best one at its step, at most."""
         source, source_mask = collate_sources([self.sources[i]])
-        target_in, target_out, mask = collate_targets([output])
+        start = self.trained.target_start
+        target_in, target_out, mask = collate_targets([[*start, *output]])
         batch = Batch(source, source_mask, target_in, target_out, mask, source_mask.sum(1), torch.zeros(1).long())
         with evaluating(self.trained.model):
             log_probs = self.trained.model.log_probs(batch)[0]
             log_probs[:, [PAD, BOS]] = float("-inf")
             best, chosen = log_probs.amax(-1), log_probs.gather(-1, target_out[0].unsqueeze(-1)).squeeze(-1)
         gaps = (best - chosen).tolist()
-        return max(gaps[: self.limits[i]], default=0.0)  # at the limit the end is forced
+        return max(gaps[len(start) :][: self.limits[i]], default=0.0)  # at the limit the end is forced
 
     def _difference(self, i: int, output: Sequence[int], gap: float) -> str:
         theirs, ours = self._texts([output, self.outputs[i]])

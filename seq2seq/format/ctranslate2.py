@@ -1,6 +1,7 @@
 """CTranslate2, a fast runtime for Transformers on CPUs and GPUs, with 8-bit and 16-bit weights: Klein et al. (2020),
 Efficient and high-quality neural machine translation with OpenNMT."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -21,7 +22,8 @@ TOKENS_PER_BATCH = 2048  # of the check
 
 
 class CTranslate2Format(Format):
-    """A folder that `ctranslate2.Translator` opens, with the SentencePiece models in `tokenizer/`.
+    """A folder that `ctranslate2.Translator` opens, with the SentencePiece models in `tokenizer/`. Where targets begin
+    with a prefix, config.json has its pieces: `target_prefix`, for the argument of that name.
 
     `quantization` is how the large matrices are stored; int8 keeps the rest in float32, int8_float16 in float16.
     Positions that are added to the inputs are written as a table of `max_length` rows: neither a source nor an output
@@ -54,6 +56,8 @@ class CTranslate2Format(Format):
         spec.config.unk_token, spec.config.bos_token, spec.config.eos_token = target[UNK], target[BOS], target[EOS]
         spec.config.decoder_start_token = target[BOS]
         spec.config.add_source_eos = True
+        if start := trained.target_start:
+            spec.config.add_attribute("target_prefix", [target[i] for i in start])
         spec.validate()
         spec.optimize(quantization=self.quantization)
         spec.save(str(folder))
@@ -73,6 +77,7 @@ class CTranslate2Export:
         tokenizer = Tokenizer.load(folder / "tokenizer")
         self.source, self.target = tokens_of(tokenizer.source), tokens_of(tokenizer.target)
         self.ids = {token: i for i, token in enumerate(self.target)}
+        self.start = json.loads((folder / "config.json").read_bytes()).get("target_prefix", [])
         self.translator = ctranslate2.Translator(str(folder), inter_threads=1, intra_threads=1)
 
     def greedy(self, sources: Sequence[Sequence[int]], limits: Sequence[int]) -> list[list[int]]:
@@ -83,12 +88,13 @@ class CTranslate2Export:
                 [[self.source[i] for i in sources[row]] for row in rows],
                 beam_size=1,
                 max_input_length=0,
-                max_decoding_length=max(1, *(limits[row] for row in rows)),
+                target_prefix=[self.start] * len(rows) if self.start else None,
+                max_decoding_length=len(self.start) + max(1, *(limits[row] for row in rows)),
                 min_decoding_length=0,
                 suppress_sequences=[[self.target[PAD]], [self.target[BOS]]],
             )
             for row, result in zip(rows, results, strict=True):
-                found[row] = [self.ids[token] for token in result.hypotheses[0]][: limits[row]]
+                found[row] = [self.ids[token] for token in result.hypotheses[0][len(self.start) :]][: limits[row]]
         return found
 
 

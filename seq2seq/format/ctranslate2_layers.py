@@ -64,11 +64,13 @@ def _kind(part: TransformerEncoder | TransformerDecoder) -> dict[str, Any]:
         "activation": getattr(Activation, ACTIVATIONS[type(network.gate if gated else network.activation)]),
         "ffn_glu": gated,
         "rms_norm": isinstance(layer.feed_forward_residual.norm, RmsNorm),
+        "layernorm_embedding": not isinstance(part.embedding.norm, nn.Identity),
     }
 
 
 def _embed(spec: Any, table: Any, embedding: InputEmbedding, max_length: int) -> None:
-    """The embeddings; a linear map behind them is multiplied into the table. Positions that are added have a table."""
+    """The embeddings and their normalisation; a linear map behind the table is multiplied into it. Positions that are
+    added have a table."""
     weight, scale = embedding.table.weight.detach(), embedding.scale
     if isinstance(embedding.adapt, nn.Linear):
         weight, scale = embedding.adapt(weight * scale), 1.0
@@ -77,6 +79,8 @@ def _embed(spec: Any, table: Any, embedding: InputEmbedding, max_length: int) ->
     if position is not None and not isinstance(position, RotaryPosition | RelativePosition):
         rows = position.embed(torch.arange(max_length), torch.zeros(1, max_length, dtype=torch.long))
         spec.position_encodings.encodings = rows.float().expand(max_length, embedding.width).contiguous()
+    if not isinstance(embedding.norm, nn.Identity):
+        _norm(spec.layernorm_embedding, embedding.norm)
 
 
 def _layer(

@@ -12,9 +12,10 @@ from seq2seq.checkpoint.read import label
 from seq2seq.checkpoint.storage import discard, flush_file, sha256, storage_errors, write_file
 from seq2seq.checkpoint.weights import weights_digest
 from seq2seq.config.schema import TrainSettings
+from seq2seq.data.stored import SIDES
 from seq2seq.errors import ConfigError
 from seq2seq.files import flush_folder
-from seq2seq.inference.trained_model import TrainedModel
+from seq2seq.inference.trained_model import TrainedModel, prefix_of
 from seq2seq.types import Part
 
 MANIFEST = "export.json"
@@ -26,7 +27,8 @@ def describe(
 ) -> dict[str, Any]:
     """The content of the manifest, without its files.
 
-    `source_prefix` is what the model was trained to see before each source: who uses the export must put it there.
+    `source_prefix` is what the model was trained to see before each source, `target_prefix` what its targets began
+    with: who uses the export must put them there.
     """
     return {
         "version": VERSION,
@@ -36,7 +38,7 @@ def describe(
         "checkpoint": label(checkpoint, trained.step),
         "step": trained.step,
         "weights": weights_digest(trained.model),
-        "source_prefix": settings.data.arguments.get("source_prefix") or "",
+        **{f"{side}_prefix": prefix_of(settings, side) for side in SIDES},
         "max_source": settings.length.max_source,
         "packages": {"seq2seq": seq2seq.__version__, **versions},
     }

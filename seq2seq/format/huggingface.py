@@ -28,7 +28,7 @@ from seq2seq.format.huggingface_files import (
 )
 from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.huggingface.tensors import exported
-from seq2seq.inference.trained_model import TrainedModel
+from seq2seq.inference.trained_model import TrainedModel, prefix_of
 from seq2seq.layer_norm.layer import LayerNorm
 from seq2seq.normalizer.softmax import Softmax
 from seq2seq.pooling.none import NoPooling
@@ -138,6 +138,10 @@ def _problems(settings: TrainSettings) -> Iterator[str]:
         yield f"attention.heads={heads} with decoder.heads={decoder['heads']}: both must be alike"
     if size != encoder["hidden_size"]:
         yield f"embedding.size={size} with encoder.hidden_size={encoder['hidden_size']}: both must be alike"
+    if prefix := prefix_of(settings, "target"):
+        yield f"data.target_prefix={show(prefix)}: it can ''"
+    if settings.embedding.norm:
+        yield "embedding.norm=true: it can false"
     for key in ("hidden_size", "activation", "norm"):
         if encoder[key] != decoder[key]:
             yield f"encoder.{key}={show(encoder[key])} with decoder.{key}={show(decoder[key])}: both must be alike"

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.huggingface.vocabulary import SOURCE, TARGET, name_there
+from seq2seq.huggingface.marian_vocabulary import SOURCE, TARGET, name_there
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 from seq2seq.types import BOS, EOS, PAD
 
@@ -35,7 +35,7 @@ def model_configuration(settings: TrainSettings, source_size: int, target_size: 
         # Without a shared table Pegasus has three, which hold the same numbers where ours are tied.
         "tie_word_embeddings": shared or (family == "marian" and settings.tie == "target"),
         "max_position_embeddings": _positions(settings),
-        **{"scale_embedding": True, "dtype": "float32", "use_cache": True, "bos_token_id": None},
+        **{"scale_embedding": settings.embedding.scale, "dtype": "float32", "use_cache": True, "bos_token_id": None},
         **{**IDS, "forced_eos_token_id": EOS},
     }
 

@@ -18,7 +18,7 @@ from seq2seq.format.base import Format
 from seq2seq.format.onnx_exporter import quiet, save_graph
 from seq2seq.format.onnx_graphs import EncoderGraph, StepGraph, for_one_hypothesis
 from seq2seq.format.onnx_state import LONG, SENTENCES, Layout
-from seq2seq.inference.trained_model import TrainedModel
+from seq2seq.inference.trained_model import TrainedModel, prefix_of
 from seq2seq.model.model import Model
 from seq2seq.self_attention.full import FullSelfAttention
 from seq2seq.types import BOS, EOS, PAD, UNK
@@ -73,7 +73,8 @@ class OnnxFormat(Format):
             **graphs,
             "tokenizer": {"source": f"tokenizer/{source}.model", "target": f"tokenizer/{target}.model"},
             "special": {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS},
-            "source_prefix": settings.data.arguments.get("source_prefix") or "",
+            "source_prefix": prefix_of(settings, "source"),
+            "target_start": trained.target_start,
             "max_source": settings.length.max_source,
             "max_length": limits["max_length"],
             "max_length_ratio": limits["max_length_ratio"],

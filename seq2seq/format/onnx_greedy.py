@@ -29,18 +29,20 @@ class OnnxModel:
         state = run(self.encoder, {"source": source})
         token: np.ndarray = np.full(len(sources), BOS)
         outputs: list[list[int]] = [[] for _ in sources]
-        for position in range(max(limits)):
+        start = self.config.get("target_start", [])
+        for position in range(len(start) + max(limits)):
             new = run(self.step, {"token": token, "position": np.array(position), **state})
             log_probs = new.pop("log_probs")
             log_probs[:, [PAD, BOS]] = -np.inf
-            token = log_probs.argmax(1)
+            token = log_probs.argmax(1) if position >= len(start) else np.full(len(sources), start[position])
             for output, index in zip(outputs, token.tolist(), strict=True):
                 if EOS not in output:
                     output.append(index)
             if all(EOS in output for output in outputs):
                 break
             state |= {name.removeprefix("next_"): tensor for name, tensor in new.items()}
-        return [[i for i in output if i != EOS][:limit] for output, limit in zip(outputs, limits, strict=True)]
+        found = [[i for i in output if i != EOS][len(start) :] for output in outputs]
+        return [output[:limit] for output, limit in zip(found, limits, strict=True)]
 
 
 def run(session: onnxruntime.InferenceSession, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

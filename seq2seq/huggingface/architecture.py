@@ -1,18 +1,21 @@
-"""The settings that a MarianMT or Pegasus folder fixes: config.json in our words, and what of it we cannot build."""
+"""The settings that a folder of MarianMT, Pegasus or mBART fixes: config.json in our words, and what of it we cannot
+build."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from seq2seq.errors import ConfigError
+from seq2seq.huggingface import mbart_vocabulary
 from seq2seq.huggingface.folder import ModelFolder
-from seq2seq.huggingface.vocabulary import SOURCE, has_two_vocabularies, language_codes, read_sides, specification
+from seq2seq.huggingface.vocabulary import language_codes, tokenizer_settings
 
-FAMILIES = {"marian": "post", "pegasus": "pre"}  # by model_type: where the layer normalisations stand
+FAMILIES = {"marian": "post", "pegasus": "pre", "mbart": "pre"}  # by model_type: where the layer normalisations stand
+LONGEST = ("length.max_source", "length.max_target", "search.max_length")
 ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu"}
 CHOICES = {
     **{"encoder": "transformer", "decoder": "transformer", "attention": "multihead", "self_attention": "full"},
-    **{"feed_forward": "plain", "layer_norm": "layer", "position": "sinusoidal", "normalizer": "softmax"},
+    **{"feed_forward": "plain", "layer_norm": "layer", "normalizer": "softmax"},
     **{"pooling": "none", "generator": "softmax"},
 }
 # Our key: the key of config.json that it has the value of.
@@ -40,14 +43,18 @@ FIXED: dict[str, Any] = {
 @dataclass(frozen=True)
 class Architecture:
     """The `choices` of parts and the `values` that the folder fixes, by key, and `usual` values of training and search,
-    which may be changed. `codes` are its language codes: pieces that say which language the output is to have.
-    `renormalizes`: its outputs have no padding, and probabilities are those of the other pieces."""
+    which may be changed. `most` are the highest values of keys, as it has no more positions. `codes` are its language
+    codes: texts before a source that say which language the output is to have or, if it is `coded_twice`, before source
+    and target those of each. `renormalizes`: its outputs have no padding, and probabilities are those of the other
+    pieces."""
 
     choices: Mapping[str, str]
     values: Mapping[str, Any]
     usual: Mapping[str, Any]
     codes: tuple[str, ...]
     renormalizes: bool = False
+    most: Mapping[str, int] = field(default_factory=dict)
+    coded_twice: bool = False
 
     def origin(self, key: str) -> str:
         """The key of config.json that says so, in words; nothing where there is none."""
@@ -61,11 +68,8 @@ def read_architecture(folder: ModelFolder) -> Architecture:
     if lines := list(_problems(config)):
         place = folder.path / "config.json"
         raise ConfigError("\n".join(f"{place}: {line}" for line in lines))
-    source, _ = read_sides(folder)
-    known = specification(folder.bytes(SOURCE))
-    kind = known.pop("model_type")
-    if kind is None:
-        raise ConfigError(f"{folder.path / SOURCE}: a SentencePiece model of words; unigram, bpe and char can be used")
+    kind, tokenizer = tokenizer_settings(folder)
+    codes, said = language_codes(folder), _generation(folder)
     activation = ACTIVATIONS[config.get("activation_function", "gelu")]
     tied, shared = config.get("tie_word_embeddings", True), _shares_embeddings(config)
     values = {
@@ -73,19 +77,26 @@ def read_architecture(folder: ModelFolder) -> Architecture:
         **{f"{side}.norm": FAMILIES[config["model_type"]] for side in ("encoder", "decoder")},
         **{f"{side}.activation": activation for side in ("encoder", "decoder")},
         **FIXED,
+        **{"embedding.scale": config.get("scale_embedding", False) is True, "embedding.norm": _is_mbart(config)},
+        **({"position.max_length": config["max_position_embeddings"]} if _is_mbart(config) else {}),
         "tie": "all" if shared else "target" if tied else "none",
-        **{"tokenizer.vocab_size": len(source.rows), "tokenizer.joint": not has_two_vocabularies(folder)},
-        **{f"tokenizer.{key}": value for key, value in known.items()},
+        **{f"tokenizer.{key}": value for key, value in tokenizer.items()},
     }
     usual = {key: float(config.get(theirs, 0.0)) for key, theirs in SHARES.items()}
-    said = _generation(folder)
     return Architecture(
-        {**CHOICES, "tokenizer": kind},
+        {**CHOICES, "position": "learned" if _is_mbart(config) else "sinusoidal", "tokenizer": kind},
         values,
-        {**usual, **_search(said)},
-        tuple(language_codes(folder)),
+        {**usual, **_search(said), **_target_prefix(folder, said)},
+        tuple(codes),
         said.get("renormalize_logits") is True,
+        dict.fromkeys(LONGEST, config["max_position_embeddings"] - 1) if _is_mbart(config) else {},
+        coded_twice=_is_mbart(config),
     )
+
+
+def _is_mbart(config: Mapping[str, Any]) -> bool:
+    """It has learned positions, a normalisation of the embeddings, and targets that begin with a language code."""
+    return config["model_type"] == "mbart"
 
 
 def _problems(config: Mapping[str, Any]) -> Iterator[str]:
@@ -94,7 +105,8 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
     if family not in FAMILIES:
         yield _other_family(family)
         return
-    for key in dict.fromkeys([*SIZES.values(), "vocab_size"]):
+    needed = ["max_position_embeddings"] if _is_mbart(config) else []
+    for key in dict.fromkeys([*SIZES.values(), "vocab_size", *needed]):
         if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
             yield f"{key}: expected a whole number above 0, got {config.get(key)!r}"
     for key in dict.fromkeys(SHARES.values()):
@@ -103,9 +115,7 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
     activation = config.get("activation_function", "gelu")
     if activation not in ACTIVATIONS:
         yield f"activation_function={activation}: ours are {', '.join(ACTIVATIONS)}"
-    if config.get("scale_embedding", False) is not True:
-        yield "scale_embedding=false: a Transformer's embeddings are scaled by sqrt(d_model) here"
-    if config.get("forced_bos_token_id") is not None:
+    if not _is_mbart(config) and config.get("forced_bos_token_id") is not None:
         yield (
             f"forced_bos_token_id={config['forced_bos_token_id']}: targets would begin with two tokens "
             "(decoder_start_token_id and this one), and here they begin with one"
@@ -121,16 +131,12 @@ def _problems(config: Mapping[str, Any]) -> Iterator[str]:
 def _other_family(family: Any) -> str:
     """Why a model of this type cannot be built."""
     missing = {
-        **dict.fromkeys(
-            ("bart", "mbart"),
-            "a layer normalisation of the embeddings, and targets that begin with two tokens (</s> and <s> or a "
-            "language code), are missing here",
-        ),
+        "bart": "its tokenizer of bytes is no SentencePiece model",
         "m2m_100": "its positions have other wavelengths than ours, and its targets begin with two tokens",
         **dict.fromkeys(("t5", "mt5", "umt5"), "its attention is not scaled, and its feed-forward has no biases"),
     }
     why = f": {missing[family]}" if family in missing else ""
-    return f"model_type={family} cannot be imported{why}; {' and '.join(FAMILIES)} can"
+    return f"model_type={family} cannot be imported{why}; {', '.join(FAMILIES)} can"
 
 
 def _shares_embeddings(config: Mapping[str, Any]) -> bool:
@@ -145,12 +151,25 @@ def _generation(folder: ModelFolder) -> dict[str, Any]:
 
 
 def _search(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Our keys of that beam search; their longest output counts the start token."""
+    """Our keys of that beam search; their longest output counts the start token, and a forced one after it."""
     beams, penalty, longest = said.get("num_beams"), said.get("length_penalty"), said.get("max_length")
     found: dict[str, Any] = {}
     if isinstance(beams, int) and beams >= 1:
         found["search.beam_size"] = beams
         found["search.length_penalty"] = float(penalty) if isinstance(penalty, int | float) else 1.0
-    if isinstance(longest, int) and longest > 1:
-        found["search.max_length"] = longest - 1
+    before = 1 if said.get("forced_bos_token_id") is None else 2
+    if isinstance(longest, int) and longest > before:
+        found["search.max_length"] = longest - before
     return found
+
+
+def _target_prefix(folder: ModelFolder, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The language code that generation begins each target with, if there is one. Raises ConfigError for another
+    token."""
+    forced = said.get("forced_bos_token_id")
+    if forced is None or not _is_mbart(folder.config):
+        return {}
+    for code, row in mbart_vocabulary.language_codes(folder).items():
+        if row == forced:
+            return {"data.target_prefix": f"{code} "}
+    raise ConfigError(f"{folder.path}: forced_bos_token_id={forced} is the id of no language code")

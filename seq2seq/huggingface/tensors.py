@@ -1,8 +1,8 @@
-"""The names and layouts of a model's tensors there (MarianMT, Pegasus) and here.
+"""The names and layouts of a model's tensors there (MarianMT, Pegasus, mBART) and here.
 
-Two differences are more than names. Their sinusoidal positions have all sines before all cosines, ours alternate: the
+Three differences are more than names. Their sinusoidal positions have all sines before all cosines, ours alternate: the
 channels of the states are reordered, in every tensor that reads or writes them. And a bias of the keys, which they have
-and we do not, cancels in the softmax.
+and we do not, cancels in the softmax. The first two rows of their learned positions are of none.
 """
 
 import re
@@ -47,6 +47,7 @@ KEY_BIAS = {
     "attention.key_map.weight": "encoder_attn.k_proj.bias",
 }
 LAYER = re.compile(r"(?P<side>encoder|decoder)\.layers\.(?P<number>\d+)\.(?P<module>.+)\.(?P<kind>\w+)")
+POSITIONS, NO_POSITIONS = "embedding.position.table.weight", 2  # rows before that of the first position
 TABLES = {
     "encoder.embedding.table.weight": ("model.encoder.embed_tokens.weight", "model.shared.weight"),
     "decoder.embedding.table.weight": ("model.decoder.embed_tokens.weight", "model.shared.weight"),
@@ -73,7 +74,9 @@ def imported(theirs: Tensors, names: Sequence[str], rows: Mapping[str, Sequence[
     """Our tensors of these `names`, in fp32. `rows` are the rows there of our source and target pieces, `never` the
     target pieces that the model never gives. Raises CheckpointError for one that is missing there."""
     found = _Found({name: tensor.float() for name, tensor in theirs.items()})
-    order = channels(found["model.encoder.layers.0.fc1.weight"].shape[1])
+    width = found["model.encoder.layers.0.fc1.weight"].shape[1]
+    learned = any(name.endswith(POSITIONS) for name in names)
+    order = torch.arange(width) if learned else channels(width)
     return {name: reordered(name, _ours(name, found, rows, never), order).contiguous() for name in names}
 
 
@@ -87,14 +90,16 @@ def _ours(name: str, found: "_Found", rows: Mapping[str, Sequence[int]], never: 
             found["final_logits_bias"].flatten()[rows["target"]] if "final_logits_bias" in found else torch.zeros(count)
         )
         return bias.index_fill(0, torch.tensor(never, dtype=torch.long), NEVER)
+    if name.endswith(POSITIONS):
+        return found[f"model.{name.removesuffix(POSITIONS)}embed_positions.weight"][NO_POSITIONS:]
     return torch.cat([found[place] for place in _places(name)])
 
 
 def _places(name: str) -> list[str]:
-    """The names there of a tensor of a layer, or of the normalisation after the last one."""
+    """The names there of a tensor of a layer, or of the normalisation before the first or after the last one."""
     match = LAYER.fullmatch(name)
     if match is None:
-        return [f"model.{name.replace('final_norm', 'layer_norm')}"]
+        return [f"model.{name.replace('final_norm', 'layer_norm').replace('embedding.norm', 'layernorm_embedding')}"]
     module, kind = match["module"], match["kind"]
     inside = STACKED.get(f"{module}.{kind}") or [f"{MODULES[module]}.{kind}"]
     return [f"model.{match['side']}.layers.{match['number']}.{place}" for place in inside]

@@ -49,28 +49,30 @@ def force(
     runtime: Runtime,
     tokens_per_batch: int,
     on_batch: Callable[[int], None] | None = None,
+    target_start: Sequence[int] = (),
 ) -> Iterator[tuple[int, Forced]]:
     """Each sentence's number and its weights, batched by length, the longest first (ids without end symbols).
 
     Search does not keep weights: teacher forcing of its result gives the same ones. A sentence without source tokens is
     skipped. A batch has at most `tokens_per_batch` positions of the longer side. `on_batch` is called with the number
-    of sentences of each batch. The model is in eval mode meanwhile.
+    of sentences of each batch. The targets follow `target_start`, whose weights are left out. The model is in eval mode
+    meanwhile.
     """
     full = np.array([i for i, source in enumerate(sources) if len(source)], dtype=np.int64)
     lengths = np.array([max(len(sources[i]), len(targets[i])) for i in full], dtype=np.int64)
     for rows in by_length(lengths, tokens_per_batch):
         chosen = full[rows].tolist()
-        yield from zip(
-            chosen, _force([sources[i] for i in chosen], [targets[i] for i in chosen], model, runtime), strict=True
-        )
+        begun = [[*target_start, *targets[i]] for i in chosen]
+        found = _force([sources[i] for i in chosen], begun, len(target_start), model, runtime)
+        yield from zip(chosen, found, strict=True)
         if on_batch is not None:
             on_batch(len(rows))
 
 
 def _force(
-    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], model: Model, runtime: Runtime
+    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], first: int, model: Model, runtime: Runtime
 ) -> list[Forced]:
-    """One batch."""
+    """One batch; the weights of each target from token `first` on."""
     source, source_mask = (part.to(runtime.device) for part in collate_sources(sources))
     target_out, target_mask = (part.to(runtime.device) for part in collate_sources(targets))
     target_in = target_out.roll(1, 1)
@@ -84,7 +86,7 @@ def _force(
     steps = target_mask.sum(1).tolist()
     layers = [weights.float().cpu() for weights in _weights(decoded.attended)]
     return [
-        Forced(tuple(heads[row, :, : steps[row], : slots[row]].clone() for heads in layers), pooled, visible[row])
+        Forced(tuple(heads[row, :, first : steps[row], : slots[row]].clone() for heads in layers), pooled, visible[row])
         for row in range(len(sources))
     ]
 

@@ -65,12 +65,14 @@ def score(script: ScoreSettings, settings: TrainSettings) -> None:
 def score_texts(
     trained: TrainedModel, settings: TrainSettings, sources: Sequence[str], targets: Sequence[str]
 ) -> list[Score]:
-    """The score of each pair: texts longer than in training are counted, but not cut."""
+    """The score of each pair, that of a target after `data.target_prefix`: texts longer than in training are counted,
+    but not cut."""
     read = as_read(settings, sources)
     ids = trained.tokenizer.source.encode(read), trained.tokenizer.target.encode(targets)
     for side, rows in zip(("source", "target"), ids, strict=True):
         longest = getattr(settings.length, f"max_{side}")
-        if long := sum(len(row) > longest for row in rows):
+        before = len(trained.target_start) if side == "target" else 0
+        if long := sum(before + len(row) > longest for row in rows):
             log.warning("longer than length.max_%s=%s tokens, scored in full: %s %ss", side, longest, f"{long:,}", side)
     with trained.runtime.autocast(), memory_errors("scoring"):
         log_probs = forced_log_probs(
@@ -78,6 +80,7 @@ def score_texts(
             *ids,
             device=trained.runtime.device,
             tokens_per_batch=settings.trainer.tokens_per_batch,
+            target_start=trained.target_start,
         )
     return [Score(log_prob, len(row) + 1) for log_prob, row in zip(log_probs, ids[1], strict=True)]
 

@@ -13,6 +13,7 @@ from seq2seq.checkpoint.weights import load_model
 from seq2seq.config.loading import load_stored
 from seq2seq.config.problems import show
 from seq2seq.config.schema import TrainSettings
+from seq2seq.data.stored import SIDES
 from seq2seq.data.text import with_prefix
 from seq2seq.errors import CheckpointError, memory_errors
 from seq2seq.inference.activation_ranges import activation_ranges
@@ -20,6 +21,7 @@ from seq2seq.model.builder import build_model
 from seq2seq.model.ensemble import Ensemble
 from seq2seq.model.model import Model
 from seq2seq.model.packing import for_search, to_int8
+from seq2seq.model.started import started
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.runtime.device import Runtime, choose_runtime
 from seq2seq.search.outside import OutsideModel
@@ -35,7 +37,8 @@ class TrainedModel:
     """A run's model for evaluation and translation; `step` is the update of its weights.
 
     `search_model` is the model used by search: the model with packed products, an ensemble of it and the models of
-    `others` (runs and their steps), or one of another engine.
+    `others` (runs and their steps), or one of another engine; it gives what follows `target_start`, the ids of
+    `data.target_prefix`.
     """
 
     folder: RunFolder
@@ -45,13 +48,14 @@ class TrainedModel:
     step: int
     search_model: Stepwise | OutsideModel
     others: dict[str, int]
+    target_start: tuple[int, ...] = ()
 
 
 @memory_errors("loading the checkpoint")
 def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence[str] = ()) -> TrainedModel:
     """The run's model with the weights of checkpoint `which`, in eval mode, and those of the `others`.
 
-    Raises CheckpointError, also if others have another vocabulary or another source prefix.
+    Raises CheckpointError, also if others have another vocabulary or another prefix.
     """
     folder = RunFolder.of(run)
     runtime = choose_runtime(settings.device, settings.precision)
@@ -68,9 +72,10 @@ def load_trained(run: str, settings: TrainSettings, which: str, others: Sequence
         )
     loaded = {name: load_other(name, settings, which, tokenizer, runtime, key="ensemble") for name in others}
     together = Ensemble([model, *(other for other, *_ in loaded.values())]).eval() if loaded else model
-    search_model = for_search(together, runtime)
     steps = {name: step for name, (_, step, _) in loaded.items()}
-    return TrainedModel(folder, tokenizer, model, runtime, step, search_model, steps)
+    start = tokenizer.target_start(prefix_of(settings, "target"))
+    search_model = started(for_search(together, runtime), start)
+    return TrainedModel(folder, tokenizer, model, runtime, step, search_model, steps, start)
 
 
 def _load_model(
@@ -91,25 +96,27 @@ def load_other(
 ) -> tuple[Model, int, str | None]:
     """The model of another run that reads the same input, the update of its weights, and the precision of its training.
 
-    `key` is the setting that names it. Raises CheckpointError, also if it has another vocabulary or source prefix.
+    `key` is the setting that names it. Raises CheckpointError, also if it has another vocabulary or prefix.
     """
     own, folder = load_stored(name, key=key), RunFolder.of(name)
     if Tokenizer.load(folder.tokenizer_folder).fingerprint != tokenizer.fingerprint:
         head = f"{key}={name} has another vocabulary than run={settings.run}"
         raise CheckpointError(f"{head}: train both with the same data and tokenizer")
-    prefixes = _source_prefix(own), _source_prefix(settings)
-    if prefixes[0] != prefixes[1]:
-        theirs, ours = map(show, prefixes)
-        head = f"{key}={name} has data.source_prefix={theirs}, run={settings.run} has {ours}"
-        raise CheckpointError(f"{head}: they would not read the same input")
+    for side in SIDES:
+        prefixes = prefix_of(own, side), prefix_of(settings, side)
+        if prefixes[0] != prefixes[1]:
+            theirs, ours = map(show, prefixes)
+            head = f"{key}={name} has data.{side}_prefix={theirs}, run={settings.run} has {ours}"
+            raise CheckpointError(f"{head}: they would not read the same {'input' if side == 'source' else 'targets'}")
     return _load_model(folder, own, which, settings.trainer.average, tokenizer, runtime)
 
 
 def as_read(settings: TrainSettings, sources: Sequence[str]) -> list[str]:
     """Sources as the run's model reads them: with its `data.source_prefix` before each."""
-    prefix = _source_prefix(settings)
+    prefix = prefix_of(settings, "source")
     return [with_prefix(prefix, source) for source in sources]
 
 
-def _source_prefix(settings: TrainSettings) -> str:
-    return settings.data.arguments.get("source_prefix") or ""
+def prefix_of(settings: TrainSettings, side: str) -> str:
+    """`data.source_prefix` or `data.target_prefix`, by the side."""
+    return settings.data.arguments.get(f"{side}_prefix") or ""

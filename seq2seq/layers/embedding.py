@@ -1,4 +1,4 @@
-"""Token ids to the first layer's inputs: lookup, scale, position, dropout."""
+"""Token ids to the first layer's inputs: lookup, scale, position, normalisation, dropout."""
 
 import torch
 from jaxtyping import Float, Int
@@ -19,10 +19,12 @@ def embedding_table(vocab_size: int, size: int) -> nn.Embedding:
 
 
 class InputEmbedding(nn.Module):
-    """dropout(scale * table[token] + position), through a linear map if the table's width is not the layer's.
+    """dropout(norm(scale * table[token] + position)), the table through a linear map if its width is not the layer's.
 
-    `word_dropout` replaces that share of the tokens by <unk> in training (Gal and Ghahramani 2016, arXiv:1512.05287,
-    drop whole words); end symbols stay. Padding has the embedding zero in training. Shapes: tokens [B T] -> [B T D].
+    `norm` is a layer normalisation, as in BERT (Devlin et al. 2019, arXiv:1810.04805) and BART (Lewis et al. 2020,
+    arXiv:1910.13461), or None. `word_dropout` replaces that share of the tokens by <unk> in training (Gal and
+    Ghahramani 2016, arXiv:1512.05287, drop whole words); end symbols stay. Padding has the embedding zero in training.
+    Shapes: tokens [B T] -> [B T D].
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class InputEmbedding(nn.Module):
         dropout: float,
         word_dropout: float,
         position: Position | None,
+        norm: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.table = table
@@ -42,6 +45,7 @@ class InputEmbedding(nn.Module):
         self.word_dropout = word_dropout
         self.position = position
         self.adapt = nn.Identity() if table.embedding_dim == width else nn.Linear(table.embedding_dim, width)
+        self.norm = nn.Identity() if norm is None else norm
         self.dropout = Dropout(dropout)
 
     def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T D"]:
@@ -63,4 +67,4 @@ class InputEmbedding(nn.Module):
         states = self.adapt(states)
         if position is not None:
             states = states + position.to(states.dtype)
-        return self.dropout(states)
+        return self.dropout(self.norm(states))

@@ -79,17 +79,19 @@ def _tables(
 
 def _input_embedding(settings: TrainSettings, part: Part, table: nn.Embedding) -> InputEmbedding:
     """The input embedding of this encoder or decoder: recurrent parts use the table as it is, the others scale by
-    sqrt(E) and add positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
+    sqrt(E), unless embedding.scale is false, and add positions (Vaswani et al. 2017, sections 3.4 and 3.5)."""
     recurrent = _target(part).recurrent
     width = _target(part).input_dim(settings.embedding.size, **part.arguments)
     position = position_of(settings, part)
+    norm = partial(_build, "layer_norm", settings.layer_norm, dim=width, for_products=False)
     return InputEmbedding(
         table=table,
         width=width,
-        scale=1.0 if recurrent else settings.embedding.size**0.5,
+        scale=1.0 if recurrent or not settings.embedding.scale else settings.embedding.size**0.5,
         dropout=settings.embedding.dropout,
         word_dropout=settings.embedding.word_dropout,
         position=None if position is None else _build("position", position, **position_arguments(settings, part)),
+        norm=norm() if settings.embedding.norm else None,
     )
 
 

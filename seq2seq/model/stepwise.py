@@ -10,8 +10,12 @@ from seq2seq.generator.shortlist import Shortlist
 
 
 class Stepwise(nn.Module, ABC):
-    """log p(next token | source, tokens so far). The result of `encode` has a mask; `start` and `step` return a
-    State."""
+    """log p(next token | source, tokens so far). The result of `encode` has a mask; `start` and `step` return a State.
+
+    `target_start` are the ids that its targets have begun with before the first step; hypotheses do not have them.
+    """
+
+    target_start: tuple[int, ...] = ()
 
     @abstractmethod
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Any:

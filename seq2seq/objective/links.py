@@ -30,7 +30,8 @@ class Links:
         self.links = read_links(path, len(texts), key="objective.links")
         self.links.check(_lengths(texts), f"objective.links={path}")
         self.rows = train.pairs.rows
-        self.prefix = len(f"{texts.prefix}x".split()) - 1  # words of data.source_prefix
+        # Words of data.source_prefix and of data.target_prefix.
+        self.before = np.array([len(f"{texts.source_prefix}x".split()) - 1, len(texts.target_prefix.split())])
         self.source, self.target = (Words(side) for side in (tokenizer.source, tokenizer.target))
         self.fingerprint = hashlib.sha256(self.links.words.tobytes() + self.links.offsets.tobytes()).hexdigest()
 
@@ -40,7 +41,7 @@ class Links:
         source, target = self.source(batch.source), self.target(batch.target_out)
         each = [self.links.of(row) for row in self.rows[batch.pair_ids.cpu().numpy()].tolist()]
         pairs = np.repeat(np.arange(len(each)), [len(links) for links in each])
-        links = np.concatenate(each) + np.array([self.prefix, 0])
+        links = np.concatenate(each) + self.before
         # Word -1, the last row and column, is linked to none.
         shape = (len(each), 2 + int(target.max()), 2 + int(source.max()))
         there = (links[:, 1] < shape[1] - 1) & (links[:, 0] < shape[2] - 1)

@@ -16,6 +16,7 @@ from torch import Tensor
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.layers.unpad import real_sum, unpad
 from seq2seq.model.model import Model
+from seq2seq.model.started import started
 from seq2seq.objective.base import Losses, Objective
 from seq2seq.objective.cross_entropy import CrossEntropy, Terms
 from seq2seq.search.base import Hypothesis
@@ -69,6 +70,7 @@ class MinimumRisk(Objective):
         self.max_length = max_length
         self.max_length_ratio = max_length_ratio
         self.seed = 0
+        self.target_start: tuple[int, ...] = ()
 
     @classmethod
     def needs(cls, **arguments: Any) -> frozenset[Capability]:
@@ -76,7 +78,8 @@ class MinimumRisk(Objective):
         return CrossEntropy.needs(**arguments)
 
     def prepare(self, train: EncodedCorpus, tokenizer: Tokenizer) -> None:
-        """Prepare the likelihood's terms."""
+        """Prepare the likelihood's terms. Samples follow what all targets begin with."""
+        self.target_start = train.target_start
         self.likelihood.prepare(train, tokenizer)
         self.fingerprint = self.likelihood.fingerprint
 
@@ -89,10 +92,10 @@ class MinimumRisk(Objective):
         """Sample, compute the costs, and run the batch with the samples. The total is the risk, and the gradient is its
         estimate."""
         drawn, limits = self._draw(model, batch)
-        costs = _costs(drawn, batch)
+        costs = _costs(drawn, batch, len(self.target_start))
         passed = self.likelihood.read(model, batch)
         likelihood, risk = self.likelihood.losses(model, passed, batch), costs.mean(1).sum()
-        weighted_nll = _weighted_nll(model, _candidates(drawn, limits, costs), passed.memory)
+        weighted_nll = _weighted_nll(model, _candidates(drawn, limits, costs, self.target_start), passed.memory)
         likelihood = likelihood.scaled(self.cross_entropy, "cross_entropy", "attention_penalty")
         total = likelihood.total + (weighted_nll - weighted_nll.detach() + risk)
         return Losses(total, likelihood.nll, likelihood.terms | {"risk": risk})
@@ -109,7 +112,7 @@ class MinimumRisk(Objective):
             max_length_ratio=self.max_length_ratio,
         )
         with evaluating(model):
-            drawn = search(model, batch.source, batch.source_mask, numbers=batch.pair_ids)
+            drawn = search(started(model, self.target_start), batch.source, batch.source_mask, numbers=batch.pair_ids)
         torch.clear_autocast_cache()  # weights rounded here would have no gradient
         return drawn, search.constraints(batch.source_mask, None).limits
 
@@ -125,24 +128,28 @@ def _weighted_nll(model: Model, candidates: Candidates, memory: Memory) -> Float
 
 
 def _candidates(
-    drawn: Sequence[Sequence[Hypothesis]], limits: Int[Tensor, " B"], costs: Float[Tensor, "B n"]
+    drawn: Sequence[Sequence[Hypothesis]],
+    limits: Int[Tensor, " B"],
+    costs: Float[Tensor, "B n"],
+    target_start: tuple[int, ...],
 ) -> Candidates:
-    """The samples, with weights of -log p such that those with higher cost become less probable."""
+    """The samples after `target_start`, with weights of -log p such that those with higher cost become less
+    probable."""
     samples = costs.shape[1]
     weights = (costs.mean(1, keepdim=True) - costs) / (samples - 1)
-    parts = collate_targets([one.tokens for each in drawn for one in each])
+    parts = collate_targets([[*target_start, *one.tokens] for each in drawn for one in each])
     target_in, target_out, mask = (part.to(costs.device) for part in parts)
-    # The end symbol of a sample at the limit was not sampled.
-    place = torch.arange(1, mask.shape[1] + 1, device=costs.device)
-    mask = mask & (place < limits.repeat_interleave(samples).unsqueeze(1))
+    # Neither the start was sampled nor the end symbol of a sample at the limit.
+    place = torch.arange(1, mask.shape[1] + 1, device=costs.device) - len(target_start)
+    mask = mask & (place > 0) & (place < limits.repeat_interleave(samples).unsqueeze(1))
     source = torch.arange(len(costs), device=costs.device).repeat_interleave(samples)
     return Candidates(source, target_in, target_out, mask, weights.flatten())
 
 
-def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch) -> Float[Tensor, "B n"]:
-    """1 - F1 of each sample with its source's own target."""
+def _costs(drawn: Sequence[Sequence[Hypothesis]], batch: Batch, start: int) -> Float[Tensor, "B n"]:
+    """1 - F1 of each sample with its source's own target, from token `start` on."""
     costs = []
     for samples, target, mask in zip(drawn, batch.target_out.cpu(), batch.target_mask.cpu(), strict=True):
-        reference = [token for token in target[mask].tolist() if token != EOS]
+        reference = [token for token in target[mask].tolist()[start:] if token != EOS]
         costs.append(1 - pairwise_rouge([one.tokens for one in samples], [reference]).squeeze(1))
     return torch.stack(costs).to(batch.source.device)

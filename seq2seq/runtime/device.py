@@ -20,7 +20,7 @@ MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8  # glibc's malloc.h
 class Runtime:
     """A device, and the type that matrix products are done in; parameters, losses and sums stay in fp32.
 
-    `int8`: where a trained model's large products are, on a CPU (seq2seq/model/int8.py). `name` is the precision of
+    `int8`: where a trained model's large products are, on a CPU (seq2seq/model/packing.py). `name` is the precision of
     another program that computes in the place of torch.
     """
 

@@ -23,6 +23,7 @@ class Beams(State):
 
     `coverage` is the sum of attention weights of each source position, starting at 1 for masked ones; None without a
     coverage penalty. `rules` are the constraints on the outputs; `row` is the sentence's index in the original batch.
+    `before` tokens of the targets were given before the first step.
     """
 
     tokens: Int[Tensor, "B K t"] = hypothesis_part()
@@ -33,6 +34,7 @@ class Beams(State):
     ended_scores: Float[Tensor, "B N"] = source_part()
     rules: Constraints = source_part()
     row: Int[Tensor, " B"] = source_part()
+    before: int = 0
 
     @property
     def width(self) -> int:
@@ -60,8 +62,9 @@ class BeamSearch(Search):
         log p / |y|^length_penalty + coverage_penalty * sum over s of log(min(weight of s over all steps, 1))
 
     where |y| and the steps count the end symbol, and s runs over the positions of the memory that are not masked
-    (equation 14; sums below MIN_COVERAGE are raised to it). The weights are those of the last layer with attention, the
-    mean over its heads. Finished sentences are removed from the batch.
+    (equation 14; sums below MIN_COVERAGE are raised to it). |y| also counts the tokens that the model's targets have
+    begun with (`target_start`). The weights are those of the last layer with attention, the mean over its heads.
+    Finished sentences are removed from the batch.
     """
 
     roots = 1  # hypotheses before the first token
@@ -104,7 +107,7 @@ class BeamSearch(Search):
         """The `beam_size` best hypotheses of each sentence, best first."""
         results: list[list[Hypothesis]] = [[] for _ in range(len(source))]
         memory = model.encode(source, mask)
-        beams = self._start(memory.mask, self.constraints(mask, prefix))
+        beams = self._start(memory.mask, self.constraints(mask, prefix), len(model.target_start))
         state = model.start(memory).advance(torch.zeros_like(beams.tokens[..., 0]))
         while len(beams.row):
             log_probs, weights, state = model.step(beams.tokens[..., -1], state, self.coverage_penalty > 0)
@@ -114,7 +117,7 @@ class BeamSearch(Search):
             state = state.advance(parents)
         return results
 
-    def _start(self, mask: Bool[Tensor, "B S"], rules: Constraints) -> Beams:
+    def _start(self, mask: Bool[Tensor, "B S"], rules: Constraints, before: int) -> Beams:
         sentences, device = len(mask), mask.device
         empty = torch.full((sentences, self.beam_size), NEVER, dtype=torch.float64, device=device)
         coverage = (~mask).double().unsqueeze(1).expand(-1, self.roots, -1)
@@ -127,6 +130,7 @@ class BeamSearch(Search):
             ended_scores=empty,
             rules=rules,
             row=torch.arange(sentences, device=device),
+            before=before,
         )
 
     def _grow(
@@ -167,7 +171,7 @@ class BeamSearch(Search):
         finished[:, beams.width :] = False
         if not finished.any():
             return beams
-        length = beams.tokens.shape[-1]  # the start symbol is not counted, the end symbol is
+        length = beams.before + beams.tokens.shape[-1]  # the start symbol is not counted, the end symbol is
         scores = totals / length**self.length_penalty
         if beams.coverage is not None:
             covered = beams.coverage.clamp(MIN_COVERAGE, 1.0).log().sum(-1)

@@ -20,21 +20,24 @@ def forced_log_probs(
     *,
     device: torch.device,
     tokens_per_batch: int,
+    target_start: Sequence[int] = (),
     on_batch: Callable[[int], None] | None = None,
 ) -> list[float]:
     """log p(target and end | source) in nats of each pair (token ids without end symbols), in the order given.
 
-    These are the log-probabilities that search gives the same hypotheses. A batch holds at most `tokens_per_batch`
+    These are the log-probabilities that search gives the same hypotheses: of what follows `target_start`, if the
+    targets begin with it. A batch holds at most `tokens_per_batch`
     positions of the longer side. `on_batch` is called with the number of pairs of each batch. The model is in eval mode
     meanwhile.
     """
     results = [0.0] * len(sources)
+    targets = [[*target_start, *target] for target in targets]
     lengths = np.array([max(map(len, pair)) for pair in zip(sources, targets, strict=True)], dtype=np.int64)
     with evaluating(model):
         for rows in by_length(lengths, tokens_per_batch):
             batch = _collate([sources[i] for i in rows], [targets[i] for i in rows]).to(device)
             found = model.log_probs(batch).gather(-1, batch.target_out.unsqueeze(-1)).squeeze(-1)
-            totals = found.double().where(batch.target_mask, 0.0).sum(1)
+            totals = found.double().where(batch.target_mask, 0.0)[:, len(target_start) :].sum(1)
             for i, total in zip(rows, totals.tolist(), strict=True):
                 results[i] = total
             if on_batch is not None:

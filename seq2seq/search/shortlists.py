@@ -28,9 +28,15 @@ class Shortlists:
         self.always[: EOS + 1] = True
         self.joint = joint
 
-    def of(self, source: Int[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None = None) -> Shortlist:
-        """The target tokens of these sentences, including those of their prefixes."""
+    def of(
+        self,
+        source: Int[Tensor, "B S"],
+        prefix: Int[Tensor, "B P"] | None = None,
+        target_start: tuple[int, ...] = (),
+    ) -> Shortlist:
+        """The target tokens of these sentences, including those of their prefixes and of the start of all targets."""
         allowed: Bool[Tensor, "B V"] = self.always.repeat(len(source), 1)
+        allowed[:, list(target_start)] = True
         allowed.scatter_(1, self.translations[source].flatten(1), True)
         for ids in (source if self.joint else None, prefix):
             if ids is not None:
@@ -47,7 +53,7 @@ class Shortlists:
         numbers: Int[Tensor, " B"] | None = None,
     ) -> list[list[Hypothesis]]:
         """The result of `search` among these tokens."""
-        shortlist = self.of(source, prefix)
+        shortlist = self.of(source, prefix, model.target_start)
         columns = None if prefix is None else shortlist.columns(prefix)
         found = search(Shortlisted(model, shortlist), source, mask, columns, numbers)
         ids = shortlist.ids.tolist()
@@ -67,6 +73,7 @@ class Shortlisted(Stepwise):
         super().__init__()
         self.model = model
         self.shortlist = shortlist
+        self.target_start = model.target_start
 
     def encode(self, source: Int[Tensor, "B S"], mask: Bool[Tensor, "B S"]) -> Any:
         """As the model reads it."""

@@ -89,6 +89,11 @@ class Tokenizer:
         """A hash of the models."""
         return hashlib.sha256(f"{self.source.fingerprint} {self.target.fingerprint}".encode()).hexdigest()
 
+    def target_start(self, prefix: str) -> tuple[int, ...]:
+        """The ids of a prefix that targets begin with: it is segmented by itself, without the spaces at its end, which
+        belong to the next word."""
+        return tuple(self.target.encode([prefix.rstrip()])[0])
+
     def save(self, folder: Path) -> None:
         """Write joint.model, or source.model and target.model, and last the SHA-256 of each, flushed to the disk."""
         folder.mkdir(parents=True, exist_ok=True)

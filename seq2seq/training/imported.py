@@ -1,18 +1,20 @@
 """The tokenizer and the weights of a Hugging Face model folder, for a model of these settings."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from seq2seq.checkpoint.weights import model_tensors
 from seq2seq.config.imported import differences
 from seq2seq.config.schema import TrainSettings
+from seq2seq.config.stored_run import flatten
 from seq2seq.errors import CheckpointError, ConfigError
-from seq2seq.huggingface.architecture import read_architecture
+from seq2seq.huggingface.architecture import Architecture, read_architecture
 from seq2seq.huggingface.folder import ModelFolder
 from seq2seq.huggingface.tensors import imported
 from seq2seq.huggingface.vocabulary import read_sides
+from seq2seq.inference.trained_model import prefix_of
 from seq2seq.model.builder import build_model
 from seq2seq.tokenizer import Tokenizer, Vocabulary
 from seq2seq.types import PAD
@@ -30,7 +32,8 @@ def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenize
         raise ConfigError(
             f"init_from={folder.name} has other parts than these settings. Give the same: {' '.join(words)}"
         )
-    _check_prefix(settings, folder, architecture.codes)
+    _check_lengths(settings, folder, architecture.most)
+    _check_prefixes(settings, folder, architecture)
     source, target = read_sides(folder)
     first = Vocabulary(source.model)
     tokenizer = Tokenizer(first, first if source.model == target.model else Vocabulary(target.model))
@@ -44,9 +47,29 @@ def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenize
     return tokenizer, given
 
 
-def _check_prefix(settings: TrainSettings, folder: ModelFolder, codes: Sequence[str]) -> None:
-    """Raise ConfigError for a language code that the folder does not know; warn where none is given."""
-    code = next(iter((settings.data.arguments.get("source_prefix") or "").split()), "")
+def _check_lengths(settings: TrainSettings, folder: ModelFolder, most: Mapping[str, int]) -> None:
+    """Raise ConfigError for a length that the folder's model has no positions for."""
+    own = flatten(dict(settings.plain))
+    if words := [f"{key}={longest}" for key, longest in most.items() if own.get(key, 0) > longest]:
+        raise ConfigError(
+            f"init_from={folder.name} has {min(most.values()) + 1:,} positions (config.json: max_position_embeddings), "
+            f"too few for these lengths. Type: {' '.join(words)}"
+        )
+
+
+def _check_prefixes(settings: TrainSettings, folder: ModelFolder, architecture: Architecture) -> None:
+    """Raise ConfigError for a language code that the folder does not know or that is missing; warn where one may be."""
+    codes = architecture.codes
+    for side, example in (("source", "de_DE"), ("target", "en_XX")) if architecture.coded_twice else ():
+        prefix = prefix_of(settings, side)
+        if not any(prefix.startswith(f"{code} ") for code in codes):
+            raise ConfigError(
+                f"data.{side}_prefix={prefix!r}: each {side} of init_from={folder.name} begins with the code of its "
+                f"language and a space, such as data.{side}_prefix='{example} '; it has {', '.join(codes)}"
+            )
+    if architecture.coded_twice:
+        return
+    code = next(iter(prefix_of(settings, "source").split()), "")
     if code.startswith(">>") and code.endswith("<<") and code not in codes:
         known = f"it has {', '.join(codes)}" if codes else "it has none"
         raise ConfigError(f"data.source_prefix={code}: init_from={folder.name} has no such language code; {known}")

@@ -113,7 +113,8 @@ def _newest_checkpoint(folder: RunFolder, world: World) -> Checkpoint | None:
 def _warn_about_data(settings: TrainSettings, trainer: Trainer) -> None:
     """Warn about length limits and references that would lower the scores of any model."""
     train = trainer.updates.data.corpora["train"]
-    lengths = settings.length.max_target, train.source_lengths, train.target_lengths
+    before = len(train.target_start)  # which is no part of outputs
+    lengths = settings.length.max_target - before, train.source_lengths, train.target_lengths - before
     for line in target_lines(trainer.validator.search, *lengths):
         log.warning("%s", line)
     trainer.validator.begin()

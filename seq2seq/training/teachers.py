@@ -46,6 +46,6 @@ def teachers_tokenizer(settings: TrainSettings) -> Tokenizer | None:
 def load_teachers(settings: TrainSettings, tokenizer: Tokenizer, runtime: Runtime) -> list[Model]:
     """The best checkpoint of each teacher, on the run's device.
 
-    Raises CheckpointError, also if a teacher has another vocabulary or another source prefix.
+    Raises CheckpointError, also if a teacher has another vocabulary or another prefix.
     """
     return [load_other(name, settings, "best", tokenizer, runtime, key="teacher")[0] for name in teachers_of(settings)]

@@ -18,6 +18,7 @@ from seq2seq.logger.base import Recorder
 from seq2seq.metrics.base import Metric
 from seq2seq.model.model import Model
 from seq2seq.model.packing import for_search
+from seq2seq.model.started import started
 from seq2seq.reporting.attention_figures import attention_figure, attention_grid
 from seq2seq.reporting.figures import render
 from seq2seq.reporting.samples import samples_page
@@ -89,8 +90,8 @@ class Validator:
         given = (self.runtime, self.tokens_per_batch)
         try:
             nll = nll_per_token(model, self.corpus, *given, world=self.world, on_batch=between_batches)
-            ready = for_search(model, self.runtime)
-            found = best_hypotheses(ready, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
+            begun = started(for_search(model, self.runtime), self.corpus.target_start)
+            found = best_hypotheses(begun, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
         except Interrupted:
             return None
         values = {"valid/nll": nll}
@@ -125,7 +126,8 @@ class Validator:
         self.recorder.text(update, "valid/samples", samples_page(("source", "target", "output"), rows))
         sources = [self.corpus.source(number) for number in range(self.probes)]
         targets = [hypothesis.tokens for hypothesis in decoding.hypotheses[: self.probes]]
-        for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch):
+        start = self.corpus.target_start
+        for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch, target_start=start):
             if forced.layers:
                 source = forced.columns([self.tokenizer.source.piece(index) for index in sources[number]])
                 target = [*map(self.tokenizer.target.piece, targets[number]), END]

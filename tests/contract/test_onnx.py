@@ -7,6 +7,7 @@ import pytest
 import torch
 from contract.combinations import Triple, legal_triples, legal_variations, one_of_each_kind, some_batch
 
+from seq2seq.config.schema import EmbeddingSettings
 from seq2seq.model.legality import problems
 from seq2seq.model.model import Model
 from seq2seq.types import Batch
@@ -57,7 +58,18 @@ EACH = [*{triple.attention: triple for triple in KINDS}.values(), Triple("lstm",
 def test_graphs_give_the_log_probabilities_of_each_step(triple: Triple, tmp_path: Path) -> None:
     assert problems(triple.settings()) == []
     assert OnnxFormat.problems(triple.settings(), quantization="float32") == []
-    model = triple.model().float()
+    check_graphs(triple.model().float(), tmp_path)
+
+
+@pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.slow
+def test_graphs_normalise_embeddings(tmp_path: Path) -> None:
+    triple = Triple("gru", "multihead", "transformer", (), (("position", "learned"),))
+    embedding = EmbeddingSettings(size=8, dropout=0.0, word_dropout=0.0, scale=False, norm=True)
+    check_graphs(triple.model(embedding=embedding).float(), tmp_path)
+
+
+def check_graphs(model: Model, tmp_path: Path) -> None:
     write_graphs(model, tmp_path)
     for name in ("encoder.onnx", "decoder_step.onnx"):
         onnx.checker.check_model(str(tmp_path / name), full_check=True)

@@ -133,7 +133,7 @@ def _targets(
         trained.runtime.autocast(),
     ):
         hypotheses = decode(
-            trained.model,
+            trained.search_model,
             settings.search().reading(trained.tokenizer.target),
             [source.ids for source in sources],
             device=trained.runtime.device,
@@ -159,7 +159,8 @@ def _look(
 ) -> Seen:
     with counting("looking", len(sources), "sentences") as count, memory_errors("looking"):
         ids = [source.ids for source in sources], [target.ids for target in targets]
-        found = force(trained.model, *ids, trained.runtime, settings.trainer.tokens_per_batch, count)
+        size, start = settings.trainer.tokens_per_batch, trained.target_start
+        found = force(trained.model, *ids, trained.runtime, size, count, start)
         seen = look(found, sources, targets, script.alignment, kept=max(script.pictures, script.page))
     if seen.pooled:
         reason = "the run's pooling shortens the memory, so its states are not words"

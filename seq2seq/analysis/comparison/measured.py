@@ -139,8 +139,10 @@ def attention_entropy(trained: TrainedModel, corpus: EncodedCorpus, tokens_per_b
     None for a model without attention.
     """
     entropy = MeanEntropy()
-    sources, targets = ([side(pair) for pair in range(len(corpus))] for side in (corpus.source, corpus.target))
-    for _, forced in force(trained.model, sources, targets, trained.runtime, tokens_per_batch):
+    start = corpus.target_start
+    sources = [corpus.source(pair) for pair in range(len(corpus))]
+    targets = [corpus.target(pair)[len(start) :] for pair in range(len(corpus))]
+    for _, forced in force(trained.model, sources, targets, trained.runtime, tokens_per_batch, target_start=start):
         if not forced.layers:
             return None
         entropy.add(forced.layers, forced.visible)

@@ -32,11 +32,12 @@ class CLDR(TextData):
         test: int,
         seed: int,
         source_prefix: str = "",
+        target_prefix: str = "",
     ) -> None:
         self.locales = (source_language, target_language)
         self.sizes = {"train": train, "valid": valid, "test": test}
         self.seed = seed
-        self.source_prefix = source_prefix
+        self.source_prefix, self.target_prefix = source_prefix, target_prefix
         problems = _locale_problems("source_language", source_language)
         problems += _locale_problems("target_language", target_language)
         problems += [f"data.{name} must be at least 1, not {size}" for name, size in self.sizes.items() if size < 1]

@@ -33,12 +33,19 @@ class Docstrings(TextData):
     """
 
     def __init__(
-        self, *, packages: list[str] | None, standard_library: bool, valid: float, test: float, source_prefix: str = ""
+        self,
+        *,
+        packages: list[str] | None,
+        standard_library: bool,
+        valid: float,
+        test: float,
+        source_prefix: str = "",
+        target_prefix: str = "",
     ) -> None:
         self.packages = packages
         self.standard_library = standard_library
         self.shares = {"valid": valid, "test": test}
-        self.source_prefix = source_prefix
+        self.source_prefix, self.target_prefix = source_prefix, target_prefix
         problems = [
             f"data.{name} must be a share above 0, not {share}" for name, share in self.shares.items() if share <= 0
         ]

@@ -12,12 +12,14 @@ from typing import Any
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.command_line.overrides import literal
 from seq2seq.config.schema import AugmentSettings, TrainSettings
+from seq2seq.data.stored import SIDES
 from seq2seq.data.text import TextData, read_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.augmentation.given import Given
 from seq2seq.inference.augmentation.outputs import Outputs
 from seq2seq.inference.augmentation.parallel_writer import parallel_writer
 from seq2seq.inference.augmentation.selection import KEPT_WITH, Selection, Sides, one_line
+from seq2seq.inference.trained_model import prefix_of
 from seq2seq.types import Pair
 
 NAME = "augmented"  # data=augmented
@@ -156,7 +158,7 @@ class Corpus:
             "train": {"source": "train.source", "target": "train.target"},
             **usual,
             "extra": {split: files for split, files in names.items() if split not in usual},
-            "source_prefix": given.get("source_prefix", "") if forward else "",
+            **{f"{side}_prefix": prefix_of(self.settings, side) if forward else "" for side in SIDES},
         }
         lines = [f"{key}: {json.dumps(literal(value), ensure_ascii=False)}" for key, value in content.items()]
         head = "# The pairs that augment has written here, and the other splits of its run's data."

@@ -11,15 +11,16 @@ from seq2seq.checkpoint.storage import replace_file, sha256, storage_errors
 from seq2seq.config.problems import show
 from seq2seq.config.schema import AugmentSettings, TrainSettings
 from seq2seq.config.stored_run import flatten
+from seq2seq.data.stored import SIDES
 from seq2seq.errors import ConfigError
 from seq2seq.inference.augmentation.given import CHUNK, Given
-from seq2seq.inference.trained_model import TrainedModel
+from seq2seq.inference.trained_model import TrainedModel, prefix_of
 
 FILE = "outputs.json"
 FORMAT = 1
 TEMPORARY = ".tmp-*"  # files of a killed process
 NONE = "(absent)"
-BEFORE = {"data": {"source_prefix": ""}}  # what folders of older versions lack, as it usually was
+BEFORE = {"data.source_prefix": "", "data.target_prefix": ""}  # what folders of older versions lack, as it usually was
 
 
 def made_with(script: AugmentSettings, settings: TrainSettings, trained: TrainedModel, given: Given) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def made_with(script: AugmentSettings, settings: TrainSettings, trained: Trained
         },
         "input": script.input or f"split={script.split}",
         "texts": {"count": given.count, "sha256": given.digest, "per_file": CHUNK},
-        "data": {"source_prefix": settings.data.arguments.get("source_prefix") or ""},
+        "data": {f"{side}_prefix": prefix_of(settings, side) for side in SIDES},
         "n_best": script.n_best,
         "search": settings.plain["search"],
         "shortlist": script.shortlist,
@@ -75,7 +76,7 @@ def open_folder(folder: Path, settings: Mapping[str, Any]) -> None:
         raise ConfigError(f"output={folder} has files that this command did not write: name a new folder")
     if before is None:
         replace_file(folder / FILE, json.dumps(settings, ensure_ascii=False, indent=2) + "\n")
-    elif changed := _diff(BEFORE | before, settings):
+    elif changed := _diff(BEFORE | flatten(before), settings):
         head = f"output={folder} was made with other settings (then -> now):"
         advice = "Use its own settings to continue it, or write another one: output=FOLDER."
         raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")

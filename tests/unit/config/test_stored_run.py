@@ -63,6 +63,8 @@ OTHER = [
     "freeze=[a]",
     "embedding.size=8",
     "embedding.source_vectors=a",
+    "embedding.scale=false",
+    "embedding.norm=true",
     "length.max_source=8",
     "trainer.tokens_per_update=8",
     "trainer.validate_every=8",
@@ -91,7 +93,7 @@ def test_new_setting_with_the_old_behaviour_keeps_the_name() -> None:
     old = copy.deepcopy(new.plain)
     del old["init_from"], old["trainer"]["validate_pairs"], old["trainer"]["count"]
     del old["tokenizer"]["symbols"], old["tokenizer"]["auto_size"], old["feed_forward"], old["layer_norm"]
-    del old["adapter"]
+    del old["adapter"], old["embedding"]["scale"], old["embedding"]["norm"], old["data"]["target_prefix"]
     assert run_name(old, new.choices) == run_name(new.plain, new.choices)
     old["tokenizer"]["symbols"] = ["<2de>"]
     assert run_name(old, new.choices) != run_name(new.plain, new.choices)

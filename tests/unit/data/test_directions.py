@@ -86,3 +86,14 @@ def test_fingerprint_depends_on_the_tags(tmp_path: Path, make: Make) -> None:
 def test_wrong_tags_are_a_mistake_in_the_settings(tmp_path: Path, make: Make, tags: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"data.both_directions: expected two different tags.*\['<2en>', '<2de>'\]"):
         make(tmp_path, both_directions=tags)
+
+
+@every_kind
+def test_a_prefix_of_targets_beside_two_tags_is_refused(tmp_path: Path, make: Make) -> None:
+    message = (
+        "data.target_prefix: with 'x ' targets of both directions would begin alike; add data.both_directions=null"
+    )
+    with pytest.raises(ConfigError) as caught:
+        make(tmp_path, both_directions=TAGS, target_prefix="x ")
+    assert str(caught.value) == message
+    make(tmp_path, both_directions=[], target_prefix="x ")

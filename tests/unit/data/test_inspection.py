@@ -21,7 +21,7 @@ def stored(folder: Path, name: str, sources: list[str], targets: list[str]) -> S
     for column, texts in (("source", sources), ("target", targets), ("references", [""] * len(sources))):
         with TextWriter(folder / name, column) as writer:
             writer.add(texts)
-    return StoredTexts(folder / name, name, "")
+    return StoredTexts(folder / name, name, "", "")
 
 
 WORD = "metrics=summarization"

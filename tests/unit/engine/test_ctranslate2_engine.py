@@ -199,6 +199,7 @@ def test_types_and_devices_that_are_not_there_are_named(
     [
         ({"shortlist": 30}, [], ["no shortlist=30: leave out shortlist, or engine=ours"]),
         ({"ensemble": ["two"]}, [], ["no ensemble=['two']: leave out ensemble, or engine=ours"]),
+        ({}, ["data.target_prefix='x '"], ["no data.target_prefix='x ': type engine=ours"]),
         ({}, ["search=sampling"], ["no search=sampling: it can beam or greedy"]),
         ({}, ["search=minimum_risk"], ["no search=minimum_risk: it can beam or greedy"]),
         ({}, ["search=diverse_beam"], ["no search=diverse_beam: it can beam or greedy"]),

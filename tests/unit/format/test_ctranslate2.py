@@ -39,6 +39,9 @@ ARCHITECTURES = [
     "embedding.size=10 tie=target",
     "embedding.size=10",
     "embedding.size=16 tie=all",
+    "embedding.scale=false",
+    "embedding.norm=true embedding.size=10",
+    "embedding.norm=true position=rotary layer_norm=rms encoder.norm=post",
     "generator.bias=false",
     "encoder.distinct_layers=1 decoder.layers=3 decoder.distinct_layers=2",
     "encoder.layers=1 decoder.layers=3",
@@ -69,6 +72,20 @@ def test_log_probabilities_and_greedy_outputs_are_those_of_the_model(words: str,
     greedy = Expected.of(trained, settings, Sentences(TEXTS[:12], "text"))
     assert len({tuple(output) for output in greedy.outputs}) > 3
     greedy.check(exported)
+
+
+@pytest.mark.parametrize("start", [(9,), (9, 30, 11)])
+def test_outputs_follow_what_all_targets_begin_with(start: tuple[int, ...], tmp_path: Path) -> None:
+    pytest.importorskip("ctranslate2")
+    settings = transformer_settings()
+    trained = trained_transformer(settings, target_start=start)
+    exported = written(trained, settings, tmp_path).exported(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_bytes())
+    assert config["target_prefix"] == [exported.target[i] for i in start]
+    greedy = Expected.of(trained, settings, Sentences(TEXTS[:12], "text"))
+    greedy.check(exported)
+    exported.start = []
+    assert exported.greedy(greedy.sources, greedy.limits) != greedy.outputs
 
 
 @pytest.mark.parametrize(

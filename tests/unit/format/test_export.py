@@ -38,7 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained_once(folder: Path) -> TrainSettings:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        settings = small_runs.settings("one", "trainer.max_updates=4", "data.source_prefix='de: '")
+        settings = small_runs.settings(
+            "one", "trainer.max_updates=4", "data.source_prefix='de: '", "data.target_prefix='en '"
+        )
         train(settings)
         return settings
 
@@ -60,6 +62,7 @@ def test_export_is_checked_and_described(run: TrainSettings, caplog: pytest.LogC
     assert set(manifest["files"]) == files - {MANIFEST}
     assert "model.safetensors" in files
     expected = {"format": "own", "arguments": {}, "run": "one", "checkpoint": "step-4", "source_prefix": "de: "}
+    expected["target_prefix"] = "en "
     assert {key: manifest[key] for key in expected} == expected
     assert set(manifest["packages"]) == {"seq2seq", "safetensors"}
     assert is_intact(USUAL, manifest)

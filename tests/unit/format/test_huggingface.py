@@ -42,6 +42,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     "pre": (),
     "pre, all tied": ("tie=all",),
     "pre, nothing tied": ("tie=none", "encoder.activation=gelu", "decoder.activation=gelu"),
+    "pre, unscaled": ("embedding.scale=false",),
+    "post, unscaled": (*POST, "embedding.scale=false", "tie=all"),
     "shared layers": ("encoder.layers=3", "encoder.distinct_layers=2"),
 }
 TEXT = sentences(300)
@@ -97,6 +99,8 @@ def test_a_run_that_can_be_expressed_has_no_problems() -> None:
          ["attention.kv_heads=1: it can null", "self_attention.kv_heads=1: it can null"]),
         (["attention.heads=3"], ["attention.heads=3 with decoder.heads=2: both must be alike"]),
         (["embedding.size=6"], ["embedding.size=6 with encoder.hidden_size=12: both must be alike"]),
+        (["data.target_prefix='x '"], ["data.target_prefix='x ': it can ''"]),
+        (["embedding.norm=true"], ["embedding.norm=true: it can false"]),
         (["encoder.norm=post"], ["encoder.norm='post' with decoder.norm='pre': both must be alike"]),
         (["encoder.activation=gelu"], ["encoder.activation='gelu' with decoder.activation='relu': both must be alike"]),
         (["encoder.norm=deep", "decoder.norm=deep"], ["norm=deep: it can post (MarianMT) and pre (Pegasus)"]),

@@ -14,6 +14,7 @@ import pytest
 import small_runs
 import torch
 from contract.combinations import Triple, some_batch
+from sentencepiece import SentencePieceProcessor
 from shape_checks import unchecked
 from system.documents import files
 from torch import Tensor, nn
@@ -62,7 +63,9 @@ def settings(folder: Path) -> Iterator[TrainSettings]:
     """A run of a few updates; the tests of this module that use it work in its folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        settings = small_runs.settings("one", "trainer.max_updates=12", "data.source_prefix='de: '")
+        settings = small_runs.settings(
+            "one", "trainer.max_updates=12", "data.source_prefix='de: '", "data.target_prefix='en: '"
+        )
         train(settings)
         yield settings
 
@@ -97,6 +100,8 @@ def test_config_describes_the_graphs(exported: Path) -> None:
     config = json.loads((exported / "config.json").read_bytes())
     assert config["special"] == {"pad": 0, "unk": 1, "bos": 2, "eos": 3}
     assert (config["source_prefix"], config["max_length"]) == ("de: ", 12)
+    (start,) = SentencePieceProcessor(model_file=str(exported / config["tokenizer"]["target"])).encode(["en:"])
+    assert config["target_start"] == start
     assert all((exported / path).is_file() for path in config["tokenizer"].values())
     for name in ("encoder", "decoder_step"):
         session = onnxruntime.InferenceSession(exported / config[name]["file"])

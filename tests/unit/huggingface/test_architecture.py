@@ -37,6 +37,12 @@ def test_settings_of_a_folder(tmp_path: Path) -> None:
     assert {key: found.usual[key] for key in usual} == usual
 
 
+@pytest.mark.parametrize(("value", "scaled"), [(True, True), (False, False), (None, False)])
+def test_embeddings_are_scaled_where_config_json_says_so(tmp_path: Path, value: bool | None, scaled: bool) -> None:
+    found = read(tmp_path, scale_embedding=value)
+    assert (found.values["embedding.scale"], found.values["embedding.norm"]) == (scaled, False)
+
+
 def test_separate_vocabularies(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, separate=True)
     found = read_architecture(ModelFolder(folder, "hf:x"))
@@ -46,22 +52,17 @@ def test_separate_vocabularies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "line"),
     [
-        ("model_type", "mbart",
-         "model_type=mbart cannot be imported: a layer normalisation of the embeddings, and targets that begin with "
-         "two tokens (</s> and <s> or a language code), are missing here; marian and pegasus can"),
+        ("model_type", "bart", "model_type=bart cannot be imported: its tokenizer of bytes is no SentencePiece model; "
+         "marian, pegasus, mbart can"),
         ("model_type", "t5", "model_type=t5 cannot be imported: its attention is not scaled, and its feed-forward has "
-         "no biases; marian and pegasus can"),
-        ("model_type", "llama", "model_type=llama cannot be imported; marian and pegasus can"),
-        ("model_type", None, "model_type=None cannot be imported; marian and pegasus can"),
+         "no biases; marian, pegasus, mbart can"),
+        ("model_type", "llama", "model_type=llama cannot be imported; marian, pegasus, mbart can"),
+        ("model_type", None, "model_type=None cannot be imported; marian, pegasus, mbart can"),
         ("d_model", None, "d_model: expected a whole number above 0, got None"),
         ("encoder_layers", 0, "encoder_layers: expected a whole number above 0, got 0"),
         ("vocab_size", "9", "vocab_size: expected a whole number above 0, got '9'"),
         ("dropout", 1.5, "dropout: expected a share from 0 to below 1, got 1.5"),
         ("activation_function", "gelu_new", "activation_function=gelu_new: ours are relu, gelu, swish, silu"),
-        ("scale_embedding", False,
-         "scale_embedding=false: a Transformer's embeddings are scaled by sqrt(d_model) here"),
-        ("scale_embedding", None,
-         "scale_embedding=false: a Transformer's embeddings are scaled by sqrt(d_model) here"),
         ("forced_bos_token_id", 7, "forced_bos_token_id=7: targets would begin with two tokens (decoder_start_token_id "
          "and this one), and here they begin with one"),
         ("tie_word_embeddings", False, "tie_word_embeddings=false with share_encoder_decoder_embeddings=true: here the "
@@ -76,7 +77,7 @@ def test_what_cannot_be_built_is_named_with_its_key(tmp_path: Path, key: str, va
 
 def test_all_of_it_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        read(tmp_path, d_model=None, activation_function="gelu_new", scale_embedding=False)
+        read(tmp_path, d_model=None, activation_function="gelu_new", dropout=2)
     assert len(str(caught.value).split("\n")) == 3
 
 

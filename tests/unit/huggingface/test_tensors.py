@@ -24,6 +24,7 @@ FOLDERS: dict[str, dict[str, Any]] = {
     "two vocabularies": {"separate": True},
     "other sizes": {"decoder_layers": 1, "encoder_attention_heads": 4, "encoder_ffn_dim": 20, "d_model": 16},
     "no ties": {"separate": True, "tie_word_embeddings": False},
+    "not scaled": {"scale_embedding": False},
     "a piece is lacking": {"lacking": ["an"]},
 }
 

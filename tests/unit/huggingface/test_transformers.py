@@ -20,6 +20,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "marian": {},
     "bpe": {"kind": "bpe"},
     "pegasus": {"family": "pegasus"},
+    "not scaled": {"scale_embedding": False},
     "two vocabularies": {"separate": True},
     "language codes": {"codes": [">>fra<<", ">>deu<<"]},
     "renormalized": {"renormalizes": True},

@@ -10,7 +10,8 @@ from sentencepiece import SentencePieceProcessor
 
 from seq2seq.errors import ConfigError
 from seq2seq.huggingface.folder import ModelFolder
-from seq2seq.huggingface.vocabulary import Side, language_codes, read_sides, specification
+from seq2seq.huggingface.pieces import Side, specification
+from seq2seq.huggingface.vocabulary import language_codes, read_sides
 from seq2seq.tokenizer import Vocabulary
 from seq2seq.tokenizer.draws import keys_of
 from seq2seq.tokenizer.runs import RunSplitter

@@ -14,7 +14,7 @@ from seq2seq.layers.rnn import RecurrentLayer, RecurrentStack, reorder, reversal
 from seq2seq.position.none import NoPosition
 from seq2seq.position.sinusoidal import SinusoidalPosition
 from seq2seq.position.sinusoidal_2d import Sinusoidal2dPosition
-from seq2seq.types import EOS, UNK
+from seq2seq.types import EOS, PAD, UNK
 
 BOTH = pytest.mark.parametrize("cell", ["lstm", "gru"])
 
@@ -141,6 +141,19 @@ def test_embeddings_are_scaled_before_positions_are_added() -> None:
     stepped = torch.cat([layer.step(tokens[:, t : t + 1], t) for t in range(2)], 1)
     assert torch.allclose(stepped, expected)
     assert torch.equal(embedding(position=NoPosition(dim=6, heads=1, recurrent=False))(tokens), embedding()(tokens))
+
+
+@pytest.mark.parametrize("width", [6, 10])
+def test_a_normalisation_is_that_of_the_sum_with_the_position(width: int) -> None:
+    position = SinusoidalPosition(dim=width, heads=1, recurrent=False)
+    tokens, norm = torch.tensor([[5, 4, PAD]]), torch.nn.LayerNorm(width)
+    torch.nn.init.normal_(norm.weight)
+    plain, layer = (embedding(width=width, position=position, norm=made) for made in (None, norm))
+    assert torch.allclose(layer(tokens), norm(plain(tokens)))
+    stepped = torch.cat([layer.step(tokens[:, t : t + 1], t) for t in range(3)], 1)
+    assert torch.allclose(stepped, layer(tokens))
+    dropping = embedding(width=width, position=position, norm=norm, dropout=0.5)(tokens.repeat(1, 50))
+    assert 0.3 < (dropping == 0).double().mean() < 0.7, "dropout is after it"
 
 
 def test_positions_are_those_of_the_tokens_before_word_dropout() -> None:

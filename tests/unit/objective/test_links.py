@@ -50,9 +50,9 @@ def prepared(*words: str) -> Prepared:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("prefix", ["", "to English: ", "de:"])
-def test_each_piece_gets_the_pieces_of_the_words_linked_to_its_word(prefix: str) -> None:
-    data = prepared(f"data.source_prefix='{prefix}'")
+@pytest.mark.parametrize(("prefix", "begin"), [("", ""), ("to English: ", ""), ("de:", ""), ("de: ", "in English: ")])
+def test_each_piece_gets_the_pieces_of_the_words_linked_to_its_word(prefix: str, begin: str) -> None:
+    data = prepared(f"data.source_prefix='{prefix}'", f"data.target_prefix='{begin}'")
     corpus, tokenizer = data.corpora["train"], data.tokenizer
     links = Links(Path("links.txt"), corpus, tokenizer)
     batch = collate(corpus, np.arange(4))  # the third line is empty on one side and was dropped
@@ -64,7 +64,7 @@ def test_each_piece_gets_the_pieces_of_the_words_linked_to_its_word(prefix: str)
         for link in LINKS[line].split():
             s, t = map(int, link.split("-"))
             for piece in target.pieces[t]:
-                expected[piece, source.pieces[s + prefix.count(" ")]] = 1.0
+                expected[len(corpus.target_start) + piece, source.pieces[s + prefix.count(" ")]] = 1.0
         expected /= expected.sum(-1, keepdim=True).clamp(min=1)
         assert torch.equal(found[row], expected), SOURCES[line]
 

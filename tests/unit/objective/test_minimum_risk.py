@@ -35,31 +35,36 @@ def gradient(model: Model, loss: Tensor) -> Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def exact_risk(model: Model, batch: Batch) -> Tensor:
-    """The expected cost of the first source, over all targets of at most two tokens."""
+def exact_risk(model: Model, batch: Batch, start: tuple[int, ...]) -> Tensor:
+    """The expected cost of the first source, over all targets of at most two tokens after `start`."""
     words = [token for token in range(VOCAB) if token not in (PAD, BOS, EOS)]
     targets = [list(tokens) for tokens in chain([()], product(words), product(words, repeat=2))]
-    target_in, target_out, mask = collate_targets(targets)
+    target_in, target_out, mask = collate_targets([[*start, *target] for target in targets])
     many = [part[:1].expand(len(targets), -1) for part in (batch.source, batch.source_mask)]
     lengths = batch.lengths[:1].expand(len(targets))
     log_probs = model.log_probs(Batch(*many, target_in, target_out, mask, lengths, lengths))
-    mask[:, 2] = False
+    mask[:, len(start) + 2] = False
+    mask[:, : len(start)] = False
     each = log_probs.gather(-1, target_out.unsqueeze(-1)).squeeze(-1).where(mask, 0.0).sum(1)
     assert each.exp().sum().item() == pytest.approx(1)
-    reference = batch.target_out[0][batch.target_mask[0]].tolist()[:-1]
+    reference = batch.target_out[0][batch.target_mask[0]].tolist()[len(start) : -1]
     return (each.exp() * (1 - pairwise_rouge(targets, [reference]).squeeze(1))).sum()
 
 
+@pytest.mark.parametrize("length", [0, 2], ids=["", "after a prefix"])
 @pytest.mark.parametrize("triple", TRIPLES, ids=str)
-def test_its_gradient_is_that_of_the_expected_cost(triple: Triple) -> None:
-    model, batch = triple.model(), some_batch([4], [2])
+def test_its_gradient_is_that_of_the_expected_cost(triple: Triple, length: int) -> None:
+    model, batch = triple.model(), some_batch([4], [2 + length])
+    start = tuple(batch.target_out[0, :length].tolist())
     with torch.no_grad():
         model.generator.output.bias[[PAD, BOS]] -= 30.0
     copies = Batch(*(getattr(batch, field.name).repeat_interleave(COPIES, 0) for field in fields(Batch)))
     copies = replace(copies, pair_ids=torch.arange(COPIES))
-    total = MinimumRisk(samples=40, cross_entropy=0.0, **GIVEN | {"max_length": 3})(model, copies).total / COPIES
+    objective = MinimumRisk(samples=40, cross_entropy=0.0, **GIVEN | {"max_length": 3})
+    objective.target_start = start
+    total = objective(model, copies).total / COPIES
     found, risk = gradient(model, total), total.item()
-    expected = exact_risk(model, batch)
+    expected = exact_risk(model, batch, start)
     assert risk == pytest.approx(expected.item(), abs=0.02)
     wanted = gradient(model, expected)
     assert torch.cosine_similarity(found, wanted, dim=0) > 0.97

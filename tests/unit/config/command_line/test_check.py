@@ -56,7 +56,7 @@ def test_valid_words_reach_hydra_with_the_same_meaning(train: Script, typed: str
         ("encoder.hiden_size=3", "encoder.hiden_size=3: no such key; did you mean hidden_size? "
          "encoder=lstm takes: bias, hidden_size, layers, mode"),
         ("embedding.sise=3", "embedding.sise=3: no such key; did you mean size? "
-         "embedding takes: dropout, size, source_vectors, target_vectors, word_dropout"),
+         "embedding takes: dropout, norm, scale, size, source_vectors, target_vectors, word_dropout"),
         ("encodr=lstm", "encodr=lstm: no such key; did you mean encoder?"),
         ("zzz=1", "zzz=1: no such key. Keys: adapter, attention, cache_dir, data, data_root, decoder, device, "
          "embedding, encoder, experiment, extensions, feed_forward, freeze, generator, init_checkpoint, init_fresh, "

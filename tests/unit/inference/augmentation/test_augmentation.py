@@ -249,6 +249,7 @@ def test_the_diff_names_the_key() -> None:
     ("made", "word", "line"),
     [
         ([], "data.source_prefix='<2en> '", "data.source_prefix: '' -> '<2en> '"),
+        ([], "data.target_prefix='<2de> '", "data.target_prefix: '' -> '<2de> '"),
         (["checkpoint=average", "trainer.average=1"], "trainer.average=2", "trainer.average: 1 -> 2"),
         (["checkpoint=average-best", "trainer.average=1"], "trainer.average=2", "trainer.average: 1 -> 2"),
     ],
@@ -269,15 +270,19 @@ def test_a_mean_is_known_by_each_of_its_checkpoints() -> None:
     assert list(settings["weights"]) == ["step-4", "step-8"]
 
 
-def test_a_folder_of_a_version_that_stored_no_prefix_is_continued() -> None:
-    written("output=older")
-    path = Path("older/outputs.json")
+@pytest.mark.parametrize("lacking", [["target_prefix"], ["source_prefix", "target_prefix"]])
+def test_a_folder_of_a_version_that_stored_no_prefix_is_continued(lacking: list[str]) -> None:
+    older = f"older_{len(lacking)}"
+    written(f"output={older}")
+    path = Path(f"{older}/outputs.json")
     settings = json.loads(path.read_text())
-    del settings["data"]
+    settings["data"] = {key: value for key, value in settings["data"].items() if key not in lacking}
+    if not settings["data"]:
+        del settings["data"]
     path.write_text(json.dumps(settings))
-    parts = {part: part.stat().st_mtime_ns for part in Path("older/outputs").iterdir()}
-    written("output=older", "min_score=-9")
-    assert {part: part.stat().st_mtime_ns for part in Path("older/outputs").iterdir()} == parts
+    parts = {part: part.stat().st_mtime_ns for part in Path(f"{older}/outputs").iterdir()}
+    written(f"output={older}", "min_score=-9")
+    assert {part: part.stat().st_mtime_ns for part in Path(f"{older}/outputs").iterdir()} == parts
     assert parts
 
 
