@@ -99,5 +99,5 @@ def test_with_a_shortlist_it_gives_the_mean_over_the_shortlist() -> None:
         listed = Shortlisted(model, shortlist)
         log_probs, _, state = listed.step(columns, listed.start(listed.encode(batch.source, batch.source_mask)))
         found.append(torch.cat((log_probs, listed.step(columns + 2, state)[0]), 1).exp())
-    assert found[-1].shape[-1] < VOCAB
+    assert (found[-1] == 0).any()
     torch.testing.assert_close(found[-1], torch.stack(found[:-1]).mean(0), **CLOSE)
