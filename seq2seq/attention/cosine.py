@@ -15,7 +15,8 @@ from seq2seq.normalizer.base import Normalizer
 
 
 class CosineAttention(ScoredAttention):
-    """score(q, k) = g cos(W q, U k): only directions matter; g > 0 is learned and starts at `scale`.
+    """score(q, k) = g cos(W q, U k): only directions matter; g > 0 is learned and starts at `scale`. None is sqrt(A):
+    cosines of random directions have variance 1 / A, so scores start with variance 1.
 
     Shapes: query [B T Q], states [B S M], keys [B S A], of length 1; scores [B T S]; A = attn_dim.
     """
@@ -27,13 +28,14 @@ class CosineAttention(ScoredAttention):
         memory_dim: int,
         normalizer: Callable[[], Normalizer],
         attn_dim: int,
-        scale: float,
+        scale: float | None,
         dropout: float,
     ) -> None:
         super().__init__(query_dim=query_dim, memory_dim=memory_dim, normalizer=normalizer, dropout=dropout)
         self.query_map = nn.Linear(query_dim, attn_dim, bias=False)
         self.key_map = nn.Linear(memory_dim, attn_dim, bias=False)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(scale)))
+        first = math.sqrt(attn_dim) if scale is None else scale
+        self.log_scale = nn.Parameter(torch.tensor(math.log(first)))
         for linear in (self.query_map, self.key_map):
             nn.init.xavier_uniform_(linear.weight)
 
@@ -41,7 +43,7 @@ class CosineAttention(ScoredAttention):
     def problem(cls, *, query_dim: int, memory_dim: int, **arguments: Any) -> str | None:
         """The scale is a positive number."""
         scale = arguments["scale"]
-        return None if scale > 0 else f"attention.scale must be above 0, not {scale}"
+        return None if scale is None or scale > 0 else f"attention.scale must be above 0, not {scale}"
 
     def keys(self, states: Float[Tensor, "B S M"]) -> Float[Tensor, "B S A"]:
         """The directions of U k."""

@@ -158,7 +158,9 @@ def legal_variations() -> tuple[Triple, ...]:
         for group in BLOCKS:
             found += [Triple("transformer", "multihead", decoder, (), ((group, name),)) for name in others(group)]
     for decoder in LAYERED[1:]:  # without self-attention
-        found += [Triple("transformer", "multihead", decoder, (), (("position", name),)) for name in others("position")]
+        for name in others("position"):
+            encoder = "lstm" if name == "none" else "transformer"
+            found.append(Triple(encoder, "multihead", decoder, (), (("position", name),)))
     found.append(Triple("transformer", "multihead", "average", (("average_feed_forward", True),)))
     for position in ("learned", "sinusoidal", "sinusoidal_2d"):
         found.append(Triple("gru", "bahdanau", "gru", recurrent, (("position", position),)))
