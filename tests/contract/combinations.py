@@ -159,7 +159,8 @@ def legal_variations() -> tuple[Triple, ...]:
             found += [Triple("transformer", "multihead", decoder, (), ((group, name),)) for name in others(group)]
     for decoder in LAYERED[1:]:  # without self-attention
         for name in others("position"):
-            encoder = "lstm" if name == "none" else "transformer"
+            # The distances of alibi have no direction: only self-attention in the decoder can find it.
+            encoder = "lstm" if name in ("none", "alibi") else "transformer"
             found.append(Triple(encoder, "multihead", decoder, (), (("position", name),)))
     found.append(Triple("transformer", "multihead", "average", (("average_feed_forward", True),)))
     for position in ("learned", "sinusoidal", "sinusoidal_2d"):
