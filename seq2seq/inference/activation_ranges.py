@@ -3,6 +3,7 @@ run's folder."""
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import CheckpointError, ConfigError, DataError, StorageError
+from seq2seq.layers.packed_linear import packing_works
 from seq2seq.model.model import Model
 from seq2seq.model.packing import Range, observed_ranges, range_names
 from seq2seq.search.decode import evaluating
@@ -33,11 +35,18 @@ def activation_ranges(
     folder: RunFolder, settings: TrainSettings, model: Model, tokenizer: Tokenizer
 ) -> Mapping[str, Range]:
     """Of these weights, as `to_int8` takes them. Raises DataError if they are not known and the training data is
-    missing, CheckpointError for a damaged file."""
+    missing, CheckpointError for a damaged file or activations that are not finite, ConfigError where there are no
+    kernels for int8."""
+    if not packing_works():
+        raise ConfigError("precision=int8: this PyTorch has no kernels for it on this processor; use fp32 or bf16")
     file = folder.ranges_file(weights_digest(model)[:16])
     if file.exists():
         return _read(file, range_names(model))
     ranges = measure(model, _training_pairs(folder, settings, tokenizer, file))
+    if not all(map(_is_range, ranges.values())):
+        raise CheckpointError(
+            f"precision=int8: the activations of {folder.path} are not finite; use another checkpoint"
+        )
     try:
         with storage_errors(f"write {file}"):
             file.parent.mkdir(exist_ok=True)
@@ -75,6 +84,13 @@ def _training_pairs(folder: RunFolder, settings: TrainSettings, tokenizer: Token
 def _read(file: Path, names: list[str]) -> dict[str, Range]:
     try:
         content = json.loads(file.read_bytes())
-        return {name: (float(content[name][0]), float(content[name][1])) for name in names}
+        ranges = {name: (float(content[name][0]), float(content[name][1])) for name in names}
+        if not all(map(_is_range, ranges.values())):
+            raise ValueError("not a range")
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise CheckpointError(f"{file} is damaged: delete it, and the ranges are measured again") from error
+    return ranges
+
+
+def _is_range(ends: Range) -> bool:
+    return all(map(math.isfinite, ends)) and ends[0] <= ends[1]

@@ -9,7 +9,7 @@ import pytest
 import small_runs
 
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import CheckpointError, DataError
+from seq2seq.errors import CheckpointError, ConfigError, DataError
 from seq2seq.inference import activation_ranges
 from seq2seq.inference.trained_model import load_trained
 from seq2seq.inference.translator import Translator
@@ -75,7 +75,16 @@ def test_without_the_training_data_one_line_says_what_to_do(
     assert not files()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"generator.output": [0]}', "\0"])
+DAMAGED = [
+    "",
+    "[]",
+    "{}",
+    "\0",
+    *(f'{{"generator.output": {ends}}}' for ends in ("[0]", "[NaN, 1]", "[0, Infinity]", "[1, 0]")),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_file_is_named(settings: TrainSettings, content: str) -> None:
     load_trained("one", settings, "last")
     (file,) = files()
@@ -96,4 +105,17 @@ def test_a_folder_that_cannot_be_written_is_no_error(
     assert len(found) == 1
     assert "No space left on device" in caplog.text
     assert "measured again next time" in caplog.text
+    assert not files()
+
+
+def test_where_there_are_no_kernels_one_line_says_so(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation_ranges, "packing_works", lambda: False)
+    with pytest.raises(ConfigError, match=r"^precision=int8: this PyTorch has no kernels .*use fp32 or bf16$"):
+        load_trained("one", settings, "last")
+
+
+def test_activations_that_are_not_finite_are_refused(settings: TrainSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activation_ranges, "measure", lambda *_: {"generator.output": (0.0, float("inf"))})
+    with pytest.raises(CheckpointError, match="the activations of runs/one are not finite"):
+        load_trained("one", settings, "last")
     assert not files()
