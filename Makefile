@@ -26,7 +26,7 @@ DEMO_SENTENCES := "Monday, May 5, 2025, 9:30 AM (Iceland and New Zealand)" \
   "Italian, Greek, and Welsh / Portugal or Brazil"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-summarization test test-fast test-benchmarks test-all capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-recipes benchmark-peers lint types tensorboard clean
+.PHONY: help demo demo-summarization test test-fast test-benchmarks test-all test-faults capabilities benchmark-attention benchmark-training benchmark-decoding benchmark-processes benchmark-data benchmark-startup benchmark-gpu benchmark-recipes benchmark-peers lint types tensorboard clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ test-benchmarks: $(READY) ## run the tests of the benchmarks' programs
 
 test-all: $(ALL_READY) ## run every test: each law on every combination, optional packages, the benchmarks' programs
 	$(PYTEST) $(ARGS)
+
+test-faults: $(READY) ## kill, damage and starve trainings many times (most of an hour), and print a table of what came of it
+	$(PYTEST) tests/faults --faults --faults-json $(FIGURES)/faults.json $(ARGS)
 
 capabilities: $(READY) ## train every legal combination of parts and write docs/capabilities.md (half an hour)
 	$(PYTEST) tests/contract/test_learning.py --capabilities docs/capabilities.md

@@ -21,6 +21,7 @@ install_import_hook(
 )
 
 import torch  # noqa: E402
+from fault_table import FaultTable  # noqa: E402
 from shape_checks import unchecked  # noqa: E402
 
 # Path prefixes of slow tests (runs, processes, composed configurations, whole searches) and of tests of benchmarks/.
@@ -29,6 +30,7 @@ COSTLY = {
         "system/",
         "contract/test_learning.py",
         "contract/test_trackers.py",
+        "faults/",
         "unit/analysis/comparison/",
         "unit/analysis/evaluation/",
         "unit/benchmarks/",
@@ -60,8 +62,10 @@ COSTLY = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option for `make capabilities`."""
+    """The options for `make capabilities` and `make test-faults`."""
     parser.addoption("--capabilities", metavar="FILE", type=Path, help="train every legal triple and write this page")
+    parser.addoption("--faults", action="store_true", help="make all trials of tests/faults, not a few of each")
+    parser.addoption("--faults-json", metavar="FILE", type=Path, help="write the counts of tests/faults to this file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -71,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from contract.capabilities import Capabilities
 
         config.pluginmanager.register(Capabilities(page))
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FaultTable(config.getoption("faults_json")))
     for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:  # nohup and a shell's & ignore them, but tests send them
             signal.signal(number, default)
