@@ -42,6 +42,7 @@ class TrainState:
     validate_every: int | None = None  # updates, where the settings leave it to the plan
     validating: float = 0.0  # minutes that the last validation took
     settled: bool = False  # whether a plan made from the measured pace is final
+    digest: str = ""  # of the pairs of all updates (PlannedUpdate.digest); "": an older version has begun the run
 
     @property
     def to_validate(self) -> bool:

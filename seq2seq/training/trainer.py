@@ -178,6 +178,7 @@ class Trainer:
         state, report, busy = self.state, self.planner.report_is_due, self.reporter.progress.busy
         figures = self.updater(state.update + 1, planned, self.schedule.factor(state.update + 1), busy)
         state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
+        state.digest = planned.digest(state.digest)
         if not self.updater.defers:
             self._check_finite([figures])
         elif report:
