@@ -28,7 +28,9 @@ _SCRIPT_OF |= {"MICRO": "COMMON", "FEMININE": "COMMON", "MASCULINE": "COMMON", "
 # What UTF-8 looks like when it is read as Windows-1252: Ã¤ for ä, â€œ for “, Ð¿Ñ€ for пр.
 _TAIL = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 _MOJIBAKE = re.compile(f"[ÂÃÄÅ]{_TAIL}|â{_TAIL}{_TAIL}|(?:[ÐÑ]{_TAIL}){{2}}|ï»¿")
-MARKUP = re.compile(r"&(?:amp|quot|apos|lt|gt|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});|</?(?:br|p|b|i|u|a|span|div|font)\b[^<>]*>")
+MARKUP = re.compile(
+    r"&(?:amp|quot|apos|lt|gt|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});|</?(?:br|p|b|i|u|a|span|div|font)\b[^<>]*>"
+)
 
 
 class Characters:

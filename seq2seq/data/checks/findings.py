@@ -42,6 +42,11 @@ def first_rows(rows: Iterable[int]) -> tuple[int, ...]:
     return tuple(int(row) for row in np.asarray(list(rows)[:SHOWN], np.int64))
 
 
+def counted(count: int, word: str) -> str:
+    """1 source, 2 sources."""
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
 def percent(count: int, total: int) -> str:
     """The share as text: 12%, 1.5%, under 0.1%."""
     share = count / max(total, 1)
@@ -50,9 +55,11 @@ def percent(count: int, total: int) -> str:
     return f"{share:.1%}" if share < 0.1 else f"{share:.0%}"
 
 
-def shown(text: str, width: int = WIDTH) -> str:
-    """The beginning of a text on one line, each character that cannot be seen as an escape."""
-    cut = text[:width] + ("…" if len(text) > width else "")
+def shown(text: str, width: int = WIDTH, around: int = 0) -> str:
+    """The beginning of a text, or what is `around` a place in it, on one line; each character that cannot be seen is
+    an escape."""
+    start = max(min(around - width // 2, len(text) - width), 0)
+    cut = "…" * (start > 0) + text[start : start + width] + "…" * (len(text) > start + width)
     safe = visible(cut).replace("\n", "\\n").replace("\t", "\\t")
     return "".join(letter if letter.isprintable() else _escaped(letter) for letter in safe)
 

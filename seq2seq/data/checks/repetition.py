@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from seq2seq.data.checks.findings import Finding, percent
+from seq2seq.data.checks.findings import Finding, Level, percent
 from seq2seq.data.checks.survey import Survey
 from seq2seq.data.stored import SIDES
 
@@ -100,7 +100,7 @@ def _overlap(split: str, found: Survey, other: str, before: Survey) -> Iterator[
     counts = {kind: int(where.sum()) for kind, where in shared.items()}
     if counts["pairs"]:
         yield Finding(
-            "overlap",
+            "overlap-train" if other == "train" else "overlap",
             "serious" if counts["pairs"] >= SHARE * total else "note",
             split,
             f"{counts['pairs']:,} of {total:,} {split} pairs ({percent(counts['pairs'], total)}) are also {other} "
@@ -121,5 +121,5 @@ def _overlap(split: str, found: Survey, other: str, before: Survey) -> Iterator[
         ).at(np.flatnonzero(shared["sources"]))
 
 
-def _level(count: int, total: int) -> str:
+def _level(count: int, total: int) -> Level:
     return "check" if count >= SHARE * total else "note"

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seq2seq.data.checks.findings import Finding, percent
+from seq2seq.data.checks.findings import Finding, Level, counted, percent
 from seq2seq.data.checks.languages import Profiles
-from seq2seq.data.checks.survey import Side, Survey
+from seq2seq.data.checks.survey import Letters, Survey
 from seq2seq.data.stored import SIDES
 
 SHARE = 0.01
@@ -38,18 +38,22 @@ def misplaced(found: Survey, profiles: Profiles | None, side: str) -> np.ndarray
     return clear & ~swapped(found, profiles)
 
 
-def foreign(found: Survey, side: str) -> np.ndarray:
-    """Whether most letters of a text are of a script that this side hardly has."""
-    letters = found.script_letters[side]
-    usual = letters >= FOREIGN * letters.sum()
-    usual[0] = True
-    own: Side = found.side(side)
-    odd = ~usual[own.scripts] & (own.letters > FEW)
-    return odd if odd.sum() <= MIXED * len(found) else np.zeros(len(found), bool)
+def foreign(found: Survey, side: str, letters: Letters | None = None) -> np.ndarray:
+    """Whether most letters of a text are of a script that this side hardly has; `letters` of a whole training set by
+    script say what is usual, None: the split's own."""
+    usual = (letters or found.script_letters)[side]
+    known = usual >= FOREIGN * usual.sum()
+    known[0] = True
+    own = found.side(side)
+    odd = ~known[own.scripts] & (own.letters > FEW)
+    mixed = letters is None and odd.sum() > MIXED * len(found)
+    return np.zeros(len(found), bool) if mixed else odd
 
 
-def wrong_sides(split: str, found: Survey, profiles: Profiles | None) -> Iterator[Finding]:
-    """Findings on languages."""
+def wrong_sides(
+    split: str, found: Survey, profiles: Profiles | None, letters: Letters | None = None
+) -> Iterator[Finding]:
+    """Findings on languages; `letters` as for `foreign`."""
     total = len(found)
     both = swapped(found, profiles)
     if count := int(both.sum()):
@@ -69,24 +73,24 @@ def wrong_sides(split: str, found: Survey, profiles: Profiles | None) -> Iterato
                 "wrong-side",
                 _level(count, total),
                 split,
-                f"{count:,} {side}s ({percent(count, total)}) look like the language of the other side",
+                f"{counted(count, side)} ({percent(count, total)}) in what looks like the language of the other side",
                 count,
                 side=side,
                 advice="probably untranslated: remove these pairs",
             ).at(np.flatnonzero(wrong))
-        strange = foreign(found, side) & ~both & ~wrong
+        strange = foreign(found, side, None if split == "train" else letters) & ~both & ~wrong
         if count := int(strange.sum()):
             names = [found.script_names[number].capitalize() for number in np.unique(found.side(side).scripts[strange])]
             yield Finding(
                 "script",
                 _level(count, total),
                 split,
-                f"{count:,} {side}s ({percent(count, total)}) are in another script than the rest: {', '.join(names)}",
+                f"{counted(count, side)} ({percent(count, total)}) in another script than the rest: {', '.join(names)}",
                 count,
                 side=side,
                 advice="remove these pairs",
             ).at(np.flatnonzero(strange))
 
 
-def _level(count: int, total: int) -> str:
+def _level(count: int, total: int) -> Level:
     return "check" if count >= 0.001 * total else "note"

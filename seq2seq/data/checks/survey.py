@@ -1,6 +1,6 @@
 """One pass over a split's texts: the numbers of each text that the checks compare, and the rows with odd characters."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,9 +11,12 @@ from seq2seq.data.stored import SIDES
 
 CHUNK = 8192  # pairs that are read together
 SCRIPTS = 32  # that are told apart; further ones count as the last
-_RANDOM = np.random.default_rng(20).integers(1, 2**63, 10, dtype=np.int64)  # of a digit: their sum stands for all digits
+_RANDOM = np.random.default_rng(20).integers(
+    1, 2**63, 10, dtype=np.int64
+)  # of a digit: their sum stands for all digits
 MOJIBAKE, HTML = 32, 33  # kinds of rows beside those of ODD
 
+Letters = Mapping[str, np.ndarray]  # by side, how many letters it has of each script
 Texts = tuple[Sequence[str], Sequence[str]]  # sources and targets, whose slices are lists
 
 
@@ -46,7 +49,7 @@ class Survey:
     target: Side
     odd: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
     script_names: Sequence[str] = ()
-    script_letters: dict[str, np.ndarray] = field(default_factory=dict)  # of each side, letters by script
+    script_letters: Letters = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.source.hashes)
@@ -94,9 +97,7 @@ def survey(
                 odd.setdefault((side, kind), []).append(start + rows)
         advance(len(lines))
     source, target = (Side.joined(parts[side]) for side in SIDES)
-    return Survey(
-        source, target, {key: np.concatenate(rows) for key, rows in odd.items()}, characters.names, letters
-    )
+    return Survey(source, target, {key: np.concatenate(rows) for key, rows in odd.items()}, characters.names, letters)
 
 
 def _numbers(
