@@ -1,4 +1,4 @@
-"""What is wrong with a corpus: python scripts/doctor.py and the words of train.py, or run=NAME; fix=FOLDER cleans it."""
+"""What is wrong with a corpus: python scripts/doctor.py and the words of train.py, or run=NAME; fix=FOLDER cleans."""
 
 from seq2seq.commands import run
 

@@ -16,7 +16,7 @@ from seq2seq.config.command_line.overrides import take_apart
 from seq2seq.config.command_line.program import command_line
 from seq2seq.config.schema import DoctorSettings, TrainSettings, plain_keys
 from seq2seq.config.stored_run import run_path, stored_config
-from seq2seq.data.stored import StoredTexts
+from seq2seq.data.stored import SIDES, StoredTexts
 from seq2seq.data.text import BYTE_ORDER_MARK
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.files import flush_folder
@@ -102,9 +102,8 @@ def _fit_lines(texts: StoredTexts) -> bool:
 def _write_lines(
     temporary: Path, folder: Path, texts: dict[str, StoredTexts], rows: dict[str, Iterable[int]], looked: Looked
 ) -> list[str]:
-    suffixes = [getattr(looked.data, f"{side}_language", None) or side for side in ("source", "target")]
-    if suffixes[0] == suffixes[1]:
-        suffixes = ["source", "target"]
+    languages = [str(getattr(looked.data, f"{side}_language", None) or "") for side in SIDES]
+    suffixes = languages if all(languages) and languages[0] != languages[1] else SIDES
     words = ["data=files"]
     for split, each in texts.items():
         several = len(each.pair(0).references)
@@ -115,9 +114,7 @@ def _write_lines(
                 file.write(text.encode() + b"\n")
         for file in files:
             file.close()
-        words += [
-            f"data.{split}.{side}={folder / name}" for side, name in zip(("source", "target"), names, strict=False)
-        ]
+        words += [f"data.{split}.{side}={folder / name}" for side, name in zip(SIDES, names, strict=False)]
         if several:
             words.append(f"data.{split}.references=[{','.join(str(folder / name) for name in names[2:])}]")
     return words
