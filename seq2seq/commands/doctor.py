@@ -10,5 +10,5 @@ SCRIPT = Script(
     "doctor",
     DoctorSettings,
     run="seq2seq.analysis.doctor.doctor:examine",
-    size_of="seq2seq.data.text_size:training_text",
+    size_of="seq2seq.analysis.doctor.look:text_size",
 )

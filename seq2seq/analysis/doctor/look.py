@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from seq2seq.analysis.doctor.unreadable import unreadable
+from seq2seq.config.presets import TextSize
 from seq2seq.config.schema import TrainSettings
-from seq2seq.data.checks.alignment import numbers, outliers, steps
+from seq2seq.data.checks.alignment import numbers, outliers, steps, unrelated
 from seq2seq.data.checks.characters import Characters
 from seq2seq.data.checks.findings import Finding
 from seq2seq.data.checks.languages import SAMPLE, Profiles
@@ -18,6 +19,7 @@ from seq2seq.data.checks.sides import wrong_sides
 from seq2seq.data.checks.survey import Survey, survey
 from seq2seq.data.stored import Column, StoredTexts, store_texts
 from seq2seq.data.text import TextData
+from seq2seq.data.text_size import training_text
 from seq2seq.errors import DataError
 from seq2seq.reporting.progress import counting
 
@@ -70,6 +72,14 @@ def look(data: TextData, cache: Path) -> Looked:
     return looked
 
 
+def text_size(settings: TrainSettings) -> TextSize:
+    """The size of the training text, for preset=auto; of one that cannot be read, which is reported later, none."""
+    try:
+        return training_text(settings)
+    except DataError:
+        return TextSize(0, 0)
+
+
 def sample(texts: StoredTexts, most: int) -> tuple[list[str], list[str]]:
     """At most this many pairs, evenly spaced, as sources and targets."""
     rows = np.unique(np.linspace(0, len(texts) - 1, min(most, len(texts))).astype(int)).tolist()
@@ -88,6 +98,7 @@ def found_in(surveys: dict[str, Survey], profiles: Profiles | None) -> Iterator[
         yield from empty_sides(split, found)
         yield from wrong_sides(split, found, profiles, usual)
         yield from steps(split, found)
+        yield from unrelated(split, found)
         yield from outliers(split, found, RATIO)
         yield from duplicates(split, found)
         yield from copies(split, found)

@@ -125,10 +125,12 @@ class Report:
         notes = f"; notes above: {counts['note']}" if counts["note"] else ""
         yield f"  serious: {counts['serious']}, to check: {counts['check']}{notes}"
         for finding in [finding for finding in self.findings if finding.level != "note"]:
-            advice = "fix=FOLDER" if is_fixable(finding) else finding.advice
+            more = " max_ratio=4" if finding.kind == "ratio" else ""
+            advice = f"fix=FOLDER{more}" if is_fixable(finding) else finding.advice
             yield f"  {finding.level:<8} {headline(finding)}{f' -> {advice}' if advice else ''}"
-        if any(map(is_fixable, self.findings)) and self.script.fix is None:
-            yield "A copy of the data without these training pairs:"
+        fixable = [finding for finding in self.findings if is_fixable(finding) and finding.kind != "ratio"]
+        if fixable and self.script.fix is None:
+            yield "A copy of the data without what fix leaves out:"
             yield f"  {self.again} fix=FOLDER"
 
 

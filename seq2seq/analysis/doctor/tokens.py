@@ -84,7 +84,7 @@ def _found(split: str, corpus: EncodedCorpus, looked: Looked, length: LengthSett
         if count := int(left.sum()):
             yield Finding(
                 "overlong",
-                "serious" if count > 0.05 * total else "check" if count > 0.005 * total else "note",
+                "check" if count > 0.01 * total else "note",
                 split,
                 f"{count:,} of {total:,} pairs ({percent(count, total)}) are over {length.max_source} source or "
                 f"{length.max_target} target tokens, so training leaves them out",

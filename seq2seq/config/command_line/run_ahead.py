@@ -1,4 +1,4 @@
-"""A command that takes the words of a training, given the name of a run that exists: the run's settings are the words."""
+"""A command that takes the words of a training, given a run that exists: its settings take the place of the words."""
 
 from collections.abc import Sequence
 from dataclasses import replace

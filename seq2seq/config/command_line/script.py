@@ -22,10 +22,10 @@ class Script:
     """A command: `<folder>/<name>.yaml` holds its choices and the values of its keys, `settings` their types.
 
     `run` gets the settings, and where the command works on an existing run (`OfRun`) also those of the run, changed by
-    what was typed; where it looks at a training before it starts (`ForTraining`), also the settings of that. `checks` say what cannot work. Both are functions or their names, `module:function`, imported when
-    they are called, so that a mistyped key is reported at once. `own` is a folder of choices that the user adds,
-    `size_of` measures the training text for preset=auto; without it there are no presets. `sweeps` says what to do with
-    several values for a key.
+    what was typed; where it looks at a training before it starts (`ForTraining`), also those of the training. `checks`
+    say what cannot work. Both are functions or their names, `module:function`, imported when they are called, so that a
+    mistyped key is reported at once. `own` is a folder of choices that the user adds, `size_of` measures the training
+    text for preset=auto; without it there are no presets. `sweeps` says what to do with several values for a key.
     """
 
     name: str
@@ -82,7 +82,9 @@ class Script:
     def read(self, composed: Composition) -> Any:
         """What `load` returns, with the values of a preset."""
         if self.size_of is not None:
-            composed = with_preset(composed, self.library, self._training, _function(self.size_of))
+            composed = with_preset(
+                composed, self.library, self._training, _function(self.size_of), told=not self.looks_ahead
+            )
         return self.load(composed)
 
     def _training(self, composed: Composition) -> TrainSettings:

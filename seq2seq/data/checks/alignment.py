@@ -14,6 +14,8 @@ BLOCK = 250  # pairs whose lengths are correlated
 USUAL = 0.5  # correlation that most blocks must have, if those without are to mean anything
 LOST = 0.2  # correlation of a block that is out of step
 SHIFTS = (-3, -2, -1, 1, 2, 3)  # lines by which the sides may be apart
+ENOUGH = 500  # pairs that say something about all
+VARIED = 0.05  # standard deviation of the logarithms of the lengths
 DIFFERENT = 0.2  # of pairs with digits on both sides that may have other ones: 16:30 is 4:30 p.m.
 FOUND = 0.4  # how much better the lengths must go together when they are shifted so
 
@@ -111,15 +113,26 @@ def steps(split: str, found: Survey) -> Iterator[Finding]:
         )
 
 
+def unrelated(split: str, found: Survey) -> Iterator[Finding]:
+    """A split whose lengths go together no better than if one side was shuffled."""
+    both = ~(found.source.blank | found.target.blank)
+    lengths = [np.log(side.characters[both] + 1.0) for side in (found.source, found.target)]
+    if both.sum() < ENOUGH or min(each.std() for each in lengths) < VARIED:
+        return
+    if float(np.corrcoef(*lengths)[0, 1]) < 2 / np.sqrt(both.sum()):
+        text = "long sources have no longer targets than short ones: the lines may not belong together at all"
+        yield Finding("unrelated", "check", split, text, len(found), advice="look at a few pairs; was one file sorted?")
+
+
 def numbers(split: str, found: Survey) -> Iterator[Finding]:
     """Pairs with digits on both sides, but not the same ones."""
     both = (found.source.digits != 0) & (found.target.digits != 0)
     different = both & (found.source.digits != found.target.digits)
     count, total = int(different.sum()), int(both.sum())
-    if total >= 20 and count > DIFFERENT * total:
+    if 0 < count <= DIFFERENT * total:  # where more differ, it is usual in this corpus
         yield Finding(
             "numbers",
-            "check",
+            "note",
             split,
             f"{count:,} of the {total:,} pairs with digits on both sides ({percent(count, total)}) have different ones",
             count,

@@ -1,4 +1,4 @@
-"""Characters of texts in one table: letters and their scripts, digits, spaces, and those that do not belong in a text."""
+"""Characters of texts: letters and their scripts, digits, spaces, and those that do not belong in a text."""
 
 import re
 import unicodedata
@@ -29,7 +29,7 @@ _SCRIPT_OF |= {"MICRO": "COMMON", "FEMININE": "COMMON", "MASCULINE": "COMMON", "
 _TAIL = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 _MOJIBAKE = re.compile(f"[ÂÃÄÅ]{_TAIL}|â{_TAIL}{_TAIL}|(?:[ÐÑ]{_TAIL}){{2}}|ï»¿")
 MARKUP = re.compile(
-    r"&(?:amp|quot|apos|lt|gt|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});|</?(?:br|p|b|i|u|a|span|div|font)\b[^<>]*>"
+    r"&(?:amp|quot|apos|lt|gt|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,5});|</?(?:br|p|b|i|u|a|span|div|font)\b[^<>\n]*>"
 )
 
 

@@ -55,9 +55,8 @@ def _trigrams(codes: Codes, characters: Characters) -> np.ndarray:
     kinds = characters.meet(codes.codes)
     lower = np.where(kinds == LETTER, characters.lower[codes.codes], 32).astype(np.uint32)
     with np.errstate(over="ignore"):
-        mixed = (
-            lower[:-2] * np.uint32(0x9E3779B1) + lower[1:-1] * np.uint32(0x85EBCA77) + lower[2:] * np.uint32(0xC2B2AE3D)
-        )
+        mixed = lower[:-2] * np.uint32(0x9E3779B1)
+        mixed += lower[1:-1] * np.uint32(0x85EBCA77) + lower[2:] * np.uint32(0xC2B2AE3D)
         mixed ^= mixed >> np.uint32(15)
     return (mixed * np.uint32(0x2C1B3C6D) >> np.uint32(32 - 17)).astype(np.int32)
 

@@ -12,7 +12,7 @@ SHARE = 0.01  # of a split's texts
 KINDS = {
     **ODD,
     MOJIBAKE: (
-        "UTF-8 that was read as Windows-1252 (such as Ã¤ for ä)",
+        "UTF-8 read as Windows-1252 (such as Ã¤ for ä)",
         "decode the text again, or remove these pairs",
     ),
     HTML: ("HTML (such as &amp; or <br>)", "turn it into plain text, or remove it"),

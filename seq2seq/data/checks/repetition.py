@@ -10,6 +10,7 @@ from seq2seq.data.stored import SIDES
 
 SHARE = 0.01  # of pairs: fewer are worth a note, more are worth a look
 OFTEN = 0.005  # of the pairs that may have the same source or target
+NO_NAME = 15  # letters
 LEAST = 50  # times that a text must occur to be called frequent
 
 
@@ -78,8 +79,8 @@ def copies(split: str, found: Survey) -> Iterator[Finding]:
 
 
 def copied(found: Survey) -> np.ndarray:
-    """Whether source and target are the same text with letters in it."""
-    return (found.source.hashes == found.target.hashes) & (found.source.letters > 0)
+    """Whether source and target are the same text, and no short one, such as a name."""
+    return (found.source.hashes == found.target.hashes) & (found.source.letters >= NO_NAME)
 
 
 def overlaps(surveys: Mapping[str, Survey]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ NATS = 60.0  # by which a single text must look like the other side's language
 CLEAR = 0.5  # of the usual score of the other side
 FOREIGN = 0.1  # of a side's letters: scripts with fewer are not its own
 FEW = 3  # letters that say nothing about a script
+NAMES = {"CJK": "Chinese or Japanese"}
 MIXED = 0.2  # of a side's texts: if more have such scripts, the corpus is in many languages
 
 
@@ -80,7 +81,8 @@ def wrong_sides(
             ).at(np.flatnonzero(wrong))
         strange = foreign(found, side, None if split == "train" else letters) & ~both & ~wrong
         if count := int(strange.sum()):
-            names = [found.script_names[number].capitalize() for number in np.unique(found.side(side).scripts[strange])]
+            scripts = np.unique(found.side(side).scripts[strange]).tolist()
+            names = [NAMES.get(name, name.capitalize()) for name in (found.script_names[number] for number in scripts)]
             yield Finding(
                 "script",
                 _level(count, total),
