@@ -1,6 +1,7 @@
 """Parallel files that a training would refuse: what is wrong with all of their lines, not only the first."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from seq2seq.data.checks.alignment import Stretch, out_of_step
 from seq2seq.data.checks.findings import Finding
 from seq2seq.data.files import ParallelFiles
+from seq2seq.data.stored import SIDES
 from seq2seq.data.text import TextData, read_lines
 from seq2seq.errors import DataError
 
@@ -25,11 +27,11 @@ def unreadable(data: TextData, split: str, error: DataError, *, needed: bool) ->
         lengths, damaged = zip(*(_read(path) for path in files), strict=True)
     except DataError:  # a damaged compressed file
         raise error from None
-    for path, rows in zip(files, damaged, strict=True):
+    for path, side, rows in zip_longest(files, SIDES, damaged):
         if rows:
             text = f"{len(rows):,} lines of {path} are not UTF-8"
             advice = f"iconv -f WINDOWS-1252 -t UTF-8 {path} if all of it is; else correct these lines"
-            yield Finding("encoding", "serious", split, text, len(rows), advice=advice).at(rows)
+            yield Finding("encoding", "serious", split, text, len(rows), side=side, advice=advice).at(rows)
     counts = list(map(len, lengths))
     if len(set(counts)) > 1:
         yield _unequal(split, files, lengths)

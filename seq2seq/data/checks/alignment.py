@@ -14,6 +14,7 @@ BLOCK = 250  # pairs whose lengths are correlated
 USUAL = 0.5  # correlation that most blocks must have, if those without are to mean anything
 LOST = 0.2  # correlation of a block that is out of step
 SHIFTS = (-3, -2, -1, 1, 2, 3)  # lines by which the sides may be apart
+TOGETHER = 0.5  # correlation of all lengths: with less, no ratio is unusual
 ENOUGH = 500  # pairs that say something about all
 VARIED = 0.05  # standard deviation of the logarithms of the lengths
 DIFFERENT = 0.2  # of pairs with digits on both sides that may have other ones: 16:30 is 4:30 p.m.
@@ -29,7 +30,9 @@ def ratios(found: Survey) -> np.ndarray:
 
 
 def outliers(split: str, found: Survey, limit: float) -> Iterator[Finding]:
-    """Pairs whose lengths do not go together."""
+    """Pairs whose lengths do not go together, in a corpus where they usually do."""
+    if correlation(found) < TOGETHER:
+        return
     far = ratios(found) > limit
     total = len(found)
     if count := int(far.sum()):
@@ -115,13 +118,18 @@ def steps(split: str, found: Survey) -> Iterator[Finding]:
 
 def unrelated(split: str, found: Survey) -> Iterator[Finding]:
     """A split whose lengths go together no better than if one side was shuffled."""
+    if correlation(found) < 2 / np.sqrt(len(found)):
+        text = "long sources have no longer targets than short ones: the lines may not belong together at all"
+        yield Finding("unrelated", "check", split, text, len(found), advice="look at a few pairs; was one file sorted?")
+
+
+def correlation(found: Survey) -> float:
+    """How much the lengths of a split's pairs go together, -1 to 1; 1 where there are too few to say."""
     both = ~(found.source.blank | found.target.blank)
     lengths = [np.log(side.characters[both] + 1.0) for side in (found.source, found.target)]
     if both.sum() < ENOUGH or min(each.std() for each in lengths) < VARIED:
-        return
-    if float(np.corrcoef(*lengths)[0, 1]) < 2 / np.sqrt(both.sum()):
-        text = "long sources have no longer targets than short ones: the lines may not belong together at all"
-        yield Finding("unrelated", "check", split, text, len(found), advice="look at a few pairs; was one file sorted?")
+        return 1.0
+    return float(np.corrcoef(*lengths)[0, 1])
 
 
 def numbers(split: str, found: Survey) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from seq2seq.data.checks.findings import Finding, Level, percent
-from seq2seq.data.checks.survey import Survey
+from seq2seq.data.checks.survey import Survey, pair_hashes
 from seq2seq.data.stored import SIDES
 
 SHARE = 0.01  # of pairs: fewer are worth a note, more are worth a look
@@ -24,8 +24,8 @@ def repeats(values: np.ndarray) -> np.ndarray:
 
 def several(of: np.ndarray, with_different: np.ndarray) -> int:
     """How many of the values `of` occur with different values of the other array."""
-    pairs = np.unique(np.stack((of, with_different), axis=1), axis=0)
-    _, counts = np.unique(pairs[:, 0], return_counts=True)
+    _, first = np.unique(pair_hashes(of, with_different), return_index=True)
+    _, counts = np.unique(of[first], return_counts=True)
     return int((counts > 1).sum())
 
 
