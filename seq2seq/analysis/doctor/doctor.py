@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seq2seq.analysis.doctor.copy import check_folder, write_cleaned
+from seq2seq.analysis.doctor.cleaned_copy import check_folder, write_cleaned
 from seq2seq.analysis.doctor.look import Looked, look, text_of
 from seq2seq.analysis.doctor.machine import Machine, machine_findings, this_machine
 from seq2seq.analysis.doctor.report import Report, in_order
