@@ -57,14 +57,14 @@ def clean(script: DoctorSettings, looked: Looked) -> Cleaned:
     others = [found.pairs for split, found in looked.surveys.items() if split != "train"]
     held_out = np.unique(np.concatenate(others)) if others else np.zeros(0, np.int64)
     found, profiles = looked.surveys["train"], looked.profiles
-    while len(rows):
+    while True:
         out = np.zeros(len(rows), bool)
         for rule, where in _rules(script, found, profiles, held_out):
             left_out[rule] += int((where & ~out).sum())
             out |= where
-        if not out.any():
-            break
         rows = rows[~out]
+        if not out.any() or not len(rows):
+            break
         found, profiles = _look_again(texts, rows)
     return Cleaned(rows, left_out)
 

@@ -22,6 +22,7 @@ LITTLE_DISK = 2 * GIB  # a run keeps several checkpoints
 LITTLE_MEMORY = 2 * GIB
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 USED = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+STATISTICS = ("/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/memory/memory.stat")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def this_machine(folders: dict[str, Path]) -> Machine:
         instructions=tuple(name for name, flag in INSTRUCTIONS.items() if flag in flags),
         bf16=cpu_multiplies_bf16(),
         gpus=tuple(_gpus()),
-        memory=_memory("MemTotal", LIMITS, 0),
-        available=_memory("MemAvailable", LIMITS, _number(USED) or 0),
+        memory=_least(_of_system("MemTotal"), _number(LIMITS)),
+        available=available_memory(),
         disks={name: _free(folder) for name, folder in folders.items()},
     )
 
@@ -79,7 +80,7 @@ INSTRUCTIONS = {
 
 def machine_findings(machine: Machine) -> Iterator[Finding]:
     """What may stop a training on this machine, or make it slow."""
-    if not machine.gpus and any(Path("/dev").glob("nvidia[0-9]*")):
+    if not machine.gpus and _has_nvidia():
         text = "there is an NVIDIA GPU, but this PyTorch cannot use it"
         advice = "check its driver, and install a PyTorch with CUDA (make demo TORCH_INDEX=URL)"
         yield Finding("gpu", "serious", "machine", text, 1, advice=advice)
@@ -112,6 +113,10 @@ def machine_lines(machine: Machine) -> Iterator[str]:
     yield "disk: " + ", ".join(f"{_gib(free)} GiB free for {name}" for name, free in machine.disks.items())
 
 
+def _has_nvidia() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*"))
+
+
 def _gib(count: int) -> str:
     return f"{count / GIB:,.1f}"
 
@@ -141,14 +146,30 @@ def _gpus() -> Iterator[Gpu]:
         yield Gpu(torch.cuda.get_device_name(number), total, free, bf16)
 
 
-def _memory(field: str, limits: tuple[str, ...], used: int) -> int | None:
-    """What the system says, or what the limit of the process's group leaves, if that is less."""
+def available_memory() -> int | None:
+    """What the system says, or what the limit of the process's group (a container's, a job's) leaves, if that is less:
+    what it uses for files that were read counts as free."""
+    limit = _number(LIMITS)
+    used = max((_number(USED) or 0) - _inactive(), 0)
+    return _least(_of_system("MemAvailable"), None if limit is None else max(limit - used, 0))
+
+
+def _of_system(field: str) -> int | None:
     info = Path("/proc/meminfo")
     lines = info.read_text().split("\n") if info.exists() else []
-    system = next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
-    limit = _number(limits)
-    known = [count for count in (system, None if limit is None else max(limit - used, 0)) if count is not None]
-    return min(known, default=None)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
+
+
+def _inactive() -> int:
+    for name in STATISTICS:
+        if Path(name).is_file():
+            fields = [line.split() for line in Path(name).read_text().split("\n")]
+            return next((int(field[1]) for field in fields if field[:1] == ["inactive_file"]), 0)
+    return 0
+
+
+def _least(*counts: int | None) -> int | None:
+    return min((count for count in counts if count is not None), default=None)
 
 
 def _number(files: tuple[str, ...]) -> int | None:

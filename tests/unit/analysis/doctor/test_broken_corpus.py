@@ -63,7 +63,8 @@ def mojibake(text: str) -> str:
     return text.replace("ä", "Ã¤").replace("ü", "Ã¼").replace("ö", "Ã¶")
 
 
-CHINESE = "一群男人正在把棉花装上卡车然后他们离开了这个城市再也没有回来"
+CHINESE = "一群男人正在把棉花装上卡车然后他们离开了这个城市" * 2
+SHORT = next(number for number, text in enumerate(clean()["valid"][1], start=1) if len(text) < 60)
 WITH_UMLAUT = next(number for number, text in enumerate(GERMAN, start=1) if "ü" in text)
 
 TABLE: list[tuple[str, list[Break], dict[tuple[str, str, str | None], tuple[int, ...]]]] = [
@@ -80,8 +81,8 @@ TABLE: list[tuple[str, list[Break], dict[tuple[str, str, str | None], tuple[int,
     ("a Chinese line", [put("train", 0, 12, CHINESE)], {("script", "train", "source"): (12,)}),
     (
         "a Chinese line in valid",
-        [put("valid", 0, 2, "一群男人正在把棉花装上卡车")],
-        {("script", "valid", "source"): (2,)},
+        [put("valid", 0, SHORT, CHINESE)],
+        {("script", "valid", "source"): (SHORT,)},
     ),
     ("mojibake", [change("train", 0, WITH_UMLAUT, mojibake)], {("characters", "train", "source"): (WITH_UMLAUT,)}),
     ("U+FFFD", [change("train", 1, 4, lambda text: text + "\ufffd")], {("characters", "train", "target"): (4,)}),
