@@ -74,7 +74,7 @@ def _looked_at(train: StoredTexts) -> Iterator[str]:
     found = survey(columns, characters, profiles)
     checks = (wrong_sides("train", found, profiles), copies("train", found), odd_characters("train", found))
     for finding in [*chain(*checks), *unrelated("train", found)]:
-        if finding.kind == "unrelated" or finding.count >= OFTEN * len(rows):
+        if finding.level != "note" and finding.count >= OFTEN * len(rows):
             yield f"of {len(rows):,} training pairs looked at: {finding.text}"
 
 

@@ -70,7 +70,7 @@ def copies(split: str, found: Survey) -> Iterator[Finding]:
         total = len(found)
         yield Finding(
             "copies",
-            _level(count, total),
+            "note" if count * 2 > total else _level(count, total),  # most of them: copying is the task
             split,
             f"{count:,} of {total:,} pairs ({percent(count, total)}) have the source as their target",
             count,
