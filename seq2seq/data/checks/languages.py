@@ -47,6 +47,7 @@ class Profiles:
         """How much each text looks like the source's language: nats per letter, negative for the target's."""
         trigrams = _trigrams(codes, characters)
         values = np.concatenate((self.table[trigrams].astype(np.float64), np.zeros(2)))
+        values[np.maximum(codes.ends - 1, 0)] = 0  # these go on in the next text
         return (codes.sums(values) / np.maximum(codes.ends - codes.starts, 1)).astype(np.float32)
 
 
