@@ -96,9 +96,8 @@ def machine_findings(machine: Machine) -> Iterator[Finding]:
 
 def machine_lines(machine: Machine) -> Iterator[str]:
     """The machine in a few lines."""
-    yield f"Python {machine.python} on {machine.system}; " + ", ".join(
-        f"{name} {found}" for name, found in machine.packages.items()
-    )
+    yield f"Python {machine.python} on {machine.system}"
+    yield ", ".join(f"{name} {found}" for name, found in machine.packages.items())
     known = ", ".join(machine.instructions) or "no vector instructions that matter"
     yield f"CPU: {machine.processor}, {machine.cores} usable cores, {machine.threads} threads of torch; {known}"
     native = "bf16 is native" if machine.bf16 else "bf16 is emulated, so precision=auto is fp32 on it"

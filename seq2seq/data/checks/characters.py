@@ -16,7 +16,7 @@ ODD = {  # classes of characters that do not belong in a text: what they are, an
     PRIVATE: ("private-use characters", "symbols of one font, often from a PDF; replace or remove them"),
     UNASSIGNED: ("code points without a character", "often another encoding read as UTF-8; get the original again"),
     DIRECTION: ("invisible direction marks", "remove them where the language does not need them"),
-    ZERO_WIDTH: ("zero-width spaces", "remove them"),
+    ZERO_WIDTH: ("invisible characters (zero-width spaces, soft hyphens)", "remove them"),
     MARK: ("a byte-order mark inside the text", "files were joined: remove U+FEFF"),
 }
 LAST = 0x110000
