@@ -4,10 +4,12 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from seq2seq.analysis.doctor.cleaning import clean
 from seq2seq.analysis.doctor.look import Looked
@@ -16,10 +18,11 @@ from seq2seq.config.command_line.overrides import take_apart
 from seq2seq.config.command_line.program import command_line
 from seq2seq.config.schema import DoctorSettings, TrainSettings, plain_keys
 from seq2seq.config.stored_run import run_path, stored_config
-from seq2seq.data.stored import SIDES, StoredTexts
+from seq2seq.data.stored import CHUNK, SIDES, StoredTexts
 from seq2seq.data.text import BYTE_ORDER_MARK
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.files import flush_folder
+from seq2seq.heartbeat import heartbeat
 from seq2seq.types import Pair
 
 SPLITS = ("train", "valid", "test")
@@ -41,14 +44,14 @@ def write_cleaned(script: DoctorSettings, settings: TrainSettings, looked: Looke
     """
     if "train" not in looked.texts:
         raise DataError(f"fix={script.fix}: the training text cannot be read; correct its files first (see above)")
-    cleaned = clean(script, looked)
+    with heartbeat("applying the rules"):
+        cleaned = clean(script, looked)
     if not len(cleaned.rows):
         raise DataError(f"fix={script.fix}: no pair is left; switch some rules off, such as drop_copies=false")
     folder = Path(str(script.fix))
     texts = {split: looked.texts[split] for split in SPLITS if split in looked.texts}
-    rows: dict[str, Iterable[int]] = {split: range(len(each)) for split, each in texts.items()}
-    rows["train"] = cleaned.rows.tolist()
-    with storage_errors(f"write {folder}"):
+    rows = {split: np.arange(len(each)) for split, each in texts.items()} | {"train": cleaned.rows}
+    with storage_errors(f"write {folder}"), heartbeat(f"writing {folder}"):
         words = _write(folder, texts, rows, looked)
     total = len(looked.texts["train"])
     yield ""
@@ -61,7 +64,7 @@ def write_cleaned(script: DoctorSettings, settings: TrainSettings, looked: Looke
     yield f"  {command_line('train', [*_other_words(settings), *words])}"
 
 
-def _write(folder: Path, texts: dict[str, StoredTexts], rows: dict[str, Iterable[int]], looked: Looked) -> list[str]:
+def _write(folder: Path, texts: dict[str, StoredTexts], rows: dict[str, np.ndarray], looked: Looked) -> list[str]:
     """Write all files into a folder beside it, which gets its name at the end; the words that choose them."""
     check_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -83,15 +86,18 @@ def _write(folder: Path, texts: dict[str, StoredTexts], rows: dict[str, Iterable
     return words
 
 
-def _pairs(texts: StoredTexts, rows: Iterable[int]) -> Iterator[Pair]:
-    return map(texts.pair, rows)
+def _pairs(texts: StoredTexts, rows: np.ndarray) -> Iterator[Pair]:
+    for place in range(0, len(rows), CHUNK):
+        chosen = rows[place : place + CHUNK]
+        first = int(chosen[0])
+        read = texts.pairs(first, int(chosen[-1]) + 1)
+        yield from (read[row] for row in (chosen - first).tolist())
 
 
 def _fit_lines(texts: StoredTexts) -> bool:
     """Whether all texts, read as lines of files again, are what they were; and every pair has as many references."""
     counts = set()
-    for number in range(len(texts)):
-        pair = texts.pair(number)
+    for number, pair in enumerate(_pairs(texts, np.arange(len(texts)))):
         counts.add(len(pair.references))
         for text in (pair.source, pair.target, *pair.references):
             if "\n" in text or text.endswith("\r") or (number == 0 and text.startswith(MARK)):
@@ -100,7 +106,7 @@ def _fit_lines(texts: StoredTexts) -> bool:
 
 
 def _write_lines(
-    temporary: Path, folder: Path, texts: dict[str, StoredTexts], rows: dict[str, Iterable[int]], looked: Looked
+    temporary: Path, folder: Path, texts: dict[str, StoredTexts], rows: dict[str, np.ndarray], looked: Looked
 ) -> list[str]:
     languages = [str(getattr(looked.data, f"{side}_language", None) or "") for side in SIDES]
     suffixes = languages if all(languages) and languages[0] != languages[1] else SIDES
@@ -121,7 +127,7 @@ def _write_lines(
 
 
 def _write_tables(
-    temporary: Path, folder: Path, texts: dict[str, StoredTexts], rows: dict[str, Iterable[int]]
+    temporary: Path, folder: Path, texts: dict[str, StoredTexts], rows: dict[str, np.ndarray]
 ) -> list[str]:
     words = ["data=table", "data.source=source", "data.target=target"]
     with_references = []
