@@ -177,4 +177,4 @@ def _is_of_data(word: str) -> bool:
 def _quoted(value: str | list[str]) -> str:
     if isinstance(value, list):
         return "[" + ",".join(_quoted(each) for each in value) + "]"
-    return "'" + value.replace("'", "\\'") + "'"
+    return '"' + value.replace('"', '\\"') + '"'
