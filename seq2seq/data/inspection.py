@@ -18,6 +18,7 @@ OVERLAP = 0.01  # of the validation pairs that may be training pairs
 DROPPED = 0.05  # of the training pairs that may be left out
 SHORTER = 3  # times as long as their targets: sources of summaries
 SAMPLE = 2000  # pairs a split that are looked at
+READ = 2_000_000  # bytes that they have together, about
 REPEATED = 0.05  # of the training pairs that may repeat an earlier one
 OFTEN = 0.01  # of the pairs looked at that may have something odd
 MOST = 500_000  # pairs that are compared with each other
@@ -66,7 +67,9 @@ def _pairs(texts: StoredTexts) -> np.ndarray:
 
 def _looked_at(train: StoredTexts) -> Iterator[str]:
     """What the checks find in at least one in a hundred of some evenly spaced training pairs."""
-    rows = np.unique(np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)).tolist()
+    length = (train.source.size + train.target.size) / len(train)
+    most = min(SAMPLE, len(train), max(int(READ / max(length, 1)), 1))
+    rows = np.unique(np.linspace(0, len(train) - 1, most).astype(int)).tolist()
     sides = [column[row] for row in rows for column in (train.source, train.target)]
     columns = (sides[::2], sides[1::2])
     characters = Characters()

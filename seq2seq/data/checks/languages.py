@@ -10,6 +10,7 @@ from seq2seq.data.checks.characters import LETTER, Characters, Codes
 
 TRIGRAMS = 1 << 17  # entries of the table, found by a hash of three letters
 SAMPLE = 20_000  # pairs that the table is made from, evenly spaced
+BEGINNING = 200  # characters of each of them
 SHORTEST = 20  # letters of a text that is judged
 ALIKE = 0.4  # share of its words that one side has in common with the other; 0.1 to 0.2 in two languages, 0.5 in one
 CLEAR = 0.5  # of the usual score of the other side: texts beyond that look like it
@@ -26,6 +27,7 @@ class Profiles:
     @classmethod
     def of(cls, sources: list[str], targets: list[str], characters: Characters) -> "Profiles | None":
         """The profiles of these samples; None where the two sides are not clearly in different languages."""
+        sources, targets = ([text[:BEGINNING] for text in texts] for texts in (sources, targets))
         if len(sources) < 50 or same_words(sources, targets):
             return None
         codes = [Codes.of(texts) for texts in (sources, targets)]

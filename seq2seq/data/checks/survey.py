@@ -10,6 +10,7 @@ from seq2seq.data.checks.languages import Profiles
 from seq2seq.data.stored import SIDES
 
 CHUNK = 8192  # pairs that are read together
+LONGEST = 1_000_000  # characters that are looked at together
 SCRIPTS = 32  # that are told apart; further ones count as the last
 _RANDOM = np.random.default_rng(20).integers(1, 2**63, 10, dtype=np.int64)  # a number for each digit, to be added up
 MOJIBAKE, HTML = 32, 33  # kinds of rows beside those of ODD
@@ -87,15 +88,27 @@ def survey(
     letters = {side: np.zeros(SCRIPTS, np.int64) for side in SIDES}
     for start in range(0, len(texts[0]), CHUNK):
         for side, column in zip(SIDES, texts, strict=True):
-            lines = list(column[start : start + CHUNK])
-            codes = Codes.of(lines)
-            kinds = characters.meet(codes.codes)
-            parts[side].append(_numbers(lines, codes, kinds, characters, profiles, letters[side]))
-            for kind, rows in _odd_rows(codes, kinds):
-                odd.setdefault((side, kind), []).append(start + rows)
-        advance(len(lines))
+            for first, lines in _pieces(list(column[start : start + CHUNK])):
+                codes = Codes.of(lines)
+                kinds = characters.meet(codes.codes)
+                parts[side].append(_numbers(lines, codes, kinds, characters, profiles, letters[side]))
+                for kind, rows in _odd_rows(codes, kinds):
+                    odd.setdefault((side, kind), []).append(start + first + rows)
+        advance(min(CHUNK, len(texts[0]) - start))
     source, target = (Side.joined(parts[side]) for side in SIDES)
     return Survey(source, target, {key: np.concatenate(rows) for key, rows in odd.items()}, characters.names, letters)
+
+
+def _pieces(lines: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """The lines in pieces that are not too long together, each with the number of its first line: a code point takes
+    dozens of bytes while it is looked at."""
+    ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)))
+    first = 0
+    while first < len(lines):
+        begun = int(ends[first - 1]) if first else 0
+        after = max(int(np.searchsorted(ends, begun + LONGEST, side="right")), first + 1)
+        yield first, lines[first:after]
+        first = after
 
 
 def _numbers(

@@ -43,6 +43,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     profiles = Profiles.of(GERMAN, ENGLISH, Characters())
     whole = surveyed(sources, targets, profiles)
     monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(module, "LONGEST", 150)
     parts = surveyed(sources, targets, profiles)
     for side in ("source", "target"):
         for name in type(whole.source).__dataclass_fields__:
