@@ -99,6 +99,20 @@ def test_mistakes(folder: Path, words: list[str], code: int, message: str) -> No
     assert code == 0 or done.stdout == ""
 
 
+def test_files_that_a_training_refuses_are_a_finding(folder: Path) -> None:
+    with (folder / "text/train.en").open("a") as file:
+        file.write("one more\n")
+    done = run_script("doctor", *WORDS, "json=found.json", cwd=folder)
+    assert done.rc == 0, done.stderr
+    text = "train: text/train.de has 551 lines but text/train.en has 552"
+    assert f"  [serious] {text}\n" in done.stdout
+    assert f"  serious  {text} -> find the line that is missing or too many\n" in done.stdout
+    fixed = run_script("doctor", *WORDS, "fix=fixed", cwd=folder)
+    assert fixed.rc == 3
+    assert fixed.stderr.endswith("fix=fixed: the training text cannot be read; correct its files first (see above)\n")
+    assert not (folder / "fixed").exists()
+
+
 def test_help_says_what_the_exit_code_means(tmp_path: Path) -> None:
     done = run_script("doctor", "--help", cwd=tmp_path)
     assert (done.rc, done.stderr) == (0, "")
