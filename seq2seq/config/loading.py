@@ -14,13 +14,14 @@ from seq2seq.config.key_rules import NO_KEY, keys_with, with_examples
 from seq2seq.config.limits import check_script
 from seq2seq.config.problems import Mistakes, Problem
 from seq2seq.config.reading import Reader
-from seq2seq.config.schema import OfRun, TrainSettings
+from seq2seq.config.schema import ForTraining, OfRun, TrainSettings, plain_keys
 from seq2seq.config.settings import read_settings
 from seq2seq.config.stored_run import RECORDED, move_root, run_path, stored_config
 from seq2seq.config.targets import Targets
 from seq2seq.config.typed_only import without_typed_only
 
 S = TypeVar("S", bound=OfRun)
+F = TypeVar("F", bound=ForTraining)
 T = TypeVar("T")
 Check = Callable[[TrainSettings], list[str]]
 
@@ -37,6 +38,26 @@ def load_train(composed: Composition, *, checks: Sequence[Check] = (), targets: 
     settings, found = read_settings(plain, composed.choices, targets or Targets(), composed.job_suffix)
     finished = _finished(settings, composed, [*problems, *found], checks)
     return dataclasses.replace(finished, command=composed.command, preset=composed.preset)
+
+
+def load_for_training(
+    composed: Composition, kind: type[F], *, checks: Sequence[Check] = (), targets: Targets | None = None
+) -> tuple[F, TrainSettings]:
+    """A script's own settings (`kind`) and those of the training that the other keys describe; raises Mistakes."""
+    names = plain_keys(kind).keys()
+    tree = cast(dict[str, Any], OmegaConf.to_container(composed.config, resolve=False))
+    reader = Reader(targets or Targets())
+    script = reader.section("", kind, {key: value for key, value in tree.items() if key in names})
+    wrong = [*reader.problems, *(check_script(script, reader.problems) if script else [])]
+    lines = [composed.line(problem) for problem in wrong]
+    rest = OmegaConf.masked_copy(composed.config, [key for key in tree if key not in names])
+    try:
+        settings = load_train(dataclasses.replace(composed, config=rest), checks=checks, targets=targets)
+    except Mistakes as mistakes:
+        raise Mistakes([*lines, *mistakes.lines]) from mistakes
+    if lines or script is None:
+        raise Mistakes(lines)
+    return script, settings
 
 
 def _finished(

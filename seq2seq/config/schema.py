@@ -264,6 +264,26 @@ class ExportSettings(OfRun):
 
 
 @dataclass(frozen=True)
+class ForTraining:
+    """What a script adds to the settings of a training, or of an existing run, to look at it before it starts."""
+
+
+@dataclass(frozen=True)
+class DoctorSettings(ForTraining):
+    """What scripts/doctor.py writes, and which pairs it leaves out of what it writes."""
+
+    tokens: bool  # also count tokens, with the training's tokenizer
+    json: str | None  # a file for what was found
+    fix: str | None  # a folder for a cleaned copy of the data
+    drop_empty: bool
+    drop_copies: bool
+    drop_duplicates: bool
+    drop_overlap: bool
+    drop_wrong_side: bool
+    max_ratio: Annotated[float | None, ONE_OR_MORE]  # of the lengths, the corpus's usual ratio being 1
+
+
+@dataclass(frozen=True)
 class CompareSettings:
     """What scripts/compare.py compares, and where it writes to. `typed` are the words of its command line."""
 

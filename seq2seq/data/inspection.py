@@ -1,29 +1,44 @@
 """Warnings about a run's texts before training, one line each, with what to type."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
+from seq2seq.data.checks.alignment import unrelated
+from seq2seq.data.checks.characters import Characters
+from seq2seq.data.checks.languages import Profiles
+from seq2seq.data.checks.odd import odd_characters
+from seq2seq.data.checks.repetition import copies, repeats
+from seq2seq.data.checks.sides import wrong_sides
+from seq2seq.data.checks.survey import hashes_of, pair_hashes, survey
 from seq2seq.data.stored import CHUNK, Column, StoredTexts
 
 OVERLAP = 0.01  # of the validation pairs that may be training pairs
 DROPPED = 0.05  # of the training pairs that may be left out
 SHORTER = 3  # times as long as their targets: sources of summaries
-SAMPLE = 2000  # pairs a split whose words are compared
+SAMPLE = 2000  # pairs a split that are looked at
+READ = 2_000_000  # bytes that they have together, about
+REPEATED = 0.05  # of the training pairs that may repeat an earlier one
+OFTEN = 0.01  # of the pairs looked at that may have something odd
+MOST = 500_000  # pairs that are compared with each other
 CLEARER = 0.2  # how many more of the words must be known when the sides are swapped
 
 
-def remarks(train: StoredTexts, valid: StoredTexts, *, kept: int, for_summaries: Sequence[str]) -> list[str]:
-    """Warnings about these splits; `kept` training pairs are used, and `for_summaries` are the settings for summaries
-    that the run does not have."""
-    found = [_overlap(train, valid), _exchanged(train, valid), _dropped(len(train), kept)]
-    return [line for line in [*found, _summaries(train, for_summaries)] if line]
+def remarks(
+    train: StoredTexts, valid: StoredTexts, *, kept: int, for_summaries: Sequence[str], more: str = ""
+) -> list[str]:
+    """Warnings about these splits; `kept` training pairs are used, `for_summaries` are the settings for summaries that
+    the run does not have, and `more` is the command that says more about texts."""
+    pairs = [_pairs(texts) for texts in (train, valid)]
+    found = [_overlap(*pairs), _repeated(pairs[0]), _exchanged(train, valid), *_looked_at(train)]
+    lines = [line for line in [*found, _dropped(len(train), kept)] if line]
+    lines += [f"to see these lines and others: {more}"] if lines and more else []
+    return [*lines, *filter(None, [_summaries(train, for_summaries)])]
 
 
-def _overlap(train: StoredTexts, valid: StoredTexts) -> str | None:
-    wanted = set(_pairs(valid))
-    met = {pair for pair in _pairs(train) if pair in wanted}
-    both = sum(pair in met for pair in _pairs(valid))
+def _overlap(train: np.ndarray, valid: np.ndarray) -> str | None:
+    both = int(np.isin(valid, train).sum())
     if both < max(1, OVERLAP * len(valid)):
         return None
     return (
@@ -32,10 +47,38 @@ def _overlap(train: StoredTexts, valid: StoredTexts) -> str | None:
     )
 
 
-def _pairs(texts: StoredTexts) -> Iterator[tuple[str, str]]:
-    for start in range(0, len(texts), CHUNK):
-        chunk = slice(start, start + CHUNK)
-        yield from zip(texts.source[chunk], texts.target[chunk], strict=True)
+def _repeated(train: np.ndarray) -> str | None:
+    again = int(repeats(train).sum())
+    if again <= REPEATED * len(train):
+        return None
+    return f"{again:,} of {len(train):,} training pairs ({again / len(train):.0%}) repeat an earlier pair"
+
+
+def _pairs(texts: StoredTexts) -> np.ndarray:
+    """A hash of each pair; of more than MOST, of about that many in evenly spaced chunks."""
+    chunks = np.arange(0, len(texts), CHUNK)
+    if len(chunks) > MOST // CHUNK:
+        chunks = chunks[np.linspace(0, len(chunks) - 1, MOST // CHUNK).astype(int)]
+    places = [slice(start, start + CHUNK) for start in chunks.tolist()]
+    return np.concatenate(
+        [pair_hashes(hashes_of(texts.source[each]), hashes_of(texts.target[each])) for each in places]
+    )
+
+
+def _looked_at(train: StoredTexts) -> Iterator[str]:
+    """What the checks find in at least one in a hundred of some evenly spaced training pairs."""
+    length = (train.source.size + train.target.size) / len(train)
+    most = min(SAMPLE, len(train), max(int(READ / max(length, 1)), 1))
+    rows = np.unique(np.linspace(0, len(train) - 1, most).astype(int)).tolist()
+    sides = [column[row] for row in rows for column in (train.source, train.target)]
+    columns = (sides[::2], sides[1::2])
+    characters = Characters()
+    profiles = Profiles.of(*columns, characters)
+    found = survey(columns, characters, profiles)
+    checks = (wrong_sides("train", found, profiles), copies("train", found), odd_characters("train", found))
+    for finding in [*chain(*checks), *unrelated("train", found)]:
+        if finding.level != "note" and finding.count >= OFTEN * len(rows):
+            yield f"of {len(rows):,} training pairs looked at: {finding.text}"
 
 
 def _exchanged(train: StoredTexts, valid: StoredTexts) -> str | None:

@@ -91,8 +91,16 @@ class StoredTexts:
 
     def pair(self, row: int) -> Pair:
         """The pair of a row."""
-        references = self._references[row]
-        return Pair(self.source[row], self.target[row], tuple(json.loads(references)) if references else ())
+        return _pair(self.source[row], self.target[row], self._references[row])
+
+    def pairs(self, start: int, end: int) -> list[Pair]:
+        """The pairs of rows start to end - 1, read together."""
+        rows = slice(start, end)
+        return list(map(_pair, self.source[rows], self.target[rows], self._references[rows]))
+
+
+def _pair(source: str, target: str, references: str) -> Pair:
+    return Pair(source, target, tuple(json.loads(references)) if references else ())
 
 
 class Pairs(Sequence[Pair]):

@@ -9,6 +9,7 @@ from torch import nn
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.storage import storage_errors
+from seq2seq.config.command_line.program import command_line
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import write_config
 from seq2seq.data.inspection import remarks
@@ -81,9 +82,10 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
         log.info("%s", line)
     if own is None and world.is_main:
         train, valid = (data.corpora[split] for split in ("train", "valid"))
-        for line in remarks(
-            train.pairs.texts, valid.pairs.texts, kept=len(train), for_summaries=_for_summaries(settings)
-        ):
+        texts, words = (train.pairs.texts, valid.pairs.texts), settings.command
+        several = not words or {"-m", "--multirun"} & set(words)
+        more = "" if several else command_line("doctor", words)
+        for line in remarks(*texts, kept=len(train), for_summaries=_for_summaries(settings), more=more):
             log.warning("%s", line)
         with storage_errors(f"write {folder.tokenizer_folder}"):
             data.tokenizer.save(folder.tokenizer_folder)

@@ -24,6 +24,7 @@ from seq2seq.config.command_line.overrides import (
     wants_text,
 )
 from seq2seq.config.command_line.preset import preset_problems
+from seq2seq.config.command_line.run_ahead import over_its_run
 from seq2seq.config.command_line.script import Script
 from seq2seq.config.companions import companions
 from seq2seq.config.composition import Composition, Layer, alone, compose
@@ -45,11 +46,11 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
     values of keys are merged into the result. Words for Hydra itself (`hydra.verbose=true`) are not composed.
     """
     library = script.library
-    if script.name == "train" and (more := companions(typed)):
+    if script.for_training and (more := companions(typed)):
         if implied := " ".join(word for word in more if not word.startswith("preset=")):
             logger.info("metrics=summarization also sets %s (type other values to change them)", implied)
         typed = [*typed, *more]
-    brought, contradictions = imported_words(typed) if script.name == "train" else ([], [])
+    brought, contradictions = imported_words(typed) if script.for_training else ([], [])
     words = [take_apart(word) for word in [*typed, *brought]]
     lines = [*contradictions, *check_words(library, words)]
     lines += [_several_choices(script, word) for word in words if _is_sweep(library, word)]
@@ -66,6 +67,8 @@ def check(script: Script, typed: Sequence[str]) -> tuple[list[str], Composition]
     # The words for Hydra. A choice of null is left out, because it is the default wherever it is allowed.
     chosen = [word.typed for word in groups.values() if word.value != "null"]
     composed = _compose(library, chosen, lines)
+    if script.looks_ahead:
+        composed = over_its_run(composed, script.targets, words, lines)
     groups_only = len(chosen)
     lines += preset_problems(composed)
     known = _known_keys(script, composed, words, lines)

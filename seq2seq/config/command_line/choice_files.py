@@ -36,11 +36,22 @@ class Library:
 
     @cached_property
     def primary(self) -> Any:
-        """The script's own YAML. Raises Mistakes where it is broken: nothing can be said without it."""
-        path = self.folder / f"{self.name}.yaml"
+        """The script's own YAML, over that of a script whose words it takes too (`- train` among its defaults).
+
+        Raises Mistakes where one is broken: nothing can be said without it.
+        """
+        return self._root_file(self.name)
+
+    def _root_file(self, name: str) -> Any:
+        path = self.folder / f"{name}.yaml"
         if lines := mistakes_in_file(path):
             raise Mistakes(lines)
-        return parse_yaml(path.read_bytes())
+        content = parse_yaml(path.read_bytes())
+        entries = content.get("defaults") or []
+        for below in [entry for entry in entries if isinstance(entry, str) and entry != "_self_"]:
+            base = self._root_file(below)
+            content = {**base, **content, "defaults": [*(base.get("defaults") or []), *entries]}
+        return content
 
     @cached_property
     def groups(self) -> dict[str, str | list[str] | None]:

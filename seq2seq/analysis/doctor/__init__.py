@@ -1,0 +1,1 @@
+"""What is wrong with a corpus and with the machine, before hours are spent on them."""
