@@ -1,4 +1,4 @@
-"""Runs of earlier versions (tests/fixtures/runs, one of each format) load, score as they did, and are trained
+"""Runs of earlier versions (tests/fixtures/formats, one of each format) load, score as they did, and are trained
 further.
 
 `first` is of 2026-11-20: no hashes of the tokenizer, no `validated.json`, a part's class under its old path, groups and
@@ -14,7 +14,7 @@ import pytest
 from faults.trainings import write_texts
 from system.scripts import run_script
 
-RUNS = Path(__file__).resolve().parents[1] / "fixtures" / "runs"
+RUNS = Path(__file__).resolve().parents[1] / "fixtures" / "formats"
 WORDS = """
 device=cpu precision=fp32 data=files data.train.source=train.source data.train.target=train.target
 data.valid.source=valid.source data.valid.target=valid.target tokenizer=char tokenizer.byte_fallback=false
