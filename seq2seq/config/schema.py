@@ -122,6 +122,8 @@ class TrainerSettings:
     deterministic: Annotated[bool, MAY_CHANGE]
     strategy: Annotated[Literal["auto", "single", "ddp"], MAY_CHANGE, Older("auto")]
     cuda_graphs: Annotated[bool, MAY_CHANGE, Older(False)]
+    on_nonfinite: Annotated[Literal["skip", "stop"], MAY_CHANGE, Older("stop")]
+    max_skipped: Annotated[int, ABOVE_ZERO, MAY_CHANGE, Older(10)]
 
 
 @dataclass(frozen=True)

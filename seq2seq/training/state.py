@@ -42,11 +42,18 @@ class TrainState:
     validate_every: int | None = None  # updates, where the settings leave it to the plan
     validating: float = 0.0  # minutes that the last validation took
     settled: bool = False  # whether a plan made from the measured pace is final
+    skipped: int = 0  # updates whose loss or gradient was not finite
+    skipped_in_a_row: int = 0  # the latest of them, without another update since
 
     @property
     def to_validate(self) -> bool:
         """Whether a validation is due that has not been done."""
         return self.due is not None and self.due != self.validated
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What is logged once there is any of it, by tag."""
+        return {"train/skipped": self.skipped} if self.skipped else {}
 
 
 def ranked(score: float, higher_is_better: bool, nll: float) -> tuple[float, float]:

@@ -46,7 +46,8 @@ class Updater:
         self.objective = objective
         self.forward_backward = ForwardBackward(strategy, objective, runtime)
         defers = runtime.device.type == "cuda" and reads_found_inf(optimizer)
-        self.step = OptimizerStep(strategy, optimizer, settings.clip_norm, defers=defers, hooks=hooks)
+        skips = settings.on_nonfinite == "skip"
+        self.step = OptimizerStep(strategy, optimizer, settings.clip_norm, defers=defers, skips=skips, hooks=hooks)
 
     @property
     def defers(self) -> bool:

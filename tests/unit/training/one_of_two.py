@@ -54,7 +54,7 @@ def train_with_a_broken_loss() -> None:
 
     CrossEntropy.__call__ = broken  # type: ignore[method-assign]
     try:
-        train(settings("broken"))
+        train(settings("broken", "trainer.on_nonfinite=stop"))
     finally:
         CrossEntropy.__call__ = compute  # type: ignore[method-assign]
 

@@ -126,6 +126,14 @@ def test_a_run_notices_later_and_the_error_names_the_update(
         module, "OptimizerStep", lambda *arguments, **more: OptimizerStep(*arguments, **more | {"defers": True})
     )
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is nan and the gradient norm nan, at .* no ch"):
-        train(settings("late", "trainer.log_every=4", "trainer.validate_every=8", "trainer.save_every=8"))
+        train(
+            settings(
+                "late",
+                "trainer.on_nonfinite=stop",
+                "trainer.log_every=4",
+                "trainer.validate_every=8",
+                "trainer.save_every=8",
+            )
+        )
     assert taken["updates"] == 4
     assert not list(Path("runs/late/checkpoints").glob("step-*"))
