@@ -65,6 +65,7 @@ DEVICE = Limit(
 TAG = Limit(
     "text without spaces or line breaks, such as <bt>, or '' for none", lambda tag: tag == "".join(tag.split()), of=str
 )
+UPDATE = Limit("an update's number or a file of runs/NAME/nonfinite", bool, of=str)
 SHORTLIST = Limit(f"1 to {TRANSLATIONS}, or null for all tokens", range(1, TRANSLATIONS + 1).__contains__)
 
 
@@ -145,6 +146,9 @@ class TrainSettings:
     teacher: Annotated[str | list[str], OTHER_RUN, Older([])]  # runs that objective=distillation learns from
     freeze: Annotated[list[str], Older([])]  # names of parameters or modules that are not trained
     extensions: Annotated[list[str], MAY_CHANGE, Older([])]  # packages of the user's own that parts may come from
+    replay: Annotated[
+        str | None, UPDATE, MAY_CHANGE, NOT_STORED, Older(None)
+    ]  # an update to repeat instead of training
     embedding: EmbeddingSettings
     length: LengthSettings
     trainer: TrainerSettings

@@ -143,7 +143,7 @@ def stopping(figures: UpdateFigures, loss: float, steps: Sequence[int]) -> str:
     kept = f"the last checkpoint is step-{steps[-1]}" if steps else "no checkpoint was saved yet"
     return (
         f"update {figures.update}: the loss is {loss:g} and the gradient norm {float(figures.norm):g}, at learning "
-        f"rate {figures.lr:g}; the weights were not changed and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, "
-        f"a lower trainer.clip_norm or precision=fp32; the same command with replay={figures.update} repeats this "
-        "update and names the pairs and parameters"
+        f"rate {figures.lr:g}; the weights were not changed and {kept}. Try a lower optimizer.lr, a longer "
+        f"schedule.warmup, a lower trainer.clip_norm or precision=fp32; the same command with "
+        f"replay={figures.update} repeats this update and names the pairs and parameters"
     )

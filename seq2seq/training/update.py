@@ -66,14 +66,22 @@ class Updater:
 
         The loss is the sum over all pairs of the update, divided once by all its tokens.
         """
-        stopwatch, lr, tokens = Stopwatch(self.device), self.peak_lr * factor, planned.tokens
-        torch.manual_seed(seed_of(self.seed, number - 1, self.world.rank))
-        self.forward_backward.begin(seed_of(self.seed, number - 1, rank=0), number)
-        set_learning_rate(self.optimizer, lr)
-        sums = self._add_gradients(planned, tokens, lambda what: busy(f"update {number:,}, {what}"))
+        stopwatch = Stopwatch(self.device)
+        sums = self.gradients(number, planned, factor, busy)
         norm = self.step(number)
         stopwatch.stop()
-        return UpdateFigures(number, sums, tokens, norm, lr, stopwatch)
+        return UpdateFigures(number, sums, planned.tokens, norm, self.peak_lr * factor, stopwatch)
+
+    def gradients(self, number: int, planned: PlannedUpdate, factor: float, busy: Callable[[str], None]) -> Sums:
+        """The part of an update before the optimizer's step; the gradients are in the parameters."""
+        set_learning_rate(self.optimizer, self.peak_lr * factor)
+        self.draw(number)
+        return self._add_gradients(planned, planned.tokens, lambda what: busy(f"update {number:,}, {what}"))
+
+    def draw(self, number: int) -> None:
+        """Let the random numbers of update `number` begin."""
+        torch.manual_seed(seed_of(self.seed, number - 1, self.world.rank))
+        self.forward_backward.begin(seed_of(self.seed, number - 1, rank=0), number)
 
     def _add_gradients(self, planned: PlannedUpdate, tokens: int, busy: Callable[[str], None]) -> Sums:
         """Add up the gradients of this process's micro-batches; the last one also sums them over all processes."""
