@@ -13,7 +13,6 @@ import numpy as np
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.config.schema import TrainerSettings
-from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.errors import NonFiniteLossError, StorageError
 from seq2seq.runtime.distributed import World
 from seq2seq.training.planned_updates import PlannedUpdate
@@ -119,18 +118,13 @@ class NonFiniteUpdates:
             "device": state.device,
             "precision": state.precision,
             "pairs": pairs.tolist(),
-            "lines": lines_of(planned.corpus, pairs),
+            "lines": planned.corpus.lines(pairs),
         }
 
 
 def record_file(folder: RunFolder, update: int) -> Path:
     """Where the record of a skipped update lies."""
     return folder.path / NONFINITE / f"step-{update}.json"
-
-
-def lines_of(corpus: EncodedCorpus, pairs: Sequence[int] | np.ndarray) -> list[int]:
-    """The numbers of these pairs in the text that was read, from 1: the lines of a file."""
-    return (np.asarray(corpus.pairs.rows)[np.asarray(pairs, np.int64)] + 1).tolist()
 
 
 def as_json(value: Any) -> Any:

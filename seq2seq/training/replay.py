@@ -22,7 +22,7 @@ from seq2seq.errors import CheckpointError, ConfigError, DataError, memory_error
 from seq2seq.logger.base import Recorders, Session
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import process_group
-from seq2seq.training.nonfinite import as_json, lines_of, record_file
+from seq2seq.training.nonfinite import as_json, record_file
 from seq2seq.training.plan import Planner
 from seq2seq.training.planned_updates import PlannedUpdate
 from seq2seq.training.setup import build_trainer, data_model_and_objective
@@ -197,7 +197,7 @@ class Replay:
         if self.record.get("pairs", pairs.tolist()) != pairs.tolist():
             raise DataError(f"replay: the record of update {number} is of other pairs: of another run, or other data")
         factor = trainer.schedule.factor(number)
-        sums = self.updater.gradients(number, planned, factor, _quietly)
+        sums, _ = self.updater.gradients(number, planned, factor, _quietly)
         model = trainer.strategy.model
         gradients = {name: tensor.grad for name, tensor in model.named_parameters() if tensor.grad is not None}
         bad = [name for name, gradient in gradients.items() if not gradient.isfinite().all()]
@@ -224,7 +224,7 @@ class Replay:
             gradients = torch.autograd.grad(total, learning, allow_unused=True)
             finite = [total.isfinite(), *(each.isfinite().all() for each in gradients if each is not None)]
             if not torch.stack(finite).all():
-                found[lines_of(corpus, rows)[0]] = float(total.detach()) / (int(corpus.target_lengths[pair]) + 1)
+                found[corpus.lines(rows)[0]] = float(total.detach()) / (int(corpus.target_lengths[pair]) + 1)
         return found
 
 

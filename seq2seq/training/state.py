@@ -44,6 +44,7 @@ class TrainState:
     settled: bool = False  # whether a plan made from the measured pace is final
     skipped: int = 0  # updates whose loss or gradient was not finite
     skipped_in_a_row: int = 0  # the latest of them, without another update since
+    oom_splits: int = 0  # micro-batches that did not fit into memory, and were split
 
     @property
     def to_validate(self) -> bool:
@@ -53,7 +54,8 @@ class TrainState:
     @property
     def counts(self) -> dict[str, float]:
         """What is logged once there is any of it, by tag."""
-        return {"train/skipped": self.skipped} if self.skipped else {}
+        counts: dict[str, float] = {"train/skipped": self.skipped, "train/oom_splits": self.oom_splits}
+        return {tag: count for tag, count in counts.items() if count}
 
 
 def ranked(score: float, higher_is_better: bool, nll: float) -> tuple[float, float]:

@@ -182,6 +182,7 @@ class Trainer:
         figures = self.updater(state.update + 1, planned, self.schedule.factor(state.update + 1), busy)
         self._nonfinite.add(Computed(figures, planned, state.epoch, state.position))
         state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
+        state.oom_splits += figures.splits
         if report or not self.updater.defers:
             self._check_finite()
         self.reporter.updated(planned.epochs, figures, report=report, counts=state.counts)

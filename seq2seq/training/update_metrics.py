@@ -47,6 +47,7 @@ class UpdateFigures:
     norm: SupportsFloat
     lr: float
     seconds: SupportsFloat
+    splits: int = 0  # of micro-batches that did not fit into memory
 
 
 class Reporter:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.inference.corpus_decoding import (
@@ -12,6 +13,7 @@ from seq2seq.inference.corpus_decoding import (
     nll_per_token,
     scored,
 )
+from seq2seq.inference.fitting import FittingBatches
 from seq2seq.inference.forced_attention import END, Forced, force
 from seq2seq.inference.output_checks import OutputWatch, empty_references
 from seq2seq.logger.base import Recorder
@@ -56,7 +58,7 @@ class Validator:
         self.search = search
         self.metrics = metrics
         self.runtime = runtime
-        self.tokens_per_batch = tokens_per_batch
+        self.batches = FittingBatches(corpus, "validation", tokens_per_batch, runtime.device)
         self.probes = min(probes, len(corpus))
         self.recorder = recorder
         self.world = world
@@ -87,11 +89,12 @@ class Validator:
             if stopped():
                 raise Interrupted
 
-        given = (self.runtime, self.tokens_per_batch)
+        given: dict[str, Any] = {"world": self.world, "on_batch": between_batches, "fitting": self.batches}
+        size = self.batches.tokens_per_batch
         try:
-            nll = nll_per_token(model, self.corpus, *given, world=self.world, on_batch=between_batches)
+            nll = nll_per_token(model, self.corpus, self.runtime, size, **given)
             begun = started(for_search(model, self.runtime), self.corpus.target_start)
-            found = best_hypotheses(begun, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
+            found = best_hypotheses(begun, self.corpus, self.search, self.runtime, size, **given)
         except Interrupted:
             return None
         values = {"valid/nll": nll}
@@ -127,7 +130,8 @@ class Validator:
         sources = [self.corpus.source(number) for number in range(self.probes)]
         targets = [hypothesis.tokens for hypothesis in decoding.hypotheses[: self.probes]]
         start = self.corpus.target_start
-        for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch, target_start=start):
+        size = self.batches.tokens_per_batch
+        for number, forced in force(model, sources, targets, self.runtime, size, target_start=start):
             if forced.layers:
                 source = forced.columns([self.tokenizer.source.piece(index) for index in sources[number]])
                 target = [*map(self.tokenizer.target.piece, targets[number]), END]

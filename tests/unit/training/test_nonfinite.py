@@ -22,7 +22,6 @@ from seq2seq.errors import CheckpointError, ConfigError, DataError, NonFiniteLos
 from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.training import update as update_module
-from seq2seq.training.nonfinite import lines_of
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.replay import replay, replay_command
 from seq2seq.training.run import train
@@ -287,10 +286,3 @@ def test_what_cannot_be_repeated() -> None:
         replay(again("none", "3", *SHORT))
     with pytest.raises(ConfigError, match="only the command train repeats an update"):
         train(again("odd", "3", *SHORT))
-
-
-def test_lines_count_what_was_dropped() -> None:
-    """A pair's line is that of the file, not its number among the pairs that are kept."""
-    corpus = mock.Mock()
-    corpus.pairs.rows = [0, 2, 5]
-    assert lines_of(corpus, [0, 1, 2]) == [1, 3, 6]
