@@ -27,6 +27,7 @@ from seq2seq.config.problems import did_you_mean
 from seq2seq.plain_types import Part
 
 Auto = Literal["auto"]  # for what the data or the machine decide
+USUAL_BATCH = 4096  # tokens, where trainer.tokens_per_batch=auto
 TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that a shortlist can have
 # What other tools call a value, by key: what to say of it.
 ELSEWHERE = {
@@ -107,7 +108,7 @@ class TrainerSettings:
     max_minutes: Annotated[float | None, ABOVE_ZERO, MAY_CHANGE]
     tokens_per_update: Annotated[int, ABOVE_ZERO]
     count: Annotated[Literal["source+target", "target"], Older("target")]
-    tokens_per_batch: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    tokens_per_batch: Annotated[int | Auto, ABOVE_ZERO, MAY_CHANGE]
     log_every: Annotated[int | Auto, ABOVE_ZERO, MAY_CHANGE]
     validate_every: Annotated[int | Auto, ABOVE_ZERO]
     validate_pairs: Annotated[int | None, ABOVE_ZERO, Older(None)]
@@ -125,6 +126,11 @@ class TrainerSettings:
     cuda_graphs: Annotated[bool, MAY_CHANGE, Older(False)]
     on_nonfinite: Annotated[Literal["skip", "stop"], MAY_CHANGE, Older("stop")]
     max_skipped: Annotated[int, ABOVE_ZERO, MAY_CHANGE, Older(10)]
+
+    @property
+    def batch_tokens(self) -> int:
+        """`tokens_per_batch` of decoding, and of a training before it has found what fits."""
+        return USUAL_BATCH if self.tokens_per_batch == "auto" else self.tokens_per_batch
 
 
 @dataclass(frozen=True)

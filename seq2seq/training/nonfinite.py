@@ -113,7 +113,7 @@ class NonFiniteUpdates:
             "grad_norm": float(figures.norm),
             "skipped_in_a_row": state.skipped_in_a_row,
             "target_tokens": figures.tokens,
-            "tokens_per_batch": self.settings.tokens_per_batch,
+            "tokens_per_batch": state.tokens_per_batch or self.settings.batch_tokens,
             "processes": self.world.size,
             "device": state.device,
             "precision": state.precision,

@@ -22,6 +22,7 @@ from seq2seq.errors import CheckpointError, ConfigError, DataError, memory_error
 from seq2seq.logger.base import Recorders, Session
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import process_group
+from seq2seq.training.batch_size import settle_batch_size
 from seq2seq.training.nonfinite import as_json, record_file
 from seq2seq.training.plan import Planner
 from seq2seq.training.planned_updates import PlannedUpdate
@@ -161,6 +162,9 @@ class Replay:
         """Repeat update `number`; the result in the main process."""
         trainer, state, updater = self.trainer, self.trainer.state, self.updater
         trainer.strategy.model.train()
+        if state.tokens_per_batch is None and trainer.settings.tokens_per_batch == "auto":
+            state.tokens_per_batch = self.record.get("tokens_per_batch")
+        settle_batch_size(trainer)
         if trainer.settings.cuda_graphs:
             updater.record(trainer.updates)
         Planner(trainer.settings, state, trainer.updates.updates_per_epoch())

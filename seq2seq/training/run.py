@@ -18,6 +18,7 @@ from seq2seq.logger.jsonl import JsonLines
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
+from seq2seq.training.batch_size import settle_batch_size
 from seq2seq.training.replay import replay_command
 from seq2seq.training.result import TrainResult
 from seq2seq.training.setup import build_trainer, data_model_and_objective
@@ -142,6 +143,7 @@ def _fit(trainer: Trainer) -> str:
     where = f"{device} in {trainer.runtime.precision}"
     log.info("run %s %s: %s, on %s", path, start, size, where)
     with memory_errors("training"):
+        settle_batch_size(trainer)
         limit = trainer.fit()
     log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
     return limit

@@ -168,7 +168,7 @@ def _validator(
         search=settings.search().reading(data.tokenizer.target),
         metrics={name: part() for name, part in settings.metrics.items()},
         runtime=runtime,
-        tokens_per_batch=settings.trainer.tokens_per_batch,
+        tokens_per_batch=settings.trainer.batch_tokens,
         probes=settings.trainer.probes,
         recorder=recorder,
         world=world,

@@ -44,6 +44,7 @@ class TrainState:
     settled: bool = False  # whether a plan made from the measured pace is final
     skipped: int = 0  # updates whose loss or gradient was not finite
     skipped_in_a_row: int = 0  # the latest of them, without another update since
+    tokens_per_batch: int | None = None  # what trainer.tokens_per_batch=auto means in this run
     oom_splits: int = 0  # micro-batches that did not fit into memory, and were split
 
     @property

@@ -51,7 +51,7 @@ class Updater:
         self.device = runtime.device
         self.world = world
         self.peak_lr = float(optimizer.param_groups[0]["lr"])
-        self.micro_batches = MicroBatches(runtime.device, settings.tokens_per_batch)
+        self.micro_batches = MicroBatches(runtime.device, settings.batch_tokens)
         self.objective = objective
         self._warned = False
         self.forward_backward = ForwardBackward(strategy, objective, runtime)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from seq2seq.data.batches import by_length
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.inference.corpus_decoding import (
     Decoding,
@@ -27,6 +28,7 @@ from seq2seq.reporting.samples import samples_page
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
 from seq2seq.search.base import Search
+from seq2seq.search.decode import decode
 from seq2seq.search.limits import count_limits, limits_reached, outputs_line
 from seq2seq.tokenizer import Tokenizer
 
@@ -104,6 +106,14 @@ class Validator:
             self._warn(decoding, update, values)
             self._show(model, decoding, update)
         return self.world.broadcast(values)
+
+    def decode_longest(self, model: Model, tokens_per_batch: int) -> None:
+        """Decode the batch of this many tokens that needs most memory, as a validation would."""
+        longest = next(by_length(self.corpus.source_lengths, tokens_per_batch))
+        begun = started(for_search(model, self.runtime), self.corpus.target_start)
+        sources = [self.corpus.source(int(row)) for row in longest]
+        with self.runtime.autocast():
+            decode(begun, self.search, sources, device=self.runtime.device, tokens_per_batch=tokens_per_batch)
 
     def begin(self) -> None:
         """Warn of problems of this validation set. Raises ConfigError where a metric cannot score it."""
