@@ -61,9 +61,13 @@ class CheckpointError(Seq2SeqError):
 
 
 class StorageError(Seq2SeqError):
-    """A disk that is full, read-only or failing."""
+    """A disk that is full, read-only or failing. `what` is the message without its `advice`."""
 
     exit_code = 5
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__(f"{what}. {advice}" if advice else what)
+        self.what = what
 
 
 class ClosedPipe(Seq2SeqError):
@@ -110,7 +114,8 @@ def storage_failure(doing: str, error: Exception) -> Seq2SeqError:
     number = _number(error)
     advice = "make room, then " if number in NO_ROOM else "give write access, then " if number in NO_ACCESS else ""
     return StorageError(
-        f"cannot {doing}: {_reason(error)}. What was saved before is intact: {advice}start the same command again"
+        f"cannot {doing}: {_reason(error)}",
+        f"What was saved before is intact: {advice}start the same command again",
     )
 
 

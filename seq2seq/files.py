@@ -2,6 +2,7 @@
 
 import errno
 import os
+from io import FileIO
 from pathlib import Path
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -35,3 +36,29 @@ def flush_folder(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+class AppendedFile:
+    """A file that is appended to, without a buffer. What cannot be written stays in memory until the next call, so that
+    nothing is missing or torn once the disk has room again.
+
+    Every method raises OSError.
+    """
+
+    def __init__(self, path: Path, *, new: bool = False) -> None:
+        self._file = FileIO(path, "wb" if new else "ab", opener=no_link)
+        self._waiting = bytearray()
+
+    def append(self, data: bytes) -> None:
+        """Write `data`, after what is still waiting; it is with the system when this returns."""
+        self._waiting += data
+        while self._waiting:
+            written = self._file.write(self._waiting)
+            del self._waiting[:written]
+
+    def close(self) -> None:
+        """Write what is still waiting, and close."""
+        try:
+            self.append(b"")
+        finally:
+            self._file.close()

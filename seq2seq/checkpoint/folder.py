@@ -1,20 +1,15 @@
 """A run folder: where each thing lies, which runs exist, and the lock that keeps two trainers apart."""
 
-import fcntl
-import logging
-import os
 import re
-import socket
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from seq2seq.checkpoint.storage import discard, storage_errors
 from seq2seq.config.stored_run import run_path
 from seq2seq.errors import CheckpointError, StorageError
-from seq2seq.files import no_link
+from seq2seq.locks import FileLock
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -24,8 +19,6 @@ AVERAGE, AVERAGE_BEST = "average", "average-best"  # means of several checkpoint
 TENSORS = ".safetensors"  # how the file of a group ends
 LONGEST_NAME = 100  # bytes of a file that names a checkpoint
 STATE, VALIDATED = "state.json", "validated.json"  # the second: the state after the checkpoint's validation
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -139,15 +132,19 @@ class RunFolder:
         with storage_errors(f"write in the run folder {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
             before = set(self.path.iterdir())
-            # Without a buffer nothing is left to be written when it is closed.
-            file = open(self.path / LOCK, "ab+", buffering=0, opener=no_link)  # noqa: SIM115 - Path has no opener
-        with file:
-            self._take(file)
-            try:
-                yield
-            finally:
-                if not self.exists():
-                    self._clear(before, made)
+            lock = FileLock(self.path / LOCK)
+            taken = lock.take()
+        if not taken:
+            advice = "wait for it to end, or train another with run=NAME"
+            raise CheckpointError(f"run {self.name} is being trained by {lock.holder()}; {advice}")
+        try:
+            if not lock.path.exists():
+                raise CheckpointError(f"run {self.name} was being trained by another process just now; try again")
+            yield
+        finally:
+            if not self.exists():
+                self._clear(before, made)
+            lock.release()
 
     def _clear(self, before: Collection[Path], made: Sequence[Path]) -> None:
         """Remove what was not there `before`, and the folders that were `made` for it, as far as the disk allows."""
@@ -156,22 +153,3 @@ class RunFolder:
                 discard(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
             for folder in made:
                 folder.rmdir()
-
-    def _take(self, file: IO[bytes]) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().decode(errors="replace").strip() or "another process"
-            raise CheckpointError(
-                f"run {self.name} is being trained by {holder}; wait for it to end, or train another with run=NAME"
-            ) from None
-        except OSError as error:  # some network file systems have no locks
-            log.warning(
-                "%s cannot be locked (%s): make sure that no other process trains it", self.path, error.strerror
-            )
-        if not (self.path / ".lock").exists():
-            raise CheckpointError(f"run {self.name} was being trained by another process just now; try again")
-        with storage_errors(f"write in the run folder {self.path}"):
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())

@@ -146,6 +146,15 @@ def best_step(folder: RunFolder) -> int | None:
     return None if best is None else _manifest(best / MANIFEST)[0]
 
 
+def is_intact(path: Path) -> bool:
+    """Whether all files of a checkpoint are as they were written."""
+    try:
+        _verify(path, _saved_groups(path))
+    except CheckpointError:
+        return False
+    return True
+
+
 def latest_intact(folder: RunFolder) -> Checkpoint | None:
     """The newest checkpoint that is intact, to continue from; None if the run has none yet.
 

@@ -12,7 +12,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from seq2seq.checkpoint.folder import MANIFEST, MODEL, OPTIMIZER, STATE, TENSORS, VALIDATED, RunFolder
-from seq2seq.checkpoint.selection import best_validated, newest
 from seq2seq.checkpoint.storage import discard, flush_file, replace_file, sha256, storage_errors, write_file
 from seq2seq.files import flush_folder
 
@@ -144,22 +143,3 @@ def mark_best(folder: RunFolder, step: int) -> None:
             raise
         discard(folder.path / OLD_BEST)
         flush_folder(folder.path)
-
-
-def prune(folder: RunFolder, keep_last: int, *, keep_best: int = 1, every: int = 1) -> None:
-    """Keep the best checkpoint, the `keep_best` best validated ones, the newest, and the newest `keep_last` (at least
-    one) of those whose step is a multiple of `every`; remove all others. Raises StorageError.
-
-    Checkpoints of other steps, saved for a validation or at a signal, are not needed once there is a newer one.
-    """
-    if keep_last < 1:
-        raise ValueError(f"keep_last is {keep_last}: the newest checkpoint is needed to continue a run")
-    best, steps = folder.best_checkpoint(), folder.steps()
-    kept = {*newest(steps, keep_last, every), *(best_validated(folder, keep_best) if keep_best > 1 else [])}
-    for step in steps:
-        path = folder.checkpoint(step)
-        if step not in kept and (best is None or path.resolve() != best.resolve()):
-            removed = path.with_name(f".tmp-{path.name}")  # no checkpoint any more, even if the removal is interrupted
-            with storage_errors(f"remove checkpoint {path}"):
-                path.rename(removed)
-            discard(removed)

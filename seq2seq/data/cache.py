@@ -13,11 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq.errors import StorageError, is_out_of_memory
+from seq2seq.locks import FileLock
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"  # how the name of the lock of an entry that is being built ends
 ABANDONED = 86400  # seconds
+PAUSE, PATIENCE = 0.1, 5.0  # seconds between attempts to take a lock, and until waiting for it is reported
 
 
 def key_of(*parts: object) -> str:
@@ -28,22 +31,25 @@ def key_of(*parts: object) -> str:
 def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> Path:
     """The folder cache/kind/key. If it is missing or damaged, `build` fills a new one, which is then moved there.
 
-    Several processes may build the same entry: the first to finish puts it in place. Raises StorageError if the disk is
-    full or not writable, and whatever `build` raises.
+    Of several processes one builds, and the others wait for it; none waits to read an entry that is there. Raises
+    StorageError if the disk is full or not writable, and whatever `build` raises.
     """
     place = cache / kind / key
     _sweep(place.parent)
-    if place.exists():
-        if is_intact(place):
-            return place
-        log.warning("the cache entry %s is damaged; building it again", place)
-        _remove(place)
+    if is_intact(place):
+        return place
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with _folder_of_our_own(place) as fresh:
-            build(fresh)
-            _write_manifest(fresh)
-            _put_in_place(fresh, place)
+        with _alone(place):
+            if is_intact(place):  # another process has built it meanwhile
+                return place
+            if place.exists():
+                log.warning("the cache entry %s is damaged; building it again", place)
+                _remove(place)
+            with _folder_of_our_own(place) as fresh:
+                build(fresh)
+                _write_manifest(fresh)
+                _put_in_place(fresh, place)
     except OSError as error:
         if is_out_of_memory(error):
             raise
@@ -85,6 +91,21 @@ def _put_in_place(fresh: Path, place: Path) -> None:
 
 
 @contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Wait until no other process builds this entry, and let none build it until the end of the block."""
+    lock, began, reported = FileLock(place.with_name(f".{place.name}{LOCK}")), time.monotonic(), False
+    while not lock.take():
+        if not reported and time.monotonic() - began > PATIENCE:
+            log.info("waiting for %s, which prepares the same data", lock.holder())
+            reported = True
+        time.sleep(PAUSE)
+    try:
+        yield
+    finally:
+        lock.release(remove=True)
+
+
+@contextmanager
 def _folder_of_our_own(place: Path) -> Iterator[Path]:
     """A new folder next to `place`, locked while it is filled: an unlocked one was abandoned by a killed process."""
     while True:
@@ -101,7 +122,13 @@ def _folder_of_our_own(place: Path) -> Iterator[Path]:
 
 
 def _sweep(folder: Path) -> None:
-    """Delete incomplete folders of killed processes; without locks, those that are too old to be in use."""
+    """Delete what killed processes have left: incomplete folders (without locks, those that are too old to be in use)
+    and locks."""
+    for path in folder.glob(f".*{LOCK}"):
+        with suppress(OSError):
+            lock = FileLock(path)
+            if lock.take():
+                lock.release(remove=True)
     for abandoned in folder.glob(".*-*"):
         with suppress(OSError), _opened(abandoned) as descriptor:  # it may be another user's
             locked = None if descriptor is None else _locked(descriptor)

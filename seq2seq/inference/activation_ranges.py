@@ -1,6 +1,7 @@
 """The ranges of a model's activations, for precision=int8: measured on training pairs at first use, then kept in the
 run's folder."""
 
+import hashlib
 import json
 import logging
 import math
@@ -50,7 +51,7 @@ def activation_ranges(
     try:
         with storage_errors(f"write {file}"):
             file.parent.mkdir(exist_ok=True)
-            replace_file(file, json.dumps(ranges, indent=1))
+            replace_file(file, json.dumps({"sha256": _digest(ranges), "ranges": ranges}, indent=1))
     except StorageError as error:
         log.warning("%s; the ranges of precision=int8 are measured again next time", error)
     return ranges
@@ -84,12 +85,17 @@ def _training_pairs(folder: RunFolder, settings: TrainSettings, tokenizer: Token
 def _read(file: Path, names: list[str]) -> dict[str, Range]:
     try:
         content = json.loads(file.read_bytes())
-        ranges = {name: (float(content[name][0]), float(content[name][1])) for name in names}
-        if not all(map(_is_range, ranges.values())):
-            raise ValueError("not a range")
+        found = content["ranges"]
+        ranges = {name: (float(found[name][0]), float(found[name][1])) for name in names}
+        if content["sha256"] != _digest(found) or not all(map(_is_range, ranges.values())):
+            raise ValueError("not what was written")
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise CheckpointError(f"{file} is damaged: delete it, and the ranges are measured again") from error
     return ranges
+
+
+def _digest(ranges: Mapping[str, Range]) -> str:
+    return hashlib.sha256(json.dumps(ranges).encode()).hexdigest()
 
 
 def _is_range(ends: Range) -> bool:

@@ -1,8 +1,9 @@
 """What every logger is, a recorder of a run's numbers, texts and images; and several recorders as one."""
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,8 @@ import numpy as np
 
 from seq2seq.errors import storage_failure
 from seq2seq.plain_types import Component
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Session:
 class Recorder(Component, ABC):
     """Records what a run reports, from the `session` that the trainer supplies; the step of each entry is the update.
 
-    What a recorder has no place for it leaves out. A failing disk or connection is an OSError, whatever was called.
+    What a recorder has no place for it leaves out. A failing disk or connection is an OSError, whatever was called; it
+    is reported, and training goes on. A recorder of a file keeps what it could not write, and writes it first in its
+    next call (`AppendedFile`).
     """
 
     wired: ClassVar[frozenset[str]] = frozenset({"session"})
@@ -65,53 +70,63 @@ class Recorders(Recorder):
     """Several recorders as one, begun in their order; of none, as in a process that is not the main one, nothing is
     recorded.
 
-    Each of `makers` makes a recorder of the session. Raises StorageError, which names the run's folder, where one of
-    them cannot be begun (those before it are closed again) or cannot record.
+    Each of `makers` makes a recorder of the session. Where one cannot be begun, those before it are closed again and
+    StorageError is raised, which names the run's folder. From then on a recorder that fails is reported once, the run
+    goes on, and its next call is made as usual.
     """
 
     def __init__(self, *, session: Session, makers: Iterable[Callable[..., Recorder]] = ()) -> None:
         self._folder = session.folder
         self._recorders: list[Recorder] = []
-        with self._recording(), ExitStack() as begun:
+        self._failing: set[Recorder] = set()
+        with ExitStack() as begun:
             begun.callback(self.close)
             for make in makers:
-                self._recorders.append(make(session=session))
+                try:
+                    self._recorders.append(make(session=session))
+                except OSError as error:
+                    raise storage_failure(f"write the log of run {self._folder}", error) from error
             begun.pop_all()
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """To each recorder."""
-        with self._recording():
-            for recorder in self._recorders:
-                recorder.scalars(update, values)
+        self._each(lambda recorder: recorder.scalars(update, values))
 
     def text(self, update: int, tag: str, markdown: str) -> None:
         """To each recorder."""
-        with self._recording():
-            for recorder in self._recorders:
-                recorder.text(update, tag, markdown)
+        self._each(lambda recorder: recorder.text(update, tag, markdown))
 
     def image(self, update: int, tag: str, pixels: np.ndarray) -> None:
         """To each recorder."""
-        with self._recording():
-            for recorder in self._recorders:
-                recorder.image(update, tag, pixels)
+        self._each(lambda recorder: recorder.image(update, tag, pixels))
 
     def hyperparameters(self, flat: Mapping[str, Any], metrics: Sequence[str]) -> None:
         """To each recorder."""
-        with self._recording():
-            for recorder in self._recorders:
-                recorder.hyperparameters(flat, metrics)
+        self._each(lambda recorder: recorder.hyperparameters(flat, metrics))
 
     def close(self) -> None:
-        """Close all, those after one that fails included; the failure is raised then."""
-        with self._recording(), ExitStack() as closing:
+        """Close all, those after one that fails included."""
+        with ExitStack() as closing:
             for recorder in reversed(self._recorders):  # the stack calls the last one first
-                closing.callback(recorder.close)
+                closing.callback(self._close, recorder)
 
-    @contextmanager
-    def _recording(self) -> Iterator[None]:
-        """A failing disk becomes one line that names the folder."""
+    def _each(self, call: Callable[[Recorder], None]) -> None:
+        for recorder in self._recorders:
+            try:
+                call(recorder)
+            except OSError as error:
+                if recorder not in self._failing:
+                    log.warning(
+                        "%s; the run goes on, and its next figures are written if that is possible again",
+                        self._failure(recorder, error),
+                    )
+                self._failing.add(recorder)
+
+    def _close(self, recorder: Recorder) -> None:
         try:
-            yield
+            recorder.close()
         except OSError as error:
-            raise storage_failure(f"write the log of run {self._folder}", error) from error
+            log.warning("%s; its last figures are missing", self._failure(recorder, error))
+
+    def _failure(self, recorder: Recorder, error: OSError) -> str:
+        return f"{type(recorder).__name__} cannot write the log of run {self._folder}: {error.strerror or error}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seq2seq.files import no_link, write_flushed
+from seq2seq.files import AppendedFile, write_flushed
 from seq2seq.logger.base import Recorder, Session
 
 METRICS_FILE = "metrics.jsonl"
@@ -22,12 +22,11 @@ class JsonLines(Recorder):
         path = session.folder / METRICS_FILE
         session.folder.mkdir(parents=True, exist_ok=True)
         cut_metrics(path, after=session.update, to_validate=session.to_validate)
-        self._file = open(path, "ab", opener=no_link)  # noqa: SIM115
+        self._file = AppendedFile(path)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """One line."""
-        self._file.write(metrics_line(update, values))
-        self._file.flush()
+        self._file.append(metrics_line(update, values))
 
     def close(self) -> None:
         """Close the file."""

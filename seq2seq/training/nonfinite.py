@@ -95,8 +95,8 @@ class NonFiniteUpdates:
             if path.parent.is_symlink():
                 raise StorageError(f"cannot write {path}: {path.parent} is a link")
             replace_file(path, text + "\n")
-        except (StorageError, OSError) as error:
-            return f"Its pairs could not be written down ({error})"
+        except StorageError as error:
+            return f"Its pairs could not be written down ({error.what})"
         return f"{path} has its pairs"
 
     def _contents(self, computed: Computed, loss: float, steps: Sequence[int], state: TrainState) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """The order of a run's updates: a function of the data, the settings, the seed and the epoch, so that a run is resumed
 at any position."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
+
+import numpy as np
 
 from seq2seq.config.schema import TrainerSettings
 from seq2seq.data.encoded import EncodedCorpus
@@ -28,6 +31,15 @@ class PlannedUpdate:
     def tokens(self) -> int:
         """Its target tokens without padding, end symbols included."""
         return sum(int(self.corpus.target_lengths[rows].sum()) + len(rows) for rows in self.blocks)
+
+    def digest(self, before: str) -> str:
+        """A hash of all updates so far: of `before`, that of the updates before this one, and of this one's pairs, by
+        id and lengths. Under sampled segmentation the lengths differ between epochs."""
+        found = hashlib.sha256(before.encode())
+        for rows in self.blocks:
+            for numbers in (rows, self.corpus.source_lengths[rows], self.corpus.target_lengths[rows]):
+                found.update(np.asarray(numbers, "<i8").tobytes())
+        return found.hexdigest()
 
 
 @dataclass(frozen=True)

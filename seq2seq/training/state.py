@@ -42,6 +42,7 @@ class TrainState:
     validate_every: int | None = None  # updates, where the settings leave it to the plan
     validating: float = 0.0  # minutes that the last validation took
     settled: bool = False  # whether a plan made from the measured pace is final
+    digest: str = ""  # of the pairs of all updates (PlannedUpdate.digest); "": an older version has begun the run
     skipped: int = 0  # updates whose loss or gradient was not finite
     skipped_in_a_row: int = 0  # the latest of them, without another update since
     tokens_per_batch: int | None = None  # what trainer.tokens_per_batch=auto means in this run

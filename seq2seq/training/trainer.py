@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
-from seq2seq.checkpoint.write import mark_best, prune, save, save_validated
 from seq2seq.config.schema import TrainerSettings
 from seq2seq.errors import CheckpointError, DataError, Stopped
 from seq2seq.logger.base import Recorder
@@ -20,6 +19,7 @@ from seq2seq.training.checkpoint_groups import CheckpointGroups
 from seq2seq.training.nonfinite import Computed, NonFiniteUpdates
 from seq2seq.training.plan import Planner
 from seq2seq.training.planned_updates import PlannedUpdate, PlannedUpdates
+from seq2seq.training.saving import Saver
 from seq2seq.training.signals import NoSignals, StopSignal
 from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
 from seq2seq.training.strategy import Strategy
@@ -53,7 +53,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self._minutes_before = self.state.minutes
-        self._saved: int | None = None
+        self.saver = Saver(folder=self.folder, groups=self.groups, settings=self.settings, world=self.world)
         self._nonfinite = NonFiniteUpdates(self.settings, self.updater.seed, self.folder, self.world)
         corpora = self.updates.data.corpora
         self._train_fingerprint, self._valid_fingerprint = corpora["train"].fingerprint, corpora["valid"].fingerprint
@@ -89,9 +89,7 @@ class Trainer:
                 f"init_from={self.folder.path} run=NAME"
             )
         self.state.valid = self._valid_fingerprint
-        self._saved = checkpoint.step
-        if self.world.is_main and self.state.best_update in self.folder.steps():
-            mark_best(self.folder, self.state.best_update)  # the last session may have been killed before it did this
+        self.saver.restored(checkpoint.step, self.state.best_update)
 
     def _store_runtime(self) -> None:
         self.state.device, self.state.precision = self.runtime.device.type, self.runtime.precision
@@ -114,9 +112,9 @@ class Trainer:
         reset_peak(self.runtime.device)
         self._stop_after_updates()
         with progress, self._signals() as self._stop:
-            if settings.max_updates == 0 and self._saved is None:
+            if settings.max_updates == 0 and self.saver.saved is None:
                 state.due = 0  # nothing is trained, and the weights that the run begins with are kept
-                self._save()
+                self._save(last=True)
             self._validate()  # if the last session was stopped before a validation that was due
             updates = self.updates.after(state.epoch, state.position, opened=self.updater.micro_batches.open)
             while self.finished() is None:
@@ -128,7 +126,7 @@ class Trainer:
                 if self.planner.validation_is_due or done:
                     state.due = self._stops_after = state.update  # a signal during the save will end the validation
                 if self.planner.save_is_due or state.to_validate or done or signal:
-                    self._save()
+                    self._save(last=done or signal != 0)
                 if signal:
                     self._end_session(signal)
                 self._validate()
@@ -182,6 +180,7 @@ class Trainer:
         figures = self.updater(state.update + 1, planned, self.schedule.factor(state.update + 1), busy)
         self._nonfinite.add(Computed(figures, planned, state.epoch, state.position))
         state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
+        state.digest = planned.digest(state.digest)
         state.oom_splits += figures.splits
         if report or not self.updater.defers:
             self._check_finite()
@@ -233,30 +232,21 @@ class Trainer:
         self.schedule.observe(score, higher, nll)
         state.validated, state.ranking = state.update, list(ranking)
         state.worse = 0 if better else state.worse + 1
-        if better:
+        self.saver.save(state.update, self._state_dict)  # if that has failed before the validation
+        if better and self.saver.saved == state.update:
             state.best_score, state.best_nll, state.best_update = score, nll, state.update
         state.minutes, minutes = self.world.broadcast((self._total_minutes(), minutes))
         if self.planner.validated(minutes):
             self._apply_plan()
         self.reporter.validated(state.update, values, better)
-        if self.world.is_main:
-            save_validated(self.folder, state.update, self._state_dict())
-            if better:
-                mark_best(self.folder, state.update)
+        self.saver.validated(state.update, self._state_dict, better=better)
 
-    def _save(self) -> None:
-        """Write a checkpoint, unless this update has one. All processes call this; the main one writes."""
-        update, settings = self.state.update, self.settings
+    def _save(self, *, last: bool) -> None:
+        """Write a checkpoint, unless this update has one. All processes call this; the main one writes. `last`: the
+        session ends here, so it must be written."""
         self._check_finite()
         self.planner.saved()
-        if self._saved == update:
-            return
-        groups = self.groups.gather()
-        if self.world.is_main:
-            save(self.folder, update, groups, self._state_dict())
-            every = settings.save_every if isinstance(settings.save_every, int) else 1
-            prune(self.folder, settings.keep_last, keep_best=settings.keep_best, every=every)
-        self._saved = update
+        self.saver.save(self.state.update, self._state_dict, last=last)
 
     def _state_dict(self) -> dict[str, Any]:
         """The state as a checkpoint stores it, with the schedule's."""

@@ -1,10 +1,15 @@
 """The size of a campaign of faults: a few trials in `make test`, all of them in `make test-faults`."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 from fault_table import COUNT
+from faults.trials import Reference, reference
+
+Undisturbed = Callable[[str], Reference]
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,9 @@ class Campaign:
         return bool(self.request.config.getoption("faults"))
 
     def trials(self, whole: int, *, fast: int) -> int:
-        """How many trials to make."""
+        """How many trials to make; the test is skipped where there are none."""
+        if not self.whole and not fast:
+            pytest.skip("make test-faults runs it")
         return whole if self.whole else fast
 
     def report(self, name: str, **counts: int) -> None:
@@ -34,3 +41,9 @@ class Campaign:
 def campaign(request: pytest.FixtureRequest) -> Campaign:
     """The size of this test's campaign, and its row in the table."""
     return Campaign(request)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """The undisturbed training of a kind."""
+    return cache(lambda kind: reference(kind, tmp_path_factory.mktemp("undisturbed") / "it"))

@@ -10,7 +10,7 @@ from seq2seq.commands import COMMANDS
 
 LAYERS = [
     ["plain_types", "files", "heartbeat"],
-    ["types", "errors"],
+    ["types", "errors", "locks"],
     ["runtime", "streams", "interrupts", "huggingface"],
     ["config", "tokenizer", "position", "normalizer", "loss", "optimizer", "schedule", "metrics", "logger"],
     ["commands", "data", "layers"],

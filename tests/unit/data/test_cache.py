@@ -3,6 +3,7 @@ import fcntl
 import multiprocessing
 import os
 import tempfile
+import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier, Event
@@ -11,8 +12,13 @@ from typing import Any
 
 import pytest
 
+from seq2seq.data import cache
 from seq2seq.data.cache import MANIFEST, cached, is_intact, key_of
 from seq2seq.errors import StorageError
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOLCK, "No locks available")
 
 
 def builder(content: bytes, made: list[bytes]):
@@ -79,30 +85,54 @@ def test_cache_that_is_a_file_is_reported(tmp_path: Path):
         cached(tmp_path / "cache", "kind", "key", builder(b"a", []))
 
 
-def _build_at_once(cache: Path, number: int, all_build: Barrier, got: Connection) -> None:
+def _build_slowly(cache: Path, number: int, start: Barrier, got: Connection) -> None:
     def build(folder: Path) -> None:
+        got.send(("built", number))
+        time.sleep(0.3)
         (folder / "file").write_bytes(b"%d" % number)
-        all_build.wait(60)
 
+    start.wait(60)
     place = cached(cache, "kind", "key", build)
     assert is_intact(place)
-    got.send((place / "file").read_bytes())
+    got.send(("got", int((place / "file").read_bytes())))
 
 
-def test_of_processes_that_build_an_entry_at_once_all_get_that_of_the_first(tmp_path: Path):
+@pytest.mark.parametrize("locks", [True, False])
+def test_of_processes_that_need_an_entry_at_once_one_builds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool
+):
+    if not locks:
+        monkeypatch.setattr(fcntl, "flock", no_locks)
     context = multiprocessing.get_context("fork")
-    all_build, (got, sent) = context.Barrier(6), context.Pipe(duplex=False)
-    processes = [
-        context.Process(target=_build_at_once, args=(tmp_path, number, all_build, sent)) for number in range(6)
-    ]
+    start, (got, sent) = context.Barrier(8), context.Pipe(duplex=False)
+    processes = [context.Process(target=_build_slowly, args=(tmp_path, number, start, sent)) for number in range(8)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(120)
-    assert [process.exitcode for process in processes] == [0] * 6
+    assert [process.exitcode for process in processes] == [0] * 8
     [path] = (tmp_path / "kind").iterdir()
     assert path.name == "key" and is_intact(path)
-    assert [got.recv() for _ in processes] == [(path / "file").read_bytes()] * 6, "it was put in place once"
+    messages = [got.recv() for _ in range(9)]
+    [built] = [number for what, number in messages if what == "built"]
+    assert [number for what, number in messages if what == "got"] == [built] * 8
+
+
+def test_waiting_for_another_process_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(cache, "PATIENCE", 0.0)
+    caplog.set_level("INFO")
+    context = multiprocessing.get_context("fork")
+    begun = context.Event()
+    process = context.Process(target=_build_for_ever, args=(tmp_path, begun))
+    process.start()
+    assert begun.wait(60)
+    threading.Timer(0.5, process.kill).start()
+    place = cached(tmp_path, "kind", "other", builder(b"a", []))
+    process.join()
+    assert is_intact(place)
+    assert [line for line in caplog.messages if f"waiting for process {process.pid} on " in line]
 
 
 def _build_for_ever(cache: Path, begun: Event) -> None:
@@ -144,9 +174,6 @@ def test_folder_removed_before_it_is_locked_is_created_again(tmp_path: Path, mon
 
 
 def test_without_locks_old_files_are_removed_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    def no_locks(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
     monkeypatch.setattr(fcntl, "flock", no_locks)
     old, new = tmp_path / "kind" / ".other-abc", tmp_path / "kind" / ".other-def"
     for folder in (old, new):

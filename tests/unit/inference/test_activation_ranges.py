@@ -46,7 +46,7 @@ def test_they_are_measured_once_and_then_need_no_data(settings: TrainSettings, m
     first = Translator(load_trained("one", settings, "last"), settings).translate(texts)
     (file,) = files()
     kept = file.read_bytes()
-    assert all(low <= 0 <= high and low < high for low, high in json.loads(kept).values())
+    assert all(low <= 0 <= high and low < high for low, high in json.loads(kept)["ranges"].values())
     monkeypatch.setattr(activation_ranges, "prepare_split", None)
     again = Translator(load_trained("one", settings, "last"), settings).translate(texts)
     assert again == first

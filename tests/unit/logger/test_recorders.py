@@ -2,8 +2,8 @@
 
 import resource
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,13 +79,30 @@ def test_without_recorders_nothing_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", ["a", "b", "c"])
-def test_all_are_closed_even_if_one_raises(tmp_path: Path, failing: str) -> None:
+def test_all_are_closed_even_if_one_fails(tmp_path: Path, failing: str, caplog: pytest.LogCaptureFixture) -> None:
     calls: list[tuple] = []
     makers = [noted(calls, name, "close" if name == failing else "") for name in "abc"]
     recorders = Recorders(session=Session(tmp_path), makers=makers)
-    with pytest.raises(StorageError, match=f"cannot write the log of run {tmp_path}: gone"):
-        recorders.close()
+    recorders.close()
     assert [name for name, call, *_ in calls if call == "close"] == ["a", "b", "c"]
+    assert caplog.messages == [f"Noted cannot write the log of run {tmp_path}: gone; its last figures are missing"]
+
+
+@pytest.mark.parametrize("failing", ["scalars", "text", "image", "hyperparameters"])
+def test_a_failing_recorder_is_reported_once_and_stops_nothing(
+    tmp_path: Path, failing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls: list[tuple] = []
+    with closing(Recorders(session=Session(tmp_path), makers=[noted(calls, "a", failing), noted(calls, "b")])) as both:
+        for update in range(3):
+            both.hyperparameters({}, [])
+            both.scalars(update, {})
+            both.text(update, "samples", "")
+            both.image(update, "attention", np.zeros((1, 1, 3), np.uint8))
+    assert [call for call in calls if call[0] == "b"] == [("b", *call[1:]) for call in calls if call[0] == "a"]
+    assert [message.partition(": gone; ")[0] for message in caplog.messages] == [
+        f"Noted cannot write the log of run {tmp_path}"
+    ]
 
 
 def test_started_recorders_are_closed_if_the_next_cannot_start(tmp_path: Path) -> None:
@@ -143,25 +160,44 @@ def test_an_unwritable_folder_is_a_storage_error(tmp_path: Path, maker: type[Rec
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize("size", [0, 60, 200, 2000])
-def test_a_full_disk_is_one_error_and_nothing_else_is_printed(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], size: int
-) -> None:
-    """Whichever event is the first that does not fit; TensorBoard can read the ones before it."""
-    threads = threading.active_count()
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limit files to `size` bytes: the system refuses longer ones, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-        with (
-            pytest.raises(StorageError, match=r"cannot write the log of run .*: File too large"),
-            closing(Recorders(session=Session(tmp_path), makers=BOTH)) as recorders,
-        ):
-            for update in range(1000):
-                recorders.text(update, "samples", "text" * update)
-                recorders.scalars(update, {"train/loss": 1.0})
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 60, 200, 2000, 20_000])
+def test_a_full_disk_loses_nothing_once_there_is_room(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    """Whichever event is the first that does not fit, or fits in part."""
+    threads = threading.active_count()
+    with closing(Recorders(session=Session(tmp_path), makers=BOTH)) as recorders:
+        for updates, limit in ((range(1, 100), size), (range(100, 102), resource.RLIM_INFINITY)):
+            with file_size_limit(limit):
+                for update in updates:
+                    recorders.text(update, "samples", "text" * update)
+                    recorders.scalars(update, {"train/loss": 1.0})
     assert threading.active_count() <= threads
     assert capfd.readouterr() == ("", "")
-    if size == 2000:
-        assert len(points(tmp_path, "train/loss")) > 3
+    assert len(caplog.messages) == (2 if size < 20_000 else 1)
+    assert all("cannot write the log of run" in line and "File too large" in line for line in caplog.messages)
+    assert [line["update"] for line in read_metrics(tmp_path / "metrics.jsonl")] == list(range(1, 102))
+    assert points(tmp_path, "train/loss") == [(update, 1.0) for update in range(1, 102)]
+
+
+def test_what_never_could_be_written_is_reported_when_closing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    recorders = Recorders(session=Session(tmp_path), makers=[JsonLines])
+    with file_size_limit(50):
+        recorders.scalars(1, {"train/loss": 1.0})
+        recorders.scalars(2, {"train/loss": 1.0})
+        recorders.close()
+    assert [message.rpartition("; ")[2] for message in caplog.messages] == [
+        "the run goes on, and its next figures are written if that is possible again",
+        "its last figures are missing",
+    ]

@@ -26,8 +26,7 @@ from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.runtime import device
 from seq2seq.schedule.constant import Constant
-from seq2seq.training import setup, validation
-from seq2seq.training import trainer as trainer_module
+from seq2seq.training import saving, setup, validation
 from seq2seq.training import update as update_module
 from seq2seq.training.optimizer_step import OptimizerStep
 from seq2seq.training.run import train, train_command
@@ -168,7 +167,7 @@ def test_an_interrupted_validation_is_repeated_by_the_next_session(
     assert Path("runs/whole/best").readlink() == Path("runs/cut/best").readlink()
 
 
-SAVE, UPDATE = (trainer_module, "save"), (Trainer, "_update")
+SAVE, UPDATE = (saving, "save"), (Trainer, "_update")
 
 
 @pytest.mark.parametrize(
@@ -218,7 +217,7 @@ def test_a_missed_last_validation_is_done_when_resumed(monkeypatch: pytest.Monke
 
 def test_a_validation_whose_state_was_not_saved_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(trainer_module, "save_validated", lambda *_: die())
+        patched.setattr(saving, "save_validated", lambda *_: die())
         train(settings("twice", "trainer.max_updates=4"))
     assert [line["update"] for line in lines("twice") if "valid/nll" in line] == [4]
     train(settings("twice", "trainer.max_updates=5"))
@@ -227,13 +226,13 @@ def test_a_validation_whose_state_was_not_saved_is_logged_once(monkeypatch: pyte
 
 def test_checkpoints_that_only_a_validation_needed_are_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
     saved: list[int] = []
-    save = trainer_module.save
+    save = saving.save
 
     def counted(folder: RunFolder, step: int, *what: Any) -> Path:
         saved.append(step)
         return save(folder, step, *what)
 
-    monkeypatch.setattr(trainer_module, "save", counted)
+    monkeypatch.setattr(saving, "save", counted)
     seldom = ("optimizer.lr=1e-30", "trainer.validate_every=1", "trainer.max_updates=6", "trainer.keep_best=1")
     train(settings("seldom", *seldom))
     assert saved == [1, 2, 3, 4, 5, 6]
@@ -401,10 +400,12 @@ def test_which_validation_is_the_best(scores: list[tuple[float, float]], best: i
         reporter=Mock(),
         world=SimpleNamespace(is_main=False, broadcast=lambda minutes: minutes),
         planner=SimpleNamespace(validated=lambda minutes: False),
+        saver=Mock(),
         _total_minutes=lambda: 0.0,
+        _state_dict=dict,
     )
     for number, (bleu, nll) in enumerate(scores, start=1):
-        trainer.state.update = number
+        trainer.state.update = trainer.saver.saved = number
         Trainer._process_scores(trainer, {"valid/bleu": bleu, "valid/nll": nll}, 0.0)  # type: ignore[arg-type]
     assert (trainer.state.best_update, trainer.state.worse) == (best, worse)
     assert [call.args[2] for call in trainer.reporter.validated.mock_calls][best - 1 :] == [True] + [False] * worse
