@@ -30,7 +30,7 @@ from seq2seq.checkpoint.folder import (
 )
 from seq2seq.checkpoint.selection import best_validated, evenly_spaced, newest
 from seq2seq.checkpoint.storage import sha256
-from seq2seq.checkpoint.weights import mean_of_files
+from seq2seq.checkpoint.weights import current_names, mean_of_files
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.config.yaml_files import read_yaml
 from seq2seq.errors import CheckpointError
@@ -178,7 +178,7 @@ def _load_path(path: Path, groups: Collection[str] | None) -> Checkpoint:
     names = _saved_groups(path) if groups is None else groups
     step, state = _verify(path, names)
     try:
-        found = {name: load_file(path / f"{name}{TENSORS}") for name in names}
+        found = {name: current_names(load_file(path / f"{name}{TENSORS}")) for name in names}
     except (SafetensorError, KeyError, ValueError) as error:  # it matches the manifest, but was not written by `save`
         raise CheckpointError(f"{path} holds no tensors that can be read: {error}") from error
     return Checkpoint(step=step, groups=found, state=_read_json(state))

@@ -12,6 +12,18 @@ from torch import Tensor, nn
 
 from seq2seq.errors import CheckpointError
 
+# Parameters by the names that earlier versions gave them.
+RENAMED = {f"generator.{name}": f"generator.output.{name}" for name in ("weight", "bias")}
+
+
+def current_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a model's parameters, or of an optimizer's fields of them, by the names that they have now."""
+    named = {}
+    for key, tensor in tensors.items():
+        field, slash, name = key.rpartition("/")
+        named[f"{field}{slash}{RENAMED.get(name, name)}"] = tensor
+    return named
+
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and persistent buffers by name, not copied; a tied one is listed once, under its first name.
@@ -81,7 +93,7 @@ def mean_of_files(files: Sequence[Path]) -> dict[str, Tensor]:
                     total += tensor
                 last = (total / len(files)).to(last.dtype)
             mean[name] = last
-        return mean
+        return current_names(mean)
 
 
 def _kind(tensor: Tensor) -> str:

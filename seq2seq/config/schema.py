@@ -49,6 +49,12 @@ BLOCKS = {  # of runs that are older than the choice of these parts: the choice,
     "feed_forward": ("plain", {"_target_": "seq2seq.feed_forward.plain.PlainFeedForward", "_partial_": True}),
     "layer_norm": ("layer", {"_target_": "seq2seq.layer_norm.layer.LayerNorm", "_partial_": True}),
     "adapter": ("none", {"_target_": "seq2seq.adapter.none.NoAdapter", "_partial_": True}),
+    "normalizer": ("softmax", {"_target_": "seq2seq.normalizer.softmax.Softmax", "_partial_": True}),
+    "pooling": ("none", {"_target_": "seq2seq.pooling.none.NoPooling", "_partial_": True}),
+    "self_attention": (
+        "full",
+        {"_target_": "seq2seq.self_attention.full.FullSelfAttention", "_partial_": True, "kv_heads": None},
+    ),
 }
 
 
@@ -161,13 +167,13 @@ class TrainSettings:
     data: Part
     tokenizer: Part
     position: Part
-    normalizer: Part
+    normalizer: Annotated[Part, Older(BLOCKS["normalizer"][1])]
     attention: Part
-    self_attention: Part
+    self_attention: Annotated[Part, Older(BLOCKS["self_attention"][1])]
     feed_forward: Annotated[Part, Older(BLOCKS["feed_forward"][1])]
     layer_norm: Annotated[Part, Older(BLOCKS["layer_norm"][1])]
     encoder: Part
-    pooling: Part
+    pooling: Annotated[Part, Older(BLOCKS["pooling"][1])]
     decoder: Part
     generator: Part
     adapter: Annotated[Part, Older(BLOCKS["adapter"][1])]

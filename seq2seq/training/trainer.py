@@ -73,8 +73,9 @@ class Trainer:
         self._minutes_before = self.state.minutes
         if self.state.data != self._train_fingerprint:
             raise DataError(
-                f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved; "
-                "give it back as it was, or start another run with another name"
+                f"run {self.folder.name}: the training text has changed since step {checkpoint.step} was saved, or an "
+                "older version saved it; give it back as it was, or start another run from this one: "
+                f"init_from={self.folder.path} run=NAME"
             )
         if self.state.valid not in (self._valid_fingerprint, None):
             raise DataError(

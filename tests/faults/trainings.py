@@ -55,7 +55,8 @@ def words(kind: str, *more: str) -> list[str]:
 
 
 def write_texts(folder: Path) -> None:
-    """Numbers in words, German and English."""
+    """Numbers in words, German and English, in the files of a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
     numbers = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five", "sechs": "six"}
     rng = random.Random(0)
     for split, count in (("train", 200), ("valid", 12)):
