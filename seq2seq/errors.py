@@ -144,7 +144,8 @@ def pair_too_large(doing: str, text: str, line: int, source: int, target: int) -
     advice = {"decoding": "search.beam_size"}.get(doing, "length.max_source and length.max_target")
     return OutOfMemoryError(
         f"out of memory while {doing}: the pair of line {line:,} of the {text} text does not fit even alone, as a "
-        f"batch of 1 x {source} source and 1 x {target} target tokens; lower {advice}, or make the model smaller"
+        f"batch of 1 x {source} source and 1 x {target} target tokens; lower {advice}, make the model smaller, or "
+        "give it more memory"
     )
 
 

@@ -18,6 +18,7 @@ from seq2seq.training.trainer import Trainer
 SMALL = 512  # tokens of the batches from which the cost of a token is measured on a CPU
 PEAK = 1.3  # times what is kept for the backward pass: measured were 0.7 (LSTM) to 1.3 (Transformer, small batches)
 MARGIN = 0.1  # of the memory that stays free: other batches, fragments, other programs
+KERNELS = 400 * MIB  # that oneDNN compiles on a CPU and keeps: see keep_few_kernels
 ADAM = 2  # tensors that an optimizer keeps for each parameter
 
 log = logging.getLogger(__name__)
@@ -108,7 +109,7 @@ class Probe:
     def _estimated(self, sizes: Sequence[int]) -> tuple[int, str]:
         """On a CPU, where a system may end a process that takes too much: by the cost of a token in small batches."""
         cost = max(self.kept_bytes(rows) / self._area(rows) for rows in self.worst(max(SMALL, int(self.longest.max()))))
-        room = (available_memory() / place().local_size - self._unallocated()) * (1 - MARGIN)
+        room = (available_memory() / place().local_size - self._unallocated() - KERNELS) * (1 - MARGIN)
         size = next((size for size in sizes if PEAK * cost * size <= room), sizes[-1])
         per_token = PEAK * cost / MIB
         return size, f"a token takes about {per_token:.2f} MiB, and {max(0, room) / MIB:,.0f} MiB are free"

@@ -87,7 +87,7 @@ def test_less_memory_gives_smaller_batches() -> None:
             found[memory] = probe.largest()[0]
     assert found == {2**40: 1024, 0: 128}
     cost = max(probe.kept_bytes(rows) / probe._area(rows) for rows in probe.worst(512))
-    room = module.PEAK * cost * 300 / (1 - module.MARGIN) + probe._unallocated()
+    room = module.PEAK * cost * 300 / (1 - module.MARGIN) + probe._unallocated() + module.KERNELS
     with free(int(room)):
         assert probe.largest()[0] == 256
     assert not trainer.updater.optimizer.state

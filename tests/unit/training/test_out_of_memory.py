@@ -101,7 +101,7 @@ def test_a_pair_that_does_not_fit_is_named() -> None:
     words = (*LARGE, "length.max_source=30", "length.max_target=30")
     message = (
         r"out of memory while training: the pair of line \d+ of the training text does not fit even alone, as a batch "
-        r"of 1 x \d+ source and 1 x \d+ target tokens; lower length.max_source and length.max_target, or make the mo"
+        r"of 1 x \d+ source and 1 x \d+ target tokens; lower length.max_source and length.max_target, make the mo"
     )
     with room_for(5), pytest.raises(OutOfMemoryError, match=message) as ended:
         train(settings("small", *words))
@@ -161,7 +161,9 @@ def test_a_validation_takes_smaller_batches(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_validation_that_cannot_fit_names_the_longest_pair() -> None:
-    message = r"out of memory while decoding: the pair of line \d+ of the validation text .* lower search.beam_size, or"
+    message = (
+        r"out of memory while decoding: the pair of line \d+ of the validation text .* lower search.beam_size, make"
+    )
     with (
         mock.patch.object(corpus_decoding, "decode", _limited(corpus_decoding.decode, 0)),
         pytest.raises(OutOfMemoryError, match=message),
