@@ -18,6 +18,7 @@ NO_MEMORY = (
     "std::bad_alloc",
     "failed to map segment",
 )
+NO_KERNEL = "could not create a primitive"  # all that oneDNN says where there is no memory for a kernel of its own
 # Advice by activity: the keys that determine its memory.
 ADVICE = {
     "starting": "raise the limit of the process (ulimit -v): PyTorch alone needs more",
@@ -127,12 +128,25 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno == errno.ENOMEM
     message = str(error).lower()
-    return isinstance(error, RuntimeError | ImportError | OSError) and any(words in message for words in NO_MEMORY)
+    if not isinstance(error, RuntimeError | ImportError | OSError):
+        return False
+    return message == NO_KERNEL or any(words in message for words in NO_MEMORY)
 
 
 def memory_failure(doing: str = "working") -> OutOfMemoryError:
     """The error that names the keys to lower."""
     return OutOfMemoryError(f"out of memory while {doing}: {ADVICE.get(doing, ADVICE['training'])}")
+
+
+def pair_too_large(doing: str, text: str, line: int, source: int, target: int) -> OutOfMemoryError:
+    """The error for a pair that does not fit even alone, with so many tokens of both sides, the end symbols counted.
+    `text` is the split whose line it is."""
+    advice = {"decoding": "search.beam_size"}.get(doing, "length.max_source and length.max_target")
+    return OutOfMemoryError(
+        f"out of memory while {doing}: the pair of line {line:,} of the {text} text does not fit even alone, as a "
+        f"batch of 1 x {source} source and 1 x {target} target tokens; lower {advice}, make the model smaller, or "
+        "give it more memory"
+    )
 
 
 @contextmanager

@@ -13,7 +13,7 @@ CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.
 PATHS = frozenset(
     [
         *("run", "runs", "init_from", "teacher", "baseline", "ensemble", "merge", "data_root", "cache_dir"),
-        *("input", "output", "prefix", "source", "target", "gold", "reverse", "json", "fix"),
+        *("input", "output", "prefix", "source", "target", "gold", "reverse", "json", "fix", "replay"),
     ]
 )
 INNER = {

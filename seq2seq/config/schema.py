@@ -27,6 +27,7 @@ from seq2seq.config.problems import did_you_mean
 from seq2seq.plain_types import Part
 
 Auto = Literal["auto"]  # for what the data or the machine decide
+USUAL_BATCH = 4096  # tokens, where trainer.tokens_per_batch=auto
 TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that a shortlist can have
 # What other tools call a value, by key: what to say of it.
 ELSEWHERE = {
@@ -71,6 +72,7 @@ DEVICE = Limit(
 TAG = Limit(
     "text without spaces or line breaks, such as <bt>, or '' for none", lambda tag: tag == "".join(tag.split()), of=str
 )
+UPDATE = Limit("an update's number or a file of runs/NAME/nonfinite", bool, of=str)
 SHORTLIST = Limit(f"1 to {TRANSLATIONS}, or null for all tokens", range(1, TRANSLATIONS + 1).__contains__)
 
 
@@ -112,7 +114,7 @@ class TrainerSettings:
     max_minutes: Annotated[float | None, ABOVE_ZERO, MAY_CHANGE]
     tokens_per_update: Annotated[int, ABOVE_ZERO]
     count: Annotated[Literal["source+target", "target"], Older("target")]
-    tokens_per_batch: Annotated[int, ABOVE_ZERO, MAY_CHANGE]
+    tokens_per_batch: Annotated[int | Auto, ABOVE_ZERO, MAY_CHANGE]
     log_every: Annotated[int | Auto, ABOVE_ZERO, MAY_CHANGE]
     validate_every: Annotated[int | Auto, ABOVE_ZERO]
     validate_pairs: Annotated[int | None, ABOVE_ZERO, Older(None)]
@@ -128,6 +130,13 @@ class TrainerSettings:
     deterministic: Annotated[bool, MAY_CHANGE]
     strategy: Annotated[Literal["auto", "single", "ddp"], MAY_CHANGE, Older("auto")]
     cuda_graphs: Annotated[bool, MAY_CHANGE, Older(False)]
+    on_nonfinite: Annotated[Literal["skip", "stop"], MAY_CHANGE, Older("stop")]
+    max_skipped: Annotated[int, ABOVE_ZERO, MAY_CHANGE, Older(10)]
+
+    @property
+    def batch_tokens(self) -> int:
+        """`tokens_per_batch` of decoding, and of a training before it has found what fits."""
+        return USUAL_BATCH if self.tokens_per_batch == "auto" else self.tokens_per_batch
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,9 @@ class TrainSettings:
     teacher: Annotated[str | list[str], OTHER_RUN, Older([])]  # runs that objective=distillation learns from
     freeze: Annotated[list[str], Older([])]  # names of parameters or modules that are not trained
     extensions: Annotated[list[str], MAY_CHANGE, Older([])]  # packages of the user's own that parts may come from
+    replay: Annotated[
+        str | None, UPDATE, MAY_CHANGE, NOT_STORED, Older(None)
+    ]  # an update to repeat instead of training
     embedding: EmbeddingSettings
     length: LengthSettings
     trainer: TrainerSettings

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -80,6 +80,10 @@ class EncodedCorpus:
             pairs=self.pairs.at(rows),
             fingerprint=key_of(self.fingerprint, most),
         )
+
+    def lines(self, pairs: Sequence[int] | np.ndarray) -> list[int]:
+        """Where these pairs are in the text that was read, counted from 1: the lines of a file."""
+        return (np.asarray(self.pairs.rows)[np.asarray(pairs, np.int64)] + 1).tolist()
 
     def _source(self, pair: int) -> np.ndarray:
         return self.source_ids[self.source_offsets[pair] : self.source_offsets[pair + 1]]

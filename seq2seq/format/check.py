@@ -73,7 +73,7 @@ class Expected:
             search,
             sources,
             device=trained.runtime.device,
-            tokens_per_batch=settings.trainer.tokens_per_batch,
+            tokens_per_batch=settings.trainer.batch_tokens,
         )
         limits = search.limits(torch.tensor([len(row) + 1 for row in sources])) - 1
         return cls(

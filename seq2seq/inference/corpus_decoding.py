@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
+from seq2seq.inference.fitting import FittingBatches
 from seq2seq.metrics.base import Metric, Score
 from seq2seq.model.model import Model
 from seq2seq.model.stepwise import Stepwise
@@ -45,14 +47,19 @@ def nll_per_token(
     *,
     world: World,
     on_batch: Callable[[int], None] | None = None,
+    fitting: FittingBatches | None = None,
 ) -> float:
-    """Unsmoothed negative log-likelihood of the corpus' targets, in nats per token, end symbols counted."""
-    batches = list(by_length(corpus.source_lengths + corpus.target_lengths, 2 * tokens_per_batch))
+    """Unsmoothed negative log-likelihood of the corpus' targets, in nats per token, end symbols counted. `fitting`
+    makes batches smaller where memory runs out, here and in `best_hypotheses`."""
+    lengths = corpus.source_lengths + corpus.target_lengths
+    shares = list(by_length(lengths, 2 * tokens_per_batch))[world.rank :: world.size]
+    own = np.concatenate(shares) if shares else np.zeros(0, np.int64)
 
-    def own_share() -> Float64[Tensor, "2"]:
+    def own_share(size: int) -> Float64[Tensor, "2"]:
         nll, count = sums = torch.zeros(2, dtype=torch.float64)
         with evaluating(model), runtime.autocast():
-            for rows in batches[world.rank :: world.size]:
+            for places in by_length(lengths[own], 2 * size):
+                rows = own[places]
                 batch = collate(corpus, rows)
                 count += batch.target_mask.sum()
                 nll += model.loss(batch.to(runtime.device)).nll.to(nll)
@@ -60,8 +67,13 @@ def nll_per_token(
                     on_batch(len(rows))
         return sums
 
-    nll, count = world.all_reduce_sum(_by_all(world, own_share))
+    nll, count = world.all_reduce_sum(_by_all(world, _sized(own_share, tokens_per_batch, fitting)))
     return float(nll / count)
+
+
+def _sized(share: Callable[[int], T], tokens_per_batch: int, fitting: FittingBatches | None) -> Callable[[], T]:
+    """The share in batches of `tokens_per_batch`, or of what fits."""
+    return (lambda: share(tokens_per_batch)) if fitting is None else (lambda: fitting(share))
 
 
 def _by_all(world: World, share: Callable[[], T]) -> T:
@@ -104,13 +116,14 @@ def best_hypotheses(
     world: World,
     on_batch: Callable[[int], None] | None = None,
     shortlists: Shortlists | None = None,
+    fitting: FittingBatches | None = None,
 ) -> list[Hypothesis]:
     """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main process
     has all of them."""
     own = range(world.rank, len(corpus), world.size)
     sources = [corpus.source(i) for i in own]
 
-    def own_share() -> list[list[Hypothesis]]:
+    def own_share(size: int) -> list[list[Hypothesis]]:
         with runtime.autocast():
             return decode(
                 model,
@@ -118,12 +131,13 @@ def best_hypotheses(
                 sources,
                 numbers=own,
                 device=runtime.device,
-                tokens_per_batch=tokens_per_batch,
+                tokens_per_batch=size,
                 shortlists=shortlists,
                 on_batch=on_batch,
             )
 
-    shares = world.gather([hypotheses[0] for hypotheses in _by_all(world, own_share)])
+    found = _by_all(world, _sized(own_share, tokens_per_batch, fitting))
+    shares = world.gather([hypotheses[0] for hypotheses in found])
     return [shares[i % world.size][i // world.size] for i in range(len(corpus))] if world.is_main else []
 
 

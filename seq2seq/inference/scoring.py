@@ -79,7 +79,7 @@ def score_texts(
             trained.model,
             *ids,
             device=trained.runtime.device,
-            tokens_per_batch=settings.trainer.tokens_per_batch,
+            tokens_per_batch=settings.trainer.batch_tokens,
             target_start=trained.target_start,
         )
     return [Score(log_prob, len(row) + 1) for log_prob, row in zip(log_probs, ids[1], strict=True)]

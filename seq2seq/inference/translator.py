@@ -154,7 +154,7 @@ class Translator:
                 prefixes=prefix_ids,
                 shortlists=self.shortlists,
                 device=self.trained.runtime.device,
-                tokens_per_batch=self.settings.trainer.tokens_per_batch,
+                tokens_per_batch=self.settings.trainer.batch_tokens,
             )
         lengths = [*map(len, sources)], None if prefix_ids is None else [*map(len, prefix_ids)]
         limits = limits_reached(self.search, [hypotheses[0] for hypotheses in found], *lengths)

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import torch
 
+from seq2seq.runtime.device import MMAP_THRESHOLD
+
 MIB = 2**20
 KERNELS = "64"
+USUAL_THRESHOLD = 128 * 1024  # bytes of a block that glibc gives back, before keep_freed_memory
 
 
 def keep_few_kernels() -> None:
@@ -35,11 +38,32 @@ def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     elif sys.platform.startswith("linux"):
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)  # what an earlier run has freed still counts as held until the system has it back
+        _trim()  # what an earlier run has freed still counts as held until the system has it back
         with suppress(OSError):  # a container may forbid it
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets the peak
+
+
+def free_caches(device: torch.device) -> None:
+    """Give back what is held for later, after running out of memory.
+
+    On a CPU the C library gives each large block back from now on: blocks that it keeps (`keep_freed_memory`) leave
+    gaps that others do not fit in, so that under a limit of the address space not even small batches went on.
+    """
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif sys.platform.startswith("linux"):
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(MMAP_THRESHOLD, USUAL_THRESHOLD)
+        _trim()
+
+
+def _trim() -> None:
+    """Let the C library give freed memory back to the system."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def peak_memory(device: torch.device) -> float:

@@ -103,13 +103,14 @@ class GraphedOptimizerStep(OptimizerStep):
     called before and after the replay of the step."""
 
     def __init__(self, step: OptimizerStep, recorder: Callable) -> None:
-        super().__init__(step.strategy, step.optimizer, step.clip_norm, defers=True, hooks=step.hooks)
+        super().__init__(step.strategy, step.optimizer, step.clip_norm, defers=True, skips=step.skips, hooks=step.hooks)
         for group in self.optimizer.param_groups:
             group["lr"] = torch.tensor(float(group["lr"]), device=self.refuses.device)
             group["capturable"] = True
-        self.refuses.fill_(1)  # the steps of the warm-up make the optimizer's state, and change nothing
+        self.holds.fill_(1)  # the steps of the warm-up make the optimizer's state, and change nothing
         self._replay, self._norm = recorder(self._clip_and_step)
         self._clear, _ = recorder(self._zero_gradients)
+        self.holds.zero_()
         self.refuses.zero_()
 
     def __call__(self, update: int) -> Tensor:
@@ -117,8 +118,12 @@ class GraphedOptimizerStep(OptimizerStep):
         with_hooks(self.optimizer, self._replay)
         norm = self._norm.clone()
         self._call_hooks(update)
-        self._clear()
+        self.clear()
         return norm
+
+    def clear(self) -> None:
+        """Set the gradients to zero, in place."""
+        self._clear()
 
     def _clip_and_step(self) -> Tensor:
         norm = self._clip()

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from seq2seq.data.batches import LEAST_REAL, LEAST_REAL_ON_GPU, TokenIds, collate, cut
 from seq2seq.data.resident import ResidentIds, resident_bytes
-from seq2seq.data.shapes import Shape, cut_to, padded
+from seq2seq.data.shapes import Shape, cut_to, fit, padded
 from seq2seq.data.updates import PairIds
 from seq2seq.types import Batch
 
@@ -39,6 +40,13 @@ class MicroBatches:
             return [*cut_to(self._corpus, blocks, self.tokens_per_batch, self.shapes)]
         least_real = LEAST_REAL_ON_GPU if self.device.type == "cuda" else LEAST_REAL
         return [(rows, None) for rows in cut(self._corpus, blocks, self.tokens_per_batch, least_real=least_real)]
+
+    def halves(self, rows: PairIds) -> list[tuple[PairIds, Shape | None]]:
+        """A micro-batch as two, of more than one pair."""
+        parts = np.array_split(rows, 2)
+        if self.shapes:
+            return [fitting for part in parts for fitting in fit(self._corpus, part, self.shapes)]
+        return [(part, None) for part in parts]
 
     def batch(self, rows: PairIds, shape: Shape | None) -> Batch:
         """These pairs on the device."""

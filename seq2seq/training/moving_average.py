@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from seq2seq.checkpoint.folder import AVERAGED
@@ -30,7 +31,18 @@ class MovingAverage(StepHook):
     def __call__(self, model: nn.Module, update: int) -> None:
         """Move the average towards the new weights."""
         averages, weights = self._pairs
-        torch._foreach_lerp_(averages, weights, 1 - min(self.decay, (1 + update) / (10 + update)))
+        torch._foreach_lerp_(averages, weights, self._share(update))
+
+    def unless(self, refused: Float[Tensor, ""], model: nn.Module, update: int) -> None:
+        """The same by a share of 0 where the step was refused, without waiting for the device."""
+        averages, weights = self._pairs
+        changes = torch._foreach_sub(weights, averages)
+        torch._foreach_mul_(changes, self._share(update) * (1 - refused))
+        torch._foreach_add_(averages, changes)
+
+    def _share(self, update: int) -> float:
+        """How far the average moves towards the weights."""
+        return 1 - min(self.decay, (1 + update) / (10 + update))
 
     def tensors(self) -> Mapping[str, Tensor]:
         """The average, by the names of the model's tensors."""

@@ -21,9 +21,10 @@ def reads_found_inf(optimizer: torch.optim.Optimizer) -> bool:
 class OptimizerStep:
     """Clips the gradients' norm to `clip_norm`, lets the optimizer step, calls the `hooks` and clears the gradients.
 
-    Gradients that are not finite never reach a weight or the optimizer's state: from the first norm that is not finite,
-    each step is skipped, and `refuses` is 1. With `defers` this is decided on the device, without synchronization. The
-    norms, from before clipping, show which update was the first.
+    Gradients that are not finite never reach a weight, the optimizer's state or a hook: the step is skipped, and
+    `refuses` is 1. With `skips` that ends with the update; without, all later steps are refused, too. With `defers`
+    this is decided on the device, without synchronization. The norms, from before clipping, show which updates it were.
+    While `holds` is 1, every step is refused.
     """
 
     def __init__(
@@ -33,14 +34,17 @@ class OptimizerStep:
         clip_norm: float | None,
         *,
         defers: bool,
+        skips: bool = False,
         hooks: Sequence[StepHook] = (),
     ) -> None:
         self.strategy = strategy
         self.optimizer = optimizer
         self.clip_norm = math.inf if clip_norm is None else clip_norm
         self.defers = defers
+        self.skips = skips
         self.hooks = hooks
         self.refuses = torch.zeros((), device=next(strategy.model.parameters()).device if defers else "cpu")
+        self.holds = torch.zeros_like(self.refuses) if skips else self.refuses
         if defers:
             assert reads_found_inf(optimizer)
             optimizer.found_inf = self.refuses  # type: ignore[attr-defined]
@@ -52,26 +56,23 @@ class OptimizerStep:
         if self.defers or not self.refuses:
             step(self.optimizer)
             self._call_hooks(update)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.clear()
         return norm if self.defers else float(norm)
 
+    def clear(self) -> None:
+        """Forget the gradients."""
+        self.optimizer.zero_grad(set_to_none=True)
+
     def _clip(self) -> Float[Tensor, ""]:
-        """Clip; returns the norm before. From the first norm that is not finite, steps are skipped."""
+        """Clip; returns the norm before. Where it is not finite, the step is refused."""
         norm = self.strategy.clip_gradients(self.clip_norm)
-        self.refuses.copy_(self.refuses.maximum((~norm.isfinite()).to(self.refuses)))
+        self.refuses.copy_(self.holds.maximum((~norm.isfinite()).to(self.refuses)))
         return norm
 
     @torch.no_grad()
     def _call_hooks(self, update: int) -> None:
         for hook in self.hooks:
-            hook(self.strategy.model, update)
-
-
-def non_finite(update: int, loss: float, norm: float, lr: float, saved: Sequence[int]) -> str:
-    """The error message for the first update that was skipped; `saved` are the steps of existing checkpoints."""
-    kept = f"the last checkpoint is step-{saved[-1]}" if saved else "no checkpoint was saved yet"
-    return (
-        f"update {update}: the loss is {loss:g} and the gradient norm {norm:g}, at learning rate {lr:g}; the "
-        f"weights were not changed and {kept}. Try a lower optimizer.lr, a longer schedule.warmup, a lower "
-        "trainer.clip_norm or precision=fp32"
-    )
+            if self.defers and self.skips:
+                hook.unless(self.refuses, self.strategy.model, update)
+            else:
+                hook(self.strategy.model, update)

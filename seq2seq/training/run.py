@@ -12,12 +12,14 @@ from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import effective_settings, read_config
-from seq2seq.errors import memory_errors
+from seq2seq.errors import ConfigError, memory_errors
 from seq2seq.logger.base import Recorder, Recorders, Session
 from seq2seq.logger.jsonl import JsonLines
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
+from seq2seq.training.batch_size import settle_batch_size
+from seq2seq.training.replay import replay_command
 from seq2seq.training.result import TrainResult
 from seq2seq.training.setup import build_trainer, data_model_and_objective
 from seq2seq.training.state import (
@@ -36,8 +38,12 @@ log = logging.getLogger(__name__)
 
 
 def train_command(settings: TrainSettings) -> None:
-    """Train as a command does: the first signal saves and ends the training, and a terminal shows its progress."""
-    train(settings, as_command=True)
+    """Train as a command does: the first signal saves and ends the training, and a terminal shows its progress. With
+    `replay`, report on one update instead."""
+    if settings.replay is None:
+        train(settings, as_command=True)
+    else:
+        replay_command(settings)
 
 
 def train(
@@ -54,6 +60,8 @@ def train(
     `step_hooks` are factories of step hooks: each is called with the model on its device, and the hook that it returns
     is called after each optimizer step. `as_command`: signals and the terminal are ours (train_command).
     """
+    if settings.replay is not None:
+        raise ConfigError("replay: only the command train repeats an update; leave the key out")
     started = time.monotonic()
     folder = RunFolder.of(settings.run)
     with process_group() as world, folder.lock() if world.is_main else nullcontext():
@@ -135,6 +143,7 @@ def _fit(trainer: Trainer) -> str:
     where = f"{device} in {trainer.runtime.precision}"
     log.info("run %s %s: %s, on %s", path, start, size, where)
     with memory_errors("training"):
+        settle_batch_size(trainer)
         limit = trainer.fit()
     log.info("run %s is finished at %s; best: step-%s", path, limit, trainer.state.best_update)
     return limit

@@ -42,15 +42,16 @@ log = logging.getLogger(__name__)
 
 @memory_errors("building the model")
 def data_model_and_objective(
-    settings: TrainSettings, folder: RunFolder, runtime: Runtime, world: World, *, fresh: bool
+    settings: TrainSettings, folder: RunFolder, runtime: Runtime, world: World, *, fresh: bool, store: bool = True
 ) -> tuple[Prepared, Model, Objective]:
-    """The data, the model, with its initial or pretrained weights if the run is `fresh`, and the objective. Also writes
-    to the folder what is needed to continue the run."""
+    """The data, the model, with its initial or pretrained weights if the run is `fresh`, and the objective. With
+    `store` the main process also writes to the folder what is needed to continue the run."""
+    store = store and world.is_main
     init_from = read_init_from(settings) if fresh else None
     if fresh:
         check_vectors(settings)
     given = init_from.tokenizer if init_from else teachers_tokenizer(settings) if fresh else None
-    data = _prepare(settings, folder, world, given)
+    data = _prepare(settings, folder, given, store=store)
     tokenizer = data.tokenizer
     torch.manual_seed(settings.seed)
     model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
@@ -61,12 +62,12 @@ def data_model_and_objective(
     if fresh:
         fill_embeddings(settings, model, tokenizer)
     objective = _objective(settings, data, runtime)
-    if world.is_main:
+    if store:
         write_config(settings, folder.config_file)  # last: a folder with a config.yaml is a run
     return data, model, objective
 
 
-def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: Tokenizer | None) -> Prepared:
+def _prepare(settings: TrainSettings, folder: RunFolder, given: Tokenizer | None, *, store: bool) -> Prepared:
     """The data, encoded with the `given` tokenizer, or the run's own, or a new one that is trained here."""
     own = Tokenizer.load(folder.tokenizer_folder) if given is None and folder.exists() else None
     data = prepare(
@@ -80,7 +81,7 @@ def _prepare(settings: TrainSettings, folder: RunFolder, world: World, given: To
     )
     for line in data.report:
         log.info("%s", line)
-    if own is None and world.is_main:
+    if own is None and store:
         train, valid = (data.corpora[split] for split in ("train", "valid"))
         texts, words = (train.pairs.texts, valid.pairs.texts), settings.command
         several = not words or {"-m", "--multirun"} & set(words)
@@ -169,7 +170,7 @@ def _validator(
         search=settings.search().reading(data.tokenizer.target),
         metrics={name: part() for name, part in settings.metrics.items()},
         runtime=runtime,
-        tokens_per_batch=settings.trainer.tokens_per_batch,
+        tokens_per_batch=settings.trainer.batch_tokens,
         probes=settings.trainer.probes,
         recorder=recorder,
         world=world,

@@ -43,11 +43,21 @@ class TrainState:
     validating: float = 0.0  # minutes that the last validation took
     settled: bool = False  # whether a plan made from the measured pace is final
     digest: str = ""  # of the pairs of all updates (PlannedUpdate.digest); "": an older version has begun the run
+    skipped: int = 0  # updates whose loss or gradient was not finite
+    skipped_in_a_row: int = 0  # the latest of them, without another update since
+    tokens_per_batch: int | None = None  # what trainer.tokens_per_batch=auto means in this run
+    oom_splits: int = 0  # micro-batches that did not fit into memory, and were split
 
     @property
     def to_validate(self) -> bool:
         """Whether a validation is due that has not been done."""
         return self.due is not None and self.due != self.validated
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """What is logged once there is any of it, by tag."""
+        counts: dict[str, float] = {"train/skipped": self.skipped, "train/oom_splits": self.oom_splits}
+        return {tag: count for tag, count in counts.items() if count}
 
 
 def ranked(score: float, higher_is_better: bool, nll: float) -> tuple[float, float]:

@@ -1,14 +1,14 @@
 """The training loop: restore a checkpoint, then update, save and validate until a limit is reached."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.config.schema import TrainerSettings
-from seq2seq.errors import CheckpointError, DataError, NonFiniteLossError, Stopped
+from seq2seq.errors import CheckpointError, DataError, Stopped
 from seq2seq.logger.base import Recorder
 from seq2seq.reporting.progress import Progress
 from seq2seq.runtime.device import Runtime
@@ -16,7 +16,7 @@ from seq2seq.runtime.distributed import World
 from seq2seq.runtime.memory import keep_few_kernels, reset_peak
 from seq2seq.schedule.base import Schedule
 from seq2seq.training.checkpoint_groups import CheckpointGroups
-from seq2seq.training.optimizer_step import non_finite
+from seq2seq.training.nonfinite import Computed, NonFiniteUpdates
 from seq2seq.training.plan import Planner
 from seq2seq.training.planned_updates import PlannedUpdate, PlannedUpdates
 from seq2seq.training.saving import Saver
@@ -24,7 +24,7 @@ from seq2seq.training.signals import NoSignals, StopSignal
 from seq2seq.training.state import END_OF_SCHEDULE, TrainState, limit_reached, ranked, saved_state
 from seq2seq.training.strategy import Strategy
 from seq2seq.training.update import Updater
-from seq2seq.training.update_metrics import Reporter, UpdateFigures, first_non_finite
+from seq2seq.training.update_metrics import Reporter
 from seq2seq.training.validation import Validator
 
 
@@ -54,6 +54,7 @@ class Trainer:
     def __post_init__(self) -> None:
         self._minutes_before = self.state.minutes
         self.saver = Saver(folder=self.folder, groups=self.groups, settings=self.settings, world=self.world)
+        self._nonfinite = NonFiniteUpdates(self.settings, self.updater.seed, self.folder, self.world)
         corpora = self.updates.data.corpora
         self._train_fingerprint, self._valid_fingerprint = corpora["train"].fingerprint, corpora["valid"].fingerprint
         self.state.data, self.state.valid = self._train_fingerprint, self._valid_fingerprint
@@ -178,13 +179,13 @@ class Trainer:
         """One optimizer step: advances the state, and passes the step's figures to the reporter."""
         state, report, busy = self.state, self.planner.report_is_due, self.reporter.progress.busy
         figures = self.updater(state.update + 1, planned, self.schedule.factor(state.update + 1), busy)
+        self._nonfinite.add(Computed(figures, planned, state.epoch, state.position))
         state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
         state.digest = planned.digest(state.digest)
-        if not self.updater.defers:
-            self._check_finite([figures])
-        elif report:
-            self._check_finite([*self.reporter.window, figures])
-        self.reporter.updated(planned.epochs, figures, report=report)
+        state.oom_splits += figures.splits
+        if report or not self.updater.defers:
+            self._check_finite()
+        self.reporter.updated(planned.epochs, figures, report=report, counts=state.counts)
         if report:
             self.planner.reported()
 
@@ -192,12 +193,10 @@ class Trainer:
         """Minutes of training in all sessions, including this one so far."""
         return self._minutes_before + (time.monotonic() - self.started) / 60
 
-    def _check_finite(self, window: Sequence[UpdateFigures]) -> None:
-        """Raise NonFiniteLossError for the first update whose gradient norm is not finite. Synchronizes with a GPU."""
-        if (bad := first_non_finite(window)) is not None:
-            (total,) = self.world.all_reduce_sum(bad.sums.total.reshape(1)).tolist()
-            loss, saved = total / bad.tokens, self.folder.steps()
-            raise NonFiniteLossError(non_finite(bad.update, loss, float(bad.norm), bad.lr, saved))
+    def _check_finite(self) -> None:
+        """Count the updates since the last call that are not finite, or raise NonFiniteLossError. Synchronizes with a
+        GPU."""
+        self._nonfinite.examine(self.state)
 
     def _validate(self) -> None:
         """Score the validation set if that is due; the update has already been saved.
@@ -246,7 +245,7 @@ class Trainer:
     def _save(self, *, last: bool) -> None:
         """Write a checkpoint, unless this update has one. All processes call this; the main one writes. `last`: the
         session ends here, so it must be written."""
-        self._check_finite(self.reporter.window)
+        self._check_finite()
         self.planner.saved()
         self.saver.save(self.state.update, self._state_dict, last=last)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import SupportsFloat
@@ -47,6 +47,7 @@ class UpdateFigures:
     norm: SupportsFloat
     lr: float
     seconds: SupportsFloat
+    splits: int = 0  # of micro-batches that did not fit into memory
 
 
 class Reporter:
@@ -63,8 +64,11 @@ class Reporter:
         self.world = world
         self.window: list[UpdateFigures] = []
 
-    def updated(self, epochs: float, figures: UpdateFigures, *, report: bool) -> None:
-        """Called after each update, with the epochs done; with `report`, report all updates since the last report."""
+    def updated(
+        self, epochs: float, figures: UpdateFigures, *, report: bool, counts: Mapping[str, float] | None = None
+    ) -> None:
+        """Called after each update, with the epochs done; with `report`, report all updates since the last report, and
+        the `counts` of the run by tag."""
         self.window.append(figures)
         update = figures.update
         if not report:
@@ -72,6 +76,7 @@ class Reporter:
             return
         peak = self.world.all_reduce_max(peak_memory(self.device))
         values = _summary(self.window, self.world) | {"train/peak_memory": peak, "train/epoch": epochs}
+        values |= counts or {}
         self.window = []
         self.recorder.scalars(update, values)
         self.progress.update(update, values)
@@ -82,26 +87,29 @@ class Reporter:
         self.progress.validated(update, values, best)
 
 
-def first_non_finite(window: Sequence[UpdateFigures]) -> UpdateFigures | None:
-    """The first of these updates whose gradient's norm is not a finite number, if there is one."""
-    return next((figures for figures in window if not math.isfinite(float(figures.norm))), None)
-
-
 def _summary(window: list[UpdateFigures], world: World) -> dict[str, float]:
-    """The window's metrics by tag, over all processes."""
-    tokens = sum(figures.tokens for figures in window)
-    sums = [figures.sums for figures in window]
-    by_name = {"loss": [each.total for each in sums], "nll": [each.nll for each in sums]}
-    by_name |= {name: [each.terms[name] for each in sums] for name in sums[-1].terms}
-    losses = world.all_reduce_sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
-    positions = torch.tensor([[each.real, each.cells] for each in sums], dtype=torch.float64)
+    """The window's metrics by tag, over all processes. Updates that were skipped because they are not finite took their
+    time, and are in no mean."""
+    finite = [figures for figures in window if math.isfinite(float(figures.norm))]
+    norms = {"train/grad_norm": sum(float(figures.norm) for figures in finite) / len(finite)} if finite else {}
+    positions = torch.tensor([[each.sums.real, each.sums.cells] for each in window], dtype=torch.float64)
     real, cells = world.all_reduce_sum(positions.sum(0)).tolist()
     seconds = [float(figures.seconds) for figures in window]
     return {
-        **{f"train/{name}": loss / tokens for name, loss in zip(by_name, losses, strict=True)},
+        **(_losses(finite, world) if finite else {}),
         "train/lr": window[-1].lr,
-        "train/grad_norm": sum(float(figures.norm) for figures in window) / len(window),
-        "train/tokens_per_second": tokens / sum(seconds),
+        **norms,
+        "train/tokens_per_second": sum(figures.tokens for figures in window) / sum(seconds),
         "train/seconds_per_update": median(seconds),
         "train/padding": 1 - real / cells,
     }
+
+
+def _losses(updates: list[UpdateFigures], world: World) -> dict[str, float]:
+    """The losses of these updates per token, by tag."""
+    tokens = sum(figures.tokens for figures in updates)
+    sums = [figures.sums for figures in updates]
+    by_name = {"loss": [each.total for each in sums], "nll": [each.nll for each in sums]}
+    by_name |= {name: [each.terms[name] for each in sums] for name in sums[-1].terms}
+    losses = world.all_reduce_sum(torch.stack([torch.stack(tensors).sum() for tensors in by_name.values()])).tolist()
+    return {f"train/{name}": loss / tokens for name, loss in zip(by_name, losses, strict=True)}

@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from seq2seq.data.batches import by_length
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.inference.corpus_decoding import (
     Decoding,
@@ -12,6 +14,7 @@ from seq2seq.inference.corpus_decoding import (
     nll_per_token,
     scored,
 )
+from seq2seq.inference.fitting import FittingBatches
 from seq2seq.inference.forced_attention import END, Forced, force
 from seq2seq.inference.output_checks import OutputWatch, empty_references
 from seq2seq.logger.base import Recorder
@@ -25,6 +28,7 @@ from seq2seq.reporting.samples import samples_page
 from seq2seq.runtime.device import Runtime
 from seq2seq.runtime.distributed import World
 from seq2seq.search.base import Search
+from seq2seq.search.decode import decode
 from seq2seq.search.limits import count_limits, limits_reached, outputs_line
 from seq2seq.tokenizer import Tokenizer
 
@@ -56,7 +60,7 @@ class Validator:
         self.search = search
         self.metrics = metrics
         self.runtime = runtime
-        self.tokens_per_batch = tokens_per_batch
+        self.batches = FittingBatches(corpus, "validation", tokens_per_batch, runtime.device)
         self.probes = min(probes, len(corpus))
         self.recorder = recorder
         self.world = world
@@ -87,11 +91,12 @@ class Validator:
             if stopped():
                 raise Interrupted
 
-        given = (self.runtime, self.tokens_per_batch)
+        given: dict[str, Any] = {"world": self.world, "on_batch": between_batches, "fitting": self.batches}
+        size = self.batches.tokens_per_batch
         try:
-            nll = nll_per_token(model, self.corpus, *given, world=self.world, on_batch=between_batches)
+            nll = nll_per_token(model, self.corpus, self.runtime, size, **given)
             begun = started(for_search(model, self.runtime), self.corpus.target_start)
-            found = best_hypotheses(begun, self.corpus, self.search, *given, world=self.world, on_batch=between_batches)
+            found = best_hypotheses(begun, self.corpus, self.search, self.runtime, size, **given)
         except Interrupted:
             return None
         values = {"valid/nll": nll}
@@ -101,6 +106,14 @@ class Validator:
             self._warn(decoding, update, values)
             self._show(model, decoding, update)
         return self.world.broadcast(values)
+
+    def decode_longest(self, model: Model, tokens_per_batch: int) -> None:
+        """Decode the batch of this many tokens that needs most memory, as a validation would."""
+        longest = next(by_length(self.corpus.source_lengths, tokens_per_batch))
+        begun = started(for_search(model, self.runtime), self.corpus.target_start)
+        sources = [self.corpus.source(int(row)) for row in longest]
+        with self.runtime.autocast():
+            decode(begun, self.search, sources, device=self.runtime.device, tokens_per_batch=tokens_per_batch)
 
     def begin(self) -> None:
         """Warn of problems of this validation set. Raises ConfigError where a metric cannot score it."""
@@ -127,7 +140,8 @@ class Validator:
         sources = [self.corpus.source(number) for number in range(self.probes)]
         targets = [hypothesis.tokens for hypothesis in decoding.hypotheses[: self.probes]]
         start = self.corpus.target_start
-        for number, forced in force(model, sources, targets, self.runtime, self.tokens_per_batch, target_start=start):
+        size = self.batches.tokens_per_batch
+        for number, forced in force(model, sources, targets, self.runtime, size, target_start=start):
             if forced.layers:
                 source = forced.columns([self.tokenizer.source.piece(index) for index in sources[number]])
                 target = [*map(self.tokenizer.target.piece, targets[number]), END]

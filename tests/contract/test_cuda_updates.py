@@ -1,5 +1,6 @@
 """On a GPU an update does not synchronize, and an update replayed from CUDA graphs equals the eager one."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -196,13 +197,17 @@ def test_bad_gradient_is_reported_with_the_next_metrics(
 ) -> None:
     taken, call = {"updates": 0}, OptimizerStep.__call__
 
-    def nan_in_third_update(self: OptimizerStep) -> Any:
+    def nan_in_third_update(self: OptimizerStep, update: int) -> Any:
         taken["updates"] += 1
         if taken["updates"] == 3:
             next(p.grad for p in self.strategy.model.parameters() if p.grad is not None).fill_(float("nan"))
-        return call(self)
+        return call(self, update)
 
     monkeypatch.setattr(OptimizerStep, "__call__", nan_in_third_update)
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is .* norm nan"):
-        run("bad", "trainer.max_updates=30")
+        run("bad", "trainer.max_updates=30", "trainer.on_nonfinite=stop")
     assert taken["updates"] == 10
+    taken["updates"] = 0
+    lines = run("skips", "trainer.max_updates=30", "trainer.ema=0.9")
+    assert {line["train/skipped"] for line in lines if "train/loss" in line} == {1}
+    assert all(math.isfinite(value) for line in lines for value in line.values())

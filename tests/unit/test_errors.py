@@ -42,6 +42,8 @@ def raised(action) -> Exception:
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("unable to mmap 512 bytes from file <model.safetensors>: Cannot allocate memory (12)"), True),
         (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("could not create a primitive descriptor for the LSTM"), False),
         (OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)), True),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), True),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), False),

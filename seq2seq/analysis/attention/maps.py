@@ -137,7 +137,7 @@ def _targets(
             settings.search().reading(trained.tokenizer.target),
             [source.ids for source in sources],
             device=trained.runtime.device,
-            tokens_per_batch=settings.trainer.tokens_per_batch,
+            tokens_per_batch=settings.trainer.batch_tokens,
             on_batch=count,
         )
     return segment_written(trained.tokenizer.target, [found[0].tokens for found in hypotheses])
@@ -159,7 +159,7 @@ def _look(
 ) -> Seen:
     with counting("looking", len(sources), "sentences") as count, memory_errors("looking"):
         ids = [source.ids for source in sources], [target.ids for target in targets]
-        size, start = settings.trainer.tokens_per_batch, trained.target_start
+        size, start = settings.trainer.batch_tokens, trained.target_start
         found = force(trained.model, *ids, trained.runtime, size, count, start)
         seen = look(found, sources, targets, script.alignment, kept=max(script.pictures, script.page))
     if seen.pooled:

@@ -110,7 +110,7 @@ def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
     logged = read_metrics(folder.metrics_file)
     at_step = [line for line in logged if line["update"] == trained.step]
     with memory_errors("measuring attention"):
-        entropy = attention_entropy(trained, corpus, settings.trainer.tokens_per_batch)
+        entropy = attention_entropy(trained, corpus, settings.trainer.batch_tokens)
     return Measured(
         run=settings.run,
         seed=settings.seed,

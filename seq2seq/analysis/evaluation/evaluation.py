@@ -126,7 +126,7 @@ def _decode(
             settings.search().reading(trained.tokenizer.target),
             {},
             trained.runtime,
-            settings.trainer.tokens_per_batch,
+            settings.trainer.batch_tokens,
             count,
             shortlists,
         )

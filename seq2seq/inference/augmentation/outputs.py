@@ -89,7 +89,7 @@ class TextDecoder:
                 numbers=range(first, first + len(texts)),
                 shortlists=self.shortlists,
                 device=self.trained.runtime.device,
-                tokens_per_batch=self.settings.trainer.tokens_per_batch,
+                tokens_per_batch=self.settings.trainer.batch_tokens,
                 on_batch=on_batch,
             )
         limits = limits_reached(self.search, [hypotheses[0] for hypotheses in found], [*map(len, sources)])

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from forks import as_started
 from small_runs import settings
+from unit.training.broken_updates import broken
 from unit.training.moving_average import MovingAverage
 
 from seq2seq.errors import Seq2SeqError
@@ -29,17 +30,20 @@ FROZEN = ("freeze=[encoder]", "tie=all", "schedule=plateau", "schedule.patience=
 BLOCKS = (*LOGGED, *FROZEN, "trainer.tokens_per_update=4096", "trainer.tokens_per_batch=1000")
 COVERED = (*LOGGED, "attention=coverage", "decoder.attend=before", "objective.attention_penalty=0.5")
 TINY = (*COVERED, "trainer.tokens_per_update=1")  # one pair per update
-RUNS = {"double": CURVE, "single": CURVE, "tiny": TINY, "continued": BLOCKS}
-UPDATES = {"double": 20, "single": 20, "tiny": 6, "continued": 12}
+RUNS = {"double": CURVE, "single": CURVE, "skipping": CURVE, "tiny": TINY, "continued": BLOCKS}
+SKIPPED = (2, 5)
+UPDATES = {"double": 20, "single": 20, "skipping": 8, "tiny": 6, "continued": 12}
 
 
 def train_run(run: str, updates: int | None = None) -> None:
-    """All or the first updates of a run without dropout, in float64 unless it is called `single`."""
+    """All or the first updates of a run without dropout, in float64 unless it is called `single`. In two updates of
+    `skipping` the loss is NaN, of two processes in the second one alone."""
     build = setup.build_model
     if run != "single":
         setup.build_model = lambda *a, **k: build(*a, **k).double()  # type: ignore[assignment,return-value]
     try:
-        train(settings(run, *RUNS[run], f"trainer.max_updates={updates or UPDATES[run]}"))
+        with broken(SKIPPED if run == "skipping" else (), rank=1 if "RANK" in os.environ else None):
+            train(settings(run, *RUNS[run], f"trainer.max_updates={updates or UPDATES[run]}"))
     finally:
         setup.build_model = build
 
@@ -54,7 +58,7 @@ def train_with_a_broken_loss() -> None:
 
     CrossEntropy.__call__ = broken  # type: ignore[method-assign]
     try:
-        train(settings("broken"))
+        train(settings("broken", "trainer.on_nonfinite=stop"))
     finally:
         CrossEntropy.__call__ = compute  # type: ignore[method-assign]
 

@@ -63,12 +63,12 @@ def overwrite(old: Any, new: Any) -> None:
             overwrite(getattr(old, field.name), getattr(new, field.name))
 
 
-def made(triple: Triple) -> tuple[ForwardBackward, OptimizerStep]:
+def made(triple: Triple, *, skips: bool = False) -> tuple[ForwardBackward, OptimizerStep]:
     model = triple.model().train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1, fused=True)
     objective = CrossEntropy(label_smoothing=0.1, attention_penalty=0.5)
     strategy = SingleProcess(model, World())
-    return ForwardBackward(strategy, objective, CPU), OptimizerStep(strategy, optimizer, 1.0, defers=True)
+    return ForwardBackward(strategy, objective, CPU), OptimizerStep(strategy, optimizer, 1.0, defers=True, skips=skips)
 
 
 def updates(
@@ -117,8 +117,9 @@ def test_a_batch_of_another_shape_is_not_replayed() -> None:
     assert all((one - other).abs().max() < 1e-7 for one, other in zip(others, weights, strict=True))
 
 
-def test_recording_changes_nothing() -> None:
-    passes, step = made(COVERAGE)
+@pytest.mark.parametrize("skips", [False, True])
+def test_recording_changes_nothing(skips: bool) -> None:
+    passes, step = made(COVERAGE, skips=skips)
     before = [parameter.detach().clone() for parameter in step.strategy.model.parameters()]
     _, step = graphed(passes, step, SHAPES, FakeRecorder())
     assert all(torch.equal(one, other) for one, other in zip(step.strategy.model.parameters(), before, strict=True))
@@ -136,6 +137,20 @@ def test_a_replay_refuses_a_bad_gradient() -> None:
     updates(passes, step, shaped=True)
     assert all(torch.equal(one, other) for one, other in zip(step.strategy.model.parameters(), before, strict=True))
     assert step.refuses
+
+
+def test_a_replay_skips_a_bad_gradient_and_goes_on() -> None:
+    found = []
+    for bad in (False, True):
+        passes, step = graphed(*made(COVERAGE, skips=True), SHAPES, FakeRecorder())
+        updates(passes, step, shaped=True)
+        if bad:
+            next(iter(step.strategy.model.parameters())).grad.fill_(float("nan"))
+            assert not step(1).isfinite() and step.refuses
+        found.append(updates(passes, step, shaped=True))
+        assert not step.refuses
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(one, other) for one, other in zip(found[0][1], found[1][1], strict=True))
 
 
 def test_a_replay_refuses_a_loss_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:

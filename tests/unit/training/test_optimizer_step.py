@@ -19,6 +19,7 @@ from seq2seq.runtime.distributed import World
 from seq2seq.training import update as module
 from seq2seq.training.optimizer_step import OptimizerStep, reads_found_inf
 from seq2seq.training.run import train
+from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import SingleProcess
 
 NAN = float("nan")
@@ -35,11 +36,13 @@ class Linear(Model):
         return self.layer(inputs)
 
 
-def made(*, defers: bool, fused: bool = True, clip_norm: float | None = 1.0) -> tuple[Model, OptimizerStep]:
+def made(
+    *, defers: bool, fused: bool = True, clip_norm: float | None = 1.0, skips: bool = False
+) -> tuple[Model, OptimizerStep]:
     torch.manual_seed(0)
     model = Linear()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1, fused=fused)
-    return model, OptimizerStep(SingleProcess(model, World()), optimizer, clip_norm, defers=defers)
+    return model, OptimizerStep(SingleProcess(model, World()), optimizer, clip_norm, defers=defers, skips=skips)
 
 
 def take(model: nn.Module, step: OptimizerStep, scales: list[float]) -> list[float]:
@@ -80,6 +83,35 @@ def test_no_step_is_taken_from_the_first_bad_gradient_on(defers: bool, broken: f
     assert equal(tensors_of(model, step), before)
     assert step.refuses
     assert [math.isfinite(norm) for norm in norms] == [False, True, True]
+
+
+@pytest.mark.parametrize("broken", [NAN, float("inf")])
+@pytest.mark.parametrize("defers", [False, True])
+def test_a_skipped_step_changes_nothing_and_later_ones_are_taken(defers: bool, broken: float) -> None:
+    """The next step is the one that would have been taken without it."""
+    (model, step), (other, untouched) = (made(defers=defers, skips=True) for _ in range(2))
+    take(model, step, [1.0, 1.0])
+    take(other, untouched, [1.0, 1.0])
+    norms = take(model, step, [broken])
+    assert not math.isfinite(norms[0]) and step.refuses
+    assert equal(tensors_of(model, step), tensors_of(other, untouched))
+    assert take(model, step, [2.0, 1.0]) == take(other, untouched, [2.0, 1.0])
+    assert not step.refuses
+    assert equal(tensors_of(model, step), tensors_of(other, untouched))
+
+
+@pytest.mark.parametrize("refused", [0.0, 1.0])
+def test_a_hook_without_a_way_of_its_own_waits_for_the_device(refused: float) -> None:
+    calls = []
+
+    class Noted(StepHook):
+        name = "noted"
+
+        def __call__(self, model: nn.Module, update: int) -> None:
+            calls.append(update)
+
+    Noted().unless(torch.tensor(refused), Linear(), 7)
+    assert calls == ([] if refused else [7])
 
 
 def test_a_refused_first_step_leaves_a_fresh_state() -> None:
@@ -126,6 +158,14 @@ def test_a_run_notices_later_and_the_error_names_the_update(
         module, "OptimizerStep", lambda *arguments, **more: OptimizerStep(*arguments, **more | {"defers": True})
     )
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is nan and the gradient norm nan, at .* no ch"):
-        train(settings("late", "trainer.log_every=4", "trainer.validate_every=8", "trainer.save_every=8"))
+        train(
+            settings(
+                "late",
+                "trainer.on_nonfinite=stop",
+                "trainer.log_every=4",
+                "trainer.validate_every=8",
+                "trainer.save_every=8",
+            )
+        )
     assert taken["updates"] == 4
     assert not list(Path("runs/late/checkpoints").glob("step-*"))

@@ -11,9 +11,17 @@ import torch
 from forks import FORKS
 from safetensors.torch import load_file
 from shape_checks import unchecked
-from unit.training.one_of_two import CASES, RUNS, run_cases, train_averaged, train_run
+from unit.training.one_of_two import CASES, RUNS, SKIPPED, run_cases, train_averaged, train_run
 
-COMPARED = {"train/loss", "train/nll", "train/grad_norm", "train/attention_penalty", "train/padding", "valid/nll"}
+COMPARED = {
+    "train/loss",
+    "train/nll",
+    "train/grad_norm",
+    "train/attention_penalty",
+    "train/padding",
+    "train/skipped",
+    "valid/nll",
+}
 
 
 def free_ports(count: int) -> list[str]:
@@ -72,6 +80,16 @@ def test_two_processes_follow_the_curve_of_one(folders: tuple[Path, Path], run: 
         expected = pytest.approx({tag: line[tag] for tag in tags}, rel=1e-4 if run == "single" else 1e-9)
         assert {tag: other[tag] for tag in tags} == expected, line["update"]
         assert other.get("valid/bleu") == line.get("valid/bleu")
+
+
+def test_two_processes_skip_the_same_updates(folders: tuple[Path, Path]) -> None:
+    """Of which only the second one has seen a bad loss; the record has the pairs of both."""
+    for folder in folders:
+        bad = [line["update"] for line in lines(folder, "skipping") if "train/lr" in line and "train/loss" not in line]
+        assert bad == list(SKIPPED)
+        assert {path.name for path in (folder / "runs/skipping/nonfinite").iterdir()} == {"step-2.json", "step-5.json"}
+    one, two = (json.loads((folder / "runs/skipping/nonfinite/step-5.json").read_text()) for folder in folders)
+    assert one | {"processes": 2} == two
 
 
 def test_the_checkpoint_of_two_processes_equals_that_of_one(folders: tuple[Path, Path]) -> None:

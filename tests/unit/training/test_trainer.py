@@ -435,7 +435,7 @@ def test_an_infinite_loss_is_refused_even_if_its_gradient_is_finite(
         lambda *arguments, **more: OptimizerStep(*arguments, **more | {"defers": defers}),
     )
     with pytest.raises(NonFiniteLossError, match=r"update 3: the loss is inf .* the last checkpoint is step-2"):
-        train(settings("infinite", "trainer.save_every=2", "trainer.validate_every=50"))
+        train(settings("infinite", "trainer.on_nonfinite=stop", "trainer.save_every=2", "trainer.validate_every=50"))
 
 
 def test_a_nan_loss_stops_the_run_and_changes_no_weight(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,7 +451,7 @@ def test_a_nan_loss_stops_the_run_and_changes_no_weight(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(CrossEntropy, "__call__", break_at_six)
     with pytest.raises(NonFiniteLossError, match=r"the loss is nan .* the last checkpoint is step-4"):
-        train(settings("broken"))
+        train(settings("broken", "trainer.on_nonfinite=stop"))
     assert not same(before[0], before[12])
     assert same(dict(models[-1].named_parameters()), before[12])
 

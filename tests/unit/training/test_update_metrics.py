@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from seq2seq.logger.jsonl import JsonLines
 from seq2seq.objective.base import Losses
 from seq2seq.reporting.progress import Progress
 from seq2seq.runtime.distributed import World
+from seq2seq.training.state import TrainState
 from seq2seq.training.update_metrics import Reporter, Sums, UpdateFigures
 
 
@@ -58,7 +60,30 @@ def test_peak_memory_is_in_mebibytes_and_never_falls(lines: list[dict[str, float
 
 def test_every_tag_is_documented(lines: list[dict[str, float]], repository: Path) -> None:
     page = (repository / "docs/training.md").read_text(encoding="utf-8")
-    assert [tag for tag in lines[0] if tag != "update" and f"`{tag}`" not in page] == []
+    counts = TrainState(skipped=1, oom_splits=1).counts
+    assert [tag for tag in (*lines[0], *counts) if tag != "update" and f"`{tag}`" not in page] == []
+
+
+def test_counts_begin_with_the_first() -> None:
+    assert TrainState().counts == {}
+    assert TrainState(skipped=3).counts == {"train/skipped": 3}
+
+
+def test_updates_that_are_not_finite_are_in_no_mean_but_took_their_time(tmp_path: Path) -> None:
+    with closing(JsonLines(session=Session(tmp_path))) as recorder:
+        progress, device = Progress(6, None, 0, 0.0), torch.device("cpu")
+        reporter = Reporter(progress=progress, recorder=recorder, device=device, world=World())
+        bad = replace(update(2, 0.4, tokens=100), norm=float("nan"))
+        bad.sums.total += float("inf")
+        reporter.updated(0.1, update(1, 0.1, tokens=100), report=False)
+        reporter.updated(0.2, bad, report=True, counts={"train/skipped": 1})
+        reporter.updated(0.3, bad, report=True, counts={"train/skipped": 2})
+    first, second = (json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1])
+    assert (first["train/loss"], first["train/nll"], first["train/grad_norm"]) == (3.0, 2.0, 0.5)
+    assert first["train/tokens_per_second"] == pytest.approx(200 / 0.5)
+    assert (first["train/skipped"], second["train/skipped"]) == (1, 2)
+    assert not {"train/loss", "train/nll", "train/grad_norm", "train/cross_entropy"} & second.keys()
+    assert second["train/lr"] == 0.1
 
 
 def test_a_validation_shows_only_its_own_values(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_valid_words_reach_hydra_with_the_same_meaning(train: Script, typed: str
         ("zzz=1", "zzz=1: no such key. Keys: adapter, attention, cache_dir, data, data_root, decoder, device, "
          "embedding, encoder, experiment, extensions, feed_forward, freeze, generator, init_checkpoint, init_fresh, "
          "init_from, layer_norm, length, logger, metrics, normalizer, objective, optimizer, pooling, position, "
-         "precision, preset, run, schedule, search, seed, self_attention, teacher, tie, tokenizer, trainer"),
+         "precision, preset, replay, run, schedule, search, seed, self_attention, teacher, tie, tokenizer, trainer"),
         ("attention=bahdnau", "attention=bahdnau: there is no attention 'bahdnau'; did you mean bahdanau? "
          "Choices: bahdanau, luong_dot"),
         ("attention=null", "attention=null: there is no attention 'null'. Choices: bahdanau, luong_dot"),
