@@ -21,7 +21,7 @@ from faults.damage import damaged, damaged_json, sealed, time_limit
 from faults.tiny_run import copy_of, train_tiny
 from marian_folder import write_folder
 
-from seq2seq.checkpoint.folder import RunFolder
+from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.selection import best_validated
 from seq2seq.config.loading import load_stored
@@ -102,7 +102,7 @@ def in_run(name: str) -> Callable[[Path], list[bytes]]:
 def checkpoint_of(path: Path) -> object:
     folder = RunFolder(path.parent.parent.parent)
     best_validated(folder, 3)
-    return [saved_state(load(folder, which)) for which in ("best", "last", "average")]
+    return saved_state(load(folder, "best", [MODEL])), load(folder, "average")
 
 
 def sealed_checkpoint(path: Path) -> object:
@@ -159,7 +159,7 @@ KINDS = {
         lambda path: read_vectors(path, {"Haus", "Baum"}, 3),
         "vectors.txt",
     ),
-    "weights": Kind(in_run(f"{STEP}/model.safetensors"), sealed_checkpoint, f"{STEP}/model.safetensors", share=5),
+    "weights": Kind(in_run(f"{STEP}/model.safetensors"), sealed_checkpoint, f"{STEP}/model.safetensors", share=2),
     "manifest": Kind(in_run(f"{STEP}/manifest.json"), checkpoint_of, f"{STEP}/manifest.json", damaged_json, share=4),
     "state": Kind(in_run(f"{STEP}/validated.json"), sealed_checkpoint, f"{STEP}/validated.json", damaged_json, share=4),
     "best": Kind(lambda folder: [b"checkpoints/step-2"], lambda path: checkpoint_of(path.parent / STEP / "x"), "best"),

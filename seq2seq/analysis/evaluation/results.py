@@ -14,6 +14,7 @@ from typing import Any
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.errors import CheckpointError
 from seq2seq.files import read_bounded, read_json
+from seq2seq.inference.line_output import one_line
 from seq2seq.metrics.base import References
 
 # Keys of the JSON other than scores: the split, hashes of its sources and references and of the hypotheses, and the
@@ -62,7 +63,7 @@ def write_result(folder: Path, name: str, texts: Sequence[str], content: Mapping
     """Write the three files, the JSON last; its path. Raises StorageError."""
     lossless = "".join(json.dumps({"output": text}, ensure_ascii=False) + "\n" for text in texts)
     replace_file(folder / f"{name}.hyp.jsonl", lossless)
-    replace_file(folder / f"{name}.hyp.txt", "".join(" ".join(text.split("\n")) + "\n" for text in texts))
+    replace_file(folder / f"{name}.hyp.txt", "".join(one_line(text) + "\n" for text in texts))
     path = folder / f"{name}.json"
     replace_file(path, json.dumps({**content, OUTPUTS: digest_outputs(texts)}, ensure_ascii=False, indent=2) + "\n")
     return path
