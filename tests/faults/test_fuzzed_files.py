@@ -160,8 +160,8 @@ KINDS = {
         "vectors.txt",
     ),
     "weights": Kind(in_run(f"{STEP}/model.safetensors"), sealed_checkpoint, f"{STEP}/model.safetensors", share=2),
-    "manifest": Kind(in_run(f"{STEP}/manifest.json"), checkpoint_of, f"{STEP}/manifest.json", damaged_json, share=4),
-    "state": Kind(in_run(f"{STEP}/validated.json"), sealed_checkpoint, f"{STEP}/validated.json", damaged_json, share=4),
+    "manifest": Kind(in_run(f"{STEP}/manifest.json"), checkpoint_of, f"{STEP}/manifest.json", damaged_json, share=1),
+    "state": Kind(in_run(f"{STEP}/validated.json"), sealed_checkpoint, f"{STEP}/validated.json", damaged_json, share=1),
     "best": Kind(lambda folder: [b"checkpoints/step-2"], lambda path: checkpoint_of(path.parent / STEP / "x"), "best"),
     "tokenizer": Kind(in_run("tokenizer/joint.model"), tokenizer_without_sums, "other/joint.model", share=6),
     "sums": Kind(
@@ -190,7 +190,6 @@ KINDS = {
         lambda path: imported(path.parent),
         "marian/config.json",
         damaged_json,
-        share=2,
     ),
     "its vocabulary": Kind(
         lambda folder: [(folder / "marian/vocab.json").read_bytes()],
