@@ -116,14 +116,20 @@ def _may_change(key: str) -> bool:
     return any(key[: dot.start()] in FREE for dot in re.finditer(r"\.|$", key))
 
 
-def move_root(value: Any, old: str | None, new: str) -> Any:
+def move_root(value: Any, old: Any, new: str) -> Any:
     """`value` with every path below the folder `old` moved below `new`; relative, if `new` is empty."""
     if isinstance(value, dict):
         return {key: move_root(item, old, new) for key, item in value.items()}
     if isinstance(value, list):
         return [move_root(item, old, new) for item in value]
     # Text without a slash may be equal to data_root by chance (data_root=data), so only text with one is a path.
-    if isinstance(value, str) and old and "/" in value and f"{value}/".startswith(f"{old.rstrip('/')}/"):
+    if (
+        isinstance(value, str)
+        and isinstance(old, str)
+        and old
+        and "/" in value
+        and f"{value}/".startswith(f"{old.rstrip('/')}/")
+    ):
         inner = value[len(old.rstrip("/")) :].lstrip("/")
         return f"{new.rstrip('/')}/{inner}" if new else inner
     return value
@@ -171,7 +177,7 @@ def effective_settings(
     Raises ConfigError with a diff if a setting that affects training has changed.
     """
     if "horizon" in settings.schedule.arguments and settings.schedule.arguments["horizon"] is None:
-        first = first_horizon(settings) if stored is None else stored.get("schedule", {}).get("horizon")
+        first = first_horizon(settings) if stored is None else _stored_horizon(stored)
         settings = _with_horizon(settings, first)
     if stored is not None and stored.get("precision") == "auto" and settings.precision == precision:
         settings = replace(settings, precision="auto", plain={**settings.plain, "precision": "auto"})
@@ -181,6 +187,15 @@ def effective_settings(
         advice = "Use its own settings to continue it, or start another run: run=NAME."
         raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")
     return settings
+
+
+def _stored_horizon(stored: Mapping[str, Any]) -> int | None:
+    """The schedule's horizon in a config.yaml. Raises ConfigError where it is no number of updates."""
+    schedule = stored.get("schedule")
+    horizon = schedule.get("horizon") if isinstance(schedule, dict) else None
+    if horizon is not None and (not isinstance(horizon, int) or not 0 < horizon < 2**63):
+        raise ConfigError(f"config.yaml: schedule.horizon: expected a whole number or null, got {show(horizon)}")
+    return horizon
 
 
 def first_horizon(settings: TrainSettings) -> int | None:

@@ -7,6 +7,7 @@ import json
 import logging
 import lzma
 import random
+import shutil
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import yaml
 from faults.conftest import Campaign
 from faults.damage import damaged, damaged_json, sealed, time_limit
 from faults.tiny_run import copy_of, train_tiny
@@ -25,7 +27,7 @@ from seq2seq.checkpoint.folder import MODEL, RunFolder
 from seq2seq.checkpoint.read import load
 from seq2seq.checkpoint.selection import best_validated
 from seq2seq.config.loading import load_stored
-from seq2seq.config.stored_run import read_config
+from seq2seq.config.stored_run import effective_settings, read_config
 from seq2seq.data.cache import cached
 from seq2seq.data.columns import Columns
 from seq2seq.data.lexicon import Lexicon
@@ -116,6 +118,13 @@ def tokenizer_without_sums(path: Path) -> object:
     return tokenizer.source.symbols, tokenizer.target.decode(ids), tokenizer.source.piece(5)
 
 
+def stored_settings(path: Path) -> object:
+    """What evaluate reads of them, and what train compares them with."""
+    own = load_stored(str(path.parent / "other"))
+    effective_settings(own, read_config(path))
+    return load_stored(str(path.parent), data_root="elsewhere")
+
+
 def metrics(path: Path) -> object:
     kept = read_metrics(path)
     cut_metrics(path, after=1)
@@ -173,6 +182,13 @@ KINDS = {
     "metrics": Kind(in_run("metrics.jsonl"), metrics, "metrics.jsonl", share=5),
     "config": Kind(in_run("config.yaml"), read_config, "config.yaml", share=1),
     "settings": Kind(in_run("config.yaml"), lambda path: load_stored(str(path.parent)), "config.yaml", share=1),
+    "settings, as a tree": Kind(
+        lambda folder: [json.dumps(yaml.safe_load((folder / "config.yaml").read_bytes())).encode()],
+        stored_settings,
+        "config.yaml",
+        damaged_json,
+        share=2,
+    ),
     "lexicon": Kind(lexicon, lambda path: read_lexicon(path, 275, 275), "lexicon.npz", share=6),
     "ranges": Kind(
         lambda folder: [b'{"a": [0.5, 1.0], "b": [-3, 2]}'],
@@ -219,6 +235,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_folder(folder / "runs/base/marian", kind="unigram")
     for name in ("cache/text/k", "other"):
         (folder / "runs/base" / name).mkdir(parents=True)
+    shutil.copy(folder / "runs/base/config.yaml", folder / "runs/base/other")
     return folder / "runs/base"
 
 
