@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from seq2seq.errors import CheckpointError
 
+FACTORIES = frozenset((torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn))
 USUAL = 50_000_000, 1000  # numbers and tensors beside the weights: tables of positions, for example
 TIMES = 3, 20  # the numbers and tensors of the weights may be allocated: some are drawn before they are tied
 
@@ -25,18 +27,20 @@ def bounded_by(tensors: Mapping[str, Tensor], where: object) -> Iterator[None]:
         yield
 
 
-class _Bounded(TorchDispatchMode):
-    """Counts new tensors and their numbers."""
+class _Bounded(TorchFunctionMode):
+    """Counts new tensors and their numbers. (A TorchDispatchMode would import hundreds of modules.)"""
 
     def __init__(self, numbers: int, tensors: int, message: str) -> None:
         super().__init__()
         self._numbers, self._tensors, self._message = numbers, tensors, message
 
-    def __torch_dispatch__(
+    def __torch_function__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if args and isinstance(args[0], list | tuple) and all(isinstance(size, int) for size in args[0]):
-            self._numbers -= math.prod(args[0])
+        if function in FACTORIES:
+            given = args[0] if args else (kwargs or {}).get("size", ())
+            sizes = given if isinstance(given, list | tuple) else args
+            self._numbers -= math.prod(size for size in sizes if isinstance(size, int))
             self._tensors -= 1
             if self._numbers < 0 or self._tensors < 0:
                 raise CheckpointError(self._message)
