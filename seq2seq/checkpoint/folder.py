@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from seq2seq.checkpoint.storage import discard, storage_errors
-from seq2seq.config.stored_run import refuse_links_out, run_path
+from seq2seq.config.run_links import refuse_links_out
+from seq2seq.config.stored_run import run_path
 from seq2seq.errors import CheckpointError, StorageError
 from seq2seq.files import no_link
 
@@ -109,7 +110,7 @@ class RunFolder:
 
     def exists(self) -> bool:
         """Whether a run has begun here."""
-        return self.config_file.is_file()
+        return self.config_file.exists()  # also as a pipe: reading it is an error
 
     def steps(self) -> list[int]:
         """The saved steps, rising."""

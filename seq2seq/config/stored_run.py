@@ -12,20 +12,16 @@ from typing import Any
 
 from seq2seq.config.key_rules import MAY_CHANGE, NO_KEY, NOT_STORED, keys_with, older_values
 from seq2seq.config.problems import did_you_mean, listed, show
+from seq2seq.config.run_links import refuse_links_out
 from seq2seq.config.schema import BLOCKS, TrainSettings
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
-from seq2seq.files import link_out_of
 from seq2seq.types import Part
 
 FREE = keys_with(MAY_CHANGE, TrainSettings)
 UNSTORED = keys_with(NOT_STORED, TrainSettings)
 NAMING = ("data", "encoder", "attention", "decoder")  # groups whose choices name a run
 RECORDED = keys_with(NO_KEY, TrainSettings)  # keys of a config.yaml that are not settings
-OWN = (  # what a run's folder holds
-    *("config.yaml", "tokenizer", "checkpoints", "best", "metrics.jsonl", "lexicon.npz"),
-    *("int8", "eval", "export", "attention"),
-)
 TERMS = {  # of every objective
     **dict.fromkeys(("attention_entropy", "attention_coverage", "alignment", "scheduled_sampling"), 0.0),
     **{"alignment_shift": False, "links": None, "consistency": "none", "consistency_weight": 1.0, "cut_share": 0.05},
@@ -83,14 +79,6 @@ def stored_config(run: str, key: str = "run") -> dict[str, Any]:
     existing = sorted(found.parent.name for found in runs.glob("*/config.yaml"))
     close = did_you_mean(path.parent.name, existing)
     raise CheckpointError(f"{key}={run}: there is no {path}{close or '.'} Runs in {runs}: {listed(existing)}")
-
-
-def refuse_links_out(folder: Path) -> None:
-    """Raise CheckpointError where a link in a run's folder leads out of it: the folder may come from anyone, and its
-    files are read, and written, as those of a run."""
-    if link := link_out_of(folder, OWN):
-        advice = "put there what it points to (the run's folder itself may be a link)"
-        raise CheckpointError(f"{link} is a link that leads out of the run's folder, to {link.resolve()}: {advice}")
 
 
 def flatten(tree: Any, key: str = "") -> dict[str, Any]:

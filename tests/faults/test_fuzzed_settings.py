@@ -102,7 +102,7 @@ def test_no_configuration_ends_in_a_traceback(run: Run, folder: Path, campaign: 
     own = folder / "experiment/tiny/mine.yaml"
     own.parent.mkdir(parents=True)
     wrong = []
-    trials = campaign.trials(2000, fast=8)
+    trials = campaign.trials(2000, fast=4)
     for number in range(trials):
         chance = random.Random(f"configuration {SEED} {number}")
         path = own if chance.random() < 0.3 else chance.choice(files)
@@ -120,7 +120,7 @@ def test_no_configuration_ends_in_a_traceback(run: Run, folder: Path, campaign: 
 
 def test_no_command_line_ends_in_a_traceback(run: Run, campaign: Campaign) -> None:
     wrong = []
-    trials = campaign.trials(500, fast=8)
+    trials = campaign.trials(500, fast=4)
     for number in range(trials):
         words = command_line(random.Random(f"command line {SEED} {number}"))
         code, stderr = run(*words)
@@ -138,7 +138,7 @@ def test_no_settings_end_in_a_traceback(campaign: Campaign, tmp_path: Path) -> N
     file.write_text("{}")
     before = json.dumps(plain).encode()
     wrong, refused = [], 0
-    trials = campaign.trials(8000, fast=40)
+    trials = campaign.trials(8000, fast=20)
     for number in range(trials):
         chance = random.Random(f"settings {SEED} {number}")
         try:

@@ -1,6 +1,9 @@
 """A run that is trained in a second, and copies of it."""
 
+import atexit
 import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from system.scripts import run_script
@@ -22,14 +25,22 @@ def settings() -> list[str]:
     return [*SETTINGS, *(f"data.{split}.{key}={split}.{side}" for split in splits for key, side in sides.items())]
 
 
-def train_tiny(folder: Path, run: str = "base") -> None:
-    """Write its texts into the folder, and train it there."""
+def train_tiny(folder: Path) -> None:
+    """Write its texts into the folder, with the run as runs/base; it is trained once in a process."""
+    shutil.copytree(_trained(), folder, symlinks=True, dirs_exist_ok=True)
+
+
+@cache
+def _trained() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="tiny-run-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for split, count in (("train", 60), ("valid", 4), ("test", 4)):
         rows = [[WORDS[(number * 7 + place) % 4] for place in range(1 + number % 3)] for number in range(count)]
         (folder / f"{split}.de").write_text("".join(f"{' '.join(row)}\n" for row in rows))
         (folder / f"{split}.en").write_text("".join(f"{' '.join(reversed(row))}\n" for row in rows))
-    trained = run_script("train", f"run={run}", *settings(), cwd=folder)
+    trained = run_script("train", "run=base", *settings(), cwd=folder)
     assert trained.rc == 0, trained.stderr
+    return folder
 
 
 def copy_of(run: Path, to: Path) -> Path:
