@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seq2seq.checkpoint.storage import discard, storage_errors
+from seq2seq.config.run_links import refuse_links_out
 from seq2seq.config.stored_run import run_path
 from seq2seq.errors import CheckpointError, StorageError
 from seq2seq.locks import FileLock
@@ -102,7 +103,7 @@ class RunFolder:
 
     def exists(self) -> bool:
         """Whether a run has begun here."""
-        return self.config_file.is_file()
+        return self.config_file.exists()  # also as a pipe: reading it is an error
 
     def steps(self) -> list[int]:
         """The saved steps, rising."""
@@ -113,12 +114,13 @@ class RunFolder:
 
     def refuse_links(self) -> None:
         """Raise StorageError where a link has the name of a file or folder that a run writes, which would be written
-        elsewhere."""
+        elsewhere, and CheckpointError where one inside these leads out of the run's folder."""
         folders = (self.checkpoints, self.tokenizer_folder, self.eval_folder, self.export_folder)
         for path in (*folders, self.metrics_file, self.path / LOCK):
             if path.is_symlink():
                 advice = "replace the link by what it points to (the run folder itself may be a link)"
                 raise StorageError(f"{path} is a link, and a run writes only inside its own folder: {advice}")
+        refuse_links_out(self.path)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """Reading checkpoints: each file's SHA-256 is compared with the manifest before the file is used."""
 
 import difflib
-import json
 import logging
 import os
 import re
@@ -34,9 +33,9 @@ from seq2seq.checkpoint.weights import current_names, mean_of_files
 from seq2seq.checkpoint.write import FORMAT, recover
 from seq2seq.config.yaml_files import read_yaml
 from seq2seq.errors import CheckpointError
+from seq2seq.files import read_json
 
 TRIES, PAUSE = 40, 0.05  # attempts to read checkpoints while another process changes them; seconds between attempts
-LARGEST_JSON = 16_000_000  # bytes; a state.json has about a thousand
 
 log = logging.getLogger(__name__)
 
@@ -265,16 +264,12 @@ def _manifest(file: Path) -> tuple[int, dict[str, dict[str, Any]]]:
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file of at most LARGEST_JSON bytes. Raises CheckpointError where it is not one."""
+    """The object in a JSON file. Raises CheckpointError where it is not one."""
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(LARGEST_JSON + 1)
-        if len(raw) > LARGEST_JSON:
-            raise ValueError(f"it holds more than {LARGEST_JSON:,} bytes")
-        content = json.loads(raw)
+        content = read_json(file)
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{file} is broken: {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} is broken: it does not hold keys and values")

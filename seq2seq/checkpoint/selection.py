@@ -1,10 +1,10 @@
 """Which checkpoints a run keeps, and which of them are averaged."""
 
-import json
 from collections.abc import Sequence
 from itertools import count
 
 from seq2seq.checkpoint.folder import MANIFEST, VALIDATED, RunFolder
+from seq2seq.files import read_json
 
 
 def newest(steps: Sequence[int], keep_last: int, every: int) -> list[int]:
@@ -27,9 +27,9 @@ def _ranking(folder: RunFolder, step: int) -> list[float] | None:
     """The sort key that a checkpoint's validation has stored; None where it has not been validated."""
     path = folder.checkpoint(step)
     try:
-        if VALIDATED not in json.loads((path / MANIFEST).read_bytes())["files"]:
+        if VALIDATED not in read_json(path / MANIFEST)["files"]:
             return None
-        ranking = json.loads((path / VALIDATED).read_bytes())["ranking"]
+        ranking = read_json(path / VALIDATED)["ranking"]
         return [float(value) for value in ranking] or None
     except (OSError, ValueError, KeyError, TypeError):
         return None

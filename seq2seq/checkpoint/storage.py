@@ -11,7 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from seq2seq.errors import storage_failure
-from seq2seq.files import flush_folder, write_flushed
+from seq2seq.files import flush_folder, regular, write_flushed
 
 
 @contextmanager
@@ -52,8 +52,8 @@ def flush_file(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
+    """The SHA-256 of a regular file's content, in hexadecimal. Raises OSError."""
+    with open(path, "rb", opener=regular) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

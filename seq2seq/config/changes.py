@@ -25,7 +25,7 @@ def over(stored: dict[str, Any], typed: DictConfig, composed: Composition) -> Co
     run's."""
     base = {key: value for key, value in stored.items() if key not in RECORDED}
     if "data_root" in typed:
-        base["data"] = move_root(base["data"], base["data_root"], typed["data_root"])
+        base["data"] = move_root(base.get("data"), base.get("data_root"), typed["data_root"])
     chosen = {group: choice for group, choice in composed.choices.items() if group in typed}  # not the script's own
     config = OmegaConf.create({key: literal(value) for key, value in base.items() if key not in chosen})
     return Composition(

@@ -135,7 +135,7 @@ def load_stored(run: str, *, data_root: str | None = None, key: str = "run") -> 
         raise Mistakes([line])
     stored, _ = without_typed_only(stored, Targets())
     if data_root is not None:
-        stored |= {"data": move_root(stored["data"], stored["data_root"], data_root), "data_root": data_root}
+        stored |= {"data": move_root(stored.get("data"), stored.get("data_root"), data_root), "data_root": data_root}
     config = OmegaConf.create(
         {key: literal(value) for key, value in {**stored, "run": run}.items() if key not in RECORDED}
     )

@@ -38,7 +38,8 @@ def read_settings(
         read[group] = _read_group(reader, group, plain, choices)
     if not _complete(read):
         return None, reader.problems
-    read["trainer"] = _with_best_metric(read["trainer"], read["metrics"])
+    wrong = any(problem.key.startswith("metrics") for problem in reader.problems)
+    read["trainer"] = _with_best_metric(read["trainer"], {} if wrong else read["metrics"])
     clean = to_plain(read)
     name = run_name(clean, choices) if read["run"] is None else read["run"]
     clean["run"] = read["run"] = name + suffix

@@ -12,6 +12,7 @@ from typing import Any
 
 from seq2seq.config.key_rules import MAY_CHANGE, NO_KEY, NOT_STORED, keys_with, older_values
 from seq2seq.config.problems import did_you_mean, listed, show
+from seq2seq.config.run_links import refuse_links_out
 from seq2seq.config.schema import BLOCKS, TrainSettings
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
@@ -75,7 +76,8 @@ def stored_config(run: str, key: str = "run") -> dict[str, Any]:
     """The config.yaml of `run`, the value of `key`. If there is none, raises CheckpointError, which lists the runs that
     exist."""
     path = run_path(run) / "config.yaml"
-    if path.is_file():
+    if path.exists():
+        refuse_links_out(path.parent)
         return read_config(path)
     runs = path.parent.parent
     existing = sorted(found.parent.name for found in runs.glob("*/config.yaml"))
@@ -106,14 +108,20 @@ def _may_change(key: str) -> bool:
     return any(key[: dot.start()] in FREE for dot in re.finditer(r"\.|$", key))
 
 
-def move_root(value: Any, old: str | None, new: str) -> Any:
+def move_root(value: Any, old: Any, new: str) -> Any:
     """`value` with every path below the folder `old` moved below `new`; relative, if `new` is empty."""
     if isinstance(value, dict):
         return {key: move_root(item, old, new) for key, item in value.items()}
     if isinstance(value, list):
         return [move_root(item, old, new) for item in value]
     # Text without a slash may be equal to data_root by chance (data_root=data), so only text with one is a path.
-    if isinstance(value, str) and old and "/" in value and f"{value}/".startswith(f"{old.rstrip('/')}/"):
+    if (
+        isinstance(value, str)
+        and isinstance(old, str)
+        and old
+        and "/" in value
+        and f"{value}/".startswith(f"{old.rstrip('/')}/")
+    ):
         inner = value[len(old.rstrip("/")) :].lstrip("/")
         return f"{new.rstrip('/')}/{inner}" if new else inner
     return value
@@ -161,7 +169,7 @@ def effective_settings(
     Raises ConfigError with a diff if a setting that affects training has changed.
     """
     if "horizon" in settings.schedule.arguments and settings.schedule.arguments["horizon"] is None:
-        first = first_horizon(settings) if stored is None else stored.get("schedule", {}).get("horizon")
+        first = first_horizon(settings) if stored is None else _stored_horizon(stored)
         settings = _with_horizon(settings, first)
     if stored is not None and stored.get("precision") == "auto" and settings.precision == precision:
         settings = replace(settings, precision="auto", plain={**settings.plain, "precision": "auto"})
@@ -171,6 +179,15 @@ def effective_settings(
         advice = "Use its own settings to continue it, or start another run: run=NAME."
         raise ConfigError("\n  ".join([head, *changed]) + f"\n{advice}")
     return settings
+
+
+def _stored_horizon(stored: Mapping[str, Any]) -> int | None:
+    """The schedule's horizon in a config.yaml. Raises ConfigError where it is no number of updates."""
+    schedule = stored.get("schedule")
+    horizon = schedule.get("horizon") if isinstance(schedule, dict) else None
+    if horizon is not None and (not isinstance(horizon, int) or not 0 < horizon < 2**63):
+        raise ConfigError(f"config.yaml: schedule.horizon: expected a whole number or null, got {show(horizon)}")
+    return horizon
 
 
 def first_horizon(settings: TrainSettings) -> int | None:

@@ -5,7 +5,7 @@ import inspect
 import re
 import traceback
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -71,8 +71,11 @@ class Targets:
             raise ValueError(f"module {module_name} has no class {class_name}{did_you_mean(class_name, classes)}")
         if name not in self.names and not _is_component(found):
             raise ValueError(f"{name} is not a component (a class that derives seq2seq.types.Component)")
+        defined = f"{found.__module__}.{found.__qualname__}"
+        if name not in self.names and not any(covers(package, defined) for package in packages):
+            raise ValueError(f"{name} is {defined}, and that package is not allowed")
         if any(covers(package, name) for package in allowed()):
-            _check_own(name, found, packages)
+            _check_constructor(name, found)
         if base := self.kinds.get(part or ""):
             bases = [f"{each.__module__}.{each.__qualname__}" for each in found.__mro__]
             if base not in bases:
@@ -88,6 +91,8 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(error.name + ".")):
             raise ValueError(f"there is no module {error.name}") from None
+        if not any(covers(package, f"{name}.") for package in allowed()):  # of ours, for a package that is missing here
+            raise ValueError(f"{name} cannot be used here: {error}") from None
         _raise_readable(name, error)
     except Exception as error:
         _raise_readable(name, error)
@@ -102,11 +107,8 @@ def _raise_readable(name: str, error: Exception) -> NoReturn:
     raise ValueError(f"{name} cannot be imported: {place}{type(error).__name__}: {error}") from error
 
 
-def _check_own(name: str, found: type, packages: Sequence[str]) -> None:
-    """Raise ValueError for a class of a user's own that comes from elsewhere, or whose constructor cannot be read."""
-    defined = f"{found.__module__}.{found.__qualname__}"
-    if not any(covers(package, defined) for package in packages):
-        raise ValueError(f"{name} is {defined}, and that package is not allowed")
+def _check_constructor(name: str, found: type) -> None:
+    """Raise ValueError for a class of a user's own whose constructor cannot be read."""
     try:
         signature_of(found)
     except Exception as error:

@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from seq2seq.config.yaml_reading import FLOAT, Loader, NotYaml, parse_yaml
+from seq2seq.config.yaml_reading import FLOAT, LARGEST, Loader, NotYaml, parse_yaml
 from seq2seq.errors import CheckpointError, storage_failure
-from seq2seq.files import flush_folder, write_flushed
+from seq2seq.files import flush_folder, read_bounded, write_flushed
 
 SEAL = "# SHA-256 of the lines below: "
 
@@ -50,7 +50,7 @@ def write_yaml(content: dict[str, Any], path: Path) -> None:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A run's own YAML file as plain lists and dicts; raises CheckpointError if it is missing, broken or changed."""
     try:
-        raw = path.read_bytes()
+        raw = read_bounded(path, LARGEST)
         if raw.startswith(SEAL.encode()):  # older runs have none
             seal, _, rest = raw.partition(b"\n")
             if seal.decode(errors="replace") != SEAL + hashlib.sha256(rest).hexdigest():

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from seq2seq.errors import StorageError, is_out_of_memory
+from seq2seq.files import read_json
 from seq2seq.locks import FileLock
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def cached(cache: Path, kind: str, key: str, build: Callable[[Path], None]) -> P
 def is_intact(folder: Path) -> bool:
     """Whether the folder has exactly the files of its manifest, byte for byte."""
     try:
-        listed = json.loads((folder / MANIFEST).read_bytes())
+        listed = read_json(folder / MANIFEST)
         return bool(listed == _hashes(folder))
     except (OSError, ValueError):
         return False

@@ -1,6 +1,8 @@
 """Translations of source tokens into target tokens: Brown et al. (1993), Computational Linguistics 19(2), Model 1,
 section 4.2, learned from the training pairs by expectation and maximisation."""
 
+import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +10,13 @@ import numpy as np
 
 from seq2seq.config.schema import TRANSLATIONS
 from seq2seq.data.batches import TokenIds
+from seq2seq.files import regular
 from seq2seq.types import PAD
 
 ITERATIONS = 5  # of expectation and maximisation: ranks hardly change after these
 LINKS = 20_000_000  # pairs of a source and a target token that are used; Multi30k has 6 million
 COUNTED = 2**22  # ids at a time
+HEADERS = 10_000  # bytes, at most, of what is not numbers in a file
 NOTHING = 0  # PAD's id is that of the empty source word, for target tokens without a counterpart
 
 
@@ -39,10 +43,35 @@ class Lexicon:
         )
 
     @classmethod
-    def load(cls, file: Path) -> "Lexicon":
-        """What `save` wrote."""
-        with np.load(file) as arrays:
-            return cls(arrays["translations"], arrays["frequent"])
+    def load(cls, file: Path, source_size: int, target_size: int) -> "Lexicon":
+        """What `save` wrote, for vocabularies of these sizes.
+
+        Raises OSError, ValueError where it is for others, and what numpy and zipfile raise for damaged files.
+        """
+        with open(file, "rb", opener=regular) as raw, zipfile.ZipFile(raw) as members:
+            most = (source_size * TRANSLATIONS + target_size) * 4 + HEADERS
+            if (unpacked := sum(member.file_size for member in members.infolist())) > most:
+                raise ValueError(f"it unpacks to {unpacked:,} bytes, and a lexicon of these vocabularies to {most:,}")
+            read = [_read_array(members, f"{name}.npy", most) for name in ("translations", "frequent")]
+        lexicon = cls(*read)
+        if not lexicon.fits(source_size, target_size):
+            raise ValueError("it was made for other vocabularies")
+        return lexicon
+
+
+def _read_array(members: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
+    """One array, whatever its header says no larger than `most` bytes."""
+    with members.open(name) as member:
+        raw = member.read(most + 1)
+    if len(raw) > most:
+        raise ValueError(f"{name} unpacks to more than {most:,} bytes")
+    stream = io.BytesIO(raw)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError(f"{name} is of another format")
+    shape, columns_first, kind = np.lib.format.read_array_header_1_0(stream)
+    if columns_first or kind != np.int32:
+        raise ValueError(f"{name} holds other numbers")
+    return np.frombuffer(raw, np.int32, offset=stream.tell()).reshape(shape)
 
 
 def learn_lexicon(corpus: TokenIds, source_size: int, target_size: int) -> Lexicon:

@@ -5,6 +5,7 @@ import codecs
 import gzip
 import io
 import lzma
+import os
 import re
 import shutil
 import tempfile
@@ -18,6 +19,10 @@ from seq2seq.errors import DataError
 
 LOOKED_AT = 4096  # bytes at the beginning of a stream
 BUFFER = 1 << 20
+LAYERS = 3  # of compression, one inside the other; a file can be made that unpacks to itself
+RATIO = 100  # text shrinks to a tenth, repetitive text to a fiftieth
+LARGEST_UNPACKED = 1_000_000_000  # bytes
+VARIABLE = "SEQ2SEQ_LARGEST_UNPACKED"
 
 PACKED = (
     ("gzip", re.compile(rb"\x1f\x8b")),
@@ -65,15 +70,19 @@ def unpack(stream: io.BufferedIOBase, name: str) -> io.BufferedReader:
     """The bytes of a stream, decompressed if they are gzip, bzip2, xz or zstd, also in several layers.
 
     It never reads further than the first line in advance, so that interactive input works. Raises DataError, with the
-    stream's `name`, for formats that are recognised by their beginning and are not UTF-8 text; damage is found while
-    reading (see `reported`).
+    stream's `name`, for formats that are recognised by their beginning and are not UTF-8 text; damage, and more
+    unpacked bytes than text has, are found while reading (see `reported`).
     """
-    looked = _Looked(stream)
-    kind = next((kind for kind, magic in PACKED if magic.match(looked.head)), None)
-    if kind is not None:
-        return unpack(_Unpacked(_decompressor(kind, looked), kind), name)
-    _refuse(looked.head, name)
-    return io.BufferedReader(looked, BUFFER)
+    looked = outermost = _Looked(stream)
+    for layer in range(LAYERS + 1):
+        kind = next((kind for kind, magic in PACKED if magic.match(looked.head)), None)
+        if kind is None:
+            _refuse(looked.head, name)
+            return io.BufferedReader(looked, BUFFER)
+        if layer == LAYERS:
+            raise DataError(f"{name} is packed more than {LAYERS} times; unpack it and give what is inside")
+        looked = _Looked(_Unpacked(_decompressor(kind, looked), kind, outermost))
+    raise AssertionError
 
 
 @contextmanager
@@ -85,8 +94,16 @@ def reported(name: str, line: Callable[[], int] = lambda: 0) -> Iterator[None]:
         raise DataError(
             f"{name} is a damaged {error.kind} file (after line {line()}): {error}. Fetch or pack it again."
         ) from error
+    except _TooLarge as error:
+        raise DataError(
+            f"{name} {error} (after line {line()}). If it is yours, type {VARIABLE}=BYTES before the command."
+        ) from error
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+class _TooLarge(Exception):
+    """More unpacked bytes than text of that size on disk has."""
 
 
 class _Damaged(Exception):
@@ -104,30 +121,36 @@ class _Looked(io.RawIOBase):
         self._stream: Any = stream
         self.head = stream.read(LOOKED_AT) if stream.seekable() else stream.readline(LOOKED_AT)
         self._left = self.head
+        self.read_bytes = len(self.head)  # of the stream
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._left[: len(buffer)] or self._stream.read1(len(buffer))
-        self._left = self._left[len(data) :]
+        data = self._left[: len(buffer)]
+        if data:
+            self._left = self._left[len(data) :]
+        else:
+            data = self._stream.read1(len(buffer))
+            self.read_bytes += len(data)
         buffer[: len(data)] = data
         return len(data)
 
 
 class _Unpacked(io.BufferedReader):
-    """A decompressor's bytes; its errors, of many kinds, become _Damaged."""
+    """A decompressor's bytes; its errors, of many kinds, become _Damaged. `packed` is what is read from the disk."""
 
-    def __init__(self, decompressor: Any, kind: str) -> None:
-        super().__init__(_Checked(decompressor, kind), BUFFER)
+    def __init__(self, decompressor: Any, kind: str, packed: "_Looked") -> None:
+        super().__init__(_Checked(decompressor, kind, packed), BUFFER)
 
     def seekable(self) -> bool:
         return False
 
 
 class _Checked(io.RawIOBase):
-    def __init__(self, decompressor: Any, kind: str) -> None:
-        self._decompressor, self._kind = decompressor, kind
+    def __init__(self, decompressor: Any, kind: str, packed: "_Looked") -> None:
+        self._decompressor, self._kind, self._packed = decompressor, kind, packed
+        self._unpacked, self._most = 0, largest_unpacked()
 
     def readable(self) -> bool:
         return True
@@ -142,7 +165,17 @@ class _Checked(io.RawIOBase):
                 raise
             raise _Damaged(self._kind, str(error)) from error
         buffer[: len(data)] = data
+        self._unpacked += len(data)
+        if self._unpacked > self._most and self._unpacked > RATIO * self._packed.read_bytes:
+            raise _TooLarge(f"unpacks to more than {self._most:,} bytes, {RATIO} times what it has on disk")
         return len(data)
+
+
+def largest_unpacked() -> int:
+    """The bytes that a packed file may have unpacked, if that is more than RATIO times what it has: the environment
+    variable SEQ2SEQ_LARGEST_UNPACKED, or 1,000,000,000."""
+    given = os.environ.get(VARIABLE, "").replace("_", "").replace(",", "")
+    return int(given) if given.isdecimal() else LARGEST_UNPACKED
 
 
 def _decompressor(kind: str, packed: _Looked) -> Any:

@@ -7,6 +7,7 @@ look like dates (json) and drop 'NA' (csv).
 import csv
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -86,21 +87,39 @@ def _jsonl(path: Path, lines: Iterator[str]) -> Iterator[Row]:
             return
         begun, place = True, f"{path}, line {number}"
         try:
-            values = json.loads(line)
+            values = json.loads(line, object_pairs_hook=_keys)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{place} is not JSON: {error}; give one object per line") from error
+            raise DataError(f"{place} is not JSON: {_reason(error)}; give one object per line") from error
         yield Row(place, _object(values, place), line)
 
 
 def _array(path: Path, text: str, first: int) -> Iterator[Row]:
     try:
-        items = json.loads(text)
+        items = json.loads(text, object_pairs_hook=_keys)
     except (ValueError, RecursionError) as error:
         at = first + getattr(error, "lineno", 1) - 1
-        raise DataError(f"{path}, line {at} is not JSON: {error}; give one object per line, or one array") from error
+        raise DataError(
+            f"{path}, line {at} is not JSON: {_reason(error)}; give one object per line, or one array"
+        ) from error
     for number, values in enumerate(items, start=1):
         place = f"{path}, item {number}"
         yield Row(place, _object(values, place))
+
+
+def _keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's keys and values. Which of two values for a key is meant cannot be known."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {json.dumps(twice)} occurs twice in an object")
+    return values
+
+
+def _reason(error: Exception) -> str:
+    """Why a text is not JSON: Python says it in its own terms."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return "it has a whole number of thousands of digits" if "integer string conversion" in str(error) else str(error)
 
 
 def _object(values: Any, place: str) -> dict[str, Any]:
@@ -214,6 +233,6 @@ def _parquet(path: Path) -> Iterator[Row]:
                     yield Row(f"{path}, row {number}", values)
     except MemoryError:  # pyarrow's is an ArrowException too
         raise
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # ValueError: text that is not UTF-8
         reason = str(error).split("\n")[0]
         raise DataError(f"{path} cannot be read as parquet (after row {number}): {reason}") from error

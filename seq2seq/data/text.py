@@ -13,6 +13,7 @@ from seq2seq.data.opening import keep, open_bytes, reported, unpack
 from seq2seq.errors import DataError
 from seq2seq.plain_types import Component, Pair
 
+LONGEST_NAME = 60  # characters of a name in a message
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 # Other names of the splits.
@@ -69,7 +70,7 @@ def with_prefix(prefix: str, text: str) -> str:
 
 def suggestion(wrong: str, known: Iterable[str]) -> str:
     """': did you mean ...?' if a known name is similar, and the known names."""
-    names = list(known)
+    names = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..." for name in known]
     near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
     return f": did you mean '{near[0]}'? There are: {listed}" if near else f"; there are: {listed}"

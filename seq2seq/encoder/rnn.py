@@ -48,13 +48,13 @@ class RnnEncoder(Encoder):
         self.residual = residual
         self.dropout = Dropout(dropout)
         memory_dim = self.output_dim(hidden_size=hidden_size, bidirectional=bidirectional)
-        widths = [embedding.width] + [memory_dim] * (layers - 1)
+
+        def layer(number: int) -> RecurrentLayer:
+            width = memory_dim if number else embedding.width
+            return RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=recurrent_dropout)
 
         def direction() -> Layers[RecurrentLayer]:
-            return Layers(
-                RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=recurrent_dropout)
-                for width in widths
-            )
+            return Layers(map(layer, range(layers)))
 
         self.forwards = direction()
         self.backwards = direction() if bidirectional else None

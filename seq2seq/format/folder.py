@@ -14,7 +14,7 @@ from seq2seq.checkpoint.weights import weights_digest
 from seq2seq.config.schema import TrainSettings
 from seq2seq.data.stored import SIDES
 from seq2seq.errors import ConfigError
-from seq2seq.files import flush_folder
+from seq2seq.files import flush_folder, link_out_of, read_json
 from seq2seq.inference.trained_model import TrainedModel, prefix_of
 from seq2seq.types import Part
 
@@ -47,8 +47,8 @@ def describe(
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of an export; None if the folder has none."""
     try:
-        content = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        content = read_json(folder / MANIFEST)
+    except (OSError, ValueError):
         return None
     known = isinstance(content, dict) and content.get("version") == VERSION and isinstance(content.get("files"), dict)
     return content if known else None
@@ -64,11 +64,18 @@ def is_current(folder: Path, content: Mapping[str, Any]) -> bool:
 
 
 def is_intact(folder: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether all files are as they were written."""
+    """Whether all files are as they were written, each inside the folder."""
     try:
+        if link_out_of(folder, manifest["files"]) or not all(_is_inside(name) for name in manifest["files"]):
+            return False
         return all(_entry(folder / name) == entry for name, entry in manifest["files"].items())
-    except OSError:
+    except (OSError, ValueError):
         return False
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a name in a manifest is that of a file below its folder."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 def check_output(output: Path) -> None:

@@ -11,6 +11,7 @@ from seq2seq.huggingface.folder import ModelFolder
 from seq2seq.huggingface.vocabulary import language_codes, tokenizer_settings
 
 FAMILIES = {"marian": "post", "pegasus": "pre", "mbart": "pre"}  # by model_type: where the layer normalisations stand
+LARGEST = 10_000_000  # of a size in config.json
 LONGEST = ("length.max_source", "length.max_target", "search.max_length")
 ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu"}
 CHOICES = {
@@ -102,18 +103,18 @@ def _is_mbart(config: Mapping[str, Any]) -> bool:
 def _problems(config: Mapping[str, Any]) -> Iterator[str]:
     """A line for each thing that our parts cannot express, or that is no such model."""
     family = config.get("model_type")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         yield _other_family(family)
         return
     needed = ["max_position_embeddings"] if _is_mbart(config) else []
     for key in dict.fromkeys([*SIZES.values(), "vocab_size", *needed]):
-        if not isinstance(config.get(key), int) or isinstance(config[key], bool) or config[key] < 1:
-            yield f"{key}: expected a whole number above 0, got {config.get(key)!r}"
+        if not isinstance(config.get(key), int) or isinstance(config[key], bool) or not 0 < config[key] <= LARGEST:
+            yield f"{key}: expected a whole number from 1 to {LARGEST:,}, got {config.get(key)!r:.80}"
     for key in dict.fromkeys(SHARES.values()):
         if not isinstance(config.get(key, 0.0), int | float) or not 0 <= config.get(key, 0.0) < 1:
-            yield f"{key}: expected a share from 0 to below 1, got {config[key]!r}"
+            yield f"{key}: expected a share from 0 to below 1, got {config[key]!r:.80}"
     activation = config.get("activation_function", "gelu")
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         yield f"activation_function={activation}: ours are {', '.join(ACTIVATIONS)}"
     if not _is_mbart(config) and config.get("forced_bos_token_id") is not None:
         yield (
@@ -135,8 +136,8 @@ def _other_family(family: Any) -> str:
         "m2m_100": "its positions have other wavelengths than ours, and its targets begin with two tokens",
         **dict.fromkeys(("t5", "mt5", "umt5"), "its attention is not scaled, and its feed-forward has no biases"),
     }
-    why = f": {missing[family]}" if family in missing else ""
-    return f"model_type={family} cannot be imported{why}; {', '.join(FAMILIES)} can"
+    why = f": {missing[family]}" if isinstance(family, str) and family in missing else ""
+    return f"model_type={family!s:.80} cannot be imported{why}; {', '.join(FAMILIES)} can"
 
 
 def _shares_embeddings(config: Mapping[str, Any]) -> bool:

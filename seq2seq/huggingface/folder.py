@@ -1,6 +1,5 @@
 """A Hugging Face model folder: its JSON files, SentencePiece models and weights. Nothing in it is executed."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seq2seq.errors import CheckpointError, ConfigError, memory_errors
+from seq2seq.files import read_bounded, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 PREFIX = "hf:"
 INDEX = "model.safetensors.index.json"
+LARGEST = 100_000_000  # bytes of a file other than weights
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ class ModelFolder:
     def json(self, name: str) -> dict[str, Any]:
         """A JSON file that holds keys and values; raises ConfigError."""
         try:
-            content = json.loads(self.bytes(name))
-        except (ValueError, RecursionError) as error:
+            content = read_json(self.path / name, LARGEST)
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+        except ValueError as error:
             raise ConfigError(f"{self.path / name} is damaged: {error}") from error
         if not isinstance(content, dict):
             raise ConfigError(f"{self.path / name} does not hold keys and values")
@@ -59,21 +62,33 @@ class ModelFolder:
     def bytes(self, name: str) -> bytes:
         """A whole file; raises ConfigError."""
         try:
-            return (self.path / name).read_bytes()
+            return read_bounded(self.path / name, LARGEST)
         except OSError as error:
-            raise ConfigError(f"init_from={self.name}: cannot read {self.path / name}: {error.strerror}") from error
+            raise self._unreadable(name, error) from error
+
+    def _unreadable(self, name: str, error: OSError) -> ConfigError:
+        return ConfigError(f"init_from={self.name}: cannot read {self.path / name}: {error.strerror}")
 
     @memory_errors("loading the checkpoint")
     def weights(self) -> "Mapping[str, Tensor]":
         """All tensors by their names there: of model.safetensors (in one file or several), or else of
         pytorch_model.bin. Raises CheckpointError."""
-        names = sorted({str(name) for name in self.optional_json(INDEX).get("weight_map", {}).values()})
+        names = self._listed()
         files = [self.path / name for name in names or ["model.safetensors"]]
         if names or files[0].is_file():
             return {key: tensor for file in files for key, tensor in _safetensors(file).items()}
         if (self.path / "pytorch_model.bin").is_file():
             return _without_pickle(self.path / "pytorch_model.bin")
         raise CheckpointError(f"init_from={self.name}: the folder has no model.safetensors and no pytorch_model.bin")
+
+    def _listed(self) -> list[str]:
+        """The names of several files with weights; none where there is one."""
+        listed = self.optional_json(INDEX).get("weight_map", {})
+        names = listed.values() if isinstance(listed, dict) else [listed]
+        for name in names:
+            if not isinstance(name, str) or name != Path(name).name or not name.endswith(".safetensors"):
+                raise CheckpointError(f"{self.path / INDEX}: {name!r:.80} is not the name of a file of the folder")
+        return sorted(set(names))
 
 
 def _safetensors(file: Path) -> "dict[str, Tensor]":

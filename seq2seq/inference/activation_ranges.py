@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from seq2seq.data.batches import by_length, collate
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
 from seq2seq.errors import CheckpointError, ConfigError, DataError, StorageError
+from seq2seq.files import read_json
 from seq2seq.layers.packed_linear import packing_works
 from seq2seq.model.model import Model
 from seq2seq.model.packing import Range, observed_ranges, range_names
@@ -42,7 +43,7 @@ def activation_ranges(
         raise ConfigError("precision=int8: this PyTorch has no kernels for it on this processor; use fp32 or bf16")
     file = folder.ranges_file(weights_digest(model)[:16])
     if file.exists():
-        return _read(file, range_names(model))
+        return read_ranges(file, range_names(model))
     ranges = measure(model, _training_pairs(folder, settings, tokenizer, file))
     if not all(map(_is_range, ranges.values())):
         raise CheckpointError(
@@ -82,9 +83,10 @@ def _training_pairs(folder: RunFolder, settings: TrainSettings, tokenizer: Token
         ) from error
 
 
-def _read(file: Path, names: list[str]) -> dict[str, Range]:
+def read_ranges(file: Path, names: Sequence[str]) -> dict[str, Range]:
+    """The ranges with these names in a file that `activation_ranges` wrote. Raises CheckpointError."""
     try:
-        content = json.loads(file.read_bytes())
+        content = read_json(file)
         found = content["ranges"]
         ranges = {name: (float(found[name][0]), float(found[name][1])) for name in names}
         if content["sha256"] != _digest(found) or not all(map(_is_range, ranges.values())):

@@ -16,6 +16,8 @@ NO_COLUMNS = (
     "\nThe run's data has no columns: name those of a table source and target, or give plain text, one text per line"
 )
 
+_BREAKS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}  # JSON escapes the others
+
 
 def is_table(path: str | None) -> bool:
     """Whether the file is a table, by its suffix."""
@@ -63,8 +65,9 @@ def with_keys(row: Row, more: Mapping[str, Any], advice: str) -> str:
 
 
 def _as_json(values: Mapping[str, Any]) -> str:
-    """On one line; other types than JSON's (dates) as text, unpaired surrogates as escapes."""
-    text = json.dumps(values, ensure_ascii=False, default=str)
+    """On one line, for other programs too (see `one_line`); other types than JSON's (dates) as text, unpaired
+    surrogates as escapes."""
+    text = json.dumps(values, ensure_ascii=False, default=str).translate(_BREAKS)
     try:
         text.encode()
     except UnicodeEncodeError:

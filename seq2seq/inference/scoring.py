@@ -18,6 +18,7 @@ from seq2seq.search.forced import forced_log_probs
 log = logging.getLogger(__name__)
 
 CHUNK = 4096  # pairs sorted by length and scored together
+LONGEST = 100_000  # tokens of a text: the memory that scoring takes grows with them
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ def score_texts(
     trained: TrainedModel, settings: TrainSettings, sources: Sequence[str], targets: Sequence[str]
 ) -> list[Score]:
     """The score of each pair, that of a target after `data.target_prefix`: texts longer than in training are counted,
-    but not cut."""
+    but not cut. Raises DataError for one of more than LONGEST tokens."""
     read = as_read(settings, sources)
     ids = trained.tokenizer.source.encode(read), trained.tokenizer.target.encode(targets)
     for side, rows in zip(("source", "target"), ids, strict=True):
         longest = getattr(settings.length, f"max_{side}")
+        if (most := max(map(len, rows), default=0)) > LONGEST:
+            raise DataError(f"a {side} has {most:,} tokens, and at most {LONGEST:,} can be scored: leave that pair out")
         before = len(trained.target_start) if side == "target" else 0
         if long := sum(before + len(row) > longest for row in rows):
             log.warning("longer than length.max_%s=%s tokens, scored in full: %s %ss", side, longest, f"{long:,}", side)

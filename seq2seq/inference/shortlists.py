@@ -38,17 +38,29 @@ def open_shortlists(trained: TrainedModel, settings: TrainSettings, count: int |
     file = trained.folder.lexicon_file
     if not file.exists():
         _learn(trained, settings)
+    lexicon = read_lexicon(file, trained.tokenizer.source.size, trained.tokenizer.target.size)
+    return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
+
+
+def read_lexicon(file: Path, source_size: int, target_size: int) -> Lexicon:
+    """What `Lexicon.save` wrote, for vocabularies of these sizes. Raises CheckpointError."""
     try:
-        lexicon = Lexicon.load(file)
-        if not lexicon.fits(trained.tokenizer.source.size, trained.tokenizer.target.size):
-            raise ValueError("it was made for other vocabularies")
+        return Lexicon.load(file, source_size, target_size)
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror or error}") from error
-    except (EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
+    except (
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        NotImplementedError,
+        RuntimeError,
+        BadZipFile,
+        zlib.error,
+    ) as error:
         raise CheckpointError(
-            f"{file} is damaged: delete it, and it is learned again from the training data"
+            f"{file} is damaged ({error}): delete it, and it is learned again from the training data"
         ) from error
-    return Shortlists(lexicon, count, joint=trained.tokenizer.joint, device=trained.runtime.device)
 
 
 def _learn(trained: TrainedModel, settings: TrainSettings) -> None:

@@ -17,6 +17,7 @@ from seq2seq.data.stored import SIDES
 from seq2seq.data.text import with_prefix
 from seq2seq.errors import CheckpointError, memory_errors
 from seq2seq.inference.activation_ranges import activation_ranges
+from seq2seq.model.bounded import bounded_by
 from seq2seq.model.builder import build_model
 from seq2seq.model.ensemble import Ensemble
 from seq2seq.model.model import Model
@@ -83,7 +84,8 @@ def _load_model(
 ) -> tuple[Model, int, str | None]:
     """A run's model with the weights of one checkpoint, their update, and the precision of its training."""
     checkpoint = load(folder, which, [MODEL], average=average)
-    with _BUILDING, torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+    bounded = bounded_by(checkpoint.model, folder.path)
+    with _BUILDING, torch.random.fork_rng(devices=[]), bounded:  # its first weights are drawn, and replaced
         model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     load_model(model, settings.adapter().merged(checkpoint.model))
     if runtime.int8:

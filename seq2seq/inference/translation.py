@@ -14,7 +14,7 @@ from seq2seq.data.rows import Row
 from seq2seq.data.text import read_lines, stream_lines
 from seq2seq.errors import ConfigError, DataError
 from seq2seq.inference.line_input import is_table, read_table, texts_of, with_keys
-from seq2seq.inference.line_output import check_output, line_writer
+from seq2seq.inference.line_output import check_output, line_writer, one_line
 from seq2seq.inference.translator import CHUNK, Candidate, Translation, Translator, check_n_best
 from seq2seq.search.limits import count_limits, outputs_line
 
@@ -77,9 +77,9 @@ class PlainLines:
         first = self.written_before + 1
         self.written_before += len(translations)
         if self.n_best == 1:
-            return [_one_line(found.text) for found in translations]
+            return [one_line(found.text) for found in translations]
         return [
-            f"{number}\t{one.score:.4f}\t{one.log_prob:.4f}\t{_one_line(one.text)}"
+            f"{number}\t{one.score:.4f}\t{one.log_prob:.4f}\t{one_line(one.text)}"
             for number, found in enumerate(translations, first)
             for one in found.candidates
         ]
@@ -164,7 +164,3 @@ def _input_format(script: TranslateSettings, settings: TrainSettings) -> Any:
 def _plain(one: Candidate) -> dict[str, float | str]:
     """As a JSON object."""
     return {"score": round(one.score, 4), "log_prob": round(one.log_prob, 4), "text": one.text}
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split("\n"))

@@ -189,7 +189,7 @@ class RecurrentStack(nn.Module):
         residual: bool,
     ) -> None:
         super().__init__()
-        widths = [input_dim] + [hidden_size] * (layers - 1)
+        widths = (input_dim if number == 0 else hidden_size for number in range(layers))
         self.layers = Layers(
             RecurrentLayer(cell=cell, input_dim=width, hidden_size=hidden_size, weight_dropout=weight_dropout)
             for width in widths

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from seq2seq.files import AppendedFile, write_flushed
+from seq2seq.files import AppendedFile, read_bounded, write_flushed
 from seq2seq.logger.base import Recorder, Session
 
 METRICS_FILE = "metrics.jsonl"
+LARGEST = 2_000_000_000  # bytes; ten million updates that are all logged have one
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,11 @@ def metrics_line(update: int, values: Mapping[str, float]) -> bytes:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl in the order written; any that is not one of ours is left out, with a warning."""
-    return [entry for _, entry in _entries(path.read_bytes(), path)]
+    """The lines of a metrics.jsonl in the order written; any that is not one of ours is left out, with a warning.
+
+    Raises OSError.
+    """
+    return [entry for _, entry in _entries(read_bounded(path, LARGEST), path)]
 
 
 def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
@@ -51,7 +55,7 @@ def cut_metrics(path: Path, *, after: int, to_validate: bool = False) -> None:
     """
     if not path.exists():
         return
-    content = path.read_bytes()
+    content = read_bounded(path, LARGEST)
     kept = b"".join(line for line, entry in _entries(content, path) if _stays(entry, after, to_validate))
     if kept == content:
         return
@@ -72,14 +76,18 @@ def _stays(entry: Mapping[str, Any], after: int, to_validate: bool) -> bool:
     return 0 < after >= entry["update"] and not again
 
 
+def _is_number(value: object) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
 def _entries(content: bytes, path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Each line of metrics, parsed. A killed process may have left the last one incomplete."""
     *lines, unfinished = content.split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
             entry = json.loads(line)
-            if not isinstance(entry["update"], int):
-                raise TypeError("update is not a number")
+            if not isinstance(entry["update"], int) or not all(map(_is_number, entry.values())):
+                raise TypeError("not numbers")
         except (ValueError, TypeError, KeyError, RecursionError):
             log.warning("%s, line %d: skipped, because it is not a line of metrics", path, number)
             continue

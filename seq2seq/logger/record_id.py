@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from seq2seq.files import write_flushed
+from seq2seq.files import read_json, write_flushed
 from seq2seq.logger.base import Session
+
+LARGEST = 100_000  # bytes of a note
 
 
 def record_id(session: Session, tracker: str, place: str) -> str | None:
@@ -34,10 +36,11 @@ def note_record_id(session: Session, tracker: str, place: str, record: str) -> N
 def _noted(path: Path) -> dict[str, Any]:
     """The content of a note; empty if there is none, or none of ours."""
     try:
-        noted = json.loads(path.read_bytes())
+        noted = read_json(path, LARGEST)
     except (FileNotFoundError, ValueError):
         return {}
-    return noted if isinstance(noted, dict) and noted.keys() >= {"id", "place", "folder"} else {}
+    texts = isinstance(noted, dict) and all(isinstance(noted.get(key), str) for key in ("id", "place", "folder"))
+    return noted if texts else {}
 
 
 def _is_copy(folder: Path, tracker: str, noted: dict[str, Any]) -> bool:

@@ -10,11 +10,12 @@ from sentencepiece import SentencePieceProcessor
 from sentencepiece.sentencepiece_model_pb2 import ModelProto  # type: ignore[attr-defined]
 
 from seq2seq.errors import CheckpointError
-from seq2seq.files import flush_folder, write_flushed
+from seq2seq.files import flush_folder, read_bounded, read_json, write_flushed
 from seq2seq.plain_types import BOS, EOS, PAD, UNK
 from seq2seq.runtime.cores import usable_cores
 
 SUMS = "sha256.json"  # stored with the models
+LARGEST = 100_000_000  # bytes of a model; one of 250,000 pieces has five million
 
 
 class Vocabulary:
@@ -116,12 +117,12 @@ class Tokenizer:
 def _sums(path: Path) -> dict[str, str]:
     """The SHA-256 of each model; none if an older version wrote them."""
     try:
-        sums = json.loads(path.read_bytes()[:10_000])
+        sums = read_json(path, 10_000)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {error}. Restore it from a copy.") from error
     if not isinstance(sums, dict) or [*sums] not in (["joint.model"], ["source.model", "target.model"]):
         raise CheckpointError(f"{path} is damaged: it does not list the models. Restore it from a copy.")
@@ -130,7 +131,7 @@ def _sums(path: Path) -> dict[str, str]:
 
 def _load(path: Path, expected: str | None) -> Vocabulary:
     try:
-        model = path.read_bytes()
+        model = read_bounded(path, LARGEST)
         if expected is not None and hashlib.sha256(model).hexdigest() != expected:
             raise CheckpointError(f"{path} is damaged: its SHA-256 is not the one in {SUMS}. Restore it from a copy.")
         return Vocabulary(model)

@@ -12,6 +12,7 @@ from seq2seq.config.stored_run import flatten
 from seq2seq.errors import CheckpointError, ConfigError
 from seq2seq.huggingface.architecture import Architecture, read_architecture
 from seq2seq.huggingface.folder import ModelFolder
+from seq2seq.huggingface.pieces import Side
 from seq2seq.huggingface.tensors import imported
 from seq2seq.huggingface.vocabulary import read_sides
 from seq2seq.inference.trained_model import prefix_of
@@ -34,10 +35,8 @@ def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenize
         )
     _check_lengths(settings, folder, architecture.most)
     _check_prefixes(settings, folder, architecture)
-    source, target = read_sides(folder)
-    first = Vocabulary(source.model)
-    tokenizer = Tokenizer(first, first if source.model == target.model else Vocabulary(target.model))
-    model = build_model(settings, source_vocab=first.size, target_vocab=tokenizer.target.size)
+    tokenizer, (source, target) = read_tokenizer(folder)
+    model = build_model(settings, source_vocab=tokenizer.source.size, target_vocab=tokenizer.target.size)
     own = model_tensors(model)
     never = [*target.never, *[PAD] * architecture.renormalizes]
     given = imported(folder.weights(), list(own), {"source": source.rows, "target": target.rows}, never)
@@ -45,6 +44,16 @@ def import_model(settings: TrainSettings, folder: ModelFolder) -> tuple[Tokenize
         shapes = f"{list(given[wrong[0]].shape)} there, {list(own[wrong[0]].shape)} by config.json"
         raise CheckpointError(f"{folder.path}: the weights are not those of its config.json: {wrong[0]}: {shapes}")
     return tokenizer, given
+
+
+def read_tokenizer(folder: ModelFolder) -> tuple[Tokenizer, tuple[Side, Side]]:
+    """The folder's vocabularies, also as a tokenizer. Raises ConfigError."""
+    source, target = read_sides(folder)
+    try:
+        first = Vocabulary(source.model)
+        return Tokenizer(first, first if source.model == target.model else Vocabulary(target.model)), (source, target)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"{folder.path}: SentencePiece cannot read its vocabulary: {error}") from error
 
 
 def _check_lengths(settings: TrainSettings, folder: ModelFolder, most: Mapping[str, int]) -> None:

@@ -1,9 +1,10 @@
 """What is known of a finished run: what training logged, what evaluate.py scored, how widely its attention looks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
+from types import UnionType
 from typing import Any
 
 from seq2seq.analysis.attention.entropy import MeanEntropy
@@ -13,11 +14,12 @@ from seq2seq.checkpoint.read import best_step, load
 from seq2seq.config import CONFIGS
 from seq2seq.config.command_line.program import command_line, program
 from seq2seq.config.metric_choices import choices_that_measure
+from seq2seq.config.problems import show
 from seq2seq.config.schema import CompareSettings, TrainSettings
 from seq2seq.config.stored_run import run_path
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.data.prepare import prepare_split
-from seq2seq.errors import memory_errors
+from seq2seq.errors import CheckpointError, memory_errors
 from seq2seq.inference.forced_attention import force
 from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.logger.jsonl import read_metrics
@@ -78,7 +80,21 @@ def why_not_measurable(script: CompareSettings, settings: TrainSettings) -> str 
         return missing + "".join(f"; metrics={choice} has it: {evaluation} metrics={choice}" for choice in choices[:1])
     if "low" not in found[script.metric]:
         return f"{path} has no confidence intervals: {evaluation}"
+    _check_types(result, script.metric)
     return None
+
+
+def _check_types(result: Result, metric: str) -> None:
+    """Raise CheckpointError where a result does not hold what evaluate writes: it may come from anyone."""
+    kinds: list[tuple[Mapping[str, Any], str, type | UnionType]] = [
+        *((result.content[metric], key, int | float) for key in ("score", "low", "high")),
+        (result.content[metric], "signature", str),
+        (result.content, "sentences", int),
+        *((result.content, key, str) for key in ("checkpoint", "device", "precision")),
+    ]
+    for place, key, kind in kinds:
+        if not isinstance(place.get(key), kind):
+            raise CheckpointError(f"{result.path} is broken: {key} is {show(place.get(key))}; evaluate the run again")
 
 
 def _evaluated(folder: RunFolder, script: CompareSettings) -> Result:
@@ -107,7 +123,10 @@ def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
         length=settings.length,
         cache=Path(script.cache_dir),
     )
-    logged = read_metrics(folder.metrics_file)
+    try:
+        logged = read_metrics(folder.metrics_file)
+    except OSError as error:
+        raise CheckpointError(f"{folder.metrics_file} cannot be read: {error.strerror}") from error
     at_step = [line for line in logged if line["update"] == trained.step]
     with memory_errors("measuring attention"):
         entropy = attention_entropy(trained, corpus, settings.trainer.batch_tokens)
@@ -115,7 +134,7 @@ def measure(script: CompareSettings, settings: TrainSettings) -> Measured:
         run=settings.run,
         seed=settings.seed,
         checkpoint=evaluation["checkpoint"],
-        updates=logged[-1]["update"],
+        updates=logged[-1]["update"] if logged else trained.step,
         score=score["score"],
         low=score["low"],
         high=score["high"],

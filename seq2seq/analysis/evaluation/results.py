@@ -13,12 +13,15 @@ from typing import Any
 
 from seq2seq.checkpoint.storage import replace_file
 from seq2seq.errors import CheckpointError
+from seq2seq.files import read_bounded, read_json
+from seq2seq.inference.line_output import one_line
 from seq2seq.metrics.base import References
 
 # Keys of the JSON other than scores: the split, hashes of its sources and references and of the hypotheses, and the
 # settings other than the run's own, by their keys.
 SPLIT, TEXTS, OUTPUTS, CHANGED = "split", "texts", "outputs", "changed"
 DIGEST = 16  # letters
+LARGEST_TEXTS = 1_000_000_000  # bytes of the hypotheses of a split
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,9 @@ class Result:
         lossless, plain = base.with_name(f"{base.name}.hyp.jsonl"), base.with_name(f"{base.name}.hyp.txt")
         for path in (lossless, plain):
             try:
-                lines = path.read_bytes().decode().split("\n")[:-1]
+                lines = read_bounded(path, LARGEST_TEXTS).decode().split("\n")[:-1]
                 found = [json.loads(line)["output"] for line in lines] if path == lossless else lines
-            except (OSError, ValueError, TypeError, KeyError):  # missing, or changed by hand
+            except (OSError, ValueError, TypeError, KeyError, RecursionError):  # missing, or changed by hand
                 continue
             if digest_outputs(found) == self.content.get(OUTPUTS):
                 return found
@@ -60,7 +63,7 @@ def write_result(folder: Path, name: str, texts: Sequence[str], content: Mapping
     """Write the three files, the JSON last; its path. Raises StorageError."""
     lossless = "".join(json.dumps({"output": text}, ensure_ascii=False) + "\n" for text in texts)
     replace_file(folder / f"{name}.hyp.jsonl", lossless)
-    replace_file(folder / f"{name}.hyp.txt", "".join(" ".join(text.split("\n")) + "\n" for text in texts))
+    replace_file(folder / f"{name}.hyp.txt", "".join(one_line(text) + "\n" for text in texts))
     path = folder / f"{name}.json"
     replace_file(path, json.dumps({**content, OUTPUTS: digest_outputs(texts)}, ensure_ascii=False, indent=2) + "\n")
     return path
@@ -69,10 +72,10 @@ def write_result(folder: Path, name: str, texts: Sequence[str], content: Mapping
 def read_result(path: Path) -> Result:
     """Raises CheckpointError if the file is not a result."""
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{path} is broken: {error}") from error
     if not isinstance(content, dict) or not isinstance(content.get(CHANGED, {}), dict):
         raise CheckpointError(f"{path} is broken: it is not what evaluate writes")

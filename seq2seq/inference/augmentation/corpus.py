@@ -15,6 +15,7 @@ from seq2seq.config.schema import AugmentSettings, TrainSettings
 from seq2seq.data.stored import SIDES
 from seq2seq.data.text import TextData, read_lines
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.files import read_json
 from seq2seq.inference.augmentation.given import Given
 from seq2seq.inference.augmentation.outputs import Outputs
 from seq2seq.inference.augmentation.parallel_writer import parallel_writer
@@ -176,8 +177,8 @@ def check_merged(script: AugmentSettings) -> None:
 def _report(folder: str) -> dict[str, Any]:
     """The counts of a folder's corpus. Raises ConfigError if it has none."""
     try:
-        content = json.loads((Path(folder) / REPORT).read_bytes())
+        content = read_json(Path(folder) / REPORT)
         return {"original": int(content["original"]), "tag": str(content["tag"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         why = f"there is no corpus ({Path(folder) / REPORT}); let its own command finish first"
         raise ConfigError(f"merge={folder}: {why}") from error

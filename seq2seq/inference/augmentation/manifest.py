@@ -13,6 +13,7 @@ from seq2seq.config.schema import AugmentSettings, TrainSettings
 from seq2seq.config.stored_run import flatten
 from seq2seq.data.stored import SIDES
 from seq2seq.errors import ConfigError
+from seq2seq.files import read_json
 from seq2seq.inference.augmentation.given import CHUNK, Given
 from seq2seq.inference.trained_model import TrainedModel, prefix_of
 
@@ -85,7 +86,7 @@ def open_folder(folder: Path, settings: Mapping[str, Any]) -> None:
 def _read(path: Path) -> dict[str, Any] | None:
     """The stored settings; None if there are none, or not in this form."""
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

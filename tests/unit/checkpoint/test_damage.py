@@ -90,10 +90,10 @@ def test_no_intact_checkpoint_is_an_error(run: RunFolder) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("state.json", b"[" * 5000 + b"]" * 5000, "state.json is broken: maximum recursion depth"),
+        ("state.json", b"[" * 5000 + b"]" * 5000, "state.json is broken: it is nested too deep"),
         ("state.json", b"[1]", "state.json is broken: it does not hold keys and values"),
-        ("state.json", b'{"step": ' + b"9" * 5000 + b"}", "state.json is broken: Exceeds the limit"),
-        ("state.json", b" " * 16_000_001, "state.json is broken: it holds more than 16,000,000 bytes"),
+        ("state.json", b'{"step": ' + b"9" * 5000 + b"}", "state.json is broken: a whole number of "),
+        ("state.json", b" " * 16_000_001, "state.json cannot be read: it holds more than 16,000,000 bytes"),
         ("model.safetensors", b"no tensors", "step-5 holds no tensors that can be read"),
         ("optimizer.safetensors", b"\xff" * 64, "step-5 holds no tensors that can be read"),
     ],

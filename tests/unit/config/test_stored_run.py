@@ -10,7 +10,16 @@ import pytest
 
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
-from seq2seq.config.stored_run import MOVED, diff, effective_settings, read_config, run_name, run_path, write_config
+from seq2seq.config.stored_run import (
+    MOVED,
+    diff,
+    effective_settings,
+    read_config,
+    run_name,
+    run_path,
+    stored_config,
+    write_config,
+)
 from seq2seq.config.yaml_files import read_yaml, write_yaml
 from seq2seq.errors import CheckpointError, ConfigError
 
@@ -136,6 +145,26 @@ def test_limits_may_be_raised_and_the_horizon_stays(settings: Make) -> None:
     assert again.trainer.max_updates == 6000
     third = effective_settings(settings("run=x", "schedule.horizon=3000"), again.plain)
     assert third.schedule == again.schedule
+
+
+@pytest.mark.parametrize("horizon", ["x", [3], 0, -1, 2**63, 1.5])
+def test_a_stored_horizon_must_be_a_number_of_updates(settings: Make, horizon: object) -> None:
+    stored = {**settings("run=x").plain, "schedule": {"horizon": horizon}}
+    with pytest.raises(ConfigError, match=r"schedule\.horizon: expected a whole number or null, got"):
+        effective_settings(settings("run=x"), stored)
+    assert effective_settings(settings("run=x", "schedule.horizon=7"), None).schedule.arguments["horizon"] == 7
+
+
+def test_links_that_lead_out_of_a_run_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("runs/x/checkpoints").mkdir(parents=True)
+    Path("runs/x/config.yaml").write_text("choices: {}\nencoder: {}\ndecoder: {}\ntokenizer: {}\n")
+    Path("runs/x/best").symlink_to("checkpoints")
+    assert stored_config("x")["encoder"] == {}
+    Path("runs/x/checkpoints/step-1").symlink_to("/etc")
+    message = "runs/x/checkpoints/step-1 is a link that leads out of the run's folder, to /etc: put there what it"
+    with pytest.raises(CheckpointError, match=message):
+        stored_config("x")
 
 
 @pytest.mark.parametrize(("stored", "now", "same"), [

@@ -37,6 +37,13 @@ def test_anything_else_is_refused_with_the_reason(name: object, message: str) ->
     assert message in str(caught.value)
 
 
+def test_a_module_that_needs_a_missing_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)
+    monkeypatch.delitem(sys.modules, "seq2seq.layers.norm_kernels", raising=False)
+    with pytest.raises(ValueError, match=r"norm_kernels cannot be used here: .*triton"):
+        Targets().resolve("seq2seq.layers.norm_kernels.Anything")
+
+
 def test_a_refused_module_is_not_imported() -> None:
     assert "antigravity" not in sys.modules
     with pytest.raises(ValueError, match="not allowed"):

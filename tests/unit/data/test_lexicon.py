@@ -106,7 +106,7 @@ def test_number_of_translations_is_limited() -> None:
 def test_lexicon_is_saved_and_loaded(tmp_path: Path) -> None:
     found = learn_lexicon(corpus(some_pairs(0)), VOCAB, VOCAB)
     found.save(tmp_path / "lexicon.npz")
-    again = Lexicon.load(tmp_path / "lexicon.npz")
+    again = Lexicon.load(tmp_path / "lexicon.npz", VOCAB, VOCAB)
     assert (again.translations == found.translations).all()
     assert (again.frequent == found.frequent).all()
     counts = np.bincount(corpus(some_pairs(0)).target_ids, minlength=VOCAB)[found.frequent]

@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import random
 import tarfile
 import threading
 import zipfile
@@ -12,6 +13,7 @@ import pytest
 from packed import PACKERS
 
 from seq2seq.data.files import FilePair, OptionalFilePair, ParallelFiles
+from seq2seq.data.opening import LAYERS, VARIABLE
 from seq2seq.data.text import read_lines, stream_lines
 from seq2seq.errors import DataError
 from seq2seq.plain_types import Pair
@@ -149,3 +151,29 @@ def test_each_line_is_read_as_soon_as_it_is_written():
         assert next(lines) == "a"
         typed.write(b"bc\n")
         assert next(lines) == "bc"
+
+
+def test_what_is_packed_into_itself_again_and_again_is_refused(tmp_path: Path) -> None:
+    path, raw = tmp_path / "text.gz", b"a\nb\n"
+    for _ in range(LAYERS):
+        raw = gzip.compress(raw)
+    path.write_bytes(raw)
+    assert list(read_lines(path)) == ["a", "b"]
+    path.write_bytes(gzip.compress(raw))
+    with pytest.raises(DataError, match="is packed more than 3 times; unpack it"):
+        list(read_lines(path))
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(b"a\n" * 1_500_000))
+    assert len(list(read_lines(path))) == 1_500_000
+    monkeypatch.setenv(VARIABLE, "2_000_000")
+    message = (
+        r"unpacks to more than 2,000,000 bytes, 100 times what it has on disk \(after line [1-9]\d+\). If it is yours, "
+        "type SEQ2SEQ_LARGEST_UNPACKED=BYTES before the command"
+    )
+    with pytest.raises(DataError, match=message):
+        list(read_lines(path))
+    path.write_bytes(gzip.compress(random.Random(1).randbytes(4_000_000).hex().encode()))  # no bomb
+    assert [len(line) for line in read_lines(path)] == [8_000_000]

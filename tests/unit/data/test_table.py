@@ -159,6 +159,11 @@ def test_columns_without_a_header_can_be_named(tmp_path: Path):
 
 BAD = [
     ("f.jsonl", b'{"s": "a", "t": "b"}\n{"s": oops}\n', "f.jsonl, line 2 is not JSON"),
+    ("f.jsonl", b'{"s": "a", "t": "b", "s": "c"}\n', 'line 1 is not JSON: the key "s" occurs twice in an object;'),
+    ("f.json", b'[{"s": "a", "t": "b", "x": {"y": 1, "y": 1}}]', 'the key "y" occurs twice in an object; give one'),
+    ("f.jsonl", b'{"s": "a", "t": "b", "x": ' + b"9" * 5000 + b"}\n", "line 1 is not JSON: it has a whole number of "),
+    ("f.jsonl", b'{"s": "a", "t": "b", "x": ' + b"[" * 9000 + b"\n", "line 1 is not JSON: it is nested too deep;"),
+    ("f.jsonl", b'{"' + b"s" * 9000 + b'": "a", "t": "b"}\n', f"there are: {'s' * 60}..., t"),
     ("f.jsonl", b'["a", "b"]\n', 'f.jsonl, item 1 is not a JSON object but "a"'),
     ("f.jsonl", b'{"s": "a", "t": "b"}\n["a", "b"]\n', "f.jsonl, line 2 is not a JSON object"),
     ("f.json", b'\n[{"s": "a",\n"t": oops}]\n', "f.json, line 3 is not JSON: Expecting value"),

@@ -58,9 +58,9 @@ def test_separate_vocabularies(tmp_path: Path) -> None:
          "no biases; marian, pegasus, mbart can"),
         ("model_type", "llama", "model_type=llama cannot be imported; marian, pegasus, mbart can"),
         ("model_type", None, "model_type=None cannot be imported; marian, pegasus, mbart can"),
-        ("d_model", None, "d_model: expected a whole number above 0, got None"),
-        ("encoder_layers", 0, "encoder_layers: expected a whole number above 0, got 0"),
-        ("vocab_size", "9", "vocab_size: expected a whole number above 0, got '9'"),
+        ("d_model", None, "d_model: expected a whole number from 1 to 10,000,000, got None"),
+        ("encoder_layers", 0, "encoder_layers: expected a whole number from 1 to 10,000,000, got 0"),
+        ("vocab_size", "9", "vocab_size: expected a whole number from 1 to 10,000,000, got '9'"),
         ("dropout", 1.5, "dropout: expected a share from 0 to below 1, got 1.5"),
         ("activation_function", "gelu_new", "activation_function=gelu_new: ours are relu, gelu, swish, silu"),
         ("forced_bos_token_id", 7, "forced_bos_token_id=7: targets would begin with two tokens (decoder_start_token_id "

@@ -165,7 +165,7 @@ def test_codes_that_a_folder_adds(tmp_path: Path) -> None:
          "tokenizer_class=None cannot be imported; of mBART's tokenizers MBart50Tokenizer can (tokenizer_config.json)"),
         ("config.json", {"pad_token_id": 0}, "config.json: pad_token_id=0: mBART-50 has 1 (<pad>) there"),
         ("config.json", {"max_position_embeddings": None},
-         "config.json: max_position_embeddings: expected a whole number above 0, got None"),
+         "config.json: max_position_embeddings: expected a whole number from 1 to 10,000,000, got None"),
         ("generation_config.json", {"decoder_start_token_id": 7},
          "config.json: decoder_start_token_id=7: mBART-50 has 2 (</s>) there"),
         ("generation_config.json", {"forced_bos_token_id": 9}, "forced_bos_token_id=9 is the id of no language code"),

@@ -1,15 +1,17 @@
 """Results written to a file, a pipe or a device, and what happens if that fails."""
 
+import io
 import json
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from seq2seq.errors import ClosedPipe, StorageError
-from seq2seq.inference.line_output import line_writer, write_text
+from seq2seq.inference.line_output import line_writer, one_line, write_text
 
 
 @pytest.mark.parametrize("lines", [["one"], ["many"] * 10_000])
@@ -69,3 +71,31 @@ def test_pipes_and_devices_are_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write /dev/full: No space left"):
         write_text("/dev/full", "a table\n")
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+
+
+class Terminal(io.BytesIO):
+    """A standard output, or a terminal's."""
+
+    def __init__(self, *, terminal: bool) -> None:
+        super().__init__()
+        self.buffer, self._terminal = self, terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+@pytest.mark.parametrize(("terminal", "shown"), [(True, "\\x1b[31mrot\\u202e\tü\n"), (False, "\x1b[31mrot\u202e\tü\n")])
+def test_only_a_terminal_gets_control_characters_as_escapes(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, shown: str
+) -> None:
+    stdout = Terminal(terminal=terminal)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    with line_writer(None) as write:
+        write(["\x1b[31mrot\u202e\tü"])
+    assert stdout.getvalue().decode() == shown
+
+
+def test_an_output_is_one_line_for_every_program() -> None:
+    text = "a\nb\r\nc\rd\x0be\x0cf\x1cg\x1dh\x1ei\x85j\u2028k\u2029l\tm  n"
+    assert one_line(text) == "a b c d e f g h i j k l\tm  n"
+    assert one_line(text).splitlines() == [one_line(text)]

@@ -12,6 +12,7 @@ import small_runs
 
 from seq2seq.config.schema import LengthSettings, ScoreSettings, TrainSettings
 from seq2seq.errors import ConfigError, DataError
+from seq2seq.inference import scoring
 from seq2seq.inference.scoring import Score, score, score_texts, summary
 from seq2seq.inference.trained_model import TrainedModel, load_trained
 from seq2seq.inference.translator import Translator
@@ -95,6 +96,15 @@ def test_overlong_pairs_are_scored_in_full_and_counted(
         "longer than length.max_source=1 tokens, scored in full: 1 sources",
         "longer than length.max_target=1 tokens, scored in full: 1 targets",
     ]
+
+
+def test_a_text_that_no_memory_holds_is_refused(
+    run: tuple[TrainedModel, TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "LONGEST", 20)
+    message = r"a source has \d{2,} tokens, and at most 20 can be scored: leave that pair out"
+    with pytest.raises(DataError, match=message):
+        score_texts(*run, ["Monday", "Monday " * 30], ["Montag", "Montag"])
 
 
 def test_the_summary_counts_tokens_not_pairs() -> None:

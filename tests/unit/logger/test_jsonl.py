@@ -56,8 +56,12 @@ def test_a_validation_that_will_be_repeated_is_cut(tmp_path: Path, to_validate: 
     assert ["valid/nll" in line for line in read_metrics(path)] == ([False] if to_validate else [False, True])
 
 
-def test_an_invalid_line_is_skipped_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [b'{"update": 1', b'{"update": "1"}', b'{"update": 1, "valid/nll": "x"}', b'{"update": 1, "x": []}', b"[" * 9000],
+)
+def test_an_invalid_line_is_skipped_and_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture, line: bytes) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_bytes(b'{"update": 1}\n{"update": 1\n{"update": 2}\n')
+    path.write_bytes(b'{"update": 1}\n' + line + b'\n{"update": 2}\n')
     assert read_metrics(path) == [{"update": 1}, {"update": 2}]
     assert f"{path}, line 2: skipped" in caplog.text
