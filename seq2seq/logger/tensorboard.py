@@ -1,6 +1,7 @@
 """TensorBoard: curves, texts, images and the settings of a run in event files in its own folder."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from seq2seq.logger.base import Recorder, Session
 from seq2seq.logger.event_file import EventFile
+from seq2seq.logger.jsonl import METRICS_FILE, metrics_until
 
 
 class TensorBoard(Recorder):
@@ -23,7 +25,11 @@ class TensorBoard(Recorder):
         session.folder.mkdir(parents=True, exist_ok=True)
         await_later_second(session.folder)
         self._begins = session.update == 0
-        self._events = EventFile(session.folder, purge_step=session.update + 1 if session.update > 0 else 0)
+        again = session.to_validate and session.update > 0  # older files may have this update's validation
+        after = 0 if self._begins else session.update if again else session.update + 1
+        self._events = EventFile(session.folder, purge_step=after)
+        if again:
+            self._write_again(session)
 
     def scalars(self, update: int, values: Mapping[str, float]) -> None:
         """A point on the curve of each tag."""
@@ -32,6 +38,13 @@ class TensorBoard(Recorder):
         for tag, value in values.items():
             self._events.add(scalar(tag, float(value)), update)
         self._events.flush()
+
+    def _write_again(self, session: Session) -> None:
+        """The points of the session's own update, without its validation."""
+        path, update = session.folder / METRICS_FILE, session.update
+        for line in metrics_until(path, update=update, to_validate=True):
+            if line.pop("update") == update:
+                self.scalars(update, {tag: math.nan if value is None else value for tag, value in line.items()})
 
     def text(self, update: int, tag: str, markdown: str) -> None:
         """On the page TEXT."""

@@ -105,4 +105,4 @@ def report(campaign: Campaign, name: str, trials: int, kills: int, problems: lis
         name, trials=trials, kills=kills, checkpoints_lost=len(lost), manual_repairs=len(repairs),
         mismatches=len(problems) - len(lost) - len(repairs),
     )  # fmt: skip
-    assert problems == []
+    assert not problems, "\n".join(problems)

@@ -108,7 +108,7 @@ def test_changed_files(
         f"changed files of a run, translating, part {part + 1}",
         trials=wanted, detected=detected, harmless=harmless, wrong_results=len(wrong),
     )  # fmt: skip
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def translations(run: Path, loaded: dict[str, object]) -> list[str]:
@@ -149,4 +149,4 @@ def test_training_continues_from_changed_files(campaign: Campaign, source: Path,
         f"changed files of a run, training, part {part + 1}",
         trials=wanted, continued=continued, refused=refused, wrong_results=len(wrong),
     )  # fmt: skip
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)

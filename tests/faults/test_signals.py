@@ -35,4 +35,4 @@ def test_signals(campaign: Campaign, undisturbed: Undisturbed, phase: str, tmp_p
         problems += [f"{sent.name}: {problem}" for problem in trial.problems]
         trial.remove()
     campaign.report(f"signals while {phase}", trials=wanted, saved=saved, problems=len(problems))
-    assert problems == []
+    assert not problems, "\n".join(problems)

@@ -36,7 +36,7 @@ def test_calls_that_fail(campaign: Campaign, undisturbed: Undisturbed, part: int
     campaign.report(
         f"failing calls, part {part + 1}", trials=len(chosen), ended_with_exit_code=ended, problems=len(problems)
     )
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 def test_a_small_disk(campaign: Campaign, undisturbed: Undisturbed, tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_small_disk(campaign: Campaign, undisturbed: Undisturbed, tmp_path: Pa
         finally:
             subprocess.run(["umount", folder], check=True)
     campaign.report("small disks", trials=len(sizes), ended_with_exit_code=ended, problems=len(problems))
-    assert problems == []
+    assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize("gone", ["runs", "runs/it", "runs/it/checkpoints", "cache"])
@@ -81,4 +81,4 @@ def test_a_folder_that_vanishes(campaign: Campaign, undisturbed: Undisturbed, go
         trial.finish()
         problems += trial.problems
     campaign.report(f"vanished {gone}", trials=wanted, problems=len(problems))
-    assert problems == []
+    assert not problems, "\n".join(problems)

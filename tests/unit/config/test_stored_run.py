@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from seq2seq.config import CONFIGS, compose, load_train
-from seq2seq.config.schema import TrainSettings
+from seq2seq.config.schema import BLOCKS, TrainSettings
 from seq2seq.config.stored_run import (
     MOVED,
     diff,
@@ -215,11 +215,11 @@ def test_missing_keys_of_an_older_run_get_their_old_values(settings: Make, tmp_p
 
 def test_older_run_has_the_parts_of_its_time(tmp_path: Path) -> None:
     new = effective_settings(load_train(compose(CONFIGS, "train", ["run=x"])), None)
-    older = {key: value for key, value in new.plain.items() if key not in ("feed_forward", "layer_norm", "adapter")}
+    older = {key: value for key, value in new.plain.items() if key not in BLOCKS}
     write_yaml(older | {"choices": {"encoder": "lstm", "layer_norm": "mine"}}, tmp_path / "config.yaml")
     stored = read_config(tmp_path / "config.yaml")
     given = {"encoder": "lstm", "layer_norm": "mine"}
-    assert stored["choices"] == {**given, "feed_forward": "plain", "adapter": "none"}
+    assert stored["choices"] == {**{group: choice for group, (choice, _) in BLOCKS.items()}, **given}
     assert diff(stored, new.plain) == []
 
 

@@ -201,3 +201,17 @@ def test_what_never_could_be_written_is_reported_when_closing(tmp_path: Path, ca
         "the run goes on, and its next figures are written if that is possible again",
         "its last figures are missing",
     ]
+
+
+def test_a_validation_that_is_repeated_is_recorded_once(tmp_path: Path) -> None:
+    """The last session was killed after it had logged the validation, and before its state was stored."""
+    for session, valid in ((Session(tmp_path), 1.0), (Session(tmp_path, 20, to_validate=True), 2.0)):
+        with closing(Recorders(session=session, makers=BOTH)) as recorders:
+            if session.update == 0:
+                recorders.scalars(10, {"train/loss": 5.0})
+                recorders.scalars(20, {"train/loss": 4.0, "train/nll": float("nan")})
+            recorders.scalars(20, {"valid/nll": valid})
+    assert [line["update"] for line in read_metrics(tmp_path / "metrics.jsonl")] == [10, 20, 20]
+    assert points(tmp_path, "train/loss") == [(10, 5.0), (20, 4.0)]
+    assert points(tmp_path, "valid/nll") == [(20, 2.0)]
+    assert [step for step, _ in points(tmp_path, "train/nll")] == [20]
