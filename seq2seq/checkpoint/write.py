@@ -4,6 +4,7 @@ import errno
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from seq2seq.checkpoint.storage import discard, flush_file, replace_file, sha256
 from seq2seq.files import flush_folder
 
 FORMAT = 1
-OLD_BEST = ".old-best"
+OLD_BEST, NEW_BEST = ".old-best", ".tmp-best"
 # Error numbers of os.symlink on file systems without symbolic links.
 NO_SYMLINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 
@@ -31,7 +32,7 @@ def save(folder: RunFolder, step: int, groups: Mapping[str, Mapping[str, Tensor]
     final = folder.checkpoint(step)
     temporary = folder.checkpoints / f".tmp-step-{step}"
     with storage_errors(f"save checkpoint {final}"):
-        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        folder.checkpoints.mkdir(exist_ok=True)  # without the run's folder there is nothing to add to
         recover(folder)
         try:
             temporary.mkdir()
@@ -108,6 +109,10 @@ def recover(folder: RunFolder) -> None:
     call this."""
     for leftover in folder.checkpoints.glob(".tmp-step-*"):
         discard(leftover)
+    files = folder.checkpoints.glob("step-*/.tmp-*"), folder.path.glob(".tmp-config.yaml-*"), [folder.path / NEW_BEST]
+    for file in chain(*files):
+        with suppress(OSError):
+            file.unlink()
     for old in folder.checkpoints.glob(".old-step-*"):
         final = old.with_name(old.name.removeprefix(".old-"))
         if final.exists():
@@ -120,12 +125,21 @@ def recover(folder: RunFolder) -> None:
         discard(folder.path / OLD_BEST)
 
 
+def complete_best(folder: RunFolder, step: int | None) -> None:
+    """Mark checkpoints/step-N as the best one where a process was killed, or failed, before it could. Raises
+    StorageError."""
+    if step is not None and step in folder.steps():
+        marked = folder.best_checkpoint()
+        if marked is None or marked.resolve() != folder.checkpoint(step).resolve():
+            mark_best(folder, step)
+
+
 def mark_best(folder: RunFolder, step: int) -> None:
     """Atomically set `best` to checkpoints/step-N: a symbolic link, or a text file where links are not supported.
 
     A folder named `best`, which some tools make when they copy a link, is replaced. Raises StorageError.
     """
-    target, temporary = Path("checkpoints") / f"step-{step}", folder.path / ".tmp-best"
+    target, temporary = Path("checkpoints") / f"step-{step}", folder.path / NEW_BEST
     with storage_errors(f"mark checkpoint {folder.checkpoint(step)} as the best"):
         temporary.unlink(missing_ok=True)
         try:

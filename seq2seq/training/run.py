@@ -10,6 +10,7 @@ from torch import nn
 
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
+from seq2seq.checkpoint.write import complete_best
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import effective_settings, read_config
 from seq2seq.errors import ConfigError, memory_errors
@@ -69,6 +70,8 @@ def train(
         stored = world.broadcast(read_config(folder.config_file) if exists else None)
         checkpoint = _newest_checkpoint(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
+        if world.is_main:
+            complete_best(folder, state.best_update)
         settings = effective_settings(settings, stored, state.precision)
         if checkpoint is not None and (limit := _limit_before(settings, state, folder)):
             return TrainResult.of(folder, settings, state, limit=limit, begun_at=state.update)

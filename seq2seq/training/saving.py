@@ -48,13 +48,6 @@ class Saver:
         self._best: int | None = None  # a checkpoint that `best` should name, and does not yet
         self._failures = 0
 
-    def restored(self, update: int, best: int | None) -> None:
-        """The run goes on after the checkpoint of `update`. The last session may have been killed before it marked the
-        best one."""
-        self.saved = update
-        if self.world.is_main and best is not None and best in self.folder.steps():
-            mark_best(self.folder, best)
-
     def save(self, update: int, state: State, *, last: bool = False) -> None:
         """Write the checkpoint of `update`, unless there is one. `last`: none will follow in this session, so a save
         that fails is repeated at once.

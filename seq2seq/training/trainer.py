@@ -90,7 +90,7 @@ class Trainer:
                 f"init_from={self.folder.path} run=NAME"
             )
         self.state.valid = self._valid_fingerprint
-        self.saver.restored(checkpoint.step, self.state.best_update)
+        self.saver.saved = checkpoint.step
 
     def _store_runtime(self) -> None:
         self.state.device, self.state.precision = self.runtime.device.type, self.runtime.precision

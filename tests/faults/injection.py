@@ -28,8 +28,9 @@ class Call:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens before the calls `first` to `last`, counted from 0: an error of the system with the number `error`
-    or, without one, the signal `signal`. Without `first`, nothing: calls are only recorded.
+    """What happens before the calls `first` to `last`, counted from 0: an error of the system with the number `error`,
+    or the first of the paths `moved` becomes the second, or else the signal `signal`. Without `first`, nothing: calls
+    are only recorded.
 
     Called in the new process. Every call is written to the file `record`; `also` is called first.
     """
@@ -40,6 +41,7 @@ class Fault:
     last: int | None = None
     error: int | None = None
     signal: int = signal.SIGKILL
+    moved: tuple[Path, Path] | None = None
     also: Callable[[], object] | None = None
 
     def __call__(self) -> None:
@@ -59,7 +61,10 @@ class Fault:
             if self.first is not None and self.first <= number <= (self.last or self.first):
                 if self.error is not None:
                     raise OSError(self.error, os.strerror(self.error), paths[0])
-                os.kill(owner, self.signal)
+                if self.moved is None:
+                    os.kill(owner, self.signal)
+                else:
+                    os.rename(*self.moved)  # noqa: PTH104 - it is counted itself, as one after `last`
 
         flush = os.fsync
 

@@ -63,22 +63,24 @@ def test_a_small_disk(campaign: Campaign, undisturbed: Undisturbed, tmp_path: Pa
     assert not problems, "\n".join(problems)
 
 
-@pytest.mark.parametrize("gone", ["runs", "runs/it", "runs/it/checkpoints", "cache"])
+@pytest.mark.parametrize("gone", ["runs", "runs/it/checkpoints", "cache"])
 def test_a_folder_that_vanishes(campaign: Campaign, undisturbed: Undisturbed, gone: str, tmp_path: Path) -> None:
-    """It is there again afterwards, as a network file system that was unmounted for a while."""
-    wanted = campaign.trials(3, fast=0)
+    """While the training runs; it is there again afterwards, as a network folder that was away for a while."""
+    wanted = campaign.trials(10, fast=0)
     whole = undisturbed(KIND)
-    problems = []
+    begun = next(number for number, call in enumerate(whole.calls) if call.paths[0].startswith(f"{gone}/"))
+    problems, ended = [], 0
     for number in range(wanted):
         trial = Trial(whole, tmp_path / f"trial-{number}")
-        trial.session(codes=[-9], first=len(whole.calls) * (number + 2) // (wanted + 2))
         path, aside = trial.folder / gone, trial.folder / "aside"
-        if path.exists():
-            path.rename(aside)
-            trial.session(codes=[0, 3, 4, 5])
+        first = begun + 1 + (len(whole.calls) - begun - 1) * number // wanted
+        done = trial.session(codes=CODES, first=first, moved=(path, aside), look=False)
+        ended += done.rc != 0
+        if aside.exists():
             shutil.rmtree(path, ignore_errors=True)
             aside.rename(path)
+        trial.look()
         trial.finish()
-        problems += trial.problems
-    campaign.report(f"vanished {gone}", trials=wanted, problems=len(problems))
+        problems += [f"call {first}: {problem}" for problem in trial.problems]
+    campaign.report(f"vanished {gone}", trials=wanted, ended_with_exit_code=ended, problems=len(problems))
     assert not problems, "\n".join(problems)

@@ -59,7 +59,9 @@ class Trial:
     def run(self) -> Path:
         return self.folder / "runs/it"
 
-    def session(self, *, codes: Sequence[int], killed_after: float | None = None, **fault: Any) -> Finished:
+    def session(
+        self, *, codes: Sequence[int], killed_after: float | None = None, look: bool = True, **fault: Any
+    ) -> Finished:
         """Train or continue, with a fault of this process; what is stored must be intact afterwards."""
         self.sessions += 1
         record = self.folder / f"record-{self.sessions}"
@@ -72,11 +74,17 @@ class Trial:
             self.problems.append(f"exit code {done.rc}: {done.stderr[-300:]}")
         if "Traceback" in done.stderr:
             self.problems.append("traceback")
-        self.problems += [f"damaged {name}" for name in damaged(self.run)]
+        if not look:
+            return done
+        self.look()
         newest = max(before | committed(recorded(record) if record.exists() else []), default=0)
         if max(self.stored(), default=0) < newest:
             self.problems.append(f"step-{newest} is lost")
         return done
+
+    def look(self) -> None:
+        """What is stored must be intact."""
+        self.problems += [f"damaged {name}" for name in damaged(self.run)]
 
     def finish(self) -> None:
         """Continue undisturbed to the end, and compare."""

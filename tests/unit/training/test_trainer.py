@@ -68,6 +68,23 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bitwise(words: tuple[str, ...
     assert lines("whole") == lines("parts")
 
 
+def test_a_finished_run_that_was_killed_before_it_marked_the_best_marks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("trainer.max_updates=8", "optimizer.lr=1e-3")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        calls: list[int] = []
+        mark = saving.mark_best
+        patched.setattr(
+            saving, "mark_best", lambda run, step: calls.append(step) or (die() if step == 8 else mark(run, step))
+        )
+        train(settings("unmarked", *words))
+    assert calls[-1] == 8
+    for left in (".tmp-best", "checkpoints/step-8/.tmp-1234"):
+        Path("runs/unmarked", left).touch()
+    train(settings("unmarked", *words))
+    assert Path("runs/unmarked/best").readlink() == Path("checkpoints/step-8")
+    assert not [*Path("runs/unmarked").rglob(".tmp-*")]
+
+
 @pytest.mark.usefixtures("without_shape_checks")
 def test_a_killed_run_resumes_from_its_last_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     train(settings("whole", *DROPOUT))
