@@ -13,7 +13,7 @@ from seq2seq.checkpoint.read import Checkpoint, latest_intact, load
 from seq2seq.checkpoint.write import complete_best
 from seq2seq.config.schema import TrainSettings
 from seq2seq.config.stored_run import effective_settings, read_config
-from seq2seq.errors import ConfigError, memory_errors
+from seq2seq.errors import CheckpointError, ConfigError, memory_errors
 from seq2seq.logger.base import Recorder, Recorders, Session
 from seq2seq.logger.jsonl import JsonLines
 from seq2seq.runtime.device import be_deterministic, keep_freed_memory
@@ -70,6 +70,11 @@ def train(
         stored = world.broadcast(read_config(folder.config_file) if exists else None)
         checkpoint = _newest_checkpoint(folder, world)
         state = saved_state(checkpoint) if checkpoint else TrainState()
+        if checkpoint is not None and stored is None:
+            raise CheckpointError(
+                f"run {folder.name} has checkpoints and no config.yaml, so its settings are not known: restore that "
+                "file from a copy, or train another run: run=NAME"
+            )
         if world.is_main:
             complete_best(folder, state.best_update)
         settings = effective_settings(settings, stored, state.precision)

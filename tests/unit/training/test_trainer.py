@@ -21,7 +21,15 @@ from small_runs import SMALL, evaluate_settings, same, settings, weights
 from seq2seq.checkpoint import RunFolder
 from seq2seq.config import CONFIGS, compose, load_train
 from seq2seq.config.schema import TrainSettings
-from seq2seq.errors import ConfigError, DataError, NonFiniteLossError, OutOfMemoryError, Stopped, StorageError
+from seq2seq.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    NonFiniteLossError,
+    OutOfMemoryError,
+    Stopped,
+    StorageError,
+)
 from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.runtime import device
@@ -101,6 +109,14 @@ def test_a_killed_run_resumes_from_its_last_checkpoint(monkeypatch: pytest.Monke
     train(settings("killed", *DROPOUT))
     assert same(weights("whole", 12), weights("killed", 12))
     assert lines("whole") == lines("killed")
+
+
+def test_a_run_without_its_configuration_is_not_continued() -> None:
+    train(settings("bare", "trainer.max_updates=2"))
+    Path("runs/bare/config.yaml").unlink()
+    with pytest.raises(CheckpointError, match=r"run bare has checkpoints and no config.yaml"):
+        train(settings("bare", "trainer.max_updates=4"))
+    assert Path("runs/bare/checkpoints/step-2").is_dir()
 
 
 def test_a_missing_best_link_is_restored() -> None:
