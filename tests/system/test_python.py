@@ -15,6 +15,7 @@ from system.scripts import run_script
 
 import seq2seq
 from seq2seq import ConfigError, Seq2SeqError, Translation, Translator
+from seq2seq.inference.line_output import one_line
 
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five", "sechs": "six"}
 TASK = [
@@ -79,11 +80,11 @@ def lines(path: Path) -> list[str]:
 
 
 def as_written(found: list[Translation], n_best: int) -> list[str]:
-    """The lines of translate.py, in which line breaks become spaces."""
+    """The lines of translate.py, in which line breaks of every kind become spaces."""
     if n_best == 1:
-        return [one.text.replace("\n", " ") for one in found]
+        return [one_line(one.text) for one in found]
     return [
-        "\t".join([f"{number}", f"{each.score:.4f}", f"{each.log_prob:.4f}", each.text.replace("\n", " ")])
+        "\t".join([f"{number}", f"{each.score:.4f}", f"{each.log_prob:.4f}", one_line(each.text)])
         for number, one in enumerate(found, 1)
         for each in one.candidates
     ]

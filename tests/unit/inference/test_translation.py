@@ -69,7 +69,7 @@ def test_the_runs_column_is_read_and_the_answer_added_to_the_row(
 PASSED_THROUGH = [
     r'{"half": "\ud83d", "source": "x"}',
     '{"big": 1e400, "nan": NaN, "long": 12345678901234567890, "f": 1.10, "source": "x"}',
-    '{"twice": 1, "twice": 2, "source": "x", "u": "\\u00e4\u2028" }',
+    '{"source": "x", "u": "\\u00e4\u2028" }',
     '  {"source": "x"}  ',
 ]
 

@@ -34,13 +34,14 @@ DEFAULTS = small_runs.evaluate_settings("one")
 def test_hypotheses_are_read_back_unchanged(tmp_path: Path) -> None:
     path = write_result(tmp_path, "test", TEXTS, {"split": "test"})
     assert read_result(path).hypotheses() == TEXTS
-    assert (tmp_path / "test.hyp.txt").read_bytes().decode().split("\n") == ["one. two.", *TEXTS[1:], ""]
+    assert (tmp_path / "test.hyp.txt").read_bytes().decode().split("\n") == ["one. two.", "", "a b ", *TEXTS[3:], ""]
     (tmp_path / "test.hyp.jsonl").unlink()
-    assert read_result(path).hypotheses() is None  # the line break is lost
-    path = write_result(tmp_path, "test", TEXTS[1:], {"split": "test"})
-    (tmp_path / "test.hyp.jsonl").unlink()
-    assert read_result(path).hypotheses() == TEXTS[1:]
-    (tmp_path / "test.hyp.txt").write_text("edited\n" * 4)
+    assert read_result(path).hypotheses() is None  # the line breaks are lost
+    path = write_result(tmp_path, "test", TEXTS[3:], {"split": "test"})
+    assert read_result(path).hypotheses() == TEXTS[3:]
+    (tmp_path / "test.hyp.jsonl").unlink(missing_ok=True)
+    assert read_result(path).hypotheses() == TEXTS[3:]
+    (tmp_path / "test.hyp.txt").write_text("edited\n" * len(TEXTS[3:]))
     assert read_result(path).hypotheses() is None
 
 
