@@ -22,6 +22,10 @@ class NotYaml(ValueError):
     """Why a file cannot be read as YAML: one line, with the place in it."""
 
 
+# Halves of surrogate pairs, except those that stand for the bytes of a file's name that is not UTF-8.
+HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
 class Loader(yaml.SafeLoader):
     """Safe YAML whose numbers are those of Hydra's, whose keys are text, each given once, and which has an end."""
 
@@ -45,6 +49,8 @@ class Loader(yaml.SafeLoader):
                 raise _marked("'=' is not read as text; put it in quotes", node.start_mark)
             kind = node.tag.replace(_STANDARD, "!!")
             raise _marked(f"a value of kind {kind!r}: expected text, a number, a list or keys", node.start_mark)
+        if isinstance(node, yaml.ScalarNode) and HALF.search(node.value):
+            raise _marked("half of a character (\\ud800 to \\udfff) in a text", node.start_mark)
         if node.tag == _INTEGER and len(node.value) > LONGEST_NUMBER:
             raise _marked(f"a whole number of {len(node.value):,} characters", node.start_mark)
         if id(node) not in self._sizes:

@@ -52,7 +52,7 @@ def activation_ranges(
     try:
         with storage_errors(f"write {file}"):
             file.parent.mkdir(exist_ok=True)
-            replace_file(file, json.dumps({"sha256": _digest(ranges), "ranges": ranges}, indent=1))
+            replace_file(file, json.dumps({"sha256": ranges_digest(ranges), "ranges": ranges}, indent=1))
     except StorageError as error:
         log.warning("%s; the ranges of precision=int8 are measured again next time", error)
     return ranges
@@ -89,14 +89,15 @@ def read_ranges(file: Path, names: Sequence[str]) -> dict[str, Range]:
         content = read_json(file)
         found = content["ranges"]
         ranges = {name: (float(found[name][0]), float(found[name][1])) for name in names}
-        if content["sha256"] != _digest(found) or not all(map(_is_range, ranges.values())):
+        if content["sha256"] != ranges_digest(found) or not all(map(_is_range, ranges.values())):
             raise ValueError("not what was written")
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise CheckpointError(f"{file} is damaged: delete it, and the ranges are measured again") from error
     return ranges
 
 
-def _digest(ranges: Mapping[str, Range]) -> str:
+def ranges_digest(ranges: Mapping[str, Range]) -> str:
+    """SHA-256 of ranges, as their file has it."""
     return hashlib.sha256(json.dumps(ranges).encode()).hexdigest()
 
 

@@ -30,7 +30,7 @@ from seq2seq.data.text import read_lines
 from seq2seq.format.folder import is_current
 from seq2seq.huggingface.architecture import read_architecture
 from seq2seq.huggingface.folder import ModelFolder
-from seq2seq.inference.activation_ranges import read_ranges
+from seq2seq.inference.activation_ranges import ranges_digest, read_ranges
 from seq2seq.inference.shortlists import read_lexicon
 from seq2seq.logger.jsonl import cut_metrics, read_metrics
 from seq2seq.tokenizer import Tokenizer
@@ -144,6 +144,7 @@ def manifest(path: Path) -> list[bytes]:
     return [json.dumps({"version": 1, **EXPORT, "packages": {}, "files": files}).encode()]
 
 
+RANGES = {"a": (0.5, 1.0), "b": (-3.0, 2.0)}
 KINDS = {
     "text": Kind(lambda folder: [TEXT.encode(), b"\xef\xbb\xbfa\r\nb", b"", b"a"], whole, "text.txt", share=10),
     "packed text": Kind(packed, whole, "text.gz", share=10),
@@ -182,7 +183,7 @@ KINDS = {
     ),
     "lexicon": Kind(lexicon, lambda path: read_lexicon(path, 275, 275), "lexicon.npz", share=6),
     "ranges": Kind(
-        lambda folder: [b'{"a": [0.5, 1.0], "b": [-3, 2]}'],
+        lambda folder: [json.dumps({"sha256": ranges_digest(RANGES), "ranges": RANGES}).encode()],
         lambda path: read_ranges(path, ["a", "b"]),
         "ranges.json",
         damaged_json,

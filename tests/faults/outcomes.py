@@ -27,7 +27,7 @@ def outcome(run: Path) -> dict[str, Any]:
         "best weights": _hash(run / "best" / "model.safetensors"),
         "metrics": [_without(json.loads(line), TIMED) for line in (run / "metrics.jsonl").read_text().splitlines()],
         "curves": _curves(run),
-        "tokenizer": {file.name: _hash(file) for file in sorted((run / "tokenizer").iterdir())},
+        "tokenizer": {file.name: _hash(file) for file in sorted((run / "tokenizer").glob("*.model"))},
         "config": _hash(run / "config.yaml"),
     }
 

@@ -75,6 +75,8 @@ def changed(random: random.Random, raw: bytes) -> bytes:
     """The file with another value for one of its keys, or another key before it."""
     lines = raw.decode().split("\n")
     places = [number for number, line in enumerate(lines) if ":" in line and not line.lstrip().startswith("#")]
+    if not places:
+        return raw
     number = random.choice(places)
     key = lines[number].partition(":")[0]
     if random.random() < 0.5:

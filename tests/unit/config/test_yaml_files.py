@@ -141,3 +141,16 @@ def test_lines_are_found(tmp_path: Path, key: str, line: int | None) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("# comment\na:\n  b: 1\n  c:\n    - 1\n    - d: 2\n'e': 3\n")
     assert line_of(path, key) == line
+
+
+@pytest.mark.parametrize("text", ["\\ud800", "\\udfff", "a\\udbff\\u0041"])
+def test_half_of_a_character_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(f'run: "{text}"\n')
+    with pytest.raises(CheckpointError, match=r"half of a character .* in a text"):
+        read_yaml(tmp_path / "config.yaml")
+
+
+def test_a_name_that_is_not_utf8_is_kept(tmp_path: Path) -> None:
+    name = b"lat\xe9in.src".decode(errors="surrogateescape")
+    write_yaml({"source": name}, tmp_path / "config.yaml")
+    assert read_yaml(tmp_path / "config.yaml") == {"source": name}
