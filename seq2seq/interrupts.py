@@ -10,11 +10,12 @@ from types import FrameType
 from typing import NoReturn, TypeVar
 
 T = TypeVar("T")
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)  # batch systems send any of them
 IN_BACKGROUND = "in background"  # the name of the thread
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGTERM or SIGHUP was received; `number` is the signal."""
+    """A signal that asks the process to end was received; `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -29,14 +30,14 @@ class _Work:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise Interrupted, as SIGINT raises KeyboardInterrupt. Ignored signals stay ignored."""
+    """The signals in ENDING raise Interrupted, as SIGINT raises KeyboardInterrupt. Ignored signals stay ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
     usual = []
     if threading.current_thread() is threading.main_thread():
-        usual = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+        usual = [each for each in ENDING if signal.getsignal(each) is signal.SIG_DFL]
     for number in usual:
         signal.signal(number, interrupt)
     try:

@@ -17,7 +17,7 @@ def no_abandoned_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interrupts._Work, "abandoned", False)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_ignored_signals_stay_ignored(number: int) -> None:
     before = signal.signal(number, signal.SIG_IGN)
     try:
