@@ -31,7 +31,7 @@ def test_kills_at_calls_to_the_file_system(
     campaign: Campaign, undisturbed: Undisturbed, kind: str, tmp_path: Path
 ) -> None:
     """Up to three kills, one after the other; the first is spread over all calls of the training."""
-    wanted = campaign.trials(AT_CALLS, fast=2 if kind == "dropout" else 0)
+    wanted = campaign.trials(AT_CALLS, fast=1 if kind == "dropout" else 0)
     whole, rng = undisturbed(kind), seeds(kind)
     problems, kills = [], 0
     for number in range(wanted):

@@ -84,7 +84,7 @@ def source(undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -
 def test_changed_files(
     campaign: Campaign, source: Path, part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted = campaign.trials(1000 // PARTS, fast=12 if part == 0 else 0)
+    wanted = campaign.trials(1000 // PARTS, fast=6 if part == 0 else 0)
     monkeypatch.chdir(source)
     right = [translations(source / "runs/it", loaded) for loaded in LOADED]
     files = sorted(path.relative_to(source) for path in (source / "runs/it").rglob("*") if path.is_file())
