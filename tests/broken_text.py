@@ -75,7 +75,7 @@ def looked_at(folder: Path, splits: dict[str, Sides]) -> Looked:
     return look(files(folder / "files", splits), folder / "cache")
 
 
-def told(findings: list[Finding]) -> dict[tuple[str, str, str | None], tuple[int, ...]]:
+def found_lines(findings: list[Finding]) -> dict[tuple[str, str, str | None], tuple[int, ...]]:
     """The first lines, from 1, by kind, split and side, without the remark that a split is small."""
     kept = [finding for finding in findings if finding.kind != "few"]
     return {(each.kind, each.split, each.side): tuple(row + 1 for row in each.rows) for each in kept}

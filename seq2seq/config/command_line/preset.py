@@ -37,10 +37,10 @@ def with_preset(
     load: Callable[[Composition], TrainSettings],
     size_of: Callable[[TrainSettings], TextSize],
     *,
-    told: bool = True,
+    announced: bool = True,
 ) -> Composition:
     """The composition with the values of its preset; with preset=auto of the one for its training text (`size_of`).
-    A line says which, if it is `told`.
+    A line says which, if it is `announced`.
 
     An existing run keeps what it began with, and a new one that reuses the tokenizer of another run has that run's
     preset. Where the preset's sizes cannot go with what was typed they are left out. Raises Mistakes before any text is
@@ -51,7 +51,7 @@ def with_preset(
     preset, given, why = _chosen(composed, library, load(composed), size_of)
     laid, note = _fitting(composed, _not_typed(given, composed), load)
     chosen = replace(laid, choices={**composed.choices, "preset": preset})
-    if told and preset != "none":
+    if announced and preset != "none":
         values = " ".join(map(as_typed, _words(_in_effect(chosen)))) or "nothing to set"
         logger.info("preset=%s%s: %s%s; preset=none turns it off", preset, why, values, note)
     return chosen

@@ -83,7 +83,7 @@ class Script:
         """What `load` returns, with the values of a preset."""
         if self.size_of is not None:
             composed = with_preset(
-                composed, self.library, self._training, _function(self.size_of), told=not self.looks_ahead
+                composed, self.library, self._training, _function(self.size_of), announced=not self.looks_ahead
             )
         return self.load(composed)
 

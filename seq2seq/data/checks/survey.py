@@ -11,7 +11,7 @@ from seq2seq.data.stored import SIDES
 
 CHUNK = 8192  # pairs that are read together
 LONGEST = 1_000_000  # characters that are looked at together
-SCRIPTS = 32  # that are told apart; further ones count as the last
+SCRIPTS = 32  # that are distinguished; further ones count as the last
 _RANDOM = np.random.default_rng(20).integers(1, 2**63, 10, dtype=np.int64)  # a number for each digit, to be added up
 MOJIBAKE, HTML = 32, 33  # kinds of rows beside those of ODD
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from broken_text import GERMAN, Sides, clean, looked_at, told
+from broken_text import GERMAN, Sides, clean, found_lines, looked_at
 
 Break = Callable[[dict[str, Sides]], None]
 
@@ -107,7 +107,7 @@ def test_each_defect_is_found_at_its_lines(
     splits = {split: (list(sides[0]), list(sides[1])) for split, sides in clean().items()}
     for broken in breaks:
         broken(splits)
-    assert told(looked_at(tmp_path, splits).findings) == expected
+    assert found_lines(looked_at(tmp_path, splits).findings) == expected
 
 
 def test_pairs_whose_digits_differ_are_named_where_most_agree(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_pairs_whose_digits_differ_are_named_where_most_agree(tmp_path: Path) ->
         for side in splits["train"]:
             side[line - 1] += f" {line}"
     splits["train"][1][119] += "7"
-    assert told(looked_at(tmp_path, splits).findings) == {("numbers", "train", None): (120,)}
+    assert found_lines(looked_at(tmp_path, splits).findings) == {("numbers", "train", None): (120,)}
 
 
 def several(splits: dict[str, Sides], times: int) -> None:
@@ -131,7 +131,7 @@ def test_lines_out_of_step_are_found_where_it_begins(tmp_path: Path) -> None:
     splits = clean()
     several(splits, 5)
     shift(801, 1900)(splits)
-    found = told(looked_at(tmp_path, splits).findings)
+    found = found_lines(looked_at(tmp_path, splits).findings)
     first, last = found["out-of-step", "train", None]
     assert (abs(first - 801) <= 10, abs(last - 1900) <= 10) == (True, True), (first, last)
 
@@ -139,7 +139,7 @@ def test_lines_out_of_step_are_found_where_it_begins(tmp_path: Path) -> None:
 def test_a_shuffled_side_is_found(tmp_path: Path) -> None:
     splits = clean()
     splits["train"][1].sort(key=lambda text: text[::-1])
-    kinds = {kind for kind, split, _ in told(looked_at(tmp_path, splits).findings) if split == "train"}
+    kinds = {kind for kind, split, _ in found_lines(looked_at(tmp_path, splits).findings) if split == "train"}
     assert "unrelated" in kinds
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from broken_text import ENGLISH, GERMAN, Sides, clean, files, looked_at, told
+from broken_text import ENGLISH, GERMAN, Sides, clean, files, found_lines, looked_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_runs import settings as run_settings
@@ -91,7 +91,7 @@ def test_the_copy_has_no_findings_that_fix_removes_and_is_not_cleaned_further(tm
     copy, lines = write(tmp_path, files(tmp_path / "files", broken()))
     assert lines[1] == f"Wrote {tmp_path / 'fixed'}: 535 of 543 training pairs. Left out:"
     looked = look(copy, tmp_path / "cache")
-    assert FIXED & {kind for kind, _, _ in told(looked.findings)} == set()
+    assert FIXED & {kind for kind, _, _ in found_lines(looked.findings)} == set()
     assert len(cleaned_by(script(), looked).rows) == 535
     given = broken()
     for split in ("valid", "test"):
