@@ -1,5 +1,6 @@
 """Fixtures and rules for the whole suite: shapes are checked, corpora and the GPU are optional."""
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -111,6 +112,19 @@ def why_no_corpora() -> str | None:
     if not folder:
         return "needs the corpora: set SEQ2SEQ_DATA to the folder that holds them"
     return None if Path(folder).is_dir() else f"needs the corpora: SEQ2SEQ_DATA={folder} is not a folder"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Levels of loggers that a test sets, as the scripts do, end with it: the next test sees its own messages."""
+    package, disabled = logging.getLogger("seq2seq"), logging.root.manager.disable
+    levels = logging.root.level, package.level
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        logging.root.setLevel(levels[0])
+        package.setLevel(levels[1])
 
 
 @pytest.fixture

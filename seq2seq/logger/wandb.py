@@ -19,6 +19,7 @@ from seq2seq.logger.tracker import Tracker, as_setting
 from seq2seq.logger.wandb_file import has_ended, last_updates
 
 COMPLETE_WITHIN = 10.0  # seconds for W&B's process to write the end of a file
+AT_REST = 2.0  # seconds without a write, after which the process of a killed run writes nothing more: it does so in 0.5
 UPDATE = "update"  # the key of a row that is the x-axis of all others
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class Wandb(Tracker):
         self._ended = False
         if mode != "disabled":
             note_record_id(session, self.package, place, record)
+        for file in files:
+            wait_for_last_write(file)
         last = last_updates(files, UPDATE)
         self.begin(session, new=not last, last=last)
 
@@ -103,9 +106,7 @@ class Wandb(Tracker):
         except ConnectionError as error:
             self._end(error)
             return
-        file, deadline = Path(self._run.settings.sync_file), time.monotonic() + COMPLETE_WITHIN
-        while file.exists() and not has_ended(file) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for_last_write(Path(self._run.settings.sync_file), at_rest=COMPLETE_WITHIN)
 
     def _settings(self, system_metrics: bool) -> Any:
         """No output, no copies of code or packages, no links; data is on disk within a second."""
@@ -153,6 +154,18 @@ class Wandb(Tracker):
         with suppress(ConnectionError):
             self._wandb.teardown()
         log.warning("W&B's process has ended (%s): what follows is recorded there if the run is continued", error)
+
+
+def wait_for_last_write(file: Path, at_rest: float = AT_REST) -> None:
+    """Wait until a session's file has its end, or `at_rest` seconds have gone by without a write to it.
+
+    W&B's process outlives a training that is killed for a moment, and may still write what that training logged.
+    """
+    deadline = time.monotonic() + COMPLETE_WITHIN  # also where the disk's clock is ahead of ours
+    while file.exists() and not has_ended(file) and time.monotonic() < deadline:
+        if time.time() - file.stat().st_mtime > at_rest:
+            return
+        time.sleep(0.01)
 
 
 NO_KEY = "logger.wandb.mode=online needs the key of an account: run `wandb login`, or set WANDB_API_KEY"

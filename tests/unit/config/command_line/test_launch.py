@@ -138,10 +138,8 @@ def test_error_on_all_ranks_is_printed_once(
 
 @pytest.mark.usefixtures("second_of_two")
 def test_only_the_main_process_logs(start: Start) -> None:
-    level = logging.getLogger("seq2seq").level
     assert start() == 0
     assert not logging.getLogger("seq2seq").isEnabledFor(logging.WARNING)
-    logging.getLogger("seq2seq").setLevel(level)
 
 
 @pytest.mark.usefixtures("second_of_two")
