@@ -18,12 +18,14 @@ from seq2seq.config.schema import TranslateSettings
 from seq2seq.inference.shortlists import open_shortlists
 from seq2seq.inference.trained_model import load_trained
 from seq2seq.runtime.device import keep_freed_memory
+from seq2seq.runtime.forks import allow_forks
 from seq2seq.search.decode import decode
 
 
 def main() -> None:
     turns = Turns()
-    keep_freed_memory()  # as the commands do
+    keep_freed_memory()  # as the commands do, in what follows, too
+    allow_forks()
     run, file, *words = sys.argv[1:]
     sources = read_pairs(Path(file)).sources()
     searches = {}
@@ -31,7 +33,7 @@ def main() -> None:
         search = ["search=greedy"] if beam == "1" else ["search=beam", f"search.beam_size={beam}"]
         composed = compose(CONFIGS, "translate", [f"run={run}", *search, *words])
         script, settings = load_run(composed, TranslateSettings)
-        searches[beam] = settings.search()
+        searches[beam] = settings.search().without_scores()
     trained = load_trained(run, settings, script.checkpoint, script.ensemble)
     shortlists = open_shortlists(trained, settings, script.shortlist)
     turns.ready(*PACKAGES)

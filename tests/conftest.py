@@ -25,6 +25,8 @@ import torch  # noqa: E402
 from fault_table import FaultTable  # noqa: E402
 from shape_checks import unchecked  # noqa: E402
 
+from seq2seq.runtime import forks  # noqa: E402
+
 # Path prefixes of slow tests (runs, processes, composed configurations, whole searches) and of tests of benchmarks/.
 COSTLY = {
     "slow": (
@@ -116,15 +118,16 @@ def why_no_corpora() -> str | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Iterator[None]:
-    """Levels of loggers that a test sets, as the scripts do, end with it: the next test sees its own messages."""
+    """What the scripts set for their process ends with the test: levels of loggers, and that searches may fork."""
     package, disabled = logging.getLogger("seq2seq"), logging.root.manager.disable
-    levels = logging.root.level, package.level
+    levels, may_fork = (logging.root.level, package.level), forks._Process.forks
     try:
         yield
     finally:
         logging.disable(disabled)
         logging.root.setLevel(levels[0])
         package.setLevel(levels[1])
+        forks._Process.forks = may_fork
 
 
 @pytest.fixture

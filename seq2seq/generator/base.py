@@ -24,6 +24,10 @@ class Generator(nn.Module, Component, ABC):
     def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Log-probabilities, in fp32 at least."""
 
+    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
+        """Log-probabilities, or these plus a number for each position that need not be known: for the best token."""
+        return self.log_probs(decoded, tokens)
+
     @abstractmethod
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]

@@ -51,6 +51,10 @@ class PointerGenerator(SoftmaxGenerator):
         assert tokens is not None
         return self._with_copies(super().log_probs(decoded, tokens), decoded, tokens, tokens)
 
+    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
+        """Log-probabilities: copies are added to probabilities."""
+        return self.log_probs(decoded, tokens)
+
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "N V"]:

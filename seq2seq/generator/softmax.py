@@ -40,6 +40,10 @@ class SoftmaxGenerator(Generator):
         """Of every token, at every position."""
         return _log_softmax(self._logits(decoded.features))
 
+    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
+        """Without the softmax."""
+        return _wide(self._logits(decoded.features))
+
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "N V"]:
@@ -56,8 +60,7 @@ class SoftmaxGenerator(Generator):
         """One product for all sentences; each has only its own tokens."""
         assert shortlist.product is not None
         logits = shortlist.product(self.adapt(decoded.features))
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return (wide + shortlist.outside).log_softmax(-1)
+        return (_wide(logits) + shortlist.outside).log_softmax(-1)
 
     def loss(
         self,
@@ -79,8 +82,7 @@ class SoftmaxGenerator(Generator):
         mask: Bool[Tensor, "B T"],
     ) -> Float[Tensor, " N"]:
         """On a CPU padding is removed before the widest product."""
-        logits = self._logits(unpad(decoded.features, mask))
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        wide = _wide(self._logits(unpad(decoded.features, mask)))
         return wide.gather(-1, unpad(targets, mask).unsqueeze(-1)).squeeze(-1) - wide.logsumexp(-1)
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
@@ -101,4 +103,9 @@ def _among(output: nn.Module, ids: Int[Tensor, " L"]) -> Callable[[Tensor], Tens
 
 def _log_softmax(logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N V"]:
     """In fp32 at least."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    return _wide(logits).log_softmax(-1)
+
+
+def _wide(logits: Float[Tensor, "*N V"]) -> Float[Tensor, "*N V"]:
+    """In fp32 at least."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -118,8 +118,8 @@ def best_hypotheses(
     shortlists: Shortlists | None = None,
     fitting: FittingBatches | None = None,
 ) -> list[Hypothesis]:
-    """The best hypothesis for each source of the corpus, in its order; each process decodes a share, the main process
-    has all of them."""
+    """The best hypothesis for each source of the corpus, in its order, without scores; each process decodes a share,
+    the main process has all of them."""
     own = range(world.rank, len(corpus), world.size)
     sources = [corpus.source(i) for i in own]
 
@@ -127,7 +127,7 @@ def best_hypotheses(
         with runtime.autocast():
             return decode(
                 model,
-                search,
+                search.without_scores(),
                 sources,
                 numbers=own,
                 device=runtime.device,

@@ -38,7 +38,7 @@ def translate(script: TranslateSettings, settings: TrainSettings) -> None:
         while chunk := list(islice(lines, chunk_size)):
             texts = reader.read(chunk)
             beginnings = None if prefixes is None else prefixes.take(len(chunk))
-            found = translator.translate(texts, script.n_best, beginnings, first=answered)
+            found = translator.translate(texts, script.n_best, beginnings, first=answered, scores=script.n_best > 1)
             reached += [one.limit for one in found]
             write(reader.write(found))
             answered += len(texts)

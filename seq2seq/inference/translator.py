@@ -21,7 +21,7 @@ from seq2seq.search.shortlists import Shortlists
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024  # texts sorted by length and decoded together
+CHUNK = 4096  # texts sorted by length and decoded together
 OF_FILES = {  # keys of the command that are arguments of `translate` here, or nothing
     **dict.fromkeys(
         ("input", "output", "answer_column"), "there are no files here: translate(texts) returns the outputs"
@@ -112,15 +112,22 @@ class Translator:
         return cls(trained, settings, shortlists=open_shortlists(trained, settings, script.shortlist))
 
     def translate(
-        self, texts: Iterable[str], n_best: int = 1, prefixes: Iterable[str] | None = None, *, first: int = 0
+        self,
+        texts: Iterable[str],
+        n_best: int = 1,
+        prefixes: Iterable[str] | None = None,
+        *,
+        first: int = 0,
+        scores: bool = True,
     ) -> list[Translation]:
         """The translation of each text, with at most `n_best` candidates. A text may have several lines.
 
         Each output begins with the text's prefix, which is tokenized separately, without spaces at its end; "" sets no
         beginning. `first` is the number of the first text, which samples depend on: with it a list that is translated
-        in parts gets the samples that it gets as a whole. Texts longer than `length.max_source` tokens are cut, with a
-        warning in the log. Raises TypeError for anything but lists of text, ValueError if there are not as many
-        prefixes as texts, ConfigError for more outputs than the search finds, OutOfMemoryError.
+        in parts gets the samples that it gets as a whole. Without `scores` greedy search is faster, and gives nan for
+        them. Texts longer than `length.max_source` tokens are cut, with a warning in the log. Raises TypeError for
+        anything but lists of text, ValueError if there are not as many prefixes as texts, ConfigError for more outputs
+        than the search finds, OutOfMemoryError.
         """
         check_n_best(n_best, self.settings, self.search)
         sources = _texts("texts", texts)
@@ -131,11 +138,11 @@ class Translator:
         for start in range(0, len(sources), CHUNK):
             end = start + CHUNK
             part = None if beginnings is None else beginnings[start:end]
-            found += self._translate(sources[start:end], n_best, part, first + start)
+            found += self._translate(sources[start:end], n_best, part, first + start, scores)
         return found
 
     def _translate(
-        self, texts: Sequence[str], n_best: int, prefixes: Sequence[str] | None, first: int
+        self, texts: Sequence[str], n_best: int, prefixes: Sequence[str] | None, first: int, scores: bool
     ) -> list[Translation]:
         """The translations of texts that are decoded together."""
         tokenizer, longest = self.trained.tokenizer, self.settings.length.max_source
@@ -148,7 +155,7 @@ class Translator:
         with self.trained.runtime.autocast(), memory_errors("decoding"):
             found = decode(
                 self.trained.search_model,
-                self.search,
+                self.search if scores else self.search.without_scores(),
                 sources,
                 numbers=range(first, first + len(texts)),
                 prefixes=prefix_ids,

@@ -81,12 +81,22 @@ class Model(Stepwise):
     ) -> tuple[Float[Tensor, "B K V"], Float[Tensor, "B K S"] | None, ModelState]:
         """Log-probabilities of the token after `tokens`, for each hypothesis; on request the attention weights of the
         last layer with attention, the mean over its heads; and the new state."""
-        wanted = max(Weights.LAST if need_weights else Weights.NONE, self.generator.weights)
-        shortlist = state.shortlist
-        ids = tokens if shortlist is None else shortlist.tokens(tokens)
-        decoded, decoder = self.decoder.step(ids, state.decoder, wanted)
-        if shortlist is None:
+        decoded, after = self._features(tokens, state, Weights.LAST if need_weights else Weights.NONE)
+        if state.shortlist is None:
             log_probs = self.generator.log_probs(decoded, state.tokens)
         else:
-            log_probs = self.generator.log_probs_among(decoded, state.tokens, shortlist)
-        return log_probs, decoded.weights if need_weights else None, replace(state, decoder=decoder)
+            log_probs = self.generator.log_probs_among(decoded, state.tokens, state.shortlist)
+        return log_probs, decoded.weights if need_weights else None, after
+
+    def rank(self, tokens: Int[Tensor, "B K"], state: ModelState) -> tuple[Float[Tensor, "B K V"], ModelState]:
+        """Without a softmax where the generator needs none; shortlists have one."""
+        decoded, after = self._features(tokens, state, Weights.NONE)
+        if state.shortlist is None:
+            return self.generator.scores(decoded, state.tokens), after
+        return self.generator.log_probs_among(decoded, state.tokens, state.shortlist), after
+
+    def _features(self, tokens: Int[Tensor, "B K"], state: ModelState, weights: Weights) -> tuple[Decoded, ModelState]:
+        """The decoder's features after `tokens`, and the new state."""
+        ids = tokens if state.shortlist is None else state.shortlist.tokens(tokens)
+        decoded, decoder = self.decoder.step(ids, state.decoder, max(weights, self.generator.weights))
+        return decoded, replace(state, decoder=decoder)

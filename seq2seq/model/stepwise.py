@@ -31,3 +31,9 @@ class Stepwise(nn.Module, ABC):
     ) -> tuple[Float[Tensor, "B K V"], Float[Tensor, "B K S"] | None, Any]:
         """Log-probabilities of the token after `tokens`, for each hypothesis; on request the attention weights of the
         last layer with attention, the mean over its heads; and the new state."""
+
+    def rank(self, tokens: Int[Tensor, "B K"], state: Any) -> tuple[Float[Tensor, "B K V"], Any]:
+        """Log-probabilities, plus any number for each position, and the new state: for the best token alone, models may
+        leave out what is the same for all of them."""
+        log_probs, _, state = self.step(tokens, state)
+        return log_probs, state

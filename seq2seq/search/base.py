@@ -1,6 +1,7 @@
 """What every search offers, and the keys they share."""
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from typing import NotRequired, Self, TypedDict
 
@@ -20,7 +21,8 @@ WORTH_IT = 2**18  # scores; for fewer, plain topk is faster
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """Token ids without the end symbol, log p(tokens and end | source), and the score for ranking."""
+    """Token ids without the end symbol, log p(tokens and end | source), and the score for ranking; the latter two are
+    nan after a search without scores that did not compute them."""
 
     tokens: list[int]
     log_prob: float
@@ -64,6 +66,7 @@ class Search(Component, ABC):
         self.no_repeat_ngram = no_repeat_ngram
 
     compares_texts = False  # whether it needs the vocabulary
+    scored = True  # whether hypotheses need their log-probabilities
 
     @property
     @abstractmethod
@@ -89,6 +92,12 @@ class Search(Component, ABC):
     def reading(self, vocabulary: Vocabulary) -> Self:
         """The same search with a vocabulary to decode its tokens; most searches do not need one."""
         return self
+
+    def without_scores(self) -> Self:
+        """The same search for callers that use no scores; a search that is faster without them may give nan."""
+        unscored = copy(self)
+        unscored.scored = False
+        return unscored
 
     def constraints(self, mask: Bool[Tensor, "B S"], prefix: Int[Tensor, "B P"] | None) -> Constraints:
         """The rules for these sources."""

@@ -1,7 +1,8 @@
 """Decode many sentences, batched by length, with results in order. Used by validation, evaluation and translation."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,9 +13,12 @@ from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.outside import OutsideModel
+from seq2seq.search.processes import in_processes, paying_processes
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.search.workers import paying_workers, side_by_side, usual_threads
 from seq2seq.types import EOS, PAD
+
+FEW = 4  # batches for each process, among which a surplus one would matter
 
 
 def decode(
@@ -33,10 +37,11 @@ def decode(
 
     `prefixes` are the ids that each sentence's targets begin with; an empty one sets no beginning. `numbers` are the
     sentences' numbers within a larger text, for searches that sample; None: 0, 1, 2, ... A batch holds at most
-    `tokens_per_batch` source positions, beams not counted; on a CPU several parallel batches share these positions. A
-    sentence with neither tokens nor a prefix has one empty hypothesis. With `shortlists` outputs have only the tokens
-    of these. `on_batch` is called with the number of sentences of each batch; what it raises ends the decoding. The
-    model is in eval mode meanwhile. An OutsideModel takes neither prefixes nor shortlists.
+    `tokens_per_batch` source positions, beams not counted; on a CPU parallel batches in threads share these positions,
+    those in processes (search/processes.py) do not. A sentence with neither tokens nor a prefix has one empty
+    hypothesis. With `shortlists` outputs have only the tokens of these. `on_batch` is called with the number of
+    sentences of each batch; what it raises ends the decoding. The model is in eval mode meanwhile. An OutsideModel
+    takes neither prefixes nor shortlists.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
@@ -51,8 +56,7 @@ def decode(
         return results
     lengths = np.array([len(sentences[i]) for i in full], dtype=np.int64)
     own = torch.arange(len(sentences)) if numbers is None else torch.tensor(numbers, dtype=torch.long)
-    workers = paying_workers(usual_threads(), tokens_per_batch) if device.type == "cpu" else 1
-    batches = list(by_length(lengths, tokens_per_batch // workers))
+    batches, parallel = _shared_out(lengths, tokens_per_batch, device)
 
     def found(rows: np.ndarray) -> list[list[Hypothesis]]:
         source, mask = collate_sources([sentences[i] for i in full[rows]])
@@ -62,13 +66,39 @@ def decode(
             return search(model, source, mask, prefix, number)
         return shortlists.search(search, model, source, mask, prefix, number)
 
-    with evaluating(model), closing(side_by_side(found, batches, workers)) as answered:
+    with evaluating(model), closing(parallel(found, batches)) as answered:
         for rows, answers in zip(batches, answered, strict=True):
             for i, hypotheses in zip(full[rows], answers, strict=True):
                 results[i] = hypotheses
             if on_batch is not None:
                 on_batch(len(rows))
     return results
+
+
+def _shared_out(
+    lengths: np.ndarray, tokens_per_batch: int, device: torch.device
+) -> tuple[list[np.ndarray], Callable[..., Generator[list[list[Hypothesis]]]]]:
+    """The batches, and what computes several of them at once."""
+    threads = usual_threads() if device.type == "cpu" else 1
+    positions = int(lengths.sum()) + len(lengths)
+    processes = paying_processes(threads, positions)
+    if processes > 1:
+        return _balanced(lengths, tokens_per_batch, processes), partial(in_processes, processes=processes)
+    workers = paying_workers(threads, tokens_per_batch)
+    return list(by_length(lengths, tokens_per_batch // workers)), partial(side_by_side, workers=workers)
+
+
+def _balanced(lengths: np.ndarray, tokens_per_batch: int, processes: int) -> list[np.ndarray]:
+    """Batches of which each process gets equally many, or almost."""
+    share = (int(lengths.sum()) + len(lengths)) / processes
+    for rounds in range(int(share // tokens_per_batch) + 1, FEW + 1):
+        size = share / rounds
+        while size <= tokens_per_batch:  # it grows by what padding takes
+            batches = list(by_length(lengths, int(size)))
+            if len(batches) <= rounds * processes:
+                return batches
+            size *= 1.02
+    return list(by_length(lengths, tokens_per_batch))
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Greedy search: the most likely token at each step."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -10,7 +12,10 @@ from seq2seq.types import EOS
 
 
 class GreedySearch(Search):
-    """One hypothesis per sentence; its score is its log-probability. Finished sentences are removed from the batch."""
+    """One hypothesis per sentence; its score is its log-probability. Finished sentences are removed from the batch.
+
+    Without scores it needs no softmax.
+    """
 
     @property
     def most(self) -> int:
@@ -32,15 +37,19 @@ class GreedySearch(Search):
         tokens = first_tokens(len(source), source.device)
         totals = torch.zeros(len(source), dtype=torch.float64, device=source.device)
         while len(row):
-            log_probs, _, state = model.step(tokens[:, -1:], state)
-            best, token = (part.flatten() for part in topk(rules.restrict(log_probs, tokens.unsqueeze(1)), 1))
+            if self.scored:
+                scores, _, state = model.step(tokens[:, -1:], state)
+            else:
+                scores, state = model.rank(tokens[:, -1:], state)
+            best, token = (part.flatten() for part in topk(rules.restrict(scores, tokens.unsqueeze(1)), 1))
             totals = totals + best
             tokens = torch.cat((tokens, token.unsqueeze(1)), 1)
             done = token == EOS
             ended = done.nonzero().squeeze(1)
             found = (part.index_select(0, ended).tolist() for part in (row, tokens, totals))
             for index, ids, total in zip(*found, strict=True):
-                results[index] = [Hypothesis(ids[1:-1], total, total)]
+                score = total if self.scored else math.nan
+                results[index] = [Hypothesis(ids[1:-1], score, score)]
             growing = (~done).nonzero().squeeze(1)
             tokens, totals, row = (part.index_select(0, growing) for part in (tokens, totals, row))
             rules, state = rules.keep(growing), state.keep(growing)

@@ -39,6 +39,7 @@ from seq2seq.errors import (
 )
 from seq2seq.interrupts import Interrupted, end, interruptible
 from seq2seq.runtime.device import keep_freed_memory
+from seq2seq.runtime.forks import allow_forks
 from seq2seq.runtime.torchrun import place
 from seq2seq.streams import VisibleFormatter, finish_output, standard_streams, visible
 
@@ -52,6 +53,7 @@ def launch(script: Script) -> NoReturn:
     """Run a script with the words of `sys.argv`. Ends the process with the error's exit code."""
     gc.freeze()  # what is imported stays: the collector need not go through it again and again
     keep_freed_memory()
+    allow_forks()
     with standard_streams(), interruptible():
         code = _launched(script)
     end(code)
