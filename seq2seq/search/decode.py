@@ -13,7 +13,7 @@ from seq2seq.data.batches import by_length, collate_sources
 from seq2seq.model.stepwise import Stepwise
 from seq2seq.search.base import Hypothesis, Search
 from seq2seq.search.outside import OutsideModel
-from seq2seq.search.processes import in_processes, paying_processes
+from seq2seq.search.processes import in_processes, paying_processes, share_of_batch
 from seq2seq.search.shortlists import Shortlists
 from seq2seq.search.workers import paying_workers, side_by_side, usual_threads
 from seq2seq.types import EOS, PAD
@@ -37,11 +37,11 @@ def decode(
 
     `prefixes` are the ids that each sentence's targets begin with; an empty one sets no beginning. `numbers` are the
     sentences' numbers within a larger text, for searches that sample; None: 0, 1, 2, ... A batch holds at most
-    `tokens_per_batch` source positions, beams not counted; on a CPU parallel batches in threads share these positions,
-    those in processes (search/processes.py) do not. A sentence with neither tokens nor a prefix has one empty
-    hypothesis. With `shortlists` outputs have only the tokens of these. `on_batch` is called with the number of
-    sentences of each batch; what it raises ends the decoding. The model is in eval mode meanwhile. An OutsideModel
-    takes neither prefixes nor shortlists.
+    `tokens_per_batch` source positions, beams not counted; on a CPU parallel batches in threads share these
+    positions, those in processes four times as many (search/processes.py). A sentence with neither tokens nor a
+    prefix has one empty hypothesis. With `shortlists` outputs have only the tokens of these. `on_batch` is called
+    with the number of sentences of each batch; what it raises ends the decoding. The model is in eval mode meanwhile.
+    An OutsideModel takes neither prefixes nor shortlists.
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sentences]
     begun = prefixes or [[]] * len(sentences)
@@ -81,9 +81,10 @@ def _shared_out(
     """The batches, and what computes several of them at once."""
     threads = usual_threads() if device.type == "cpu" else 1
     positions = int(lengths.sum()) + len(lengths)
-    processes = paying_processes(threads, positions)
+    processes = paying_processes(threads, positions, tokens_per_batch)
     if processes > 1:
-        return _balanced(lengths, tokens_per_batch, processes), partial(in_processes, processes=processes)
+        size = share_of_batch(processes, tokens_per_batch)
+        return _balanced(lengths, size, processes), partial(in_processes, processes=processes)
     workers = paying_workers(threads, tokens_per_batch)
     return list(by_length(lengths, tokens_per_batch // workers)), partial(side_by_side, workers=workers)
 

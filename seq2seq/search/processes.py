@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import traceback
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -19,37 +20,53 @@ from seq2seq.runtime.forks import forks_allowed
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 WORTH_IT = 2048  # positions: a new process has its own memory to fill, for as long as it takes to translate about these
+TOGETHER = 4  # times tokens_per_batch: decoding these with a beam of 5 takes about the memory of training one batch
+LEAST = 512  # positions of a batch: smaller ones have more and smaller steps
 
 
-def paying_processes(threads: int, positions: int) -> int:
+def paying_processes(threads: int, positions: int, tokens_per_batch: int) -> int:
     """The number of processes for this many positions, at most the number of threads; 1 where forks are not allowed."""
-    return max(1, min(threads, positions // WORTH_IT)) if forks_allowed() else 1
+    if not forks_allowed():
+        return 1
+    return max(1, min(threads, positions // WORTH_IT, TOGETHER * tokens_per_batch // LEAST))
+
+
+def share_of_batch(processes: int, tokens_per_batch: int) -> int:
+    """The positions of a batch in each of several processes."""
+    return min(tokens_per_batch, TOGETHER * tokens_per_batch // processes)
 
 
 def in_processes(work: Callable[[Batch], Result], batches: Sequence[Batch], processes: int) -> Generator[Result]:
-    """work(batch) of each batch, in order. Each process computes one at a time, with one of torch's threads.
+    """work(batch) of each batch, in order. Each process computes one at a time, with one of torch's threads. Where the
+    system allows no new process, this one computes all.
 
     An error in a process is raised here; MemoryError, if the system ended it. All of them end with the generator.
     """
     context = multiprocessing.get_context("fork")
-    waiting = iter(range(len(batches)))
+    waiting = deque(range(len(batches)))
     workers: dict[Connection, BaseProcess] = {}
     found: dict[int, Result] = {}
     try:
-        for _, number in zip(range(processes), waiting, strict=False):
+        for _ in range(min(processes, len(batches))):
             ours, theirs = context.Pipe()
             process: BaseProcess = context.Process(target=_serve, args=(work, batches, theirs), daemon=True)
-            _start(process)
+            try:
+                _start(process)
+            except OSError:  # no memory for a copy, or too many processes
+                break
             workers[ours] = process
             theirs.close()
-            ours.send(number)
+            ours.send(waiting.popleft())
+        if not workers:
+            yield from map(work, batches)
+            return
         for number in range(len(batches)):
             while number not in found:
                 for worker in cast(list[Connection], wait(list(workers))):
                     done, result = _answer(worker)
                     found[done] = result
-                    with suppress(StopIteration):
-                        worker.send(next(waiting))
+                    if waiting:
+                        worker.send(waiting.popleft())
             yield found.pop(number)
     finally:
         for connection, process in workers.items():

@@ -1,5 +1,6 @@
 """Batches in forked processes give the results of batches in sequence, and no process outlives its use."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from seq2seq.runtime import forks
 from seq2seq.search import processes
 from seq2seq.search.beam import BeamSearch
 from seq2seq.search.decode import _balanced, decode
-from seq2seq.search.processes import in_processes, paying_processes
+from seq2seq.search.processes import in_processes, paying_processes, share_of_batch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="searches fork on Linux only")
 CPU = torch.device("cpu")
@@ -34,6 +35,7 @@ def forking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(2)
     monkeypatch.setattr(forks._Process, "forks", True)
     monkeypatch.setattr(processes, "WORTH_IT", 4)
+    monkeypatch.setattr(processes, "LEAST", 4)
     yield
     torch.set_num_threads(usual)
 
@@ -163,9 +165,28 @@ def test_decoding_is_the_same_in_processes() -> None:
 
 @pytest.mark.usefixtures("forking")
 def test_few_positions_other_threads_and_other_programs_do_not_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [paying_processes(2, positions) for positions in (0, 7, 8, 1000)] == [1, 1, 2, 2]
+    assert [paying_processes(2, positions, 4096) for positions in (0, 7, 8, 1000)] == [1, 1, 2, 2]
     monkeypatch.setattr(forks._Process, "forks", False)
-    assert paying_processes(2, 1000) == 1
+    assert paying_processes(2, 1000, 4096) == 1
+
+
+@pytest.mark.usefixtures("forking")
+@pytest.mark.parametrize("tokens", [1, 300, 4096, 65536])
+@pytest.mark.parametrize("threads", [2, 4, 16, 256])
+def test_many_processes_have_the_positions_of_four_batches(threads: int, tokens: int) -> None:
+    processes = paying_processes(threads, 10**9, tokens)
+    share = share_of_batch(processes, tokens)
+    assert 1 <= processes <= threads
+    assert processes * share <= max(tokens, 4 * tokens)
+    assert share == tokens if processes <= 4 else share >= 4
+
+
+def test_without_new_processes_this_one_computes_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(os, "fork", refused)
+    assert set(in_processes(lambda _: os.getpid(), range(3), 2)) == {os.getpid()}
 
 
 @given(
