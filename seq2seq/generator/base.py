@@ -24,9 +24,12 @@ class Generator(nn.Module, Component, ABC):
     def log_probs(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
         """Log-probabilities, in fp32 at least."""
 
-    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
-        """Log-probabilities, or these plus a number for each position that need not be known: for the best token."""
-        return self.log_probs(decoded, tokens)
+    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Any) -> Float[Tensor, "B T V"]:
+        """Log-probabilities, or these plus a number for each position that need not be known: for the best token, of
+        all or of a prepared shortlist."""
+        return (
+            self.log_probs(decoded, tokens) if shortlist is None else self.log_probs_among(decoded, tokens, shortlist)
+        )
 
     @abstractmethod
     def real_log_probs(

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Rows
 from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.layers.unpad import real_sum, unpad
@@ -51,9 +52,11 @@ class PointerGenerator(SoftmaxGenerator):
         assert tokens is not None
         return self._with_copies(super().log_probs(decoded, tokens), decoded, tokens, tokens)
 
-    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
+    def scores(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows | None
+    ) -> Float[Tensor, "B T V"]:
         """Log-probabilities: copies are added to probabilities."""
-        return self.log_probs(decoded, tokens)
+        return Generator.scores(self, decoded, tokens, shortlist)
 
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]

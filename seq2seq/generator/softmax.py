@@ -40,9 +40,11 @@ class SoftmaxGenerator(Generator):
         """Of every token, at every position."""
         return _log_softmax(self._logits(decoded.features))
 
-    def scores(self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None) -> Float[Tensor, "B T V"]:
+    def scores(
+        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows | None
+    ) -> Float[Tensor, "B T V"]:
         """Without the softmax."""
-        return _wide(self._logits(decoded.features))
+        return _wide(self._logits(decoded.features)) if shortlist is None else self._logits_among(decoded, shortlist)
 
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]
@@ -57,10 +59,8 @@ class SoftmaxGenerator(Generator):
     def log_probs_among(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows
     ) -> Float[Tensor, "B T L"]:
-        """One product for all sentences; each has only its own tokens."""
-        assert shortlist.product is not None
-        logits = shortlist.product(self.adapt(decoded.features))
-        return (_wide(logits) + shortlist.outside).log_softmax(-1)
+        """Of a sentence's own tokens."""
+        return self._logits_among(decoded, shortlist).log_softmax(-1)
 
     def loss(
         self,
@@ -87,6 +87,11 @@ class SoftmaxGenerator(Generator):
 
     def _logits(self, features: Float[Tensor, "*N D"]) -> Float[Tensor, "*N V"]:
         return self.output(self.adapt(features))
+
+    def _logits_among(self, decoded: Decoded, shortlist: Rows) -> Float[Tensor, "B T L"]:
+        """One product for all sentences; each has only its own tokens."""
+        assert shortlist.product is not None
+        return _wide(shortlist.product(self.adapt(decoded.features))) + shortlist.outside
 
 
 def _among(output: nn.Module, ids: Int[Tensor, " L"]) -> Callable[[Tensor], Tensor]:

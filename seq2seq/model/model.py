@@ -89,11 +89,9 @@ class Model(Stepwise):
         return log_probs, decoded.weights if need_weights else None, after
 
     def rank(self, tokens: Int[Tensor, "B K"], state: ModelState) -> tuple[Float[Tensor, "B K V"], ModelState]:
-        """Without a softmax where the generator needs none; shortlists have one."""
+        """Without a softmax where the generator needs none."""
         decoded, after = self._features(tokens, state, Weights.NONE)
-        if state.shortlist is None:
-            return self.generator.scores(decoded, state.tokens), after
-        return self.generator.log_probs_among(decoded, state.tokens, state.shortlist), after
+        return self.generator.scores(decoded, state.tokens, state.shortlist), after
 
     def _features(self, tokens: Int[Tensor, "B K"], state: ModelState, weights: Weights) -> tuple[Decoded, ModelState]:
         """The decoder's features after `tokens`, and the new state."""

@@ -88,3 +88,7 @@ class Shortlisted(Stepwise):
     ) -> tuple[Float[Tensor, "B K L"], Float[Tensor, "B K S"] | None, Any]:
         """Log-probabilities of the shortlist's tokens, weights and state."""
         return self.model.step(tokens, state, need_weights)
+
+    def rank(self, tokens: Int[Tensor, "B K"], state: Any) -> tuple[Float[Tensor, "B K L"], Any]:
+        """Of the shortlist's tokens."""
+        return self.model.rank(tokens, state)
