@@ -16,6 +16,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 CHANGES = {
     "os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate", "os.utime",
 }  # fmt: skip
+FAILED = "failed "  # before the name of a call in a record
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Fault:
     or the first of the paths `moved` becomes the second, or else the signal `signal`. Without `first`, nothing: calls
     are only recorded.
 
-    Called in the new process. Every call is written to the file `record`; `also` is called first.
+    Called in the new process. Every call is written to the file `record`, those that are given an error as FAILED ones;
+    `also` is called first.
     """
 
     folder: Path
@@ -56,9 +58,11 @@ class Fault:
             if not paths or os.getpid() != owner:
                 return
             number, counted = counted, counted + 1
+            disturbed = self.first is not None and self.first <= number <= (self.last or self.first)
             if recorded is not None:
-                os.write(recorded, ("\t".join((event, *paths)) + "\n").encode())
-            if self.first is not None and self.first <= number <= (self.last or self.first):
+                name = f"{FAILED}{event}" if disturbed and self.error is not None else event
+                os.write(recorded, ("\t".join((name, *paths)) + "\n").encode())
+            if disturbed:
                 if self.error is not None:
                     raise OSError(self.error, os.strerror(self.error), paths[0])
                 if self.moved is None:

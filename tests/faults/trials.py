@@ -105,7 +105,8 @@ class Trial:
 
 
 def committed(calls: Sequence[Call]) -> set[int]:
-    """The steps whose checkpoints were renamed into place; the last call may not have been made."""
+    """The steps whose checkpoints were renamed into place; failed calls have another name, and the last one may not
+    have been made."""
     renamed = [call.paths[-1] for call in calls[:-1] if call.name == "os.rename"]
     found = (re.fullmatch(r"runs/it/checkpoints/step-(\d+)", path) for path in renamed)
     return {int(match[1]) for match in found if match}
