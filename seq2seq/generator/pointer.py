@@ -7,7 +7,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seq2seq.generator.base import Generator
 from seq2seq.generator.shortlist import Rows
 from seq2seq.generator.softmax import SoftmaxGenerator
 from seq2seq.layers.unpad import real_sum, unpad
@@ -51,12 +50,6 @@ class PointerGenerator(SoftmaxGenerator):
         """Of every token, at every position."""
         assert tokens is not None
         return self._with_copies(super().log_probs(decoded, tokens), decoded, tokens, tokens)
-
-    def scores(
-        self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows | None
-    ) -> Float[Tensor, "B T V"]:
-        """Log-probabilities: copies are added to probabilities."""
-        return Generator.scores(self, decoded, tokens, shortlist)
 
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]

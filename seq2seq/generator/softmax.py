@@ -43,8 +43,13 @@ class SoftmaxGenerator(Generator):
     def scores(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, shortlist: Rows | None
     ) -> Float[Tensor, "B T V"]:
-        """Without the softmax."""
-        return _wide(self._logits(decoded.features)) if shortlist is None else self._logits_among(decoded, shortlist)
+        """Without the softmax, unless the class has log-probabilities of its own."""
+        own, usual = type(self), SoftmaxGenerator
+        if shortlist is None and own.log_probs is usual.log_probs:
+            return _wide(self._logits(decoded.features))
+        if shortlist is not None and own.log_probs_among is usual.log_probs_among:
+            return self._logits_among(decoded, shortlist)
+        return super().scores(decoded, tokens, shortlist)
 
     def real_log_probs(
         self, decoded: Decoded, tokens: Int[Tensor, "B S"] | None, mask: Bool[Tensor, "B T"]

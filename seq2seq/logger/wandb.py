@@ -2,6 +2,7 @@
 
 import html
 import logging
+import math
 import os
 import secrets
 import time
@@ -106,7 +107,7 @@ class Wandb(Tracker):
         except ConnectionError as error:
             self._end(error)
             return
-        wait_for_last_write(Path(self._run.settings.sync_file), at_rest=COMPLETE_WITHIN)
+        wait_for_last_write(Path(self._run.settings.sync_file), at_rest=math.inf)
 
     def _settings(self, system_metrics: bool) -> Any:
         """No output, no copies of code or packages, no links; data is on disk within a second."""

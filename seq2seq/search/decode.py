@@ -82,10 +82,10 @@ def _shared_out(
     threads = usual_threads() if device.type == "cpu" else 1
     positions = int(lengths.sum()) + len(lengths)
     processes = paying_processes(threads, positions, tokens_per_batch)
-    if processes > 1:
+    workers = paying_workers(threads, tokens_per_batch)
+    if processes > 1 and processes >= workers:  # else some cores would have nothing to do
         size = share_of_batch(processes, tokens_per_batch)
         return _balanced(lengths, size, processes), partial(in_processes, processes=processes)
-    workers = paying_workers(threads, tokens_per_batch)
     return list(by_length(lengths, tokens_per_batch // workers)), partial(side_by_side, workers=workers)
 
 

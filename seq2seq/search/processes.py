@@ -1,7 +1,9 @@
 """Parallel batches in forked processes, which do not wait for each other's Python as threads do."""
 
+import ctypes
 import multiprocessing
 import os
+import pickle
 import signal
 import traceback
 from collections import deque
@@ -21,6 +23,7 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 WORTH_IT = 2048  # positions: a new process has its own memory to fill, for as long as it takes to translate about these
 TOGETHER = 4  # times tokens_per_batch: decoding these with a beam of 5 takes about the memory of training one batch
+PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that a process gets when the one that started it ends
 LEAST = 512  # positions of a batch: smaller ones have more and smaller steps
 
 
@@ -40,7 +43,8 @@ def in_processes(work: Callable[[Batch], Result], batches: Sequence[Batch], proc
     """work(batch) of each batch, in order. Each process computes one at a time, with one of torch's threads. Where the
     system allows no new process, this one computes all.
 
-    An error in a process is raised here; MemoryError, if the system ended it. All of them end with the generator.
+    An error in a process is raised here; MemoryError, if the system killed it. All of them end with the generator, and
+    with this process.
     """
     context = multiprocessing.get_context("fork")
     waiting = deque(range(len(batches)))
@@ -49,30 +53,32 @@ def in_processes(work: Callable[[Batch], Result], batches: Sequence[Batch], proc
     try:
         for _ in range(min(processes, len(batches))):
             ours, theirs = context.Pipe()
-            process: BaseProcess = context.Process(target=_serve, args=(work, batches, theirs), daemon=True)
+            workers[ours] = context.Process(target=_serve, args=(work, batches, theirs, os.getpid()), daemon=True)
             try:
-                _start(process)
+                _start(workers[ours])
             except OSError:  # no memory for a copy, or too many processes
+                del workers[ours]
                 break
-            workers[ours] = process
             theirs.close()
-            ours.send(waiting.popleft())
+            _ask(ours, workers[ours], waiting.popleft())
         if not workers:
             yield from map(work, batches)
             return
         for number in range(len(batches)):
             while number not in found:
                 for worker in cast(list[Connection], wait(list(workers))):
-                    done, result = _answer(worker)
+                    done, result = _answer(worker, workers[worker])
                     found[done] = result
                     if waiting:
-                        worker.send(waiting.popleft())
+                        _ask(worker, workers[worker], waiting.popleft())
             yield found.pop(number)
     finally:
-        for connection, process in workers.items():
-            process.kill()
-            process.join()
+        for connection in workers:
             connection.close()
+        for process in workers.values():
+            if process.pid is not None:  # it was started
+                process.kill()
+                process.join()
 
 
 def _start(process: BaseProcess) -> None:
@@ -84,18 +90,38 @@ def _start(process: BaseProcess) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, usual)
 
 
-def _answer(worker: Connection) -> tuple[int, Any]:
+def _ask(worker: Connection, process: BaseProcess, number: int) -> None:
+    try:
+        worker.send(number)
+    except ConnectionError:
+        raise _end_of(process) from None
+
+
+def _answer(worker: Connection, process: BaseProcess) -> tuple[int, Any]:
     try:
         number, result, error = worker.recv()
     except (EOFError, ConnectionError):
-        raise MemoryError("a process that searched has ended: the system may have run out of memory") from None
+        raise _end_of(process) from None
     if error is not None:
         raise error
     return number, result
 
 
-def _serve(work: Callable[[Batch], Result], batches: Sequence[Batch], connection: Connection) -> None:
-    """Answer until the connection ends, as it does with the process at its other end."""
+def _end_of(process: BaseProcess) -> Exception:
+    """The error for a process that has ended without an answer."""
+    process.join()
+    if process.exitcode == -signal.SIGKILL:
+        return MemoryError("the system killed a process that searched, as it does when memory runs out")
+    return RuntimeError(f"a process that searched ended with exit code {process.exitcode}")
+
+
+def _serve(
+    work: Callable[[Batch], Result], batches: Sequence[Batch], connection: Connection, first_process: int
+) -> None:
+    """Answer until the first process ends, or its end of the connection is closed."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != first_process:  # it ended before
+        return
     _close_all_but(connection.fileno())
     torch.set_num_threads(1)
     with suppress(EOFError, ConnectionError):
@@ -105,13 +131,25 @@ def _serve(work: Callable[[Batch], Result], batches: Sequence[Batch], connection
             try:
                 answer = number, work(batches[number]), None
             except Exception as error:
-                error.add_note(f"In a process that searched:\n{traceback.format_exc()}")
-                answer = number, None, error
+                answer = number, None, _portable(error)
             connection.send(answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error with a note of its place; another one with its text, if it cannot be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(f"In a process that searched:\n{traceback.format_exc()}")
+    return error
 
 
 def _close_all_but(descriptor: int) -> None:
     """Files and connections of the first process, whose locks and ends would otherwise outlive it."""
-    last = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    try:
+        last = max(int(each.name) for each in Path("/proc/self/fd").iterdir())
+    except OSError:
+        last = os.sysconf("SC_OPEN_MAX")
     os.closerange(3, descriptor)
     os.closerange(descriptor + 1, last + 1)

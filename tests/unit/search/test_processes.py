@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -86,6 +87,55 @@ def test_a_process_that_the_system_ended_is_one_for_which_memory_ran_out() -> No
         list(in_processes(work, range(4), 2))
 
 
+@pytest.mark.parametrize("end", [lambda: os.abort(), lambda: os._exit(3)], ids=["crash", "exit"])
+def test_a_process_that_ended_otherwise_is_an_error_of_the_program(end: Callable[[], None]) -> None:
+    def work(number: int) -> int:
+        if number == 2:
+            end()
+        return number
+
+    with pytest.raises(RuntimeError, match="exit code"):
+        list(in_processes(work, range(4), 2))
+
+
+def test_a_process_that_ends_between_two_batches_is_noticed() -> None:
+    def work(number: int) -> int:
+        if number == 0:  # after its answer
+            threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+        return number
+
+    with pytest.raises(MemoryError):
+        for _ in in_processes(work, range(3), 1):
+            time.sleep(0.5)
+
+
+class Odd(Exception):
+    """One that a copy cannot be made of."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first + second)
+
+
+def test_an_error_that_cannot_be_sent_keeps_its_text() -> None:
+    def work(number: int) -> int:
+        raise Odd("a", "b")
+
+    with pytest.raises(RuntimeError, match="Odd: ab"):
+        list(in_processes(work, range(2), 2))
+
+
+def test_a_signal_while_a_process_starts_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(process: object) -> None:
+        start(process)
+        raise KeyboardInterrupt
+
+    before, start = children(), processes._start
+    monkeypatch.setattr(processes, "_start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(in_processes(lambda number: number, range(2), 2))
+    assert children() == before
+
+
 def test_processes_end_when_no_more_answers_are_wanted() -> None:
     before = children()
     with closing(in_processes(lambda number: number, range(100), 2)) as found:
@@ -122,7 +172,7 @@ import os, signal, sys, time
 from seq2seq.search.processes import in_processes
 def work(number):
     print(os.getpid(), flush=True)
-    time.sleep(0.2)
+    time.sleep(30 * (number > 1))
 for found in in_processes(work, range(1000), 2):
     os.kill(os.getpid(), signal.SIGKILL)
 """
