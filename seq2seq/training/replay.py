@@ -20,14 +20,13 @@ from seq2seq.config.stored_run import effective_settings, read_config
 from seq2seq.data.encoded import EncodedCorpus
 from seq2seq.errors import CheckpointError, ConfigError, DataError, memory_errors
 from seq2seq.logger.base import Recorders, Session
-from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import process_group
 from seq2seq.training.batch_size import settle_batch_size
 from seq2seq.training.nonfinite import as_json, record_file
 from seq2seq.training.plan import Planner
 from seq2seq.training.planned_updates import PlannedUpdate
-from seq2seq.training.setup import build_trainer, data_model_and_objective
-from seq2seq.training.state import TrainState, resumed_runtime, saved_state
+from seq2seq.training.setup import build_trainer, data_model_and_objective, prepared_runtime
+from seq2seq.training.state import TrainState, saved_state
 from seq2seq.training.trainer import Trainer
 
 SHOWN = 20  # names and lines at most
@@ -92,10 +91,7 @@ def replay(settings: TrainSettings) -> Replayed | None:
         checkpoint = _checkpoint_before(folder, number)
         state = saved_state(checkpoint) if checkpoint else TrainState()
         settings = effective_settings(settings, read_config(folder.config_file), state.precision)
-        runtime = resumed_runtime(settings.run, settings.device, settings.precision, state)
-        keep_freed_memory()
-        if settings.trainer.deterministic:
-            be_deterministic()
+        runtime = prepared_runtime(settings, state)
         with world.main_first():
             fresh = checkpoint is None
             data, model, objective = data_model_and_objective(

@@ -16,19 +16,17 @@ from seq2seq.config.stored_run import effective_settings, read_config
 from seq2seq.errors import CheckpointError, ConfigError, memory_errors
 from seq2seq.logger.base import Recorder, Recorders, Session
 from seq2seq.logger.jsonl import JsonLines
-from seq2seq.runtime.device import be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World, process_group
 from seq2seq.search.limits import target_lines
 from seq2seq.training.batch_size import settle_batch_size
 from seq2seq.training.replay import replay_command
 from seq2seq.training.result import TrainResult
-from seq2seq.training.setup import build_trainer, data_model_and_objective
+from seq2seq.training.setup import build_trainer, data_model_and_objective, prepared_runtime
 from seq2seq.training.state import (
     TrainState,
     how_to_continue,
     limit_reached,
     refuse_zero_learning_rate,
-    resumed_runtime,
     saved_state,
     schedule_ended,
 )
@@ -80,10 +78,7 @@ def train(
         settings = effective_settings(settings, stored, state.precision)
         if checkpoint is not None and (limit := _limit_before(settings, state, folder)):
             return TrainResult.of(folder, settings, state, limit=limit, begun_at=state.update)
-        runtime = resumed_runtime(settings.run, settings.device, settings.precision, state)
-        keep_freed_memory()
-        if settings.trainer.deterministic:
-            be_deterministic()
+        runtime = prepared_runtime(settings, state)
         with world.main_first():
             fresh = checkpoint is None
             data, model, objective = data_model_and_objective(settings, folder, runtime, world, fresh=fresh)

@@ -21,7 +21,7 @@ from seq2seq.model.builder import build_model
 from seq2seq.model.model import Model
 from seq2seq.objective.base import Objective
 from seq2seq.optimizer.build import build_optimizer
-from seq2seq.runtime.device import Runtime
+from seq2seq.runtime.device import Runtime, be_deterministic, keep_freed_memory
 from seq2seq.runtime.distributed import World
 from seq2seq.tokenizer import Tokenizer
 from seq2seq.training.checkpoint_groups import CheckpointGroups
@@ -29,6 +29,7 @@ from seq2seq.training.freezing import freeze
 from seq2seq.training.init_from import read_init_from
 from seq2seq.training.moving_average import MovingAverage
 from seq2seq.training.planned_updates import PlannedUpdates
+from seq2seq.training.state import TrainState, resumed_runtime
 from seq2seq.training.step_hooks import StepHook
 from seq2seq.training.strategy import choose_strategy
 from seq2seq.training.teachers import load_teachers, takes_teachers, teachers_tokenizer
@@ -41,6 +42,15 @@ log = logging.getLogger(__name__)
 
 
 @memory_errors("building the model")
+def prepared_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
+    """The device and precision of a run that begins or is continued, with the process set up for it."""
+    runtime = resumed_runtime(settings.run, settings.device, settings.precision, state)
+    keep_freed_memory()
+    if settings.trainer.deterministic:
+        be_deterministic()
+    return runtime
+
+
 def data_model_and_objective(
     settings: TrainSettings, folder: RunFolder, runtime: Runtime, world: World, *, fresh: bool, store: bool = True
 ) -> tuple[Prepared, Model, Objective]:
