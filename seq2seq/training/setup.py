@@ -41,7 +41,6 @@ from seq2seq.training.word_vectors import check_vectors, fill_embeddings
 log = logging.getLogger(__name__)
 
 
-@memory_errors("building the model")
 def prepared_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
     """The device and precision of a run that begins or is continued, with the process set up for it."""
     runtime = resumed_runtime(settings.run, settings.device, settings.precision, state)
@@ -51,6 +50,7 @@ def prepared_runtime(settings: TrainSettings, state: TrainState) -> Runtime:
     return runtime
 
 
+@memory_errors("building the model")
 def data_model_and_objective(
     settings: TrainSettings, folder: RunFolder, runtime: Runtime, world: World, *, fresh: bool, store: bool = True
 ) -> tuple[Prepared, Model, Objective]:
