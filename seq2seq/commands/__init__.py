@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -21,6 +22,10 @@ def _description(path: Path) -> str:
 
 # Every other file here is a command: its SCRIPT says all of it, and its docstring what it does.
 COMMANDS = {path.stem: _description(path) for path in sorted(Path(__file__).parent.glob("[!_]*.py"))}
+# How often a thread of torch looks whether the others are done before it leaves its core to another program. GNU
+# OpenMP reads it when torch is imported. Its own 300,000 take milliseconds at each of thousands of operations, if
+# another program has the core that a thread needs.
+SPINS = "1000"
 HELP = """usage: seq2seq COMMAND [key=value ...]
 
 {commands}
@@ -67,6 +72,8 @@ def _help() -> str:
 
 def run(name: str, *, installed: bool = False) -> NoReturn:
     """Run a command with the words of `sys.argv`; `installed`: it was called as `seq2seq NAME`, not as a script."""
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         command = importlib.import_module(f"seq2seq.commands.{name}")
         from seq2seq.config.command_line.launch import launch

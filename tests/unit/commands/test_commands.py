@@ -1,5 +1,7 @@
 """The `seq2seq` command: help, version, and unknown commands."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
@@ -72,3 +74,22 @@ def test_messages_show_how_the_command_was_called() -> None:
     called_as(installed=True)
     assert (program("train"), under_torchrun("train")) == ("seq2seq train", "-m seq2seq train")
     called_as(installed=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "5"}, "5"), ({"OMP_WAIT_POLICY": "active"}, None)],
+)
+def test_waiting_threads_leave_their_core_soon(given: dict[str, str], expected: str | None) -> None:
+    """Before torch is imported; what the user has set stays."""
+    program = """
+import os, sys
+import seq2seq.commands as commands
+commands.importlib.import_module = lambda name: sys.exit(f"{'torch' in sys.modules} {os.environ.get('GOMP_SPINCOUNT')}")
+commands.run("train")
+"""
+    usual = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**usual, **given}, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == f"False {expected}"
