@@ -33,10 +33,7 @@ TRANSLATIONS = 100  # of each source token are kept in a lexicon: the most that 
 ELSEWHERE = {
     "device": {"gpu": "did you mean cuda?", "mps": "there is no support for it; use cpu"},
     "precision": {
-        **dict.fromkeys(
-            ["fp16", "float16", "half", "16"],
-            "it overflows beyond 65,504 and would need its loss scaled; bf16 is as fast and does not",
-        ),
+        **dict.fromkeys(["float16", "half", "16"], "did you mean fp16?"),
         **dict.fromkeys(["bfloat16", "mixed"], "did you mean bf16?"),
         **dict.fromkeys(["float32", "32", "full"], "did you mean fp32?"),
     },
@@ -148,7 +145,7 @@ class TrainSettings:
     run: Annotated[str, NEW_RUN, MAY_CHANGE]
     seed: Annotated[int, ZERO_OR_MORE]
     device: Annotated[str, DEVICE, MAY_CHANGE]
-    precision: Literal["auto", "fp32", "bf16", "int8"]  # int8: of a trained model
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"]  # int8: of a trained model
     data_root: Annotated[str, MAY_CHANGE]
     cache_dir: Annotated[str, FOLDER, MAY_CHANGE, NOT_STORED, Older(".cache/seq2seq")]
     tie: Literal["none", "target", "all"]

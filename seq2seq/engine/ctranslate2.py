@@ -23,7 +23,7 @@ from seq2seq.runtime.device import Runtime, choose_runtime
 from seq2seq.types import Part
 
 ComputeType = Literal["auto", "float32", "float16", "bfloat16", "int16", "int8", "int8_float16", "int8_bfloat16"]
-TYPES = {"fp32": "float32", "bf16": "bfloat16", "int8": "int8"}  # by the key `precision`
+TYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "int8": "int8"}  # by the key `precision`
 PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16", "int8_float32": "int8"}
 ROWS = 1024  # of the table of positions, at least
 CHECKED = 50  # sentences that check an export

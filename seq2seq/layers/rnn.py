@@ -83,7 +83,7 @@ class RecurrentLayer(nn.Module):
     def forward(self, inputs: Float[Tensor, "N T I"], state: CellState | None = None) -> Float[Tensor, "N T D"]:
         """All steps together; in full precision if the kernel does not support autocast."""
         device = inputs.device.type
-        if torch.is_autocast_enabled(device) and not _kernel_rounds(device):
+        if torch.is_autocast_enabled(device) and not _kernel_rounds(device, torch.get_autocast_dtype(device)):
             with torch.autocast(device, enabled=False):
                 return self._run(inputs.to(self.kernel.weight_ih_l0.dtype), state)
         return self._run(inputs, state)
@@ -134,10 +134,10 @@ class RecurrentLayer(nn.Module):
 
 
 @cache
-def _kernel_rounds(device: str) -> bool:
-    """Whether the fused kernel supports autocast: on a GPU it would run in fp16, and a CPU without AVX512 has no LSTM
-    in bf16."""
-    return device == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+def _kernel_rounds(device: str, dtype: torch.dtype) -> bool:
+    """Whether the fused kernel supports autocast: on a GPU it would run in fp16, whose sums may overflow, and a CPU has
+    an LSTM in bf16 alone, with AVX512."""
+    return device == "cpu" and dtype is torch.bfloat16 and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,12 @@ Net = TypeVar("Net", bound=nn.Module)
 def for_search(model: Net, runtime: Runtime) -> Net:
     """A model as search uses it: on a CPU with packed products, unless it is in int8, which are packed.
 
-    In fp32 only with AVX-512: on other processors torch's own products are as fast.
+    In fp32 only with AVX-512: on other processors torch's own products are as fast. Never in fp16, which is for GPUs.
     """
     if runtime.device.type != "cpu" or runtime.int8:
         return model
-    pays = runtime.dtype is torch.bfloat16 or torch.backends.cpu.get_cpu_capability() == "AVX512"
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    pays = runtime.dtype is torch.bfloat16 or (runtime.dtype is torch.float32 and wide)
     return packed(model, runtime.dtype) if pays else model
 
 

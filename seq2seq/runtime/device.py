@@ -13,6 +13,7 @@ import torch
 from seq2seq.errors import ConfigError
 from seq2seq.runtime.torchrun import place
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MMAP_THRESHOLD, TRIM_THRESHOLD, ARENA_MAX = -3, -1, -8  # glibc's malloc.h
 
 
@@ -42,10 +43,10 @@ class Runtime:
             return self.name
         if self.int8:
             return "int8"
-        return "fp32" if self.dtype is torch.float32 else "bf16"
+        return next(name for name, dtype in PRECISIONS.items() if dtype is self.dtype)
 
 
-def choose_runtime(device: str, precision: Literal["auto", "fp32", "bf16", "int8"]) -> Runtime:
+def choose_runtime(device: str, precision: Literal["auto", "fp32", "bf16", "fp16", "int8"]) -> Runtime:
     """auto: the GPU if there is one; bf16 where the hardware multiplies it fast. int8 is for the CPU alone.
 
     Of several processes on a machine each has a GPU of its own; cuda:1 names one for a single process. Raises
@@ -66,7 +67,7 @@ def choose_runtime(device: str, precision: Literal["auto", "fp32", "bf16", "int8
     if name == "cuda":
         torch.backends.cuda.enable_cudnn_sdp(False)  # makes a plan for every new shape: 60 ms each on an H100
     where = _own_gpu(int(number) if number else None) if name == "cuda" else torch.device(name)
-    return Runtime(where, torch.bfloat16 if precision == "bf16" else torch.float32)
+    return Runtime(where, PRECISIONS[precision])
 
 
 def _own_gpu(number: int | None) -> torch.device:

@@ -171,6 +171,8 @@ def graph_problems(settings: TrainSettings) -> list[str]:
     lines = []
     if settings.device == "cpu" or not torch.cuda.is_available():
         lines.append("a GPU" + ("" if settings.device == "cpu" else ", and no CUDA device is available here"))
+    if settings.precision == "fp16":
+        lines.append("precision=bf16 or precision=fp32: in fp16 each update is examined for its loss scale")
     if place().size > 1:
         lines.append(f"one process, and torchrun has started {place().size}")
     if optimizer.target not in (torch.optim.Adam, torch.optim.AdamW) or not optimizer.arguments.get("fused"):

@@ -6,6 +6,7 @@ from torch import Tensor
 from seq2seq.layers.rnn import RecurrentLayer
 from seq2seq.objective.base import Losses, Objective
 from seq2seq.runtime.device import Runtime
+from seq2seq.training.loss_scale import LossScale
 from seq2seq.training.strategy import Strategy
 from seq2seq.types import Batch
 
@@ -16,12 +17,13 @@ LAYER_STEP = 1_013_904_223
 
 
 class ForwardBackward:
-    """Adds a micro-batch's gradients to those that the parameters hold."""
+    """Adds a micro-batch's gradients to those that the parameters hold, multiplied by `loss_scale`."""
 
     def __init__(self, strategy: Strategy, objective: Objective, runtime: Runtime) -> None:
         self.strategy = strategy
         self.objective = objective
         self.runtime = runtime
+        self.loss_scale = LossScale(runtime.dtype)
 
     def begin(self, seed: int, update: int) -> None:
         """Called before each update, counted from 1: draw, from `seed`, what is the same for all its micro-batches and
@@ -37,7 +39,7 @@ class ForwardBackward:
         with self.strategy.micro_batch(last=last):
             with self.runtime.autocast():
                 losses = self.strategy.module(self.objective, batch)
-            self.strategy.backward(refusable(weight * losses.total / tokens))
+            self.strategy.backward(self.loss_scale.value * refusable(weight * losses.total / tokens))
         return losses
 
 

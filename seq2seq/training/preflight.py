@@ -27,7 +27,7 @@ def _trainer_problems(settings: TrainSettings) -> list[str]:
     trainer = settings.trainer
     lines = []
     if settings.precision == "int8":
-        lines.append("precision=int8 is for evaluating and translating; train in auto, fp32 or bf16")
+        lines.append("precision=int8 is for evaluating and translating; train in auto, fp32, bf16 or fp16")
     measured = ["valid/nll", *(f"valid/{name}" for part in settings.metrics.values() for name in part().names)]
     if trainer.best_metric not in measured:
         choices = choices_that_measure(trainer.best_metric.removeprefix("valid/"), CONFIGS)

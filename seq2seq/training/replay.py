@@ -144,6 +144,7 @@ def _restore(trainer: Trainer, checkpoint: Checkpoint, state: TrainState) -> Non
     trainer.groups.restore(checkpoint)
     trainer.state = state
     trainer.schedule.restore(state.schedule)
+    trainer.updater.loss_scale.restore(state.loss_scale)
 
 
 class Replay:

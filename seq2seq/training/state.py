@@ -35,7 +35,7 @@ class TrainState:
     schedule: dict[str, Any] = field(default_factory=dict)
     data: str | None = None  # fingerprint of the training pairs
     device: str | None = None  # cpu or cuda: what device=auto means in this run
-    precision: str | None = None  # fp32 or bf16: what precision=auto means in this run
+    precision: str | None = None  # fp32, bf16 or fp16: what precision=auto means in this run
     valid: str | None = None  # fingerprint of the validation pairs; older versions did not store it
     objective: str | None = None  # fingerprint of what the objective learns from beside the pairs: teachers, links
     planned: int | None = None  # the run's number of updates; None: not known yet
@@ -47,6 +47,7 @@ class TrainState:
     skipped_in_a_row: int = 0  # the latest of them, without another update since
     tokens_per_batch: int | None = None  # what trainer.tokens_per_batch=auto means in this run
     oom_splits: int = 0  # micro-batches that did not fit into memory, and were split
+    loss_scale: dict[str, float] = field(default_factory=dict)  # LossScale.state
 
     @property
     def to_validate(self) -> bool:
@@ -56,7 +57,8 @@ class TrainState:
     @property
     def counts(self) -> dict[str, float]:
         """What is logged once there is any of it, by tag."""
-        counts: dict[str, float] = {"train/skipped": self.skipped, "train/oom_splits": self.oom_splits}
+        counts = {"train/skipped": float(self.skipped), "train/oom_splits": float(self.oom_splits)}
+        counts["train/loss_scale"] = self.loss_scale.get("value", 0.0)
         return {tag: count for tag, count in counts.items() if count}
 
 

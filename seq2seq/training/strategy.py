@@ -26,6 +26,7 @@ class Strategy(ABC):
         self.model = model
         self.world = world
         self.module: nn.Module = model
+        self.reducing = False  # whether a backward pass also sums over processes, so that it cannot be repeated
 
     @classmethod
     @abstractmethod
@@ -109,11 +110,14 @@ class DataParallel(Strategy):
 
     def micro_batch(self, *, last: bool) -> AbstractContextManager:
         """No all-reduce before the last micro-batch."""
+        self._last = last
         return nullcontext() if last else self._parallel.no_sync()
 
     def backward(self, loss: Tensor) -> None:
         """DistributedDataParallel takes the mean over processes; an update is a sum."""
+        self.reducing = self._last
         (loss * self.world.size).backward()
+        self.reducing = False
 
 
 STRATEGIES: dict[str, type[Strategy]] = {"single": SingleProcess, "ddp": DataParallel}

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, NoReturn
 
+import torch
+
 from seq2seq.checkpoint.folder import RunFolder
 from seq2seq.checkpoint.read import Checkpoint
 from seq2seq.config.schema import TrainerSettings
@@ -53,6 +55,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self._minutes_before = self.state.minutes
+        self._splits = 0  # of this process's micro-batches, not yet in the state
         self.saver = Saver(folder=self.folder, groups=self.groups, settings=self.settings, world=self.world)
         self._nonfinite = NonFiniteUpdates(self.settings, self.updater.seed, self.folder, self.world)
         corpora = self.updates.data.corpora
@@ -69,6 +72,10 @@ class Trainer:
             self.schedule.restore(self.state.schedule)
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"step {checkpoint.step}: its state.json is not of this schedule: {error}") from error
+        try:
+            self.updater.loss_scale.restore(self.state.loss_scale)
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"step {checkpoint.step}: its state.json has no loss scale: {error}") from error
         self._store_runtime()
         self._minutes_before = self.state.minutes
         if self.state.data != self._train_fingerprint:
@@ -182,9 +189,10 @@ class Trainer:
         self._nonfinite.add(Computed(figures, planned, state.epoch, state.position))
         state.update, state.epoch, state.position = figures.update, planned.epoch, planned.position
         state.digest = planned.digest(state.digest)
-        state.oom_splits += figures.splits
+        self._splits += figures.splits
+        state.loss_scale = self.updater.loss_scale.state()
         if report or not self.updater.defers:
-            self._check_finite()
+            self._examine()
         self.reporter.updated(planned.epochs, figures, report=report, counts=state.counts)
         if report:
             self.planner.reported()
@@ -193,10 +201,12 @@ class Trainer:
         """Minutes of training in all sessions, including this one so far."""
         return self._minutes_before + (time.monotonic() - self.started) / 60
 
-    def _check_finite(self) -> None:
-        """Count the updates since the last call that are not finite, or raise NonFiniteLossError. Synchronizes with a
-        GPU."""
+    def _examine(self) -> None:
+        """Count the updates since the last call that are not finite, or raise NonFiniteLossError, and the micro-batches
+        that were split. All processes call it. Synchronizes with a GPU."""
         self._nonfinite.examine(self.state)
+        splits, self._splits = torch.tensor([self._splits], dtype=torch.float64), 0
+        self.state.oom_splits += int(self.world.all_reduce_sum(splits))
 
     def _validate(self) -> None:
         """Score the validation set if that is due; the update has already been saved.
@@ -245,7 +255,7 @@ class Trainer:
     def _save(self, *, last: bool) -> None:
         """Write a checkpoint, unless this update has one. All processes call this; the main one writes. `last`: the
         session ends here, so it must be written."""
-        self._check_finite()
+        self._examine()
         self.planner.saved()
         self.saver.save(self.state.update, self._state_dict, last=last)
 

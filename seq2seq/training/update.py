@@ -19,6 +19,7 @@ from seq2seq.runtime.memory import free_caches
 from seq2seq.runtime.stopwatch import Stopwatch
 from seq2seq.training.cuda_graphs import graphed
 from seq2seq.training.forward_backward import ForwardBackward, seed_of
+from seq2seq.training.loss_scale import LossScale
 from seq2seq.training.micro_batches import MicroBatches
 from seq2seq.training.optimizer_step import OptimizerStep, reads_found_inf
 from seq2seq.training.planned_updates import PlannedUpdate, PlannedUpdates
@@ -55,7 +56,8 @@ class Updater:
         self.objective = objective
         self._warned = False
         self.forward_backward = ForwardBackward(strategy, objective, runtime)
-        defers = runtime.device.type == "cuda" and reads_found_inf(optimizer)
+        # In fp16 each update is examined at once, because the loss scale may have to be lowered.
+        defers = runtime.device.type == "cuda" and reads_found_inf(optimizer) and not self.loss_scale.adapts
         skips = settings.on_nonfinite == "skip"
         self.step = OptimizerStep(strategy, optimizer, settings.clip_norm, defers=defers, skips=skips, hooks=hooks)
 
@@ -63,6 +65,11 @@ class Updater:
     def defers(self) -> bool:
         """Whether steps after a gradient that is not finite are skipped on the GPU, without synchronization."""
         return self.step.defers
+
+    @property
+    def loss_scale(self) -> LossScale:
+        """What losses are multiplied by, which a checkpoint stores."""
+        return self.forward_backward.loss_scale
 
     def record(self, updates: PlannedUpdates) -> None:
         """Capture CUDA graphs, for shapes that suit these updates, and replay them from now on."""
@@ -88,7 +95,29 @@ class Updater:
         """The part of an update before the optimizer's step: the gradients are in the parameters. Also returns how many
         micro-batches were split."""
         set_learning_rate(self.optimizer, self.peak_lr * factor)
-        return self._add_gradients(number, planned, lambda what: busy(f"update {number:,}, {what}"))
+        progress: Callable[[str], None] = lambda what: busy(f"update {number:,}, {what}")  # noqa: E731
+        if self.loss_scale.adapts:
+            return self._scaled_gradients(number, planned, progress)
+        return self._add_gradients(number, planned, progress)
+
+    def _scaled_gradients(self, number: int, planned: PlannedUpdate, busy: Callable[[str], None]) -> tuple[Sums, int]:
+        """The gradients, computed again with half the loss scale where they are not finite.
+
+        Where the loss is not finite, or no scale helps, the update is not finite for another reason, and the scale
+        stays as it was. All processes have the same gradients, and so the same scale.
+        """
+        scale, before, splits = self.loss_scale, self.loss_scale.state(), 0
+        while True:
+            sums, found = self._add_gradients(number, planned, busy)
+            splits += found
+            parameters = self.step.strategy.model.parameters()
+            if scale.unscale(parameter.grad for parameter in parameters if parameter.grad is not None):
+                scale.fits()
+                return sums, splits
+            if not self.world.all_reduce_sum(sums.total.reshape(1)).isfinite() or not scale.halve():
+                scale.restore(before)
+                return sums, splits
+            self.step.clear()
 
     def draw(self, number: int) -> None:
         """Let the random numbers of update `number` begin."""
@@ -100,7 +129,7 @@ class Updater:
         returns how many micro-batches were split.
 
         Where memory runs out, the update begins again with smaller ones: some gradients of the failed one may be there
-        already. Of several processes none does so, since the others wait for it.
+        already. The other processes wait for the last one's sum, unless that has begun: then the update fails.
         """
         corpus, blocks = planned.corpus, planned.blocks
         own = share(corpus, blocks, self.world.rank, self.world.size)
@@ -129,7 +158,7 @@ class Updater:
                 batch = self.micro_batches.batch(rows, shape)
                 losses = self.forward_backward(batch, weight, tokens, last=index + 1 == len(batches))
             except (MemoryError, RuntimeError) as error:
-                if self.world.size > 1 or not is_out_of_memory(error):
+                if self.step.strategy.reducing or not is_out_of_memory(error):
                     raise
                 return sums, index
             real = int(corpus.source_lengths[rows].sum() + corpus.target_lengths[rows].sum()) + 2 * len(rows)

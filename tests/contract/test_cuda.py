@@ -63,7 +63,7 @@ def test_sampling_on_a_gpu() -> None:
         assert first == search(model, batch.source, batch.source_mask)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_run_on_a_gpu_learns(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sizes = ["data.train=2000", "data.valid=50", "data.test=50", "tokenizer.vocab_size=800", "schedule=constant"]

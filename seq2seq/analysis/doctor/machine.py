@@ -103,7 +103,7 @@ def machine_lines(machine: Machine) -> Iterator[str]:
     native = "bf16 is native" if machine.bf16 else "bf16 is emulated, so precision=auto is fp32 on it"
     yield f"     {native}"
     for number, gpu in enumerate(machine.gpus):
-        bf16 = "bf16 is native" if gpu.bf16 else "bf16 is emulated, so precision=auto is fp32"
+        bf16 = "bf16 is native" if gpu.bf16 else "bf16 is emulated, so precision=auto is fp32; precision=fp16 is faster"
         yield f"GPU {number}: {gpu.name}, {_gib(gpu.free)} of {_gib(gpu.memory)} GiB free; {bf16}"
     if not machine.gpus:
         yield "GPU: none that this torch can use"

@@ -381,8 +381,7 @@ def test_values_as_typed_in_a_shell(folder: Path, words: list[str], key: str, va
     [
         ("device=gpu", "expected auto, cpu, cuda or one of several (cuda:1), got 'gpu'; did you mean cuda?"),
         ("device=cuda:x", "expected auto, cpu, cuda or one of several (cuda:1), got 'cuda:x'; did you mean cuda?"),
-        ("precision=fp16", "expected one of auto, fp32, bf16, int8, got 'fp16'; it overflows beyond 65,504 and would "
-         "need its loss scaled; bf16 is as fast and does not"),
+        ("precision=half", "expected one of auto, fp32, bf16, fp16, int8, got 'half'; did you mean fp16?"),
         ("trainer.max_minutes=nan", "expected a finite number, got nan"),
         ("trainer.clip_norm=inf", "expected a finite number, got inf"),
         ("seed=9223372036854775808", "expected a whole number of at most 64 bits, got 9223372036854775808"),

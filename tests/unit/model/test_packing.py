@@ -183,4 +183,4 @@ def test_int8_is_only_for_trained_models_on_a_cpu() -> None:
     with pytest.raises(ConfigError, match="precision=int8 is for CPUs"):
         choose_runtime("cuda", "int8")
     settings = load_train(compose(CONFIGS, "train", ["precision=int8"]))
-    assert check(settings) == ["precision=int8 is for evaluating and translating; train in auto, fp32 or bf16"]
+    assert check(settings) == ["precision=int8 is for evaluating and translating; train in auto, fp32, bf16 or fp16"]

@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unittest import mock
 
 import torch
 import torch.distributed as dist
@@ -19,8 +21,11 @@ from seq2seq.errors import Seq2SeqError
 from seq2seq.objective.base import Losses
 from seq2seq.objective.cross_entropy import CrossEntropy
 from seq2seq.training import setup
+from seq2seq.training.forward_backward import ForwardBackward
 from seq2seq.training.run import train
+from seq2seq.training.strategy import DataParallel
 from seq2seq.training.trainer import Trainer
+from seq2seq.types import Batch
 
 WITHOUT_DROPOUT = ("encoder.dropout=0", "decoder.dropout=0", "embedding.dropout=0", "optimizer.fused=false")
 LOGGED = (*WITHOUT_DROPOUT, "trainer.log_every=1")
@@ -30,22 +35,53 @@ FROZEN = ("freeze=[encoder]", "tie=all", "schedule=plateau", "schedule.patience=
 BLOCKS = (*LOGGED, *FROZEN, "trainer.tokens_per_update=4096", "trainer.tokens_per_batch=1000")
 COVERED = (*LOGGED, "attention=coverage", "decoder.attend=before", "objective.attention_penalty=0.5")
 TINY = (*COVERED, "trainer.tokens_per_update=1")  # one pair per update
-RUNS = {"double": CURVE, "single": CURVE, "skipping": CURVE, "tiny": TINY, "continued": BLOCKS}
+RUNS = {"double": CURVE, "single": CURVE, "skipping": CURVE, "tiny": TINY, "continued": BLOCKS, "tight": CURVE}
 SKIPPED = (2, 5)
-UPDATES = {"double": 20, "single": 20, "skipping": 8, "tiny": 6, "continued": 12}
+FITTING = 2  # pairs that fit into memory
+UPDATES = {"double": 20, "single": 20, "skipping": 8, "tiny": 6, "continued": 12, "tight": 6}
 
 
 def train_run(run: str, updates: int | None = None) -> None:
     """All or the first updates of a run without dropout, in float64 unless it is called `single`. In two updates of
-    `skipping` the loss is NaN, of two processes in the second one alone."""
+    `skipping` the loss is NaN, of two processes in the second one alone. In `tight` the second one has little memory.
+    """
     build = setup.build_model
     if run != "single":
         setup.build_model = lambda *a, **k: build(*a, **k).double()  # type: ignore[assignment,return-value]
     try:
-        with broken(SKIPPED if run == "skipping" else (), rank=1 if "RANK" in os.environ else None):
+        bad = broken(SKIPPED if run == "skipping" else (), rank=1 if "RANK" in os.environ else None)
+        with bad, out_of_memory("forward" if run == "tight" and os.environ.get("RANK") == "1" else None):
             train(settings(run, *RUNS[run], f"trainer.max_updates={updates or UPDATES[run]}"))
     finally:
         setup.build_model = build
+
+
+@contextmanager
+def out_of_memory(where: Literal["forward", "backward"] | None) -> Iterator[None]:
+    """Memory runs out in the forward pass of each micro-batch of more than FITTING pairs, or in the backward pass."""
+    module, backward = ForwardBackward.__call__, DataParallel.backward
+
+    def forward(self: ForwardBackward, batch: Batch, *arguments: Any, **more: Any) -> Losses:
+        if len(batch.source) > FITTING:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return module(self, batch, *arguments, **more)
+
+    def failing(self: DataParallel, loss: torch.Tensor) -> None:
+        backward(self, loss)
+        self.reducing = self._last  # the failure is at the end of the pass
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with (
+        mock.patch.object(ForwardBackward, "__call__", forward if where == "forward" else module),
+        mock.patch.object(DataParallel, "backward", failing if where == "backward" else backward),
+    ):
+        yield
+
+
+def train_without_memory() -> None:
+    """In process 1 memory runs out while gradients are summed over both."""
+    with out_of_memory("backward" if os.environ["RANK"] == "1" else None):
+        train(settings("full", *CURVE))
 
 
 def train_with_a_broken_loss() -> None:
@@ -87,6 +123,7 @@ CASES: dict[str, Callable[[], None]] = {
     "averaged, half": partial(train_averaged, "averaged-parts", 2),
     "averaged, whole": partial(train_averaged, "averaged-parts", 4),
     "broken": train_with_a_broken_loss,
+    "full": train_without_memory,
     "lost": train_until_one_is_lost,
 }
 

@@ -23,7 +23,6 @@ from seq2seq.errors import OutOfMemoryError
 from seq2seq.inference import corpus_decoding
 from seq2seq.model.model import Model
 from seq2seq.objective.base import Losses
-from seq2seq.runtime.distributed import World
 from seq2seq.training import setup
 from seq2seq.training.forward_backward import ForwardBackward
 from seq2seq.training.run import train
@@ -108,10 +107,13 @@ def test_a_pair_that_does_not_fit_is_named() -> None:
     assert ended.value.exit_code == 8
 
 
-def test_of_several_processes_none_splits() -> None:
-    """The others wait in the sum of the gradients."""
-    updater: Any = SimpleNamespace(world=World(0, 2), micro_batches=mock.Mock(), device=torch.device("cpu"))
+def test_a_sum_over_processes_that_has_begun_is_not_repeated() -> None:
+    """The others take part in it."""
+    updater: Any = SimpleNamespace(
+        step=SimpleNamespace(strategy=SimpleNamespace(reducing=True)), micro_batches=mock.Mock()
+    )
     updater.forward_backward = mock.Mock(side_effect=torch.OutOfMemoryError("CUDA out of memory"))
+    updater.device = torch.device("cpu")
     planned: Any = mock.Mock(tokens=3)
     with pytest.raises(torch.OutOfMemoryError):
         Updater._passes(updater, planned, [(np.arange(2), None)], 1, lambda _: None)

@@ -92,6 +92,14 @@ def test_two_processes_skip_the_same_updates(folders: tuple[Path, Path]) -> None
     assert one | {"processes": 2} == two
 
 
+def test_a_process_that_runs_out_of_memory_splits_its_micro_batches(folders: tuple[Path, Path]) -> None:
+    """While the other one waits for its gradients. Both have the same count."""
+    counts = [line.get("train/oom_splits", 0) for line in lines(folders[1], "tight") if "train/loss" in line]
+    assert counts == sorted(counts) and counts[-1] > 0
+    stored = json.loads((folders[1] / "runs/tight/checkpoints/step-6/state.json").read_text())
+    assert stored["oom_splits"] == counts[-1]
+
+
 def test_the_checkpoint_of_two_processes_equals_that_of_one(folders: tuple[Path, Path]) -> None:
     """Names and values, tied weights once; so one process can resume the run of two, and the reverse."""
     found = []
@@ -117,9 +125,10 @@ def test_a_step_hook_is_called_once_per_update_and_resumes_bitwise(folders: tupl
 
 def test_a_common_error_is_reported_once_and_a_lost_process_is_noticed(folders: tuple[Path, Path]) -> None:
     main, other = (json.loads((folders[1] / f"ends-{rank}.json").read_text()) for rank in (0, 1))
-    assert main.keys() == {"broken", "lost"}
+    assert main.keys() == {"broken", "full", "lost"}
     assert main["broken"]["error"] == other["broken"]["error"] == "NonFiniteLossError"
     assert (main["broken"]["reported"], other["broken"]["reported"]) == (False, True)
     assert "update 1: the loss is nan" in main["broken"]["message"]
+    assert (main["full"]["error"], other["full"]["error"]) == ("PeerError", "OutOfMemoryError")
     assert main["lost"]["error"] == "PeerError"
     assert "another process of this run has failed" in main["lost"]["message"]

@@ -81,5 +81,8 @@ def test_bf16_is_native_or_emulated() -> None:
     gpus = (Gpu("V100", 16 * GIB, 15 * GIB, False), Gpu("H100", 80 * GIB, 70 * GIB, True))
     lines = list(machine_lines(replace(USUAL, gpus=gpus, bf16=True)))
     assert "     bf16 is native" in lines
-    assert "GPU 0: V100, 15.0 of 16.0 GiB free; bf16 is emulated, so precision=auto is fp32" in lines
+    assert (
+        "GPU 0: V100, 15.0 of 16.0 GiB free; bf16 is emulated, so precision=auto is fp32; precision=fp16 is faster"
+        in lines
+    )
     assert "GPU 1: H100, 70.0 of 80.0 GiB free; bf16 is native" in lines
