@@ -45,6 +45,8 @@ class GreedySearch(Search):
             totals = totals + best
             tokens = torch.cat((tokens, token.unsqueeze(1)), 1)
             done = token == EOS
+            if not done.any():
+                continue
             ended = done.nonzero().squeeze(1)
             found = (part.index_select(0, ended).tolist() for part in (row, tokens, totals))
             for index, ids, total in zip(*found, strict=True):

@@ -72,6 +72,8 @@ class SamplingSearch(Search):
             totals = totals + log_probs.gather(-1, drawn.unsqueeze(-1)).squeeze(-1).masked_fill(ended, 0.0)
             tokens = torch.cat((tokens, drawn.unsqueeze(-1)), -1)
             done = (drawn == EOS).all(1)
+            if not done.any():
+                continue
             for index in done.nonzero().squeeze(1).tolist():
                 results[int(row[index])] = _hypotheses(tokens[index], totals[index])
             growing = (~done).nonzero().squeeze(1)
